@@ -1,0 +1,37 @@
+"""The errors a person at the prompt can meet. Every message is one line that says what to do next."""
+
+
+class ShellvaultError(Exception):
+    """Something that ends a command with one clear line on stderr and exit status 1."""
+
+    exit_status = 1
+
+
+class UsageError(ShellvaultError):
+    """The command line itself is wrong."""
+
+    exit_status = 2
+
+
+class ConfigError(ShellvaultError):
+    """The AWS config file, or a plan made from it, cannot be used; the message names file, line or cycle."""
+
+
+class VaultError(ShellvaultError):
+    """The vault cannot be read or written."""
+
+
+class WrongPassphraseError(VaultError):
+    """The passphrase does not open the encrypted file."""
+
+
+class SessionError(ShellvaultError):
+    """AWS, the network or a helper process refused a session."""
+
+
+class NeedsPersonError(ShellvaultError):
+    """A code, a passphrase or a sign-in is needed and nobody can be asked here."""
+
+
+class AgentError(ShellvaultError):
+    """The agent cannot be used; the direct way can."""

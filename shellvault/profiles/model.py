@@ -1,0 +1,62 @@
+"""What a profile is, once inheritance and overrides have been applied."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+#: Where a value came from: the command line, the environment, the config file, or nowhere.
+Origin = Literal["flag", "environment", "config", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sso:
+    """IAM Identity Center settings of a profile."""
+
+    start_url: str
+    region: str
+    account_id: str | None
+    role_name: str | None
+    session_name: str | None = None
+    registration_scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """Requested lifetimes in seconds; None where neither config nor environment asks for one."""
+
+    assume_role: int | None = None
+    session_token: int | None = None
+    chained_session_token: int | None = None
+    federation_token: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile as it will be used. `source` is the resolved `source_profile`, None when there is none."""
+
+    name: str
+    defined: bool
+    """False for a name that has no section in the config file (it may still have stored keys)."""
+    source: "Profile | None" = None
+    region: str | None = None
+    region_origin: Origin = "none"
+    endpoint_url: str | None = None
+    endpoint_url_origin: Origin = "none"
+    sts_endpoint_url: str | None = None
+    """AWS_ENDPOINT_URL_STS; wins over endpoint_url for STS alone."""
+    sts_regional_endpoints: str | None = None
+    ca_bundle: str | None = None
+    mfa_serial: str | None = None
+    mfa_process: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+    role_session_name: str | None = None
+    source_identity: str | None = None
+    session_tags: tuple[tuple[str, str], ...] = ()
+    transitive_session_tags: tuple[str, ...] = ()
+    durations: Durations = field(default_factory=Durations)
+    sso: Sso | None = None
+    web_identity_token_file: str | None = None
+    web_identity_token_process: str | None = None
+    credential_process: str | None = None
+    notes: tuple[str, ...] = ()
+    """Things a person should know about this profile, one line each (for `why` and `--debug`)."""

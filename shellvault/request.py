@@ -1,0 +1,116 @@
+"""A request for a session as one line of printable ASCII: what the fast lane, the agent and the hook compare.
+
+Two commands that ask for the same thing in the same circumstances build the same line, so the agent can look a
+session up by the line itself, and an open shell can ask for a refresh by repeating it (SHELLVAULT_REQUEST).
+The line holds no secrets: a profile name, options, the overriding variables and the places of the config files.
+
+This module is on the warm path: it imports nothing.
+"""
+
+#: Environment variables that change which session a profile gives (reference: aws-vault's overrides, and ours).
+OVERRIDES = (
+    "AWS_ASSUME_ROLE_TTL",
+    "AWS_CA_BUNDLE",
+    "AWS_CHAINED_SESSION_TOKEN_TTL",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_FEDERATION_TOKEN_TTL",
+    "AWS_MFA_SERIAL",
+    "AWS_MIN_TTL",
+    "AWS_REGION",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_SESSION_TAGS",
+    "AWS_SESSION_TOKEN_TTL",
+    "AWS_SOURCE_IDENTITY",
+    "AWS_STS_REGIONAL_ENDPOINTS",
+    "AWS_TRANSITIVE_TAGS",
+    "AWS_VAULT_BACKEND",
+    "AWS_VAULT_DURATION",
+    "AWS_VAULT_FILE_DIR",
+    "SHELLVAULT_BACKEND",
+    "SHELLVAULT_FILE_DIR",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+)
+
+#: Options of `env`, `exec` and `export` that decide the session itself (not how it is shown).
+OPTIONS = ("backend", "duration", "min-remaining", "no-session", "region")
+
+_PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:,@+-")
+
+
+def escape(text: str) -> str:
+    """Percent-encodes everything but plain ASCII words; undecodable bytes of the command line survive."""
+    if _PLAIN.issuperset(text):
+        return text
+    return "".join(
+        chr(byte) if chr(byte) in _PLAIN else f"%{byte:02X}" for byte in text.encode("utf-8", "surrogateescape")
+    )
+
+
+def unescape(text: str) -> str:
+    """The reverse of `escape`. Raises ValueError for text that `escape` cannot have made."""
+    head, *rest = text.split("%")
+    raw = bytearray(head.encode("ascii"))
+    for part in rest:
+        if len(part) < 2:
+            raise ValueError("a truncated escape")
+        raw.append(int(part[:2], 16))
+        raw += part[2:].encode("ascii")
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def overrides(environment: dict[str, str]) -> dict[str, str]:
+    """The overriding variables that the user has set.
+
+    AWS_REGION, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL that an earlier session of ours exported into this environment
+    are not the user's wish for the next one: those that still have our value are left out.
+    """
+    ours = {
+        "AWS_REGION": environment.get("SHELLVAULT_REGION"),
+        "AWS_DEFAULT_REGION": environment.get("SHELLVAULT_REGION"),
+        "AWS_ENDPOINT_URL": environment.get("SHELLVAULT_ENDPOINT_URL"),
+    }
+    return {
+        name: value
+        for name in OVERRIDES
+        if (value := environment.get(name)) and value != ours.get(name)
+    }
+
+
+def config_path(environment: dict[str, str], directory: str) -> str:
+    """The absolute path of the AWS config file, as `directory` (the current one) makes it absolute."""
+    home = environment.get("HOME", "")
+    path = environment.get("AWS_CONFIG_FILE") or home + "/.aws/config"
+    if path.startswith("~/"):
+        path = home + path[1:]
+    return path if path.startswith("/") else directory + "/" + path
+
+
+def encode(profile: str, options: dict[str, str], environment: dict[str, str], directory: str) -> str:
+    """The request line for `profile` with `options` (names from OPTIONS) in this environment and directory."""
+    fields = overrides(environment)
+    fields["config"] = config_path(environment, directory)
+    fields["home"] = environment.get("HOME", "")
+    for name in OPTIONS:
+        if options.get(name):
+            fields[name] = options[name]
+    words = [escape(profile)]
+    words += [f"{name}={escape(fields[name])}" for name in sorted(fields)]
+    return " ".join(words)
+
+
+def decode(line: str) -> tuple[str, dict[str, str]]:
+    """The profile and the fields of a request line. Raises ValueError for anything `encode` cannot have made."""
+    profile, *words = line.split(" ")
+    fields = {}
+    for word in words:
+        name, separator, value = word.partition("=")
+        if not separator or name in fields or not (name in OVERRIDES or name in OPTIONS or name in ("config", "home")):
+            raise ValueError("not a request")
+        fields[name] = unescape(value)
+    if not profile or "config" not in fields:
+        raise ValueError("not a request")
+    return unescape(profile), fields

@@ -1,0 +1,69 @@
+"""Sessions, and the questions that getting one may raise."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from shellvault.errors import SessionError
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """AWS credentials. Long-term keys have neither token nor expiry. Times are epoch seconds."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str | None = field(repr=False, default=None)
+    issued_at: int = 0
+    expires_at: int | None = None
+
+    def remaining(self, now: float) -> float:
+        """Seconds of life left at epoch `now`; infinite for keys that do not expire."""
+        return float("inf") if self.expires_at is None else self.expires_at - now
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain data that a cache keeps."""
+        return {
+            "access_key_id": self.access_key_id,
+            "secret_access_key": self.secret_access_key,
+            "session_token": self.session_token,
+            "issued_at": self.issued_at,
+            "expires_at": self.expires_at,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Session":
+        """Checks and rebuilds what `to_json` gave. Raises SessionError when it is anything else."""
+        strings = [data.get("access_key_id"), data.get("secret_access_key")]
+        token, expires_at, issued_at = data.get("session_token"), data.get("expires_at"), data.get("issued_at")
+        if (
+            not all(isinstance(value, str) and re.fullmatch(r"[!-~]+", value) for value in strings)
+            or not (token is None or (isinstance(token, str) and re.fullmatch(r"[!-~]+", token)))
+            or not (expires_at is None or type(expires_at) is int)
+            or type(issued_at) is not int
+        ):
+            raise SessionError("a cached session is damaged: run `shellvault clear`")
+        return cls(str(strings[0]), str(strings[1]), token, issued_at, expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One question that only a person (or a helper standing in for one) can answer."""
+
+    kind: Literal["mfa-code", "passphrase", "new-passphrase"]
+    subject: str
+    """The MFA serial, or the path of the encrypted file."""
+    prompt: str
+    """The line to show, without a trailing newline, e.g. `Enter MFA code for arn:…: `."""
+    hidden: bool = False
+
+
+class Prompter(Protocol):
+    """Whoever can put questions to a person."""
+
+    def ask(self, challenge: Challenge) -> str:
+        """Returns the answer. Raises NeedsPersonError when nobody can be asked."""
+
+    def tell(self, message: str) -> None:
+        """Shows one line of progress; never needs an answer."""

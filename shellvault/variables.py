@@ -1,0 +1,52 @@
+"""The environment variables that a session consists of, and the change from one environment to the next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: Everything `env` may set. `leave` puts each back as it was.
+SESSION_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_SESSION_EXPIRATION",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_VAULT",
+    "SHELLVAULT_EXPIRES_AT",
+    "SHELLVAULT_REFRESH_AT",
+    "SHELLVAULT_REQUEST",
+    "SHELLVAULT_REGION",
+    "SHELLVAULT_ENDPOINT_URL",
+)
+
+#: Everything an SDK would prefer to the session, or mix up with it; `env` and `exec` unset these.
+OVERRIDING_VARIABLES = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CREDENTIAL_FILE",
+    "AWS_SDK_LOAD_CONFIG",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+)
+
+#: What a snippet saves on entering and restores on leaving.
+MANAGED_VARIABLES = SESSION_VARIABLES + OVERRIDING_VARIABLES
+
+#: What only shellvault itself may read: no child process inherits these.
+PRIVATE_VARIABLES = ("SHELLVAULT_FILE_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a session does to an environment: variables to set, and variables to unset."""
+
+    set: Mapping[str, str] = field(repr=False)
+    unset: tuple[str, ...] = ()
