@@ -1,0 +1,36 @@
+# make test    everything that must pass, from a fresh clone (as root it installs what is missing)
+# make demo    the main job on an emulated AWS, in a throw-away home
+# make bench   the time budgets, measured
+# make clean   remove what the above made inside the checkout
+
+PYTHON = .venv/bin/python
+INSTALLED = .venv/.installed
+
+.PHONY: test lint demo bench tools clean
+
+test: lint tools
+	$(PYTHON) -m pytest -n auto --dist worksteal
+
+lint: $(INSTALLED)
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy --strict
+
+demo: $(INSTALLED)
+	$(PYTHON) scripts/test_tools.py ministack aws-cli-2
+	$(PYTHON) scripts/demo.py
+
+bench: $(INSTALLED) tools
+	$(PYTHON) scripts/bench.py
+
+tools: $(INSTALLED)
+	$(PYTHON) scripts/test_tools.py
+
+$(INSTALLED): pyproject.toml scripts/find-python scripts/system-packages
+	scripts/system-packages
+	python=$$(scripts/find-python) && { [ -x $(PYTHON) ] || "$$python" -m venv .venv; }
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,55 @@
+"""The parts that every test may ask for, and the count of what was skipped."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import emulator
+from tests.support.emulator import Aws
+from tests.support.home import Home, make_home
+
+#: Programs that no package registry has: their absence is counted, and fails nothing.
+NOT_INSTALLABLE = ("needs pwsh", "needs terraform")
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """An emulated AWS, one for each worker: make users and roles with names of your own."""
+    with emulator.running(tmp_path_factory.mktemp("emulator")) as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A throw-away home whose vault is an encrypted file."""
+    return make_home(tmp_path)
+
+
+def _reason(report: pytest.TestReport) -> str:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason.removeprefix("Skipped: ")
+
+
+def _skipped(session: pytest.Session) -> Counter[str]:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    return Counter(_reason(report) for report in reporter.stats.get("skipped", [])) if reporter else Counter()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With SHELLVAULT_TESTS_REQUIRE_ALL=1, fails when a test lacked what can be installed."""
+    if os.environ.get("SHELLVAULT_TESTS_REQUIRE_ALL") != "1" or os.environ.get("PYTEST_XDIST_WORKER"):
+        return
+    lacking = [reason for reason in _skipped(session) if not reason.startswith(NOT_INSTALLABLE)]
+    if lacking and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how many tests were skipped for each reason."""
+    reasons = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"skipped {count}: {reason}")

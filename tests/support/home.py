@@ -1,0 +1,101 @@
+"""A throw-away home with a clean environment, and the `shellvault` command run in it."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PROGRAMS = Path(sys.executable).parent
+PASSPHRASE = "correct horse battery staple"
+
+#: What a child needs of the test runner's environment; everything else starts empty.
+_KEPT = ("LANG", "LC_ALL", "TZ")
+
+
+@dataclass(frozen=True)
+class Home:
+    """A person's home: its folder, and the environment that programs started there get; tests change it."""
+
+    path: Path
+    environment: dict[str, str]
+
+    @property
+    def config_file(self) -> Path:
+        """The AWS config file of this home."""
+        return self.path / ".aws" / "config"
+
+    def write_config(self, text: str) -> None:
+        """Makes `text` the AWS config file."""
+        self.config_file.parent.mkdir(mode=0o700, exist_ok=True)
+        self.config_file.write_text(text, encoding="utf-8")
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """Starts any program in this home, with nothing to read; its output is piped, as text."""
+        return subprocess.Popen(
+            command,
+            env=self.environment | environment,
+            cwd=self.path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(
+        self, *command: str, input: str = "", timeout: float = 60, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs any program in this home, away from every terminal, for at most `timeout` seconds."""
+        return subprocess.run(
+            command,
+            env=self.environment | environment,
+            cwd=self.path,
+            input=input,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            start_new_session=True,
+        )
+
+    def shellvault(self, *arguments: str, input: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs the installed `shellvault` command, whatever its exit status."""
+        return self.run("shellvault", *arguments, input=input)
+
+    def succeed(self, *arguments: str) -> str:
+        """Runs `shellvault`, which must exit 0 and write no traceback; its stdout."""
+        result = self.shellvault(*arguments)
+        assert result.returncode == 0, f"shellvault {' '.join(arguments)}: {result.stderr}"
+        assert "Traceback" not in result.stderr
+        return result.stdout
+
+    def fail(self, *arguments: str, status: int = 1) -> str:
+        """Runs `shellvault`, which must end with `status` and say why in one line on stderr; that line."""
+        result = self.shellvault(*arguments)
+        assert result.returncode == status, f"exit {result.returncode}: {result.stdout} {result.stderr}"
+        assert result.stdout == ""
+        assert result.stderr.startswith("shellvault: error: "), result.stderr
+        assert result.stderr.count("\n") == 1, result.stderr
+        return result.stderr
+
+
+def make_home(folder: Path) -> Home:
+    """A new home in `folder`, whose vault is an encrypted file that opens with PASSPHRASE without asking."""
+    path = folder / "home"
+    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    environment |= {
+        "HOME": str(path),
+        "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
+        "SHELLVAULT_BACKEND": "file",
+        "SHELLVAULT_FILE_PASSPHRASE": PASSPHRASE,
+        "TERM": "xterm",
+        "USER": "tester",
+        "XDG_CACHE_HOME": str(path / ".cache"),
+        "XDG_CONFIG_HOME": str(path / ".config"),
+        "XDG_DATA_HOME": str(path / ".local" / "share"),
+        "XDG_RUNTIME_DIR": str(path / ".run"),
+        "XDG_STATE_HOME": str(path / ".local" / "state"),
+    }
+    for name in ("HOME", "XDG_RUNTIME_DIR"):
+        Path(environment[name]).mkdir(mode=0o700)
+    return Home(path, environment)
