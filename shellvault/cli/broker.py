@@ -1,0 +1,95 @@
+"""Whoever hands out sessions to the commands: the agent, or without one this process itself."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shellvault import locations
+from shellvault.cli import output, prompters
+from shellvault.cli.options import Wish
+from shellvault.errors import AgentError, VaultError
+from shellvault.sessions.model import Challenge, Prompter
+
+if TYPE_CHECKING:
+    from shellvault.plan import Plan
+    from shellvault.vault import Vault
+
+
+def answer(wish: Wish, form: str) -> str:
+    """The session that was wished for, as the text of `form` (see shells.answers). Raises any ShellvaultError."""
+    prompter = prompters.choose(wish.prompt, wish.environment)
+    if wish.debug:
+        _show_plan(wish, prompter)
+    if wish.agent:
+        from shellvault.agent import client
+
+        try:
+            return client.obtain(wish.line, form, prompter, wish.environment, mfa_token=wish.mfa_token, fresh=wish.fresh)
+        except AgentError as error:
+            output.note(f"{error}; going on without the agent")
+    return _answer_directly(wish, form, prompter)
+
+
+def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
+    from shellvault.sessions.acquire import Circumstances
+    from shellvault.sessions.cache import DirectCache
+    from shellvault.sessions.environment import change_for
+    from shellvault.sessions.obtain import obtain
+    from shellvault.shells import answers
+
+    vault = open_vault(wish.options.get("backend"), wish.environment, prompter)
+    state = locations.state_directory(wish.environment)
+    circumstances = Circumstances(mfa_token=wish.mfa_token, fresh=wish.fresh, environment=wish.environment, state_directory=state)
+    obtained = obtain(wish.line, vault, DirectCache(vault, state, prompter), prompter, circumstances)
+    change = change_for(obtained.profile, obtained.session, wish.line, time.time())
+    return answers.text(form, change, obtained.profile.name)
+
+
+def plan(wish: Wish) -> "Plan":
+    """The plan for a wish, without a call to AWS."""
+    from shellvault.sessions.obtain import plan_for
+
+    vault = open_vault(wish.options.get("backend"), wish.environment, prompters.choose(wish.prompt, wish.environment))
+    return plan_for(wish.line, vault.stored_keys())[1]
+
+
+def _show_plan(wish: Wish, prompter: Prompter) -> None:
+    from shellvault import plan as plans
+
+    for line in plans.describe(plan(wish)).splitlines():
+        prompter.tell(line)
+
+
+def open_vault(backend: str | None, environment: Mapping[str, str], prompter: Prompter | None = None) -> "Vault":
+    """The vault that is named or configured, asking `prompter` (default: the environment's) for a passphrase."""
+    from shellvault.vault import open_vault as opened
+
+    asking = prompter or prompters.choose(None, environment)
+
+    def ask_passphrase(new: bool, problem: str | None, path: Path) -> str:
+        return _passphrase(asking, new, problem, path)
+
+    return opened(backend, environment, ask_passphrase)
+
+
+def _passphrase(prompter: Prompter, new: bool, problem: str | None, path: Path) -> str:
+    if problem:
+        prompter.tell(problem)
+    if not new:
+        return prompter.ask(Challenge("passphrase", str(path), f"Enter passphrase to unlock {path}: ", hidden=True))
+    first = prompter.ask(Challenge("new-passphrase", str(path), f"Enter a new passphrase for {path}: ", hidden=True))
+    if first != prompter.ask(Challenge("new-passphrase", str(path), "Enter it again: ", hidden=True)):
+        raise VaultError("the two passphrases differ: nothing was written, run the command again")
+    return first
+
+
+def forget(name: str | None, vault: "Vault") -> int:
+    """Removes the sessions of a profile, or all, from the vault and from the agent. Returns how many the vault held."""
+    stored = [fingerprint for fingerprint, label in vault.sessions() if name is None or label.profile == name]
+    removed = vault.remove_sessions(stored)
+    from shellvault.agent import client
+
+    client.forget(name, dict(os.environ))
+    return removed

@@ -1,0 +1,18 @@
+"""`shellvault clear`: sessions forgotten; keys stay."""
+
+import os
+
+import click
+
+from shellvault.cli import broker, output
+from shellvault.cli.options import backend_option
+
+
+@click.command(name="clear")
+@click.argument("name", required=False)
+@backend_option
+def command(name: str | None, backend: str | None) -> int:
+    """Forget the sessions of profile NAME, or all of them. Keys stay in the vault."""
+    count = broker.forget(name, broker.open_vault(backend, dict(os.environ)))
+    output.note(f"forgot {count} stored sessions" + (f" of {name}" if name else ""))
+    return 0

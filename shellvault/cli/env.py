@@ -1,0 +1,40 @@
+"""`shellvault env`: the session for the shell that is already open."""
+
+import os
+from typing import Any
+
+import click
+
+from shellvault.cli import broker, output
+from shellvault.cli.options import session_options, wish
+from shellvault.errors import ShellvaultError
+from shellvault.shells import SHELLS
+
+
+@click.command(name="env")
+@click.argument("name", required=False)
+@click.option("--shell", type=click.Choice(SHELLS), help="The shell to write for (default: the one that asked).")
+@click.option("--leave", is_flag=True, help="Put every variable back as it was before.")
+@session_options
+def command(name: str | None, shell: str | None, leave: bool, **given: Any) -> int:
+    """Print what puts a session of profile NAME into this shell.
+
+    \b
+    bash, zsh:   eval "$(shellvault env NAME)"
+    fish:        shellvault env NAME | source
+    PowerShell:  shellvault env NAME | Out-String | Invoke-Expression
+    """
+    from shellvault.shells import detect, render
+
+    shell = shell or detect.detect(os.getppid())
+    if leave:
+        output.result(render.leave_snippet(shell))
+        return 0
+    try:
+        output.result(broker.answer(wish(name, given), f"env.{shell}"))
+    except ShellvaultError as error:
+        # An empty snippet would succeed, and the next command would run with whatever session was there before.
+        output.result(render.failure_snippet(shell))
+        output.complain(str(error))
+        return error.exit_status
+    return 0

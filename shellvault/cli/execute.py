@@ -1,0 +1,110 @@
+"""`shellvault exec`: one command with a session, by a real execve, so that nothing stays in between."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from shellvault import request
+from shellvault.cli import broker, output
+from shellvault.cli.options import session_options, wish
+from shellvault.errors import ShellvaultError, UsageError
+from shellvault.variables import PRIVATE_VARIABLES
+
+
+class CommandLine(click.Command):
+    """`[OPTIONS] [NAME] [OPTIONS] [--] COMMAND…`: what follows `--`, or else the first word after NAME, is the command."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Splits the command off before click sees its options."""
+        if "--" in args:
+            border = args.index("--")
+            ours, program = args[:border], args[border + 1 :]
+        else:
+            ours, program = self._split_at_second_word(ctx, args)
+        ctx.meta["program"] = program
+        return super().parse_args(ctx, ours)
+
+    def _split_at_second_word(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str]]:
+        takes_value = {
+            name for option in self.get_params(ctx) if isinstance(option, click.Option) and not option.is_flag for name in option.opts
+        }
+        words, index = 0, 0
+        while index < len(args):
+            word = args[index]
+            if not word.startswith("-"):
+                words += 1
+                if words == 2:
+                    return args[:index], args[index:]
+            elif word in takes_value:
+                index += 1
+            index += 1
+        return args, []
+
+
+@click.command(
+    name="exec",
+    cls=CommandLine,
+    options_metavar="[OPTIONS] [NAME] -- COMMAND [ARGUMENTS]...",
+)
+@click.argument("name", required=False, metavar="")
+@session_options
+@click.pass_context
+def command(context: click.Context, name: str | None, **given: Any) -> int:
+    """Run COMMAND with a session of profile NAME in its environment.
+
+    NAME defaults to AWS_PROFILE. Options go before the `--`.
+    """
+    program: list[str] = context.meta["program"]
+    if not program:
+        raise UsageError("name a command to run: shellvault exec NAME -- COMMAND (for your own shell: eval \"$(shellvault env NAME)\")")
+    asked = wish(name, given)
+    environment = apply(broker.answer(asked, "exec"), asked.environment)
+    return run(program, environment)
+
+
+def apply(text: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with the lines of an `exec` answer applied: `NAME=value` sets, `-NAME` unsets.
+
+    What only shellvault may read is taken out.
+    """
+    changed = {name: value for name, value in environment.items() if name not in PRIVATE_VARIABLES}
+    for line in text.splitlines():
+        name, separator, value = line.partition("=")
+        if separator:
+            changed[name] = request.unescape(value)
+        else:
+            changed.pop(name.removeprefix("-"), None)
+    return changed
+
+
+def run(program: list[str], environment: Mapping[str, str]) -> int:
+    """Becomes the program. Returns only when it cannot: 127 when it is not there, 126 when it cannot run (POSIX sh)."""
+    name = program[0]
+    path = name if "/" in name else shutil.which(name, path=environment.get("PATH", os.defpath))
+    if not path:
+        if _on_path(name, environment):
+            output.complain(f"{name}: found on PATH but not executable: chmod +x it, or name another command")
+            return 126
+        output.complain(f"{name}: command not found on PATH")
+        return 127
+    return _replace(path, program, environment)
+
+
+def _replace(path: str, program: list[str], environment: Mapping[str, str]) -> NoReturn | int:
+    try:
+        os.execve(path, program, environment)
+    except (FileNotFoundError, NotADirectoryError):
+        output.complain(f"{path}: no such command, or the interpreter it names is missing")
+        return 127
+    except OSError as error:
+        output.complain(f"{path}: cannot be run: {error.strerror}")
+        return 126
+
+
+def _on_path(name: str, environment: Mapping[str, str]) -> bool:
+    directories = environment.get("PATH", os.defpath).split(os.pathsep)
+    return any((Path(directory or ".") / name).is_file() for directory in directories)

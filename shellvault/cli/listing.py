@@ -1,0 +1,136 @@
+"""`shellvault list`: profiles, stored keys and sessions; no secret is read for it."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from shellvault import request
+from shellvault.cli import broker, output
+from shellvault.cli.options import backend_option
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A stored session: the call that made it, and its expiry in epoch seconds (None: never)."""
+
+    call: str
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRow:
+    """What is known of one profile name."""
+
+    name: str
+    defined: bool
+    access_key_id: str | None
+    sessions: tuple[SessionRow, ...]
+
+
+@click.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
+@click.option("--profiles", "only", flag_value="profiles", help="Only the names of profiles, one a line.")
+@click.option("--credentials", "only", flag_value="credentials", help="Only the names with stored keys, one a line.")
+@click.option("--sessions", "only", flag_value="sessions", help="Only the names with a live session, one a line.")
+@click.option("--backends", is_flag=True, help="Which vault is used, and why each other is not.")
+@backend_option
+def command(as_json: bool, only: str | None, backends: bool, backend: str | None) -> int:
+    """List profiles, where their keys are, and their sessions."""
+    if backends:
+        return _list_backends(backend, as_json)
+    if only == "profiles":
+        return _print_names(_configured_names())
+    rows = gather(backend)
+    if only == "credentials":
+        return _print_names(row.name for row in rows if row.access_key_id)
+    if only == "sessions":
+        return _print_names(row.name for row in rows if row.sessions)
+    output.result(json.dumps([asdict(row) for row in rows], indent=2) + "\n" if as_json else _table(rows))
+    return 0
+
+
+def _configured_names() -> Sequence[str]:
+    from shellvault.profiles.parse import load
+
+    return load(Path(request.config_path(dict(os.environ), str(Path.cwd())))).profile_names
+
+
+def gather(backend: str | None) -> list[ProfileRow]:
+    """All profiles of the config file and all names in the vault, in that order."""
+    vault = broker.open_vault(backend, dict(os.environ))
+    configured, keys = _configured_names(), vault.stored_keys()
+    now = time.time()
+    sessions: dict[str, list[SessionRow]] = {}
+    for _, label in vault.sessions():
+        if label.expires_at is None or label.expires_at > now:
+            sessions.setdefault(label.profile, []).append(SessionRow(label.call, label.expires_at))
+    names = dict.fromkeys([*configured, *keys, *sessions])
+    return [
+        ProfileRow(name, name in configured, keys.get(name), tuple(sessions.get(name, ()))) for name in names
+    ]
+
+
+def _print_names(names: Iterable[str]) -> int:
+    output.result("".join(f"{output.printable(name)}\n" for name in names))
+    return 0
+
+
+def _table(rows: Sequence[ProfileRow]) -> str:
+    lines = [
+        (
+            output.printable(row.name),
+            masked(row.access_key_id) if row.access_key_id else "-",
+            ", ".join(f"{session.call} {_left(session.expires_at)}" for session in row.sessions) or "-",
+        )
+        for row in rows
+    ]
+    return columns(("Profile", "Stored keys", "Sessions"), lines)
+
+
+def masked(access_key_id: str) -> str:
+    """Enough of an access key id to tell it from others."""
+    return f"{access_key_id[:4]}…{access_key_id[-4:]}" if len(access_key_id) > 8 else access_key_id
+
+
+def _left(expires_at: int | None) -> str:
+    if expires_at is None:
+        return "does not expire"
+    minutes = max(0, int(expires_at - time.time())) // 60
+    return f"{minutes // 60}h{minutes % 60:02}m left" if minutes >= 60 else f"{minutes}m left"
+
+
+def columns(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Rows in aligned columns; on a terminal as wide as it is, elsewhere without wrapping."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in heading:
+        table.add_column(title, no_wrap=True)
+    for line in lines:
+        table.add_row(*(Text(cell) for cell in line))
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 1000)
+    with console.capture() as captured:
+        console.print(table)
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def _list_backends(backend: str | None, as_json: bool) -> int:
+    from shellvault.vault import probe
+
+    found = probe({**os.environ, **({"SHELLVAULT_BACKEND": backend} if backend else {})})
+    if as_json:
+        output.result(json.dumps([asdict(status) for status in found], indent=2) + "\n")
+        return 0
+    lines = [
+        (status.name, "used" if status.chosen else "usable" if status.usable else "not usable", status.reason) for status in found
+    ]
+    output.result(columns(("Backend", "State", "Why"), lines))
+    return 0

@@ -1,0 +1,101 @@
+"""The command tree, and the one place where errors become a line on stderr and an exit status."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from shellvault import __version__
+from shellvault.cli.output import complain
+from shellvault.errors import ShellvaultError
+
+#: Each command's module under shellvault.cli; imported when the command is used, so that none pays for another.
+COMMANDS = {
+    "add": "add",
+    "agent": "agent",
+    "clear": "clear",
+    "env": "env",
+    "exec": "execute",
+    "export": "export",
+    "init": "init",
+    "list": "listing",
+    "remove": "remove",
+    "shim": "shim",
+    "why": "why",
+}
+
+ALIASES = {"ls": "list", "rm": "remove"}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported by name. Each module calls its own `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All command names, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the command's module; None for a name that is no command."""
+        module = COMMANDS.get(ALIASES.get(cmd_name, cmd_name))
+        if module is None:
+            return None
+        found: click.Command = importlib.import_module(f"shellvault.cli.{module}").command
+        return found
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Put a session into this shell: eval \"$(shellvault env NAME)\". Run one command: shellvault exec NAME -- COMMAND.",
+)
+@click.version_option(__version__, "-v", "--version", prog_name="shellvault")
+def command() -> None:
+    """Keeps AWS keys in the keyring and puts short-lived sessions where they are used."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns its exit status. Nothing it meets becomes a traceback."""
+    try:
+        result = command.main(list(arguments), prog_name="shellvault", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    except click.exceptions.NoArgsIsHelpError as question:
+        print(question.format_message(), file=sys.stderr)
+        return 2
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "shellvault"
+        complain(f"{error.format_message()} (see `{where} --help`)")
+        return error.exit_code
+    except ShellvaultError as error:
+        complain(str(error))
+        return error.exit_status
+    except (KeyboardInterrupt, click.Abort):
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:  # noqa: BLE001
+        complain(f"internal error: {describe_origin(error)}; please report it with the command you ran")
+        return 1
+
+
+def describe_origin(error: Exception) -> str:
+    """Names an unexpected error by type and place; its text could hold a secret, so that is left out."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    if frame is None:
+        return type(error).__name__
+    return f"{type(error).__name__} at {Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}"
+
+
+def main() -> None:
+    """The full command line, as the fast lane hands over to it."""
+    sys.exit(run(sys.argv[1:]))

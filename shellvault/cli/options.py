@@ -1,0 +1,102 @@
+"""The options that `env`, `exec`, `export` and `why` share, and the wish they add up to."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from shellvault import request
+from shellvault.errors import UsageError
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+BACKENDS = ("secret-service", "kwallet", "keychain", "wincred", "file")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person asked for on the command line, in the environment it was asked in."""
+
+    profile: str
+    options: Mapping[str, str]
+    """By the names of request.OPTIONS; what decides the session itself."""
+    environment: Mapping[str, str] = field(repr=False)
+    mfa_token: str | None = field(repr=False, default=None)
+    fresh: bool = False
+    prompt: str | None = None
+    debug: bool = False
+    agent: bool = True
+
+    @property
+    def line(self) -> str:
+        """The request line that stands for this wish."""
+        return request.encode(self.profile, dict(self.options), dict(self.environment), str(Path.cwd()))
+
+
+
+_BACKEND = click.option("--backend", type=click.Choice(BACKENDS), help="Where keys are kept (default: as configured).")
+_REGION = click.option("--region", metavar="REGION", help="The AWS region, instead of the profile's.")
+_PLAN = (
+    click.option("-d", "--duration", metavar="TIME", help="How long sessions last: 15m, 1h30m, 12h."),
+    click.option("-n", "--no-session", is_flag=True, help="Use the long-term keys themselves, without GetSessionToken."),
+    _REGION,
+    _BACKEND,
+)
+_ACQUIRE = (
+    click.option("-t", "--mfa-token", metavar="CODE", help="The MFA code, instead of being asked for it."),
+    click.option("--prompt", metavar="DRIVER", help="Who asks: terminal, ykman, kdialog, zenity, osascript."),
+    click.option("--min-remaining", metavar="TIME", help="Replace a session with less life left (default: 5m)."),
+    click.option("--fresh", is_flag=True, help="Get a new session even if a cached one would do."),
+    click.option("--no-agent", is_flag=True, help="Do everything in this process (also SHELLVAULT_NO_AGENT=1)."),
+    click.option("--debug", is_flag=True, help="Show the steps on stderr, with secrets masked."),
+)
+
+
+def backend_option(function: Decorated) -> Decorated:
+    """Adds `--backend`, for the commands that use the vault but no session."""
+    return _BACKEND(function)
+
+
+def plan_options(function: Decorated) -> Decorated:
+    """Adds the options that decide which calls are made."""
+    for option in reversed(_PLAN):
+        function = option(function)
+    return function
+
+
+def session_options(function: Decorated) -> Decorated:
+    """Adds the options of every command that gets a session."""
+    for option in reversed(_PLAN + _ACQUIRE):
+        function = option(function)
+    return function
+
+
+def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
+    """The wish that the command line adds up to; `given` holds the parameters of `session_options` by name.
+
+    Raises UsageError when no profile is named, here or by AWS_PROFILE.
+    """
+    environment = dict(os.environ)
+    name = profile or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE")
+    if not name:
+        raise UsageError("name a profile: `shellvault list` shows them")
+    options = {
+        "backend": given.get("backend") or "",
+        "duration": given.get("duration") or "",
+        "min-remaining": given.get("min_remaining") or "",
+        "no-session": "1" if given.get("no_session") else "",
+        "region": given.get("region") or "",
+    }
+    return Wish(
+        profile=name,
+        options={option: value for option, value in options.items() if value},
+        environment=environment,
+        mfa_token=given.get("mfa_token"),
+        fresh=bool(given.get("fresh")),
+        prompt=given.get("prompt"),
+        debug=bool(given.get("debug")),
+        agent=not given.get("no_agent") and environment.get("SHELLVAULT_NO_AGENT", "") in ("", "0"),
+    )

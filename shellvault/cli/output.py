@@ -1,0 +1,25 @@
+"""What the commands print: results on stdout, everything else on stderr, one line each."""
+
+import sys
+
+
+def printable(text: str) -> str:
+    """The text on one line, with control characters shown instead of obeyed by the terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def note(message: str) -> None:
+    """Tells the person something, on stderr."""
+    print(f"shellvault: {printable(message)}", file=sys.stderr, flush=True)
+
+
+def complain(message: str) -> None:
+    """Tells the person what went wrong and what to do, on stderr."""
+    print(f"shellvault: error: {printable(message)}", file=sys.stderr, flush=True)
+
+
+def result(text: str) -> None:
+    """Writes a command's result to stdout, byte for byte: undecodable bytes of the environment pass through."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()

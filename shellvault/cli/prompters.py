@@ -1,0 +1,115 @@
+"""The prompt drivers: who is asked for an MFA code or a passphrase (`--prompt`)."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+from shellvault.cli import output, terminal
+from shellvault.errors import NeedsPersonError, UsageError
+from shellvault.sessions.model import Challenge, Prompter
+
+#: The graphical drivers, as aws-vault names them; each exists where its program is on PATH.
+GRAPHICAL = ("kdialog", "osascript", "zenity")
+DRIVERS = ("terminal", "ykman", *GRAPHICAL)
+
+#: Seconds a person may take to answer a dialog, and a security key to be touched.
+ANSWER_DEADLINE = 300
+
+
+class TerminalPrompter:
+    """Asks on the controlling terminal; the passphrase variables answer for the person."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def ask(self, challenge: Challenge) -> str:
+        """Returns the line that the person typed. Raises NeedsPersonError where there is no terminal."""
+        try:
+            return terminal.ask(challenge.prompt, hidden=challenge.hidden)
+        except NeedsPersonError as error:
+            raise NeedsPersonError(f"{_needed(challenge)}: {error}; {_remedy(challenge)}") from error
+
+    def tell(self, message: str) -> None:
+        """Shows one line of progress."""
+        output.note(message)
+
+
+class ProgramPrompter(TerminalPrompter):
+    """Asks through a program: a dialog, or a security key that computes the code."""
+
+    def __init__(self, environment: Mapping[str, str], driver: str) -> None:
+        super().__init__(environment)
+        self._driver = driver
+
+    def ask(self, challenge: Challenge) -> str:
+        """Returns the program's answer. Raises NeedsPersonError when it was closed or does not answer."""
+        if self._driver == "ykman" and challenge.kind != "mfa-code":
+            return super().ask(challenge)
+        command = _command(self._driver, challenge, self._environment)
+        try:
+            done = subprocess.run(
+                command,
+                env=dict(self._environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                timeout=ANSWER_DEADLINE,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise NeedsPersonError(f"{_needed(challenge)}: {self._driver} gave no answer; {_remedy(challenge)}") from error
+        return done.stdout.decode("utf-8", "replace").strip()
+
+
+def _command(driver: str, challenge: Challenge, environment: Mapping[str, str]) -> list[str]:
+    prompt = challenge.prompt.rstrip(": ")
+    if driver == "zenity":
+        return ["zenity", "--entry", "--title=shellvault", f"--text={prompt}", *(["--hide-text"] if challenge.hidden else [])]
+    if driver == "kdialog":
+        return ["kdialog", "--title=shellvault", "--password" if challenge.hidden else "--inputbox", prompt]
+    if driver == "ykman":
+        account = environment.get("YKMAN_OATH_CREDENTIAL_NAME") or challenge.subject
+        serial = environment.get("YKMAN_OATH_DEVICE_SERIAL")
+        return ["ykman", *(["--device", serial] if serial else []), "oath", "accounts", "code", "--single", account]
+    hidden = " with hidden answer" if challenge.hidden else ""
+    # The prompt travels as an argument, never as part of the script.
+    return [
+        "osascript",
+        "-e",
+        f'on run argv\ntext returned of (display dialog (item 1 of argv) default answer ""{hidden} with title "shellvault")\nend run',
+        prompt,
+    ]
+
+
+def _needed(challenge: Challenge) -> str:
+    return {
+        "mfa-code": f"an MFA code of {challenge.subject} is needed",
+        "passphrase": f"the passphrase of {challenge.subject} is needed",
+        "new-passphrase": f"a new passphrase for {challenge.subject} is needed",
+    }[challenge.kind]
+
+
+def _remedy(challenge: Challenge) -> str:
+    if challenge.kind == "mfa-code":
+        return "give it with --mfa-token, set mfa_process in the profile, or run this in a terminal"
+    return "set SHELLVAULT_FILE_PASSPHRASE, or run this in a terminal"
+
+
+def choose(driver: str | None, environment: Mapping[str, str]) -> Prompter:
+    """The prompter for `--prompt`, else SHELLVAULT_PROMPT, else AWS_VAULT_PROMPT, else whatever can ask here.
+
+    Raises UsageError for a driver that does not exist on this machine.
+    """
+    named = driver or environment.get("SHELLVAULT_PROMPT") or environment.get("AWS_VAULT_PROMPT")
+    path = environment.get("PATH", os.defpath)
+    if named is None:
+        named = "terminal"
+        if not terminal.is_available() and (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")):
+            named = next((name for name in GRAPHICAL if shutil.which(name, path=path)), "terminal")
+    if named not in DRIVERS:
+        raise UsageError(f"no prompt driver {named!r}: choose one of {', '.join(DRIVERS)}, or set mfa_process in the profile")
+    if named == "terminal":
+        return TerminalPrompter(environment)
+    if shutil.which(named, path=path) is None:
+        raise UsageError(f"the prompt driver {named} needs the program {named} on PATH")
+    return ProgramPrompter(environment, named)

@@ -1,0 +1,29 @@
+"""`shellvault remove`: stored keys and the sessions made from them, gone."""
+
+import os
+
+import click
+
+from shellvault.cli import broker, output, terminal
+from shellvault.cli.options import backend_option
+from shellvault.errors import ShellvaultError, UsageError
+
+
+@click.command(name="remove")
+@click.argument("name")
+@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@backend_option
+def command(name: str, force: bool, backend: str | None) -> int:
+    """Remove the stored keys of profile NAME, and the sessions made from them.
+
+    The config file stays as it is, and so do the keys in AWS: delete them there if nobody needs them.
+    """
+    vault = broker.open_vault(backend, dict(os.environ))
+    if name not in vault.stored_keys():
+        raise UsageError(f"no keys are stored for {name}: `shellvault list` shows what is there")
+    if not force and not terminal.confirm(f"Remove the stored keys of {name}?"):
+        raise ShellvaultError("nothing was removed")
+    sessions = broker.forget(name, vault)
+    vault.remove_keys(name)
+    output.note(f"removed the keys of {name} and {sessions} stored sessions from the vault ({vault.backend_name})")
+    return 0

@@ -1,0 +1,26 @@
+"""A session's change as the text that was asked for: one name for each form, the same with and without the agent."""
+
+from shellvault import request
+from shellvault.errors import UsageError
+from shellvault.variables import Change
+
+
+def text(form: str, change: Change, profile: str) -> str:
+    """The text of `form`: `env.SHELL`, `refresh.SHELL`, `exec`, or one of the export formats.
+
+    `exec` is one line a variable, `NAME=value` (escaped as in a request) or `-NAME`, which the fast lane reads.
+    Raises UsageError for a value that the form cannot hold.
+    """
+    from shellvault.shells import export, render
+
+    kind, _, shell = form.partition(".")
+    if kind == "env" and shell:
+        return render.env_snippet(shell, change)
+    if kind == "refresh" and shell:
+        return render.refresh_snippet(shell, change)
+    if form == "exec":
+        lines = [f"{name}={request.escape(value)}" for name, value in change.set.items()]
+        return "".join(f"{line}\n" for line in lines + [f"-{name}" for name in change.unset])
+    if form in export.FORMATS:
+        return export.export(form, change, profile)
+    raise UsageError(f"no such form: {form!r}")

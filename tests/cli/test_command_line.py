@@ -1,0 +1,103 @@
+"""How command lines are read, and what a person is told when they are wrong."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from shellvault.cli import main
+from shellvault.cli.execute import apply
+from shellvault.cli.execute import command as exec_command
+from shellvault.cli.output import printable
+
+
+def parsed(arguments: list[str]) -> tuple[dict[str, object], list[str]]:
+    context = exec_command.make_context("exec", arguments)
+    return context.params, context.meta["program"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "program"),
+    [
+        (["home", "--", "aws", "s3", "ls"], "home", ["aws", "s3", "ls"]),
+        (["home", "aws", "s3", "ls", "--recursive"], "home", ["aws", "s3", "ls", "--recursive"]),
+        (["-n", "home", "--", "aws"], "home", ["aws"]),
+        (["home", "-n", "--", "aws"], "home", ["aws"]),
+        (["--region", "eu-west-1", "home", "aws", "-n"], "home", ["aws", "-n"]),
+        (["--region=eu-west-1", "home", "aws"], "home", ["aws"]),
+        (["-d", "1h", "home", "-t", "123456", "aws"], "home", ["aws"]),
+        (["--", "aws", "--", "x"], None, ["aws", "--", "x"]),
+        (["home", "--", "--", "x"], "home", ["--", "x"]),
+        (["home", "--", "-n"], "home", ["-n"]),
+        (["home"], "home", []),
+        (["home", "--", ""], "home", [""]),
+    ],
+)
+def test_exec_tells_its_own_options_from_the_program(arguments: list[str], name: str | None, program: list[str]) -> None:
+    params, found = parsed(arguments)
+    assert (params["name"], found) == (name, program)
+
+
+def test_options_after_the_program_belong_to_the_program() -> None:
+    params, program = parsed(["home", "aws", "--region", "us-east-1"])
+    assert params["region"] is None
+    assert program == ["aws", "--region", "us-east-1"]
+
+
+def test_an_exec_answer_sets_unsets_and_withholds_the_passphrase() -> None:
+    before = {"KEEP": "1", "AWS_PROFILE": "x", "SHELLVAULT_FILE_PASSPHRASE": "p", "AWS_VAULT_FILE_PASSPHRASE": "q"}
+    assert apply("AWS_VAULT=a%20b%0Ac\n-AWS_PROFILE\n-NOT_THERE\n", before) == {"KEEP": "1", "AWS_VAULT": "a b\nc"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["nosuch"], 2, "No such command 'nosuch'"),
+        (["exec", "work", "--nosuch", "--", "true"], 2, "No such option"),
+        (["exec", "work"], 2, "name a command to run"),
+        (["env", "--shell", "tcsh", "work"], 2, "'tcsh' is not one of"),
+        (["why", "--format", "xml", "work"], 2, "'xml' is not one of"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_status_two(
+    arguments: list[str], status: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(arguments) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("shellvault: error: ")
+    assert told in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_an_unexpected_error_is_one_line_without_its_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def failing() -> None:
+        raise RuntimeError("the secret is hunter2")
+
+    monkeypatch.setattr(main.LazyGroup, "get_command", lambda *_: failing)
+    assert main.run(["anything"]) == 1
+    told = capsys.readouterr().err
+    assert "internal error: RuntimeError at test_command_line.py:" in told
+    assert "hunter2" not in told
+    assert "Traceback" not in told
+
+
+def test_control_characters_are_shown_not_obeyed() -> None:
+    assert printable("a\x1b[31mb\nc\u202ed é 🙂") == "a\\x1b[31mb\\nc\\u202ed é 🙂"
+
+
+def test_the_version_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from shellvault.cli.main import run\n"
+        "status = run(['--version'])\n"
+        "heavy = {'boto3', 'botocore', 'keyring', 'jinja2', 'cryptography', 'rich', 'psutil'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy or status else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("shellvault, version ")
