@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -95,6 +96,9 @@ def run(program: list[str], environment: Mapping[str, str]) -> int:
 
 
 def _replace(path: str, program: list[str], environment: Mapping[str, str]) -> NoReturn | int:
+    # Python ignores these two signals; a program would inherit that, and a writer to a closed pipe would not end.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execve(path, program, environment)
     except (FileNotFoundError, NotADirectoryError):
