@@ -10,6 +10,7 @@ import pytest
 from tests.support import emulator
 from tests.support.emulator import Aws
 from tests.support.home import Home, make_home
+from tests.support.sts_front import StsFront, fronting
 
 #: Programs that no package registry has: their absence is counted, and fails nothing.
 NOT_INSTALLABLE = ("needs pwsh", "needs terraform")
@@ -19,6 +20,13 @@ NOT_INSTALLABLE = ("needs pwsh", "needs terraform")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     """An emulated AWS, one for each worker: make users and roles with names of your own."""
     with emulator.running(tmp_path_factory.mktemp("emulator")) as running:
+        yield running
+
+
+@pytest.fixture
+def front(aws: Aws) -> Iterator[StsFront]:
+    """A front to the emulated AWS that counts the calls of this test alone."""
+    with fronting(aws) as running:
         yield running
 
 
