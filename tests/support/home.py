@@ -80,7 +80,7 @@ class Home:
 
 
 def make_home(folder: Path) -> Home:
-    """A new home in `folder`, whose vault is an encrypted file that opens with PASSPHRASE without asking."""
+    """A new home in `folder`, whose vault is an encrypted file that opens without asking; no agent is used."""
     path = folder / "home"
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environment |= {
@@ -88,6 +88,7 @@ def make_home(folder: Path) -> Home:
         "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
         "SHELLVAULT_BACKEND": "file",
         "SHELLVAULT_FILE_PASSPHRASE": PASSPHRASE,
+        "SHELLVAULT_NO_AGENT": "1",
         "TERM": "xterm",
         "USER": "tester",
         "XDG_CACHE_HOME": str(path / ".cache"),

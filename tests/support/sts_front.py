@@ -1,8 +1,8 @@
 """A front to the emulator that counts the calls, and can make the sessions it passes on short-lived.
 
-AWS gives no session under 15 minutes and shellvault asks for none, so a test that waits for an expiry needs the
-lifetime changed on the way: the request is signed anew with the caller's own secret, which the front knows because
-it made the user, or because it handed out the session. The emulator enforces the short expiry.
+AWS gives no session under 15 minutes and shellvault asks for none, so a test that waits for an expiry needs
+the lifetime changed on the way. The request is then signed anew with the caller's own secret, which the front
+was told or has seen pass by. The emulator enforces the short expiry.
 """
 
 import re
@@ -69,7 +69,7 @@ class StsFront:
         return status, content
 
     def _sign(self, headers: dict[str, str], body: bytes) -> dict[str, str]:
-        """The headers of the same call with another body. Raises KeyError for a caller the front does not know."""
+        """The headers of the same call with another body. Raises KeyError for an unknown caller."""
         signed = re.search(r"Credential=([^/]+)/", headers.get("Authorization", ""))
         keys = self.secrets[signed.group(1) if signed else ""]
         request = AWSRequest(

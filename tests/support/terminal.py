@@ -48,7 +48,7 @@ class Terminal:
         self.child.sendline(line)
 
     def run(self, line: str, timeout: float = 30) -> str:
-        """Types a line and waits for the next prompt; what was printed in between, without the line's echo."""
+        """Types a line and waits for the next prompt; what was printed, without the line's echo."""
         self.type(line)
         printed = self.wait_for(re.escape(_PROMPT), timeout)
         return "\n".join(printed.split("\n")[1:]).strip()
@@ -56,11 +56,11 @@ class Terminal:
 
 @contextmanager
 def terminal(home: Home, shell: str, *arguments: str) -> Iterator[Terminal]:
-    """An interactive `shell` in `home`, at its first prompt, with none of the machine's own start-up files."""
+    """An interactive `shell` in `home`, at its first prompt, without the machine's start-up files."""
     child: pexpect.spawn[str] = pexpect.spawn(
         str(need(PROGRAMS[shell])),
         [*_START[shell], *arguments],
-        env=home.environment | {"PS1": _PROMPT, "PROMPT_EOL_MARK": ""},  # type: ignore[arg-type]
+        env=home.environment | {"PS1": _PROMPT, "PROMPT_EOL_MARK": ""},
         cwd=str(home.path),
         dimensions=(50, 250),
         encoding="utf-8",
