@@ -60,3 +60,7 @@ class Profile:
     credential_process: str | None = None
     notes: tuple[str, ...] = ()
     """Things a person should know about this profile, one line each (for `why` and `--debug`)."""
+    where: str | None = None
+    """`FILE:LINE` of its section; without one, the `FILE:LINE: source_profile` that names it, if any."""
+    unsupported: str | None = None
+    """Why it has credentials for the AWS CLI but not here: the error to show when nothing else gives any."""

@@ -1,0 +1,189 @@
+"""Small edits of the AWS config file: a section at its end, or one line in a section. Every other byte stays.
+
+The new file is checked before it takes the old one's place: read back, it must hold what the old one held and what
+was asked for, nothing else.
+"""
+
+import contextlib
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from shellvault.errors import ConfigError
+from shellvault.profiles.parse import ConfigFile, decode, parse, printable, read_bytes, split_lines
+
+#: The copy of the file as it was before the last edit, beside it.
+BACKUP_SUFFIX = ".shellvault-backup"
+
+_LOCK_SUFFIX = ".shellvault-lock"
+_LOCK_DEADLINE = 10.0  # seconds; an edit takes milliseconds
+_KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_PLAIN_NAME = re.compile(r"[\w.@+:/=,%-]+")
+
+
+def append_profile(path: Path, name: str, settings: Mapping[str, str]) -> None:
+    """Adds `[profile NAME]` with `settings` at the end of the config file, which is made if it is not there.
+
+    Raises ConfigError, with the file as it was, for a profile that exists, for names or values that a line cannot
+    hold, and when the file cannot be written or is changed by someone else meanwhile.
+    """
+    _check_name(name)
+    for key, value in settings.items():
+        _check_setting(key, value)
+
+    def edit(text: str, config: ConfigFile) -> str:
+        if section := config.profiles.get(name):
+            raise ConfigError(f"{config.at(section.line)}: profile {printable(name)} exists already")
+        end = _line_end(text)
+        ending = "" if not text.strip("\ufeff") or text.endswith(("\n", "\r")) else end
+        gap = end if split_lines(text.strip("\ufeff") + ending)[-2:-1] not in ([], [""]) else ""
+        lines = [f"[{_header(name)}]", *(f"{key} = {value}".rstrip() for key, value in settings.items())]
+        return text + ending + gap + "".join(line + end for line in lines)
+
+    _rewrite(path, edit, name, settings)
+
+
+def set_key(path: Path, name: str, key: str, value: str) -> None:
+    """Adds `KEY = VALUE` as the first line of profile `name`.
+
+    Raises ConfigError as `append_profile` does, and for a profile that is not there or that has the key.
+    """
+    _check_setting(key, value)
+
+    def edit(text: str, config: ConfigFile) -> str:
+        section = config.profiles.get(name)
+        if not section:
+            raise ConfigError(f"{printable(str(path))} has no profile {printable(name)}")
+        if key in section.lines:
+            raise ConfigError(f"{config.at(section.lines[key])}: {key} is set already: change it there")
+        lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n|$)", text)
+        header = lines[section.line - 1]
+        # As deep as the keys around it: a deeper line would continue the value of the line above it.
+        following = [line for line in section.lines.values() if line > section.line]
+        model = lines[min(following) - 1] if following else header.lstrip("\ufeff")
+        indent = model[: len(model) - len(model.lstrip())]
+        end = _line_end(text)
+        if not header.endswith(("\r", "\n")):
+            lines[section.line - 1] = header + end
+        lines.insert(section.line, f"{indent}{key} = {value}".rstrip() + end)
+        return "".join(lines)
+
+    _rewrite(path, edit, name, {key: value})
+
+
+def _header(name: str) -> str:
+    if name == "default":
+        return name
+    if _PLAIN_NAME.fullmatch(name):
+        return f"profile {name}"
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'profile "{quoted}"'
+
+
+def _line_end(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or not name.isprintable() or not {"[", "]"}.isdisjoint(name):
+        raise ConfigError(
+            f"{name[:100]!r} cannot be a profile name: use printable characters without [ and ]"
+        )
+
+
+def _check_setting(key: str, value: str) -> None:
+    if not _KEY.fullmatch(key):
+        raise ConfigError(f"{key[:100]!r} is not a key of the AWS config file")
+    if not value.isprintable() or value != value.strip():
+        raise ConfigError(
+            f"{key}: {value[:100]!r} cannot stand in the AWS config file: use one line of plain text"
+        )
+
+
+def _rewrite(
+    path: Path, edit: Callable[[str, ConfigFile], str], name: str, settings: Mapping[str, str]
+) -> None:
+    """Puts what `edit` makes of the text in the file's place, behind a link if it is one, keeping a backup."""
+    target = Path(os.path.realpath(path))
+    try:
+        if not target.parent.is_dir():
+            target.parent.mkdir(mode=0o700, parents=True)
+        with _lock(target):
+            old = read_bytes(target)
+            before = parse(old or b"", path)
+            new = edit(decode(old or b"", path), before).encode()
+            _check_result(before, parse(new, path), name, settings)
+            mode = stat.S_IMODE(target.stat().st_mode) if old is not None else 0o600
+            if old is not None:
+                _write(target.with_name(target.name + BACKUP_SUFFIX), old, mode, target, lambda: None)
+            _write(target, new, mode, target, lambda: _check_unchanged(target, old, path))
+    except OSError as error:
+        raise ConfigError(f"{printable(str(path))} cannot be changed: {error.strerror or error}") from error
+
+
+def _check_result(before: ConfigFile, after: ConfigFile, name: str, settings: Mapping[str, str]) -> None:
+    """Raises ConfigError unless the profiles are the old ones with `settings` added to `name`."""
+    expected = {other: dict(section.values) for other, section in before.profiles.items()}
+    common = {} if name in expected else after.section(name)  # a new section also has the keys of [DEFAULT]
+    expected[name] = {**common, **expected.get(name, {}), **settings}
+    if {other: dict(section.values) for other, section in after.profiles.items()} != expected:
+        raise ConfigError(
+            f"{printable(str(before.path))}: add {printable(name)} by hand: the file is too unusual"
+        )
+
+
+def _check_unchanged(target: Path, old: bytes | None, path: Path) -> None:
+    if read_bytes(target) != old:
+        raise ConfigError(f"{printable(str(path))} was changed by another program just now: run this again")
+
+
+def _write(place: Path, data: bytes, mode: int, model: Path, check: Callable[[], None]) -> None:
+    """Replaces `place` atomically by `data`, with `mode` and the owner of `model`; `check` may still refuse."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            if hasattr(os, "fchown") and model.exists():
+                with contextlib.suppress(PermissionError):  # only root can give a file away
+                    owner = model.stat()
+                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            temporary.chmod(mode)
+            file.flush()
+            os.fsync(file.fileno())
+        check()
+        temporary.replace(place)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_directory(place.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name == "posix":  # elsewhere a directory cannot be opened
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _lock(target: Path) -> Iterator[None]:
+    """Keeps other shellvault processes from editing the same file at the same time."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(target.with_name(target.name + _LOCK_SUFFIX), timeout=_LOCK_DEADLINE, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(
+            f"{printable(str(target))} is being edited by another shellvault: try again"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

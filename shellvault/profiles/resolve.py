@@ -1,0 +1,245 @@
+"""A profile as it will be used: inheritance and overrides applied, every value checked, its sources resolved.
+
+Precedence of each field: command line > environment > own section > included profiles > `[default]`. Identity
+keys (`settings.IDENTITY_KEYS`) are the exception: `[default]` does not give them to other profiles.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shellvault.profiles.model import Durations, Profile, Sso
+from shellvault.profiles.parse import ConfigFile, Section, printable
+from shellvault.profiles.settings import Layers, Setting, check_chain, find_in, layers_of
+from shellvault.profiles.shapes import duration, seconds, session_tags, shaped, transitive_tags
+
+#: The region whose STS is asked when a profile has none, by the partition of its ARNs.
+PARTITION_REGIONS = {
+    "aws": "us-east-1",
+    "aws-cn": "cn-north-1",
+    "aws-eusc": "eusc-de-east-1",
+    "aws-iso": "us-iso-east-1",
+    "aws-iso-b": "us-isob-east-1",
+    "aws-iso-e": "eu-isoe-west-1",
+    "aws-iso-f": "us-isof-south-1",
+    "aws-us-gov": "us-gov-west-1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What beats the config file: options of the command line, and the variables of `request.OVERRIDES`."""
+
+    region_flag: str | None = None
+    duration_flag: int | None = None
+    """Seconds."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """All places that the fields of one profile come from."""
+
+    config: ConfigFile
+    layers: Layers
+    overrides: Overrides
+    is_target: bool
+
+    def variable(self, name: str) -> Setting | None:
+        text = self.overrides.environment.get(name)
+        return Setting(text, name, "environment") if text else None
+
+    def find(self, key: str, *variables: str) -> Setting | None:
+        """The first of `variables` that is set, else the config file's `key`."""
+        return next(filter(None, map(self.variable, variables)), None) or self.layers.find(key)
+
+    def find_for_target(self, key: str, variable: str) -> Setting | None:
+        """As `find`, but the variable is only for the profile that was asked for, not for its sources."""
+        return self.find(key, variable) if self.is_target else self.find(key)
+
+
+def resolve(config: ConfigFile, name: str, overrides: Overrides) -> Profile:
+    """Profile `name` and, in `source`, the profiles it takes its credentials from.
+
+    A name without a section resolves too (`defined` is False): it may have stored keys. Raises ConfigError,
+    naming file and line or variable, for circular or missing references and for values AWS would not take.
+    """
+    return _resolve(config, name, overrides, (), None)
+
+
+def default_sts_region(profile: Profile) -> str:
+    """The region whose STS this profile asks: its own, else the default of the partition its ARNs are in."""
+    if profile.region:
+        return profile.region
+    arns = (arn for arn in (profile.role_arn, profile.mfa_serial) if arn and arn.startswith("arn:"))
+    partition = next(arns, "arn:aws").split(":")[1]
+    return PARTITION_REGIONS.get(partition, PARTITION_REGIONS["aws"])
+
+
+def _resolve(
+    config: ConfigFile, name: str, overrides: Overrides, users: tuple[str, ...], mention: Setting | None
+) -> Profile:
+    """`users` are the profiles that this one is a source of, `mention` the setting that says so."""
+    lookup = _Lookup(config, layers_of(config, name), overrides, is_target=not users)
+    reference = lookup.find("source_profile")
+    source = None
+    if reference and reference.text != name:  # a profile that is its own source has keys in the vault
+        check_chain((*users, name), reference.text, reference)
+        source = _resolve(config, reference.text, overrides, (*users, name), reference)
+    return _build(lookup, name, source, mention)
+
+
+def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting | None) -> Profile:
+    section = lookup.config.profiles.get(name)
+    named = mention.name if mention else None
+    region, endpoint = _region(lookup), lookup.find("endpoint_url", "AWS_ENDPOINT_URL")
+    role_arn = lookup.find_for_target("role_arn", "AWS_ROLE_ARN")
+    tags = lookup.find_for_target("session_tags", "AWS_SESSION_TAGS")
+    transitive = lookup.find_for_target("transitive_session_tags", "AWS_TRANSITIVE_TAGS")
+    checked_tags = session_tags(tags) if tags else ()
+    mfa_process = _text(lookup.find("mfa_process"), "command")
+    unsupported = _unsupported(lookup, name)
+    return Profile(
+        name=name,
+        defined=section is not None,
+        source=source,
+        region=_text(region, "region"),
+        region_origin=region.origin if region else "none",
+        endpoint_url=_text(endpoint, "url"),
+        endpoint_url_origin=endpoint.origin if endpoint else "none",
+        sts_endpoint_url=_text(_sts_endpoint(lookup), "url"),
+        sts_regional_endpoints=_sts_regional_endpoints(lookup),
+        ca_bundle=_text(lookup.find("ca_bundle", "AWS_CA_BUNDLE"), "text"),
+        mfa_serial=_text(lookup.find("mfa_serial", "AWS_MFA_SERIAL"), "mfa_serial"),
+        mfa_process=mfa_process or (source.mfa_process if source else None),
+        role_arn=_text(role_arn, "role_arn"),
+        external_id=_text(lookup.find("external_id"), "external_id"),
+        role_session_name=_text(
+            lookup.find_for_target("role_session_name", "AWS_ROLE_SESSION_NAME"), "session_name"
+        ),
+        source_identity=_text(
+            lookup.find_for_target("source_identity", "AWS_SOURCE_IDENTITY"), "session_name"
+        ),
+        session_tags=checked_tags,
+        transitive_session_tags=transitive_tags(transitive, checked_tags) if transitive else (),
+        durations=_durations(lookup),
+        sso=_sso(lookup),
+        web_identity_token_file=_text(lookup.find("web_identity_token_file"), "text"),
+        web_identity_token_process=_text(lookup.find("web_identity_token_process"), "command"),
+        credential_process=_text(lookup.find("credential_process"), "command"),
+        notes=tuple(_notes(lookup, name, section, role_arn, unsupported)),
+        where=lookup.config.at(section.line) if section else named,
+        unsupported=unsupported,
+    )
+
+
+def _text(setting: Setting | None, kind: str) -> str | None:
+    return shaped(setting, kind) if setting else None
+
+
+def _region(lookup: _Lookup) -> Setting | None:
+    if lookup.overrides.region_flag:
+        return Setting(lookup.overrides.region_flag, "--region", "flag")
+    return lookup.find("region", "AWS_REGION", "AWS_DEFAULT_REGION")
+
+
+def _durations(lookup: _Lookup) -> Durations:
+    """`-d`, else AWS_VAULT_DURATION, is for roles and session tokens alike, and beats what each has."""
+
+    def of(variable: str) -> int | None:
+        setting = lookup.variable(variable)
+        return duration(setting) if setting else None
+
+    asked = lookup.overrides.duration_flag or of("AWS_VAULT_DURATION")
+    configured = lookup.find("duration_seconds")
+    return Durations(
+        assume_role=asked or of("AWS_ASSUME_ROLE_TTL") or (seconds(configured) if configured else None),
+        session_token=asked or of("AWS_SESSION_TOKEN_TTL"),
+        chained_session_token=asked or of("AWS_CHAINED_SESSION_TOKEN_TTL"),
+        federation_token=of("AWS_FEDERATION_TOKEN_TTL"),
+    )
+
+
+def _sso(lookup: _Lookup) -> Sso | None:
+    """Identity Center settings; the `[sso-session]` beats the profile. Raises ConfigError if incomplete."""
+    path, reference = lookup.config.path, lookup.find("sso_session")
+    session = lookup.config.sso_sessions.get(reference.text) if reference else None
+    if reference and not session:
+        raise reference.error("has no [sso-session] section in this file: add one, or correct the name")
+
+    def of(key: str) -> Setting | None:
+        return (find_in(session, key, path) if session else None) or lookup.find(key)
+
+    start_url, region = of("sso_start_url"), of("sso_region")
+    account, role = lookup.find("sso_account_id"), lookup.find("sso_role_name")
+    used = next(filter(None, (reference, start_url, account, role)), None)
+    if not used:
+        return None
+    if not start_url or not region:
+        raise used.error("needs sso_start_url and sso_region beside it: give the profile an sso_session")
+    scopes = find_in(session, "sso_registration_scopes", path) if session else None
+    return Sso(
+        start_url=shaped(start_url, "url"),
+        region=shaped(region, "region"),
+        account_id=_text(account, "account"),
+        role_name=_text(role, "role_name"),
+        session_name=reference.text if reference else None,
+        registration_scopes=tuple(filter(None, map(str.strip, scopes.text.split(",")))) if scopes else (),
+    )
+
+
+def _sts_regional_endpoints(lookup: _Lookup) -> str | None:
+    value = _text(
+        lookup.find("sts_regional_endpoints", "AWS_STS_REGIONAL_ENDPOINTS"), "sts_regional_endpoints"
+    )
+    return value and value.lower()
+
+
+def _sts_endpoint(lookup: _Lookup) -> Setting | None:
+    """AWS_ENDPOINT_URL_STS, else (without AWS_ENDPOINT_URL) what `[services]` has for STS, as in the SDKs."""
+    services = _services(lookup)
+    block = services.values.get("sts") if services else None
+    url = block.get("endpoint_url") if isinstance(block, Mapping) else None
+    if services and url and not lookup.variable("AWS_ENDPOINT_URL"):
+        configured = Setting(url, f"{lookup.config.at(services.lines['sts'])}: sts", "config")
+    else:
+        configured = None
+    return lookup.variable("AWS_ENDPOINT_URL_STS") or configured
+
+
+def _services(lookup: _Lookup) -> Section | None:
+    reference = lookup.find("services")
+    section = lookup.config.services.get(reference.text) if reference else None
+    if reference and not section:
+        raise reference.error("has no [services] section in this file: add one, or correct the name")
+    return section
+
+
+def _unsupported(lookup: _Lookup, name: str) -> str | None:
+    add = f"`shellvault add {printable(name)}`"
+    ways = {
+        "credential_source": "is not supported: name a source_profile instead",
+        "login_session": f"is not supported: store keys with {add}, or use an sso_session",
+        "aws_access_key_id": f"is plain text and not read: store the key with {add}, then delete it here",
+    }
+    settings = ((lookup.find(key), way) for key, way in ways.items())
+    return next((f"{setting.name} {way}" for setting, way in settings if setting), None)
+
+
+def _notes(
+    lookup: _Lookup, name: str, section: Section | None, role_arn: Setting | None, unsupported: str | None
+) -> list[str]:
+    config = lookup.config
+    notes = [*config.notes] if lookup.is_target else []
+    mistaken = config.sections.get(name)
+    if not section and mistaken:
+        notes.append(f"{config.at(mistaken.line)}: this is a profile only as [profile {printable(name)}]")
+    if role_arn and role_arn.origin == "environment":
+        notes.append(f"{role_arn.name} is set and decides the role")
+    services = _services(lookup)
+    others = ", ".join(key for key in services.values if key != "sts") if services else ""
+    if services and others:
+        where = config.at(services.line)
+        notes.append(f"{where}: the endpoints of {printable(others)} are not exported to commands")
+    if unsupported:
+        notes.append(unsupported)
+    return notes

@@ -1,0 +1,106 @@
+"""What the value of a setting must look like, before it reaches a host name, an API call or a command.
+
+The patterns are those of the STS API model (AssumeRole, GetSessionToken, Tag), narrowed to ASCII.
+"""
+
+import re
+import unicodedata
+
+from shellvault.errors import ConfigError
+from shellvault.profiles.durations import parse_duration
+from shellvault.profiles.parse import printable
+from shellvault.profiles.settings import Setting
+
+_PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+_SHAPES = {
+    "region": (r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", "a region: it is a word such as eu-west-1"),
+    "role_arn": (
+        r"arn:[a-z][a-z0-9-]{0,31}:iam::[0-9]{12}:role/(?:[!-~]{1,510}/)?[\w+=,.@-]{1,64}",
+        "the ARN of a role: arn:aws:iam::ACCOUNT:role/NAME",
+    ),
+    "mfa_serial": (r"[!-~]{1,256}", "an MFA device: give its ARN or serial number, without spaces"),
+    "external_id": (r"[\w+=,.@:/-]{2,1224}", "an external id: 2 to 1224 of letters, digits and +=,.@:/-_"),
+    "session_name": (r"[\w+=,.@-]{2,64}", "a name AWS accepts: 2 to 64 of letters, digits and +=,.@-_"),
+    "account": (r"[0-9]{12}", "an account id: it has 12 digits"),
+    "role_name": (r"[\w+=,.@-]{1,64}", "the name of a role"),
+    "url": (
+        rf"https?://(?:[A-Za-z0-9._-]{{1,253}}|\[[0-9A-Fa-f:.]{{2,45}}\])(?::(?:{_PORT}))?(?:[/?#][!-~]*)?",
+        "an address: it begins with https:// and a host",
+    ),
+    "sts_regional_endpoints": (r"(?i:legacy|regional)", "`legacy` or `regional`"),
+    "text": (r"[^\x00-\x1f\x7f]+", "usable: it holds a line break or another control character"),
+    "command": (r"[^\x00-\x08\x0a-\x1f\x7f]+", "a command: it must be on one line"),
+}
+_PATTERNS = {kind: (re.compile(pattern, re.ASCII), meaning) for kind, (pattern, meaning) in _SHAPES.items()}
+
+_MAX_TAGS = 50
+_MAX_TAG_KEY = 128
+_MAX_TAG_VALUE = 256
+
+
+def shaped(setting: Setting, kind: str) -> str:
+    """The text of a setting that looks as `kind` (a key of _SHAPES) must. Raises ConfigError otherwise."""
+    pattern, meaning = _PATTERNS[kind]
+    if not pattern.fullmatch(setting.text):
+        hint = " (the AWS CLI reads no comment after a value)" if re.search(r"\s[#;]", setting.text) else ""
+        raise setting.error(f"is not {meaning}{hint}")
+    return setting.text
+
+
+def seconds(setting: Setting) -> int:
+    """Whole seconds, as the AWS CLI has duration_seconds. Raises ConfigError for anything else."""
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", setting.text):
+        raise setting.error("is not a number of seconds, such as 3600")
+    return int(setting.text)
+
+
+def duration(setting: Setting) -> int:
+    """The seconds of a duration (`1h30m`, `900`). Raises ConfigError that names the variable."""
+    try:
+        return parse_duration(setting.text)
+    except ConfigError as error:
+        raise ConfigError(f"{setting.name}: {error}") from None
+
+
+def session_tags(setting: Setting) -> tuple[tuple[str, str], ...]:
+    """The tags of `key=value,key2=value2`. Raises ConfigError for those AWS refuses (STS API, Tag)."""
+    tags: dict[str, tuple[str, str]] = {}
+    for item in setting.text.split(","):
+        key, separator, value = (part.strip() for part in item.partition("="))
+        if not separator:
+            raise setting.error("must be tags: key=value,key2=value2")
+        _check_tag_key(key, setting)
+        if len(value) > _MAX_TAG_VALUE or not _is_tag_text(value):
+            raise setting.error(
+                f"has a tag AWS refuses: the value of {printable(key)} is too long or not plain"
+            )
+        if key.casefold() in tags:
+            raise setting.error(f"names the tag {printable(key)} twice (AWS ignores case)")
+        tags[key.casefold()] = (key, value)
+    if len(tags) > _MAX_TAGS:
+        raise setting.error(f"has {len(tags)} tags: AWS takes {_MAX_TAGS}")
+    return tuple(tags.values())
+
+
+def transitive_tags(setting: Setting, tags: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """The keys of `a,b`. Raises ConfigError for a key that is no session tag: AWS would refuse the call."""
+    keys = [key.strip() for key in setting.text.split(",")]
+    known = {key.casefold() for key, _ in tags}
+    for key in keys:
+        if key.casefold() not in known:
+            raise setting.error(f"names {printable(key)!r}, which is no session tag")
+    if len({key.casefold() for key in keys}) < len(keys):
+        raise setting.error("names a tag twice (AWS ignores case)")
+    return tuple(keys)
+
+
+def _check_tag_key(key: str, setting: Setting) -> None:
+    if not 0 < len(key) <= _MAX_TAG_KEY or not _is_tag_text(key) or key.casefold().startswith("aws:"):
+        raise setting.error(
+            f"has a tag key AWS refuses: 1 to {_MAX_TAG_KEY} letters, digits, spaces and _.:/=+-@, not aws:…"
+        )
+
+
+def _is_tag_text(text: str) -> bool:
+    # STS API, Tag: [\p{L}\p{Z}\p{N}_.:/=+\-@]
+    return all(character in "_.:/=+-@" or unicodedata.category(character)[0] in "LZN" for character in text)
