@@ -1,0 +1,255 @@
+"""The fast lane: a warm `env`, `exec`, `export --format json`, `refresh` or `init` for a bare start's price.
+
+It answers only what the full command line would have answered, byte for byte. Whatever it does not know (an
+option, a reply, no agent, somebody else's agent) is a miss: the full command line then runs, with the same
+arguments. No re, os, struct or socket: each costs more than everything here. The agent's side is in docs/protocol.md.
+"""
+
+import posix
+import sys
+
+from shellvault import __version__, dial, request
+
+#: Seconds that a command waits for what the agent has, and for what its worker must ask AWS for.
+PEEK_PATIENCE, GET_PATIENCE = 1.0, 30.0
+#: Seconds that a prompt hook waits; with the interpreter's start it stays within 0.3.
+HOOK_PATIENCE = 0.25
+
+#: Exit statuses of `refresh` (sysexits.h: EX_TEMPFAIL, EX_NOPERM).
+NOT_READY, NEEDS_YOU = 75, 77
+
+#: What the kernel calls a shell's process, and what we call the shell.
+SHELL_NAMES = {"bash": "bash", "fish": "fish", "pwsh": "powershell", "zsh": "zsh"}
+SHELLS = ("bash", "fish", "powershell", "zsh")
+
+VALUE_OPTIONS = {
+    "-d": "duration",
+    "--backend": "backend",
+    "--duration": "duration",
+    "--format": "format",
+    "--min-remaining": "min-remaining",
+    "--region": "region",
+    "--shell": "shell",
+}
+FLAGS = {"-n": "no-session", "--no-session": "no-session", "--leave": "leave"}
+#: What a command understands besides request.OPTIONS.
+OWN_OPTIONS: dict[str, tuple[str, ...]] = {"env": ("leave", "shell"), "exec": (), "export": ("format",)}
+
+Environment = dict[str, str]
+
+
+def main() -> None:
+    """Answers the command line in `sys.argv` and ends the process. Returns on a miss, nothing written."""
+    forget_coerced_locale()
+    encoding = sys.getfilesystemencoding()
+    environment = {
+        name.decode(encoding, "surrogateescape"): value.decode(encoding, "surrogateescape")
+        for name, value in posix.environ.items()
+    }
+    try:
+        status = answer(sys.argv[1:], environment)
+    except KeyboardInterrupt:
+        posix.write(2, b"\n")
+        status = 130
+    if status is not None:
+        # Nothing of ours is buffered, so the interpreter's farewell (0.1 F) is left out.
+        posix._exit(status)
+
+
+def answer(arguments: list[str], environment: Environment) -> int | None:
+    """Does what the command line asks for. Returns the exit status, None on a miss; `exec` never returns."""
+    command, *rest = arguments or [""]
+    if command == "refresh":
+        return refresh(rest, environment)
+    if command == "init":
+        # Options change the text, so they are for the full command line.
+        return show_kept("init", rest[0], environment) if len(rest) == 1 and rest[0] in SHELLS else None
+    if command in OWN_OPTIONS and agent_allowed(environment):
+        return serve(command, rest, environment)
+    return None
+
+
+def serve(command: str, arguments: list[str], environment: Environment) -> int | None:
+    """`env`, `exec` and `export`, from the agent."""
+    parsed = parse(command, arguments)
+    if parsed is None:
+        return None
+    name, options, program = parsed
+    if command == "env":
+        shell = options.pop("shell", "") or parent_shell()
+        if shell not in SHELLS:
+            return None
+        if options.pop("leave", ""):
+            return None if name or options else show_kept("leave", shell, environment)
+        text = session(name, options, f"env.{shell}", posix.getppid(), environment)
+    elif command == "export":
+        form = options.pop("format", "")
+        text = session(name, options, form, None, environment) if form == "json" else None
+    else:
+        text = session(name, options, "exec", None, environment) if program else None
+    if text is None:
+        return None
+    if command != "exec":
+        return show(text)
+    from shellvault.program import become
+
+    become(program, text, environment.get("PATH", ""))
+    return None
+
+
+def parse(command: str, arguments: list[str]) -> tuple[str, dict[str, str], list[str]] | None:
+    """The profile's name ("" for none), the options, the program; None for what only click may judge."""
+    program: list[str] = []
+    split = command == "exec" and "--" in arguments
+    if split:
+        border = arguments.index("--")
+        arguments, program = arguments[:border], arguments[border + 1 :]
+    name = ""
+    options: dict[str, str] = {}
+    index = 0
+    while index < len(arguments):
+        word = arguments[index]
+        if word.startswith("-"):
+            taken = option_at(arguments, index)
+            if taken is None:
+                return None
+            option, value, index = taken
+            if option in options or not (option in request.OPTIONS or option in OWN_OPTIONS[command]):
+                return None
+            options[option] = value
+        elif not name:
+            if not word:
+                return None
+            name, index = word, index + 1
+        elif command == "exec" and not split:
+            return name, options, arguments[index:]
+        else:
+            return None
+    return name, options, program
+
+
+def option_at(arguments: list[str], index: int) -> tuple[str, str, int] | None:
+    """The option that stands at `index`, its value, and where the next word stands; None if unknown."""
+    word = arguments[index]
+    if word in FLAGS:
+        return FLAGS[word], "1", index + 1
+    if word in VALUE_OPTIONS and index + 1 < len(arguments):
+        option, value, end = VALUE_OPTIONS[word], arguments[index + 1], index + 2
+    elif word.startswith("--") and "=" in word:
+        word, _, value = word.partition("=")
+        option, end = VALUE_OPTIONS.get(word, ""), index + 1
+    else:
+        return None
+    # An empty value, or one that looks like an option, is probably a mistake: the full command line says so.
+    return (option, value, end) if option and value and not value.startswith("-") else None
+
+
+def session(
+    name: str, options: dict[str, str], form: str, pid: int | None, environment: Environment
+) -> bytes | None:
+    """A session as the agent has it, or as its worker gets it without a person; None on a miss."""
+    name = name or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE") or ""
+    if not name:
+        return None
+    try:
+        key = request.encode(name, options, environment, posix.getcwd())
+    except OSError:
+        return None
+    # Asked twice, so that an agent that hangs is told from one whose worker is busy.
+    status, text = dial.ask(environment, "peek", form, pid, key, PEEK_PATIENCE)
+    if status in ("miss", "wait"):
+        status, text = dial.ask(environment, "get", form, pid, key, GET_PATIENCE)
+    return text if status == "ok" else None
+
+
+def refresh(arguments: list[str], environment: Environment) -> int | None:
+    """The prompt hook's question: SHELLVAULT_REQUEST again, for the shell with this pid. Always silent."""
+    if len(arguments) != 2 or arguments[0] not in SHELLS or not arguments[1].isdecimal():
+        return None
+    shell, pid = arguments
+    key = environment.get("SHELLVAULT_REQUEST", "")
+    if not (key and key.isascii() and key.isprintable() and agent_allowed(environment)):
+        return NOT_READY
+    status, text = dial.ask(environment, "peek", f"refresh.{shell}", int(pid), key, HOOK_PATIENCE)
+    if status == "ok":
+        return show(text)
+    if status == dial.ABSENT:
+        start_agent()
+    return NEEDS_YOU if status == "needs-you" else NOT_READY
+
+
+def agent_allowed(environment: Environment) -> bool:
+    """Whether the user lets shellvault use an agent."""
+    return environment.get("SHELLVAULT_NO_AGENT", "") in ("", "0")
+
+
+def start_agent() -> None:
+    """Starts the agent without waiting for it: the hook asks again later."""
+    silence = [(posix.POSIX_SPAWN_OPEN, descriptor, "/dev/null", posix.O_RDWR, 0) for descriptor in range(3)]
+    command = [sys.executable, "-m", "shellvault", "agent", "start"]
+    try:
+        posix.posix_spawn(sys.executable, command, posix.environ, file_actions=silence, setsid=True)
+    except (OSError, NotImplementedError):
+        return
+
+
+def show_kept(what: str, shell: str, environment: Environment) -> int | None:
+    """Prints the text that the full command line once rendered and kept for this version; None without it."""
+    state = dial.state_directory(environment)
+    path = f"{state}/{what}/{shell}-{__version__}"
+    try:
+        kept = posix.stat(path)
+        # A shell will evaluate this, so nobody else may have written it.
+        if not state or kept.st_uid != posix.geteuid() or kept.st_mode & 0o022:
+            return None
+        return show(read(path))
+    except OSError:
+        return None
+
+
+def parent_shell() -> str | None:
+    """The shell that started this command, by the kernel's name for it (proc_pid_comm(5)); None elsewhere."""
+    try:
+        return SHELL_NAMES.get(read(f"/proc/{posix.getppid()}/comm").strip().decode("ascii", "replace"))
+    except OSError:
+        return None
+
+
+def forget_coerced_locale() -> None:
+    """Takes back the LC_CTYPE that Python itself puts into the environment when the locale is C (PEP 538)."""
+    if posix.environ.get(b"LC_CTYPE") not in (b"C.UTF-8", b"C.utf8", b"UTF-8"):
+        return
+    try:
+        given = b"\0" + read("/proc/self/environ")
+    except OSError:
+        return
+    if b"\0LC_CTYPE=" not in given:
+        del posix.environ[b"LC_CTYPE"]
+        posix.unsetenv(b"LC_CTYPE")
+        if "os" in sys.modules:
+            sys.modules["os"].environ.pop("LC_CTYPE", None)
+
+
+def read(path: str) -> bytes:
+    """A file's whole content. Raises OSError."""
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    try:
+        content = b""
+        while part := posix.read(descriptor, 65536):
+            content += part
+        return content
+    finally:
+        posix.close(descriptor)
+
+
+def show(text: bytes) -> int | None:
+    """Writes the text to stdout; None when none of it could be written."""
+    rest = text
+    while rest:
+        try:
+            rest = rest[posix.write(1, rest) :]
+        except BrokenPipeError:
+            return 141
+        except OSError:
+            return None if rest is text else 1
+    return 0
