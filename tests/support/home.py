@@ -80,7 +80,7 @@ class Home:
 
 
 def make_home(folder: Path) -> Home:
-    """A new home in `folder`, whose vault is an encrypted file that opens without asking; no agent is used."""
+    """A new home in `folder`; its vault is an encrypted file that opens without asking, and no agent is used."""
     path = folder / "home"
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environment |= {
