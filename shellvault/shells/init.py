@@ -1,0 +1,112 @@
+"""What a shell gets from `shellvault init`: the text, and the file that keeps it for the next shell.
+
+The text is the same for every shell of one installation, so it is rendered once and kept in the state directory. The
+fast lane prints the file of a plain `shellvault init SHELL` without asking here (`warm.show_kept`).
+"""
+
+import hashlib
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shellvault import __version__, fastlane, locations
+from shellvault.errors import ShellvaultError, UsageError
+from shellvault.shells import files, render
+from shellvault.shells.quote import quote
+
+#: Profile names that the segment shows in red, as patterns that all four shells read alike.
+PRODUCTION = ("prod", "production", "prod-*", "prod_*", "*-prod", "*_prod", "*-prod-*", "*-production")
+
+#: What may stand unquoted as the name of a function in each of the shells.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class InitOptions:
+    """What `init` is asked to put into the shell."""
+
+    prompt: bool = True
+    completions: bool = True
+    wrap: tuple[str, ...] = ("aws",)
+    """The programs to wrap; none with --no-wrapper."""
+    command: str = "shellvault"
+    """The name of the function."""
+
+
+def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) -> str:
+    """The text to evaluate; kept for the next shell, and as it was kept where only this installation can have done so.
+
+    Raises:
+        UsageError: a name that cannot be a function's.
+        ShellvaultError: the state directory cannot be used.
+    """
+    _check_names(options)
+    state = locations.state_directory(environment)
+    kept = _kept_file(state, shell, options)
+    if options != InitOptions() and kept.is_file():
+        return kept.read_text("utf-8", "surrogateescape")
+    text = render_init(shell, options, state)
+    try:
+        locations.private_directory(kept.parent)
+        files.replace(kept, text, 0o600)
+    except OSError as error:
+        raise ShellvaultError(f"{str(kept)!a} cannot be written ({error.strerror}): make the folder writable") from error
+    return text
+
+
+def render_init(shell: str, options: InitOptions, state: Path) -> str:
+    """The text itself; `state` is where PowerShell, which cannot pass arguments on unchanged, finds its scripts."""
+    completions = ""
+    if options.completions:
+        from shellvault.shells.completions import completion_text
+
+        completions = completion_text(shell, options.command)
+    return render.snippet(
+        shell,
+        "init",
+        **_installation(shell),
+        again=f"run `{options.command} use` again",
+        brought=False,
+        command=options.command,
+        completions=completions,
+        prompt=options.prompt,
+        wrap=options.wrap,
+        shims=quote(shell, str(state / "wrappers")),
+        version=__version__,
+    )
+
+
+def hook_text(shell: str) -> str:
+    """The hook alone, for `env` to bring along where no `init` has run; it takes itself away after the session."""
+    return render.snippet(
+        shell,
+        "hook",
+        **_installation(shell),
+        again="run `shellvault env` again",
+        brought=True,
+        prompt=False,
+    )
+
+
+def _installation(shell: str) -> dict[str, object]:
+    """The fast lane of this installation as words of the shell, and what else every template needs."""
+    python, script = quote(shell, sys.executable), quote(shell, str(Path(fastlane.__file__).resolve()))
+    return {"python": python, "script": script, "fastlane": f"{python} -I -S {script}", "production": PRODUCTION}
+
+
+def _kept_file(state: Path, shell: str, options: InitOptions) -> Path:
+    name = f"{shell}-{__version__}"
+    if options != InitOptions():
+        # Two installations of one version may share a home: the file says which one wrote it.
+        name += "-" + hashlib.sha256(repr((sys.executable, fastlane.__file__, options)).encode()).hexdigest()[:16]
+    return state / "init" / name
+
+
+def _check_names(options: InitOptions) -> None:
+    for name in (options.command, *options.wrap):
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{name!a} cannot be a function's name: use letters, digits, `_`, `.` and `-`")
+    if options.command in options.wrap:
+        raise UsageError(f"{options.command!a} cannot be both the function and a wrapped program: choose another name")
