@@ -24,11 +24,11 @@ ENTER = {
 THEIR_OWN = ("_", "SHLVL", "PWD", "OLDPWD")
 
 
-def script(person: Person, shell: str, *lines: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def script(person: Person, shell: str, *lines: str) -> subprocess.CompletedProcess[str]:
     """Runs the lines in the shell, which has none of the machine's start-up files to read."""
     plain = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["--no-config"], "powershell": ["-NoProfile"]}[shell]
     flag = "-Command" if shell == "powershell" else "-c"
-    result = person.home.run(str(need(PROGRAMS[shell])), *plain, flag, "\n".join(lines), **environment)
+    result = person.home.run(str(need(PROGRAMS[shell])), *plain, flag, "\n".join(lines))
     assert "Traceback" not in result.stderr
     return result
 
@@ -55,7 +55,8 @@ def test_the_aws_cli_finds_the_session_of_the_open_shell(person: Person, shell: 
 
 
 def test_env_sets_what_the_sdks_and_the_prompts_read(person: Person, shell: str) -> None:
-    result = script(person, shell, ENTER[shell].format("work"), dump(shell), AWS_PROFILE="other")
+    person.home.environment["AWS_PROFILE"] = "other"
+    result = script(person, shell, ENTER[shell].format("work"), dump(shell))
     (inside,) = environments(result.stdout)
     assert inside["AWS_ACCESS_KEY_ID"].startswith("ASIA")
     assert inside["AWS_VAULT"] == "work"
@@ -74,6 +75,7 @@ def test_leaving_puts_every_variable_back(person: Person, shell: str) -> None:
         "AWS_REGION": "",
         "AWS_VAULT": "grüße",
     }
+    person.home.environment.update(before)
     lines = (
         dump(shell),
         ENTER[shell].format("work"),
@@ -81,12 +83,13 @@ def test_leaving_puts_every_variable_back(person: Person, shell: str) -> None:
         ENTER[shell].format("--leave"),
         dump(shell),
     )
-    outside, inside, left = environments(script(person, shell, *lines, **before).stdout)
+    outside, inside, left = environments(script(person, shell, *lines).stdout)
     assert inside["AWS_ACCESS_KEY_ID"] != outside["AWS_ACCESS_KEY_ID"]
     assert left == outside
 
 
 def test_switching_and_then_leaving_restores_the_original(person: Person, shell: str) -> None:
+    person.home.environment["AWS_REGION"] = "us-west-2"
     lines = (
         dump(shell),
         ENTER[shell].format("work"),
@@ -95,7 +98,7 @@ def test_switching_and_then_leaving_restores_the_original(person: Person, shell:
         ENTER[shell].format("--leave"),
         dump(shell),
     )
-    outside, inside, left = environments(script(person, shell, *lines, AWS_REGION="us-west-2").stdout)
+    outside, inside, left = environments(script(person, shell, *lines).stdout)
     assert inside["AWS_VAULT"] == "guarded"
     assert left == outside
 
