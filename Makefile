@@ -18,7 +18,7 @@ lint: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(PYTHON) scripts/test_tools.py ministack aws-cli-2
-	$(PYTHON) scripts/demo.py
+	$(PYTHON) -m scripts.demo
 
 bench: $(INSTALLED) tools
 	$(PYTHON) scripts/bench.py

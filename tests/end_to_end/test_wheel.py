@@ -31,21 +31,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True, timeout=60)
     python = environment / "bin" / "python"
-    install = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        python,
-        "install",
-        "--quiet",
-        "--no-index",
-        "--no-deps",
-        wheel,
-    ]
-    subprocess.run(install, check=True, timeout=60)
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install"]
+    subprocess.run([*pip, "--quiet", "--no-index", "--no-deps", str(wheel)], check=True, timeout=60)
     packages = next(environment.glob("lib/python*/site-packages"))
-    # Path files in a folder that is added by a path file are not read: the editable checkout stays out of reach.
+    # The path files of a folder that a path file adds are not read: the editable checkout stays out of reach.
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return environment / "bin"
 
