@@ -1,0 +1,82 @@
+"""Which shell asks: the nearest ancestor process that is one."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from shellvault.errors import UsageError
+from shellvault.shells import SHELLS
+
+if TYPE_CHECKING:
+    import psutil
+
+#: How many processes are looked at: wrappers (sh -c, make, uv run, …) nest, but not endlessly.
+_MAX_ANCESTORS = 12
+
+#: Shells whose language is none of ours. Text for the shell further up would be misread by these, so they end the
+#: search; plain `sh` (dash, busybox) does not, because it is what wrappers run.
+_FOREIGN = frozenset({"csh", "elvish", "ksh", "ksh93", "mksh", "nu", "oksh", "osh", "tcsh", "xonsh", "yash", "ysh"})
+
+_ALIASES = {"pwsh": "powershell", "pwsh-preview": "powershell"}
+
+_ADVICE = "say it with --shell " + "|".join(SHELLS)
+
+
+def detect(pid: int, environment: Mapping[str, str] = os.environ) -> str:
+    """The name (one of `shells.SHELLS`) of the shell that process `pid` runs in or is.
+
+    Login shells (`-zsh`), versioned names (`bash-5.2`) and a `bash` that runs as `sh` or as a script are known.
+    When no ancestor is a shell of ours, the base name of `$SHELL` decides.
+
+    Raises:
+        UsageError: neither says which, or the nearest shell is one that shellvault does not speak.
+    """
+    for process in _lineage(pid):
+        name = _name(process)
+        if name in SHELLS:
+            return name
+        if name in _FOREIGN:
+            raise UsageError(f"{name} is not a shell that shellvault speaks: {_ADVICE}")
+    login_shell = _normalise(environment.get("SHELL", ""))
+    if login_shell in SHELLS:
+        return login_shell
+    raise UsageError(f"cannot tell which shell this is: {_ADVICE}")
+
+
+def _lineage(pid: int) -> Iterator["psutil.Process"]:
+    """Process `pid` and its ancestors, nearest first, as far as they can be seen."""
+    import psutil
+
+    try:
+        process: psutil.Process | None = psutil.Process(pid)
+        for _ in range(_MAX_ANCESTORS):
+            if process is None:
+                return
+            yield process
+            process = process.parent()
+    except psutil.Error:
+        return
+
+
+def _name(process: "psutil.Process") -> str:
+    """What a process runs: the name of its executable, or its title when that may not be seen (another user's).
+
+    The executable comes first, since the title of a script with a `#!` line is the script's name, and a busybox
+    may call itself anything.
+    """
+    import psutil
+
+    try:
+        executable = process.exe()
+    except psutil.Error:
+        executable = ""
+    return _normalise(executable or process.name())
+
+
+def _normalise(path: str) -> str:
+    """`/usr/bin/bash-5.2`, `-bash` and `bash.exe` are all `bash`."""
+    name = PurePath(path.replace("\\", "/")).name.lower().removeprefix("-").removesuffix(".exe")
+    name = re.sub(r"[-.]?\d[\d.]*$", "", name) if name not in _FOREIGN else name
+    return _ALIASES.get(name, name)

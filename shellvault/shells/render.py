@@ -1,0 +1,85 @@
+"""The text that a shell evaluates, rendered from the templates in `shells/<shell>/`."""
+
+from collections.abc import Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shellvault.shells.quote import quote
+from shellvault.variables import MANAGED_VARIABLES, SESSION_VARIABLES, Change
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def snippet(shell: str, template: str, **context: object) -> str:
+    """Renders `shells/<shell>/<template>.jinja`.
+
+    In a template the filter `quote` makes one word of the shell out of any value; nothing else may put a value that
+    is not a constant of ours into the text. The text is to be written as UTF-8 with `surrogateescape`.
+
+    Raises:
+        UsageError: a value that the shell cannot hold (see `quote`).
+    """
+    return _environment(shell).get_template(f"{shell}/{template}.jinja").render(context)
+
+
+def env_snippet(shell: str, change: Change) -> str:
+    """Leaves whatever session the shell has, remembers the variables of `change` as they are, and makes the change."""
+    return snippet(shell, "env", assignments=_assignments(change, MANAGED_VARIABLES), session_variables=SESSION_VARIABLES)
+
+
+def leave_snippet(shell: str) -> str:
+    """Puts every variable back as it was before the first `env`, if its value is still ours."""
+    return snippet(shell, "leave", session_variables=SESSION_VARIABLES)
+
+
+def refresh_snippet(shell: str, change: Change) -> str:
+    """Replaces the session by a newer one of the same request, where the shell still has it."""
+    return snippet(
+        shell,
+        "refresh",
+        assignments=_assignments(change, SESSION_VARIABLES),
+        request=change.set["SHELLVAULT_REQUEST"],
+        session_variables=SESSION_VARIABLES,
+    )
+
+
+def failure_snippet(shell: str) -> str:
+    """Does nothing but fail, so that `eval "$(shellvault env nope)" && deploy` does not deploy.
+
+    PowerShell needs no help: a pipeline whose native command has failed has failed; `$LASTEXITCODE` is set for those
+    who pass the text to Invoke-Expression as an argument.
+    """
+    return snippet(shell, "failure")
+
+
+def template_folder(name: str) -> Path:
+    """The folder of templates `name` (`shells` or `completions`): inside the installed package, or beside it."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "templates" / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def _assignments(change: Change, names: tuple[str, ...]) -> Mapping[str, str | None]:
+    """The new values of those variables that `change` touches; None is to be unset."""
+    unknown = {*change.set, *change.unset}.difference(MANAGED_VARIABLES)
+    if unknown:
+        raise ValueError(f"not variables that a session may change: {sorted(unknown)}")
+    return {name: change.set.get(name) for name in names if name in change.set or name in change.unset}
+
+
+@cache
+def _environment(shell: str) -> "Environment":
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template_folder("shells")),
+        autoescape=False,  # noqa: S701 - the output is shell text, and HTML escapes would corrupt it
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["quote"] = partial(quote, shell)
+    return environment
