@@ -1,0 +1,31 @@
+"""Calls that may never return, bounded: a locked or stopped keyring must not take the command with it."""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+def within(seconds: float, function: Callable[[], Result]) -> Result:
+    """Runs `function` and returns or raises what it does. Raises TimeoutError after `seconds`.
+
+    The call runs in a daemon thread, which is left behind when it is stuck: the process can end without it.
+    """
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not results:
+        raise TimeoutError(f"no answer within {seconds:g} seconds")
+    return results[0]

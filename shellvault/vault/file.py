@@ -1,0 +1,228 @@
+"""The encrypted file as a `keyring` backend. Imported only when it is the chosen vault.
+
+The whole of it, names included, is one sealed JSON object {service: {username: password}} (see `sealed`).
+"""
+
+import errno
+import json
+import os
+import stat
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from keyring.backend import KeyringBackend
+from keyring.errors import PasswordDeleteError
+
+from shellvault.errors import VaultError, WrongPassphraseError
+from shellvault.locations import private_directory
+from shellvault.vault import sealed
+from shellvault.vault.atomic import write_atomically
+from shellvault.vault.locking import held, lock_file
+
+#: Called with (whether the passphrase is a new one, what was wrong with the last answer, the file's path).
+AskPassphrase = Callable[[bool, str | None, Path], str]
+
+_TRIES = 3
+_MOST_BYTES = 16 * 1024 * 1024
+_UNLOCK_KEY = struct.Struct(">IIB16s32s")
+
+_Entries = dict[str, dict[str, str]]
+
+
+class FileKeyring(KeyringBackend):
+    """Passwords in one file, sealed with a passphrase that is asked for once, when it is first needed."""
+
+    priority = 0
+    """Never chosen by keyring's own discovery."""
+
+    def __init__(
+        self,
+        path: Path,
+        ask_passphrase: AskPassphrase,
+        passphrase: str | None = None,
+        unlock_key: bytes | None = None,
+        cost: sealed.Cost | None = None,
+    ) -> None:
+        """Nothing is read or asked yet.
+
+        `passphrase` is tried instead of asking; `unlock_key` is what another instance's `unlock_key` gave and
+        serves as long as the file keeps its passphrase; `cost` is that of a new file.
+        """
+        self._path = Path(os.path.realpath(path))
+        self._ask = ask_passphrase
+        self._passphrase = passphrase
+        self._key = _key_from_bytes(unlock_key) if unlock_key else None
+        self._cost = cost or sealed.Cost()
+        self.lock = lock_file(self._path.with_name("vault.lock"))
+
+    @property
+    def unlock_key(self) -> bytes | None:
+        """What opens the file without its passphrase: a secret, for an agent's memory. None: still locked."""
+        if self._key is None:
+            return None
+        key, cost = self._key, self._key.cost
+        return _UNLOCK_KEY.pack(cost.memory_kib, cost.iterations, cost.lanes, key.salt, key.master)
+
+    def unlock(self, create: bool = False) -> None:
+        """Gets the key, asking a person if need be; a missing file is made where `create` is given.
+
+        Raises WrongPassphraseError or VaultError, and whatever `ask_passphrase` raises.
+        """
+        content = self._read()
+        if content is not None:
+            self._key_for(self._header(content))
+        elif create:
+            self._create()
+
+    def get_password(self, service: str, username: str) -> str | None:
+        """The password, or None. Raises VaultError."""
+        return self._entries().get(service, {}).get(username)
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        """Stores a password; others' changes since the last read are kept. Raises VaultError."""
+        self.unlock(create=True)
+        with held(self.lock):
+            entries = self._entries()
+            entries.setdefault(service, {})[username] = password
+            self._write(entries)
+
+    def delete_password(self, service: str, username: str) -> None:
+        """Removes a password. Raises PasswordDeleteError when there is none, VaultError."""
+        if self.get_password(service, username) is None:
+            raise PasswordDeleteError("no such password")
+        with held(self.lock):
+            entries = self._entries()
+            entries.get(service, {}).pop(username, None)
+            self._write(entries)
+
+    def _entries(self) -> _Entries:
+        content = self._read()
+        if content is None:
+            return {}
+        key = self._key_for(self._header(content))
+        try:
+            return _checked(json.loads(sealed.unseal(content, key)))
+        except ValueError as error:
+            raise self._damaged(error) from error
+
+    def _header(self, content: bytes) -> sealed.Header:
+        try:
+            return sealed.read_header(content)
+        except ValueError as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: ValueError) -> VaultError:
+        return VaultError(
+            f"the vault {str(self._path)!r} is damaged ({error}): "
+            "put back a copy, or move it away and add the keys again"
+        )
+
+    def _key_for(self, header: sealed.Header) -> sealed.Key:
+        if self._key is None or self._key.salt != header.salt or not sealed.opens(self._key, header):
+            self._key = self._opening_key(header)
+        return self._key
+
+    def _opening_key(self, header: sealed.Header) -> sealed.Key:
+        if self._passphrase:
+            key = sealed.derive(self._passphrase, header.cost, header.salt)
+            if sealed.opens(key, header):
+                return key
+            raise WrongPassphraseError(
+                f"the passphrase in the environment does not open {str(self._path)!r}: "
+                "correct SHELLVAULT_FILE_PASSPHRASE, or unset it to be asked"
+            )
+        problem = None
+        for _ in range(_TRIES):
+            key = sealed.derive(self._ask(False, problem, self._path), header.cost, header.salt)
+            if sealed.opens(key, header):
+                return key
+            problem = "that passphrase does not open the vault"
+        raise WrongPassphraseError(f"the passphrase does not open {str(self._path)!r}: run the command again")
+
+    def _create(self) -> None:
+        passphrase = self._passphrase or self._new_passphrase()
+        key = sealed.new_key(passphrase, self._cost)
+        if not self._path.parent.exists():
+            private_directory(self._path.parent)
+        with held(self.lock):
+            content = self._read()
+            if content is None:
+                self._key = key
+                self._write({})
+                return
+        # Another command has made the file meanwhile.
+        header = self._header(content)
+        self._key = sealed.derive(passphrase, header.cost, header.salt)
+        if not sealed.opens(self._key, header):
+            raise WrongPassphraseError(
+                f"another command has just made {str(self._path)!r} with another passphrase: try again"
+            )
+
+    def _new_passphrase(self) -> str:
+        problem = None
+        for _ in range(_TRIES):
+            passphrase = self._ask(True, problem, self._path)
+            if passphrase:
+                return passphrase
+            problem = "a passphrase cannot be empty"
+        raise VaultError("a passphrase cannot be empty: nothing was written, run the command again")
+
+    def _read(self) -> bytes | None:
+        try:
+            # Not blocking, so that a FIFO in its place cannot hang the command.
+            flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+            with os.fdopen(os.open(self._path, flags), "rb") as stream:
+                self._check_file(stream.fileno())
+                return stream.read(_MOST_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise VaultError(
+                f"cannot read the vault {str(self._path)!r} ({error.strerror}): "
+                "see to its permissions, or choose another with --backend"
+            ) from error
+
+    def _check_file(self, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+            raise VaultError(f"{str(self._path)!r} is no vault of shellvault: move it away")
+        if sys.platform == "win32":
+            return
+        if status.st_uid != os.getuid():
+            raise VaultError(
+                f"the vault {str(self._path)!r} belongs to uid {status.st_uid}: "
+                "name a folder of your own in SHELLVAULT_FILE_DIR"
+            )
+        if status.st_mode & 0o022:
+            raise VaultError(f"others may write the vault {str(self._path)!r}: run `chmod 600` on it")
+
+    def _write(self, entries: _Entries) -> None:
+        if self._key is None:
+            raise VaultError("the vault is not unlocked: run the command again")
+        content = sealed.seal(json.dumps(entries, separators=(",", ":")).encode(), self._key)
+        try:
+            write_atomically(self._path, content)
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "free some space" if full else "make its folder writable"
+            raise VaultError(
+                f"cannot write the vault {str(self._path)!r} ({error.strerror}): {remedy}"
+            ) from error
+
+
+def _key_from_bytes(unlock_key: bytes) -> sealed.Key | None:
+    if len(unlock_key) != _UNLOCK_KEY.size:
+        return None
+    memory_kib, iterations, lanes, salt, master = _UNLOCK_KEY.unpack(unlock_key)
+    return sealed.Key(sealed.Cost(memory_kib, iterations, lanes), salt, master)
+
+
+def _checked(data: object) -> _Entries:
+    if not isinstance(data, dict):
+        raise ValueError("its content is of another kind")
+    for items in data.values():
+        if not isinstance(items, dict) or not all(isinstance(password, str) for password in items.values()):
+            raise ValueError("its content is of another kind")
+    return data

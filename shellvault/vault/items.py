@@ -1,0 +1,116 @@
+"""JSON documents in a keyring: every call bounded, every error one line, long documents in parts."""
+
+import json
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from shellvault.errors import ShellvaultError, VaultError
+from shellvault.vault.deadline import within
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+SERVICE = "shellvault"
+
+#: Windows: CREDENTIALW.CredentialBlob holds CRED_MAX_CREDENTIAL_BLOB_SIZE = 2560 bytes, UTF-16 in `keyring`.
+_WINCRED_CHARACTERS = 1200
+_SPLIT = "split:"
+
+Result = TypeVar("Result")
+
+
+class Items:
+    """Documents by key, as the vault sees a keyring backend."""
+
+    def __init__(self, backend: str, keyring: "KeyringBackend", seconds: float | None) -> None:
+        """`seconds` bounds each call; None for a backend that bounds its own."""
+        self.backend = backend
+        self._keyring = keyring
+        self._seconds = seconds
+        self._most_characters = _WINCRED_CHARACTERS if backend == "wincred" else None
+
+    def read(self, key: str) -> Any:
+        """The document, None when there is none. Raises ValueError when it is damaged, VaultError."""
+        for _ in range(2):
+            text = self._get(key)
+            if text is None or not text.startswith(_SPLIT):
+                return None if text is None else json.loads(text)
+            parts = [self._get(part) for part in _part_keys(key, text)]
+            if None not in parts:
+                return json.loads("".join(part for part in parts if part is not None))
+            # Replaced while it was read: the second look finds the new parts.
+        raise ValueError("a part is missing")
+
+    def write(self, key: str, document: Any) -> None:
+        """Stores a document. Interrupted, it leaves the old one or the new. Raises VaultError."""
+        text = json.dumps(document, separators=(",", ":"))
+        if self._most_characters is None:
+            self._set(key, text)
+            return
+        old = self._get(key) or ""
+        if len(text) > self._most_characters:
+            text = self._write_parts(key, text, self._most_characters)
+        self._set(key, text)
+        self._delete_parts(key, old)
+
+    def remove(self, key: str) -> None:
+        """Removes a document, if it is there. Raises VaultError."""
+        text = self._get(key)
+        if text is not None:
+            self._delete(key)
+            self._delete_parts(key, text)
+
+    def _write_parts(self, key: str, text: str, size: int) -> str:
+        pieces = [text[start : start + size] for start in range(0, len(text), size)]
+        head = f"{_SPLIT}{secrets.token_hex(4)}:{len(pieces)}"
+        for part, piece in zip(_part_keys(key, head), pieces, strict=True):
+            self._set(part, piece)
+        return head
+
+    def _delete_parts(self, key: str, head: str) -> None:
+        if head.startswith(_SPLIT):
+            for part in _part_keys(key, head):
+                if self._get(part) is not None:
+                    self._delete(part)
+
+    def _get(self, key: str) -> str | None:
+        return self._call(lambda: self._keyring.get_password(self._service(key), key))
+
+    def _set(self, key: str, text: str) -> None:
+        self._call(lambda: self._keyring.set_password(self._service(key), key, text))
+
+    def _delete(self, key: str) -> None:
+        self._call(lambda: self._keyring.delete_password(self._service(key), key))
+
+    def _service(self, key: str) -> str:
+        # Windows finds an item by its service alone: keyring moves others of the same service out of the way.
+        return f"{SERVICE}/{key}" if self.backend == "wincred" else SERVICE
+
+    def _call(self, function: Callable[[], Result]) -> Result:
+        try:
+            return function() if self._seconds is None else within(self._seconds, function)
+        except ShellvaultError:
+            raise
+        except Exception as error:
+            raise VaultError(_message(self.backend, error)) from error
+
+
+def _part_keys(key: str, head: str) -> list[str]:
+    """The keys of a document's parts. Raises ValueError for a head that `write` cannot have made."""
+    generation, separator, count = head.removeprefix(_SPLIT).partition(":")
+    if not separator or not count.isascii() or not count.isdigit() or int(count) > 10_000:
+        raise ValueError("the list of its parts is damaged")
+    return [f"{key}#{generation}.{number}" for number in range(int(count))]
+
+
+def _message(backend: str, error: Exception) -> str:
+    from keyring.errors import KeyringLocked
+
+    remedy = "see that it runs, or choose another vault with --backend"
+    if isinstance(error, TimeoutError):
+        return f"the keyring ({backend}) has not answered in time: {remedy}"
+    if isinstance(error, KeyringLocked):
+        return f"the keyring ({backend}) is locked: unlock it, or choose another vault with --backend"
+    reason = ascii(" ".join(str(error).split()))[1:-1].rstrip(".") or type(error).__name__
+    return f"the keyring ({backend}) cannot be used ({reason}): {remedy}"

@@ -1,0 +1,91 @@
+"""From a backend's name to a vault. The one backend is imported by name; keyring's discovery never runs."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from shellvault import locations
+from shellvault.errors import VaultError
+from shellvault.vault import backends
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+    from shellvault.vault.file import AskPassphrase, FileKeyring
+    from shellvault.vault.vault import Vault
+
+#: Seconds for a call in which nobody has to be asked.
+MACHINE_SECONDS = 5.0
+#: Seconds for a call in which a person may have to answer a dialog.
+PERSON_SECONDS = 30.0
+
+
+def open_vault(
+    backend: str | None,
+    environment: Mapping[str, str],
+    ask_passphrase: "AskPassphrase",
+    deadline: float = PERSON_SECONDS,
+    unlock_key: bytes | None = None,
+) -> "Vault":
+    """The vault that is named by `backend`, the environment or the settings, else the first that can be used.
+
+    Nothing is read, asked or created yet. `ask_passphrase` is called as `(new, problem, path)` when the
+    encrypted file needs it; `deadline` (seconds) bounds every call in which a keyring may ask a person;
+    `unlock_key` is what `Vault.unlock_key` gave elsewhere. Raises ConfigError for a bad choice, VaultError.
+    """
+    from shellvault.vault.items import Items
+    from shellvault.vault.locking import lock_file
+    from shellvault.vault.vault import Vault
+
+    name = backends.choose(backend, environment)
+    names_file = locations.names_file(environment)
+    if name == "file":
+        file = _file_keyring(environment, ask_passphrase, unlock_key)
+        return Vault(Items(name, file, None), file.lock, names_file, file)
+    seconds = deadline if backends.can_ask(environment) else min(deadline, MACHINE_SECONDS)
+    items = Items(name, _keyring(name, environment, deadline), seconds)
+    return Vault(items, lock_file(names_file.with_name("vault.lock")), names_file)
+
+
+def _file_keyring(
+    environment: Mapping[str, str], ask_passphrase: "AskPassphrase", unlock_key: bytes | None
+) -> "FileKeyring":
+    from shellvault.vault.file import FileKeyring
+
+    passphrase = environment.get("SHELLVAULT_FILE_PASSPHRASE") or environment.get("AWS_VAULT_FILE_PASSPHRASE")
+    return FileKeyring(backends.file_path(environment), ask_passphrase, passphrase, unlock_key)
+
+
+def _keyring(name: str, environment: Mapping[str, str], deadline: float) -> "KeyringBackend":
+    try:
+        if name == "secret-service":
+            return _secret_service(environment, deadline)
+        if name == "kwallet":
+            import_module("dbus")  # keyring leaves its absence for the first call
+            from keyring.backends.kwallet import DBusKeyring
+
+            DBusKeyring.appid = "shellvault"
+            return DBusKeyring()  # type: ignore[no-untyped-call]
+        if name == "keychain":
+            from keyring.backends.macOS import Keyring
+
+            return Keyring()  # type: ignore[no-untyped-call]
+        from keyring.backends.Windows import WinVaultKeyring
+
+        return WinVaultKeyring()  # type: ignore[no-untyped-call]
+    except ImportError as error:
+        raise VaultError(
+            f"{name} needs the Python package {error.name}: install it, or choose another with --backend"
+        ) from error
+
+
+def _secret_service(environment: Mapping[str, str], deadline: float) -> "KeyringBackend":
+    address = backends.bus_address(environment)
+    if address is None:
+        raise VaultError(
+            "the vault secret-service needs a D-Bus session bus and DBUS_SESSION_BUS_ADDRESS is not set: "
+            "log in to a desktop, or choose another with --backend"
+        )
+    from shellvault.vault.secret_service import SecretServiceKeyring
+
+    return SecretServiceKeyring(address, deadline if backends.can_ask(environment) else None)

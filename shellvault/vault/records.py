@@ -1,0 +1,71 @@
+"""What the vault holds, and the checks on reading it back: nothing in a keyring is taken on trust."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKeys:
+    """The long-term access key pair of an IAM user."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLabel:
+    """What is known of a stored session without reading it; `expires_at`: epoch seconds, None: never."""
+
+    profile: str
+    call: str
+    expires_at: int | None
+
+
+def keys_from_json(data: Any) -> StoredKeys:
+    """Rebuilds a key pair. Raises ValueError for anything `asdict` of one cannot have given."""
+    match data:
+        case {"access_key_id": str(key_id), "secret_access_key": str(secret)} if _visible(
+            key_id
+        ) and _visible(secret):
+            return StoredKeys(key_id, secret)
+    raise ValueError("no key pair")
+
+
+def key_index_from_json(data: Any) -> dict[str, str]:
+    """Rebuilds the index of keys, name to access key id; None is an empty one. Raises ValueError."""
+    index = {} if data is None else data
+    if not isinstance(index, dict) or not all(
+        _is_name(name) and _visible(key_id) for name, key_id in index.items()
+    ):
+        raise ValueError("no index of keys")
+    return dict(index)
+
+
+def session_index_to_json(index: Mapping[str, SessionLabel]) -> dict[str, Any]:
+    """The plain data of an index of sessions."""
+    return {fingerprint: asdict(label) for fingerprint, label in index.items()}
+
+
+def session_index_from_json(data: Any) -> dict[str, SessionLabel]:
+    """Rebuilds the index of sessions, fingerprint to label; None is an empty one. Raises ValueError."""
+    index = {} if data is None else data
+    if not isinstance(index, dict):
+        raise ValueError("no index of sessions")
+    return {str(fingerprint): _label_from_json(label) for fingerprint, label in index.items()}
+
+
+def _label_from_json(data: Any) -> SessionLabel:
+    match data:
+        case {"profile": str(profile), "call": str(call), "expires_at": int() | None as expires_at}:
+            return SessionLabel(profile, call, expires_at)
+    raise ValueError("no label of a session")
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and name != "" and name.isprintable()
+
+
+def _visible(text: Any) -> bool:
+    return isinstance(text, str) and re.fullmatch(r"[!-~]+", text) is not None

@@ -1,0 +1,91 @@
+"""The freedesktop Secret Service (gnome-keyring, KeePassXC, KDE) through `keyring`, with deadlines.
+
+Imported only when it is probed or chosen. What differs from keyring's own class: the bus comes from the given
+environment, no message waits for ever, and a locked collection fails at once where no dialog can appear.
+"""
+
+from contextlib import closing
+from typing import Any
+
+import secretstorage
+from jeepney import Message  # type: ignore[import-untyped]
+from jeepney.bus import get_bus  # type: ignore[import-untyped]
+from jeepney.io.blocking import DBusConnection, prep_socket  # type: ignore[import-untyped]
+from keyring.backends.SecretService import Keyring
+from keyring.errors import KeyringLocked
+from secretstorage.util import add_match_rules
+
+from shellvault.errors import VaultError
+
+#: Seconds for a message that no person has to see.
+MESSAGE_SECONDS = 5.0
+
+
+class _Connection(DBusConnection):  # type: ignore[misc]
+    def send_and_get_reply(self, message: Message, *, timeout: float | None = MESSAGE_SECONDS) -> Any:
+        return super().send_and_get_reply(message, timeout=timeout)
+
+
+class SecretServiceKeyring(Keyring):
+    """The default collection on one bus."""
+
+    appid = "shellvault"
+
+    def __init__(self, address: str, unlock_seconds: float | None) -> None:
+        """`address`: of a D-Bus bus; `unlock_seconds` bounds the unlock dialog, None: there can be none."""
+        self._address = address
+        self._unlock_seconds = unlock_seconds
+
+    def get_preferred_collection(self) -> secretstorage.Collection:
+        """The default collection, unlocked. Raises KeyringLocked, VaultError, OSError and D-Bus errors."""
+        connection = _connect(self._address)
+        try:
+            collection = self._default_collection(connection)
+            if collection.is_locked():
+                if self._unlock_seconds is None:
+                    raise KeyringLocked
+                collection.unlock(timeout=self._unlock_seconds)
+                if collection.is_locked():
+                    raise KeyringLocked
+        except BaseException:
+            connection.close()
+            raise
+        return collection
+
+    def _default_collection(self, connection: DBusConnection) -> secretstorage.Collection:
+        try:
+            return secretstorage.get_collection_by_alias(connection, "default")
+        except secretstorage.ItemNotFoundException:
+            if self._unlock_seconds is None:
+                raise VaultError(
+                    "the keyring (secret-service) has no default collection yet: log in to a desktop once, "
+                    "or choose another vault with --backend"
+                ) from None
+            return secretstorage.create_collection(connection, "Default", "default")
+
+
+def availability(address: str, can_ask: bool) -> tuple[bool, str]:
+    """Whether the service on the bus at `address` can hold a vault, and why. Unlocks and creates nothing.
+
+    Raises OSError, RuntimeError and D-Bus errors where there is no such bus.
+    """
+    with closing(_connect(address)) as connection:
+        if not secretstorage.check_service_availability(connection):
+            return False, "no Secret Service runs on the session bus"
+        try:
+            locked = secretstorage.get_collection_by_alias(connection, "default").is_locked()
+        except secretstorage.ItemNotFoundException:
+            return can_ask, "it has no default collection yet" + (
+                "" if can_ask else " and no display to ask on"
+            )
+    if not locked:
+        return True, "its default collection is unlocked"
+    return True, "its default collection is locked" + (
+        "" if can_ask else " and there is no display to ask on"
+    )
+
+
+def _connect(address: str) -> DBusConnection:
+    connection = _Connection(prep_socket(get_bus(address), timeout=MESSAGE_SECONDS))
+    add_match_rules(connection)
+    return connection

@@ -1,0 +1,193 @@
+"""Names, keys and sessions over a keyring that can only get, set and delete.
+
+A keyring cannot list, so two index items (names, sessions) lie beside one item per key pair and one per
+session. An item is written before its index mentions it, and the index before an item is removed: a crash in
+between leaves at worst an item that nobody mentions. Sessions are a cache: what is damaged there counts as
+absent. Keys never do.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shellvault.errors import VaultError
+from shellvault.vault.atomic import write_atomically
+from shellvault.vault.items import Items
+from shellvault.vault.locking import held
+from shellvault.vault.records import (
+    SessionLabel,
+    StoredKeys,
+    key_index_from_json,
+    keys_from_json,
+    session_index_from_json,
+    session_index_to_json,
+)
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from shellvault.vault.file import FileKeyring
+
+_KEY_INDEX = "index/keys"
+_SESSION_INDEX = "index/sessions"
+
+
+class Vault:
+    """Long-term keys by name and sessions by fingerprint, in one keyring backend."""
+
+    def __init__(
+        self, items: Items, lock: "BaseFileLock", names_file: Path, file: "FileKeyring | None" = None
+    ) -> None:
+        """See `open_vault`. `lock` serialises writers; `file` is the backend if it is the encrypted file."""
+        self._items = items
+        self._lock = lock
+        self._names_file = names_file
+        self._file = file
+
+    @property
+    def backend_name(self) -> str:
+        """One of BACKENDS."""
+        return self._items.backend
+
+    @property
+    def unlock_key(self) -> bytes | None:
+        """A secret that opens the encrypted file without its passphrase; None: locked, or another backend."""
+        return self._file.unlock_key if self._file else None
+
+    def stored_keys(self) -> dict[str, str]:
+        """The names that have keys, each with its access key id. Raises VaultError."""
+        try:
+            return key_index_from_json(self._items.read(_KEY_INDEX))
+        except ValueError as error:
+            raise VaultError(
+                f"the list of names in the vault ({self.backend_name}) is damaged: `shellvault add` mends it"
+            ) from error
+
+    def load_keys(self, name: str) -> StoredKeys:
+        """The key pair of `name`. Raises VaultError when there is none or it is damaged."""
+        try:
+            data = self._items.read(_keys_item(name))
+            if data is not None:
+                return keys_from_json(data)
+        except ValueError as error:
+            raise VaultError(
+                f"the stored keys of {name!r} are damaged: run `shellvault add` again"
+            ) from error
+        raise VaultError(f"the vault ({self.backend_name}) has no keys of {name!r}: run `shellvault add`")
+
+    def save_keys(self, name: str, access_key_id: str, secret_access_key: str) -> None:
+        """Stores a key pair, in place of an older one. Raises VaultError; the older one is whole then."""
+        if not name or not name.isprintable():
+            raise VaultError(f"keys cannot be stored for {name!r}: a name has printable characters only")
+        keys = StoredKeys(access_key_id, secret_access_key)
+        with self._writing():
+            self._items.write(_keys_item(name), asdict(keys))
+            if self.load_keys(name) != keys:
+                raise VaultError(f"the keyring ({self.backend_name}) has not kept the keys: choose another")
+            self._write_key_index({**self._mended_key_index(), name: access_key_id})
+
+    def remove_keys(self, name: str) -> None:
+        """Removes a key pair, if there is one. Raises VaultError."""
+        if name not in self.stored_keys():
+            return
+        with self._writing():
+            index = self.stored_keys()
+            index.pop(name, None)
+            self._write_key_index(index)
+            self._items.remove(_keys_item(name))
+
+    def load_session(self, fingerprint: str) -> dict[str, Any] | None:
+        """The data of a session, as given to `save_session`; None when there is none. Raises VaultError."""
+        try:
+            data = self._items.read(_session_item(fingerprint))
+        except ValueError:
+            return None
+        return data if isinstance(data, dict) else None
+
+    def save_session(self, fingerprint: str, label: SessionLabel, data: dict[str, Any]) -> None:
+        """Stores a session's data (plain JSON), and forgets sessions that have expired. Raises VaultError."""
+        with self._writing():
+            self._items.write(_session_item(fingerprint), data)
+            index = {**self._session_index(), fingerprint: label}
+            now = time.time()
+            self._forget(
+                index, [other for other, its in index.items() if its.expires_at and its.expires_at <= now]
+            )
+
+    def sessions(self) -> list[tuple[str, SessionLabel]]:
+        """The stored sessions, fingerprint and label; some may have expired. Raises VaultError."""
+        return list(self._session_index().items())
+
+    def remove_sessions(self, fingerprints: Iterable[str]) -> int:
+        """Removes sessions. Returns how many of them there were. Raises VaultError."""
+        wanted = set(fingerprints)
+        if wanted.isdisjoint(self._session_index()):
+            return 0
+        with self._writing():
+            index = self._session_index()
+            found = [fingerprint for fingerprint in index if fingerprint in wanted]
+            self._forget(index, found)
+        return len(found)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Serialises writers; whoever has to unlock the vault is asked before anybody has to wait."""
+        if self._file:
+            self._file.unlock(create=True)
+        else:
+            self._items.read(_KEY_INDEX)
+        with held(self._lock):
+            yield
+
+    def _forget(self, index: dict[str, SessionLabel], fingerprints: list[str]) -> None:
+        kept = {fingerprint: label for fingerprint, label in index.items() if fingerprint not in fingerprints}
+        self._items.write(_SESSION_INDEX, session_index_to_json(kept))
+        for fingerprint in fingerprints:
+            self._items.remove(_session_item(fingerprint))
+
+    def _session_index(self) -> dict[str, SessionLabel]:
+        try:
+            return session_index_from_json(self._items.read(_SESSION_INDEX))
+        except ValueError:
+            return {}
+
+    def _mended_key_index(self) -> dict[str, str]:
+        """The index of keys; when it is damaged, what can be found by the names file."""
+        try:
+            return key_index_from_json(self._items.read(_KEY_INDEX))
+        except ValueError:
+            pass
+        found = {}
+        for name in self._noted_names():
+            try:
+                found[name] = self.load_keys(name).access_key_id
+            except VaultError:
+                continue
+        return found
+
+    def _noted_names(self) -> list[str]:
+        try:
+            return self._names_file.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError):
+            return []
+
+    def _write_key_index(self, index: dict[str, str]) -> None:
+        self._items.write(_KEY_INDEX, index)
+        try:
+            write_atomically(self._names_file, "".join(f"{name}\n" for name in sorted(index)).encode())
+        except OSError as error:
+            raise VaultError(
+                f"the vault is written, but not {str(self._names_file)!r} ({error.strerror}): "
+                "make its folder writable and run the command again"
+            ) from error
+
+
+def _keys_item(name: str) -> str:
+    return f"keys/{name}"
+
+
+def _session_item(fingerprint: str) -> str:
+    return f"sessions/{fingerprint}"
