@@ -2,7 +2,7 @@
 
 It answers only what the full command line would have answered, byte for byte. Whatever it does not know (an
 option, a reply, no agent, somebody else's agent) is a miss: the full command line then runs, with the same
-arguments. No re, os, struct or socket: each costs more than everything here. The agent's side is in docs/protocol.md.
+arguments. No re, os, struct or socket: each costs more than everything here. The agent: docs/protocol.md.
 """
 
 import posix
@@ -18,9 +18,12 @@ HOOK_PATIENCE = 0.25
 #: Exit statuses of `refresh` (sysexits.h: EX_TEMPFAIL, EX_NOPERM).
 NOT_READY, NEEDS_YOU = 75, 77
 
-#: What the kernel calls a shell's process, and what we call the shell.
-SHELL_NAMES = {"bash": "bash", "fish": "fish", "pwsh": "powershell", "zsh": "zsh"}
+#: A shell's executable, and what we call the shell.
+EXECUTABLES = {"bash": "bash", "fish": "fish", "pwsh": "powershell", "zsh": "zsh"}
 SHELLS = ("bash", "fish", "powershell", "zsh")
+
+#: PF_FORKNOEXEC in the kernel's sched.h: a copy of its parent that still runs the same program.
+FORKED_ONLY = 0x40
 
 VALUE_OPTIONS = {
     "-d": "duration",
@@ -76,12 +79,13 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
         return None
     name, options, program = parsed
     if command == "env":
-        shell = options.pop("shell", "") or parent_shell()
+        pid = shell_pid()
+        shell = options.pop("shell", "") or shell_name(pid)
         if shell not in SHELLS:
             return None
         if options.pop("leave", ""):
             return None if name or options else show_kept("leave", shell, environment)
-        text = session(name, options, f"env.{shell}", posix.getppid(), environment)
+        text = session(name, options, f"env.{shell}", pid, environment)
     elif command == "export":
         form = options.pop("format", "")
         text = session(name, options, form, None, environment) if form == "json" else None
@@ -207,12 +211,31 @@ def show_kept(what: str, shell: str, environment: Environment) -> int | None:
         return None
 
 
-def parent_shell() -> str | None:
-    """The shell that started this command, by the kernel's name for it (proc_pid_comm(5)); None elsewhere."""
+def shell_pid() -> int:
+    """The process of the shell that asks: our parent, or the shell that our parent is a subshell of.
+
+    In `$(f)` the parent of what `f` starts is a fork of the shell, gone in a moment. But on Linux that
+    cannot be told, and the parent it is.
+    """
+    pid = posix.getppid()
     try:
-        return SHELL_NAMES.get(read(f"/proc/{posix.getppid()}/comm").strip().decode("ascii", "replace"))
+        while True:
+            # proc_pid_stat(5), behind the name: state, ppid, pgrp, session, tty, tpgid, flags.
+            fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+            if not int(fields[6]) & FORKED_ONLY:
+                return pid
+            pid = int(fields[1])
+    except OSError:
+        return posix.getppid()
+
+
+def shell_name(pid: int) -> str | None:
+    """The shell that a process is, by its executable (as in `shells.detect`); None for another program."""
+    try:
+        executable = posix.readlink(f"/proc/{pid}/exe")
     except OSError:
         return None
+    return EXECUTABLES.get(executable.rpartition("/")[2])
 
 
 def forget_coerced_locale() -> None:
