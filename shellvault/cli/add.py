@@ -15,7 +15,12 @@ from shellvault.profiles.parse import ConfigFile, load
 
 @click.command(name="add")
 @click.argument("name")
-@click.option("--env", "from_environment", is_flag=True, help="Take AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from the environment.")
+@click.option(
+    "--env",
+    "from_environment",
+    is_flag=True,
+    help="Take AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from the environment.",
+)
 @click.option("--no-add-config", is_flag=True, help="Leave the AWS config file alone.")
 @click.option("-f", "--force", is_flag=True, help="Replace keys that are stored already, without asking.")
 @backend_option
@@ -29,9 +34,8 @@ def command(name: str, from_environment: bool, no_add_config: bool, force: bool,
     config = load(Path(request.config_path(environment, str(Path.cwd()))))
     _check_own_keys_serve(config, name)
     vault = broker.open_vault(backend, environment)
-    if name in vault.stored_keys() and not force:
-        if from_environment or not terminal.confirm(f"Replace the stored keys of {name}?"):
-            raise UsageError(f"{name} has stored keys already: nothing was changed (use --force to replace them)")
+    if name in vault.stored_keys() and not (force or _wants_to_replace(name, from_environment)):
+        raise UsageError(f"{name} has stored keys already: nothing was changed (use --force to replace them)")
     if from_environment:
         access_key_id, secret = _from_environment(environment)
         mfa_serial = ""
@@ -46,10 +50,16 @@ def command(name: str, from_environment: bool, no_add_config: bool, force: bool,
     return 0
 
 
+def _wants_to_replace(name: str, from_environment: bool) -> bool:
+    return not from_environment and terminal.confirm(f"Replace the stored keys of {name}?")
+
+
 def check_name(name: str) -> None:
     """Raises UsageError for a profile name that a config file cannot hold."""
     if not name.strip() or name != name.strip() or not name.isprintable() or "]" in name or len(name) > 256:
-        raise UsageError(f"{name!r} cannot be a profile name: use printable characters without ], at most 256")
+        raise UsageError(
+            f"{name!r} cannot be a profile name: use printable characters without ], at most 256"
+        )
 
 
 def _check_own_keys_serve(config: ConfigFile, name: str) -> None:
@@ -68,7 +78,9 @@ def _from_environment(environment: dict[str, str]) -> tuple[str, str]:
     if not access_key_id or not secret:
         raise UsageError("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or leave --env out to be asked")
     if environment.get("AWS_SESSION_TOKEN"):
-        raise UsageError("AWS_SESSION_TOKEN is set: these are temporary keys, only an IAM user's own keys can be stored")
+        raise UsageError(
+            "AWS_SESSION_TOKEN is set: these are temporary keys, only an IAM user's own keys can be stored"
+        )
     return _checked(access_key_id, secret)
 
 
@@ -82,7 +94,9 @@ def _checked(access_key_id: str, secret: str) -> tuple[str, str]:
     if not re.fullmatch(r"[A-Za-z0-9_]{4,128}", access_key_id):
         raise UsageError("that is no access key id: it has only letters, digits and _ (AKIA…)")
     if access_key_id.startswith("ASIA"):
-        raise UsageError("an id that starts with ASIA belongs to temporary keys; only an IAM user's own keys can be stored")
+        raise UsageError(
+            "an id that starts with ASIA belongs to temporary keys; only an IAM user's own keys can be stored"
+        )
     if not re.fullmatch(r"[!-~]{4,256}", secret):
         raise UsageError("that is no secret key: it has only printable characters without spaces")
     return access_key_id, secret
@@ -91,7 +105,9 @@ def _checked(access_key_id: str, secret: str) -> tuple[str, str]:
 def _asked_mfa_serial() -> str:
     serial = terminal.ask("Enter MFA device ARN (blank: none): ").strip()
     if serial and not re.fullmatch(r"[\w+=/:,.@-]{9,256}", serial, re.ASCII):
-        raise UsageError("that is no MFA device: give its ARN (arn:aws:iam::123456789012:mfa/name) or a serial number")
+        raise UsageError(
+            "that is no MFA device: give its ARN (arn:aws:iam::123456789012:mfa/name) or a serial number"
+        )
     return serial
 
 

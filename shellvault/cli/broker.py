@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def answer(wish: Wish, form: str) -> str:
-    """The session that was wished for, as the text of `form` (see shells.answers). Raises any ShellvaultError."""
+    """The session that was wished for, as the text of `form` (see shells.answers)."""
     prompter = prompters.choose(wish.prompt, wish.environment)
     if wish.debug:
         _show_plan(wish, prompter)
@@ -26,7 +26,9 @@ def answer(wish: Wish, form: str) -> str:
         from shellvault.agent import client
 
         try:
-            return client.obtain(wish.line, form, prompter, wish.environment, mfa_token=wish.mfa_token, fresh=wish.fresh)
+            return client.obtain(
+                wish.line, form, prompter, wish.environment, mfa_token=wish.mfa_token, fresh=wish.fresh
+            )
         except AgentError as error:
             output.note(f"{error}; going on without the agent")
     return _answer_directly(wish, form, prompter)
@@ -41,7 +43,9 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
 
     vault = open_vault(wish.options.get("backend"), wish.environment, prompter)
     state = locations.state_directory(wish.environment)
-    circumstances = Circumstances(mfa_token=wish.mfa_token, fresh=wish.fresh, environment=wish.environment, state_directory=state)
+    circumstances = Circumstances(
+        mfa_token=wish.mfa_token, fresh=wish.fresh, environment=wish.environment, state_directory=state
+    )
     obtained = obtain(wish.line, vault, DirectCache(vault, state, prompter), prompter, circumstances)
     change = change_for(obtained.profile, obtained.session, wish.line, time.time())
     return answers.text(form, change, obtained.profile.name)
@@ -51,7 +55,9 @@ def plan(wish: Wish) -> "Plan":
     """The plan for a wish, without a call to AWS."""
     from shellvault.sessions.obtain import plan_for
 
-    vault = open_vault(wish.options.get("backend"), wish.environment, prompters.choose(wish.prompt, wish.environment))
+    vault = open_vault(
+        wish.options.get("backend"), wish.environment, prompters.choose(wish.prompt, wish.environment)
+    )
     return plan_for(wish.line, vault.stored_keys())[1]
 
 
@@ -62,8 +68,10 @@ def _show_plan(wish: Wish, prompter: Prompter) -> None:
         prompter.tell(line)
 
 
-def open_vault(backend: str | None, environment: Mapping[str, str], prompter: Prompter | None = None) -> "Vault":
-    """The vault that is named or configured, asking `prompter` (default: the environment's) for a passphrase."""
+def open_vault(
+    backend: str | None, environment: Mapping[str, str], prompter: Prompter | None = None
+) -> "Vault":
+    """The vault that is named or configured; `prompter` (default: the environment's) is asked for a passphrase."""
     from shellvault.vault import open_vault as opened
 
     asking = prompter or prompters.choose(None, environment)
@@ -78,15 +86,19 @@ def _passphrase(prompter: Prompter, new: bool, problem: str | None, path: Path) 
     if problem:
         prompter.tell(problem)
     if not new:
-        return prompter.ask(Challenge("passphrase", str(path), f"Enter passphrase to unlock {path}: ", hidden=True))
-    first = prompter.ask(Challenge("new-passphrase", str(path), f"Enter a new passphrase for {path}: ", hidden=True))
+        return prompter.ask(
+            Challenge("passphrase", str(path), f"Enter passphrase to unlock {path}: ", hidden=True)
+        )
+    first = prompter.ask(
+        Challenge("new-passphrase", str(path), f"Enter a new passphrase for {path}: ", hidden=True)
+    )
     if first != prompter.ask(Challenge("new-passphrase", str(path), "Enter it again: ", hidden=True)):
         raise VaultError("the two passphrases differ: nothing was written, run the command again")
     return first
 
 
 def forget(name: str | None, vault: "Vault") -> int:
-    """Removes the sessions of a profile, or all, from the vault and from the agent. Returns how many the vault held."""
+    """Removes the sessions of a profile, or all, from vault and agent. Returns how many the vault held."""
     stored = [fingerprint for fingerprint, label in vault.sessions() if name is None or label.profile == name]
     removed = vault.remove_sessions(stored)
     from shellvault.agent import client

@@ -13,7 +13,9 @@ from shellvault.shells import SHELLS
 
 @click.command(name="env")
 @click.argument("name", required=False)
-@click.option("--shell", type=click.Choice(SHELLS), help="The shell to write for (default: the one that asked).")
+@click.option(
+    "--shell", type=click.Choice(SHELLS), help="The shell to write for (default: the one that asked)."
+)
 @click.option("--leave", is_flag=True, help="Put every variable back as it was before.")
 @session_options
 def command(name: str | None, shell: str | None, leave: bool, **given: Any) -> int:
@@ -33,7 +35,7 @@ def command(name: str | None, shell: str | None, leave: bool, **given: Any) -> i
     try:
         output.result(broker.answer(wish(name, given), f"env.{shell}"))
     except ShellvaultError as error:
-        # An empty snippet would succeed, and the next command would run with whatever session was there before.
+        # An empty snippet would succeed, and the next command would run with the session that was there before.
         output.result(render.failure_snippet(shell))
         output.complain(str(error))
         return error.exit_status

@@ -5,19 +5,19 @@ import shutil
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from shellvault import request
 from shellvault.cli import broker, output
 from shellvault.cli.options import session_options, wish
-from shellvault.errors import ShellvaultError, UsageError
+from shellvault.errors import UsageError
 from shellvault.variables import PRIVATE_VARIABLES
 
 
 class CommandLine(click.Command):
-    """`[OPTIONS] [NAME] [OPTIONS] [--] COMMAND…`: what follows `--`, or else the first word after NAME, is the command."""
+    """`[OPTIONS] [NAME] [OPTIONS] [--] COMMAND…`: the command follows `--`, or else it is the word after NAME."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Splits the command off before click sees its options."""
@@ -31,7 +31,10 @@ class CommandLine(click.Command):
 
     def _split_at_second_word(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str]]:
         takes_value = {
-            name for option in self.get_params(ctx) if isinstance(option, click.Option) and not option.is_flag for name in option.opts
+            name
+            for option in self.get_params(ctx)
+            if isinstance(option, click.Option) and not option.is_flag
+            for name in option.opts
         }
         words, index = 0, 0
         while index < len(args):
@@ -54,14 +57,17 @@ class CommandLine(click.Command):
 @click.argument("name", required=False, metavar="")
 @session_options
 @click.pass_context
-def command(context: click.Context, name: str | None, **given: Any) -> int:
+def command(context: click.Context, /, name: str | None, **given: Any) -> int:
     """Run COMMAND with a session of profile NAME in its environment.
 
     NAME defaults to AWS_PROFILE. Options go before the `--`.
     """
     program: list[str] = context.meta["program"]
     if not program:
-        raise UsageError("name a command to run: shellvault exec NAME -- COMMAND (for your own shell: eval \"$(shellvault env NAME)\")")
+        raise UsageError(
+            "name a command to run: shellvault exec NAME -- COMMAND"
+            ' (for the shell you are in: eval "$(shellvault env NAME)")'
+        )
     asked = wish(name, given)
     environment = apply(broker.answer(asked, "exec"), asked.environment)
     return run(program, environment)
@@ -83,7 +89,7 @@ def apply(text: str, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def run(program: list[str], environment: Mapping[str, str]) -> int:
-    """Becomes the program. Returns only when it cannot: 127 when it is not there, 126 when it cannot run (POSIX sh)."""
+    """Becomes the program. Returns only when it cannot: 127 for not found, 126 for not runnable (POSIX sh)."""
     name = program[0]
     path = name if "/" in name else shutil.which(name, path=environment.get("PATH", os.defpath))
     if not path:
@@ -95,12 +101,12 @@ def run(program: list[str], environment: Mapping[str, str]) -> int:
     return _replace(path, program, environment)
 
 
-def _replace(path: str, program: list[str], environment: Mapping[str, str]) -> NoReturn | int:
-    # Python ignores these two signals; a program would inherit that, and a writer to a closed pipe would not end.
+def _replace(path: str, program: list[str], environment: Mapping[str, str]) -> int:
+    # Python ignores these two signals, and a program would inherit that: a writer to a closed pipe would go on.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:
-        os.execve(path, program, environment)
+        os.execve(path, program, environment)  # noqa: S606 - no shell is the point
     except (FileNotFoundError, NotADirectoryError):
         output.complain(f"{path}: no such command, or the interpreter it names is missing")
         return 127

@@ -12,7 +12,9 @@ FORMATS = ("env", "export-env", "json", "ini", "fish", "powershell", "dotenv")
 
 @click.command(name="export")
 @click.argument("name", required=False)
-@click.option("--format", "form", type=click.Choice(FORMATS), default="env", show_default=True, help="How to write it.")
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="env", show_default=True, help="How to write it."
+)
 @session_options
 def command(name: str | None, form: str, **given: Any) -> int:
     """Print a session of profile NAME.

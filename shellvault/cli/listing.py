@@ -36,8 +36,12 @@ class ProfileRow:
 @click.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
 @click.option("--profiles", "only", flag_value="profiles", help="Only the names of profiles, one a line.")
-@click.option("--credentials", "only", flag_value="credentials", help="Only the names with stored keys, one a line.")
-@click.option("--sessions", "only", flag_value="sessions", help="Only the names with a live session, one a line.")
+@click.option(
+    "--credentials", "only", flag_value="credentials", help="Only the names with stored keys, one a line."
+)
+@click.option(
+    "--sessions", "only", flag_value="sessions", help="Only the names with a live session, one a line."
+)
 @click.option("--backends", is_flag=True, help="Which vault is used, and why each other is not.")
 @backend_option
 def command(as_json: bool, only: str | None, backends: bool, backend: str | None) -> int:
@@ -51,6 +55,8 @@ def command(as_json: bool, only: str | None, backends: bool, backend: str | None
         return _print_names(row.name for row in rows if row.access_key_id)
     if only == "sessions":
         return _print_names(row.name for row in rows if row.sessions)
+    if not rows:
+        output.note("there are no profiles yet: store keys with `shellvault add NAME`")
     output.result(json.dumps([asdict(row) for row in rows], indent=2) + "\n" if as_json else _table(rows))
     return 0
 
@@ -130,7 +136,8 @@ def _list_backends(backend: str | None, as_json: bool) -> int:
         output.result(json.dumps([asdict(status) for status in found], indent=2) + "\n")
         return 0
     lines = [
-        (status.name, "used" if status.chosen else "usable" if status.usable else "not usable", status.reason) for status in found
+        (status.name, "used" if status.chosen else "usable" if status.usable else "not usable", status.reason)
+        for status in found
     ]
     output.result(columns(("Backend", "State", "Why"), lines))
     return 0

@@ -12,7 +12,7 @@ from shellvault import __version__
 from shellvault.cli.output import complain
 from shellvault.errors import ShellvaultError
 
-#: Each command's module under shellvault.cli; imported when the command is used, so that none pays for another.
+#: Each command's module under shellvault.cli, imported when it is used: none pays for another.
 COMMANDS = {
     "add": "add",
     "agent": "agent",
@@ -49,7 +49,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Put a session into this shell: eval \"$(shellvault env NAME)\". Run one command: shellvault exec NAME -- COMMAND.",
+    epilog='This shell: eval "$(shellvault env NAME)". One command: shellvault exec NAME -- COMMAND.',
 )
 @click.version_option(__version__, "-v", "--version", prog_name="shellvault")
 def command() -> None:
@@ -81,7 +81,7 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read our output has gone; keep the interpreter from complaining about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         complain(f"internal error: {describe_origin(error)}; please report it with the command you ran")
         return 1
 

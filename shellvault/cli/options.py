@@ -10,10 +10,9 @@ import click
 
 from shellvault import request
 from shellvault.errors import UsageError
+from shellvault.vault.backends import BACKENDS
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-
-BACKENDS = ("secret-service", "kwallet", "keychain", "wincred", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +35,28 @@ class Wish:
         return request.encode(self.profile, dict(self.options), dict(self.environment), str(Path.cwd()))
 
 
-
-_BACKEND = click.option("--backend", type=click.Choice(BACKENDS), help="Where keys are kept (default: as configured).")
+_BACKEND = click.option(
+    "--backend", type=click.Choice(BACKENDS), help="Where keys are kept (default: as configured)."
+)
 _REGION = click.option("--region", metavar="REGION", help="The AWS region, instead of the profile's.")
 _PLAN = (
     click.option("-d", "--duration", metavar="TIME", help="How long sessions last: 15m, 1h30m, 12h."),
-    click.option("-n", "--no-session", is_flag=True, help="Use the long-term keys themselves, without GetSessionToken."),
+    click.option(
+        "-n", "--no-session", is_flag=True, help="Use the long-term keys themselves, without GetSessionToken."
+    ),
     _REGION,
     _BACKEND,
 )
 _ACQUIRE = (
     click.option("-t", "--mfa-token", metavar="CODE", help="The MFA code, instead of being asked for it."),
     click.option("--prompt", metavar="DRIVER", help="Who asks: terminal, ykman, kdialog, zenity, osascript."),
-    click.option("--min-remaining", metavar="TIME", help="Replace a session with less life left (default: 5m)."),
+    click.option(
+        "--min-remaining", metavar="TIME", help="Replace a session with less life left (default: 5m)."
+    ),
     click.option("--fresh", is_flag=True, help="Get a new session even if a cached one would do."),
-    click.option("--no-agent", is_flag=True, help="Do everything in this process (also SHELLVAULT_NO_AGENT=1)."),
+    click.option(
+        "--no-agent", is_flag=True, help="Do everything in this process (also SHELLVAULT_NO_AGENT=1)."
+    ),
     click.option("--debug", is_flag=True, help="Show the steps on stderr, with secrets masked."),
 )
 

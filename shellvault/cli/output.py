@@ -19,7 +19,7 @@ def complain(message: str) -> None:
 
 
 def result(text: str) -> None:
-    """Writes a command's result to stdout, byte for byte: undecodable bytes of the environment pass through."""
+    """Writes a command's result to stdout, byte for byte (undecodable bytes pass through)."""
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
     sys.stdout.buffer.flush()

@@ -57,26 +57,43 @@ class ProgramPrompter(TerminalPrompter):
                 check=True,
             )
         except (OSError, subprocess.SubprocessError) as error:
-            raise NeedsPersonError(f"{_needed(challenge)}: {self._driver} gave no answer; {_remedy(challenge)}") from error
+            raise NeedsPersonError(
+                f"{_needed(challenge)}: {self._driver} gave no answer; {_remedy(challenge)}"
+            ) from error
         return done.stdout.decode("utf-8", "replace").strip()
 
 
 def _command(driver: str, challenge: Challenge, environment: Mapping[str, str]) -> list[str]:
     prompt = challenge.prompt.rstrip(": ")
     if driver == "zenity":
-        return ["zenity", "--entry", "--title=shellvault", f"--text={prompt}", *(["--hide-text"] if challenge.hidden else [])]
+        return [
+            "zenity",
+            "--entry",
+            "--title=shellvault",
+            f"--text={prompt}",
+            *(["--hide-text"] if challenge.hidden else []),
+        ]
     if driver == "kdialog":
         return ["kdialog", "--title=shellvault", "--password" if challenge.hidden else "--inputbox", prompt]
     if driver == "ykman":
         account = environment.get("YKMAN_OATH_CREDENTIAL_NAME") or challenge.subject
         serial = environment.get("YKMAN_OATH_DEVICE_SERIAL")
-        return ["ykman", *(["--device", serial] if serial else []), "oath", "accounts", "code", "--single", account]
+        return [
+            "ykman",
+            *(["--device", serial] if serial else []),
+            "oath",
+            "accounts",
+            "code",
+            "--single",
+            account,
+        ]
     hidden = " with hidden answer" if challenge.hidden else ""
+    dialog = f'display dialog (item 1 of argv) default answer ""{hidden} with title "shellvault"'
     # The prompt travels as an argument, never as part of the script.
     return [
         "osascript",
         "-e",
-        f'on run argv\ntext returned of (display dialog (item 1 of argv) default answer ""{hidden} with title "shellvault")\nend run',
+        f"on run argv\ntext returned of ({dialog})\nend run",
         prompt,
     ]
 
@@ -107,7 +124,9 @@ def choose(driver: str | None, environment: Mapping[str, str]) -> Prompter:
         if not terminal.is_available() and (environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY")):
             named = next((name for name in GRAPHICAL if shutil.which(name, path=path)), "terminal")
     if named not in DRIVERS:
-        raise UsageError(f"no prompt driver {named!r}: choose one of {', '.join(DRIVERS)}, or set mfa_process in the profile")
+        raise UsageError(
+            f"no prompt driver {named!r}: choose {', '.join(DRIVERS)}, or set mfa_process in the profile"
+        )
     if named == "terminal":
         return TerminalPrompter(environment)
     if shutil.which(named, path=path) is None:

@@ -25,5 +25,7 @@ def command(name: str, force: bool, backend: str | None) -> int:
         raise ShellvaultError("nothing was removed")
     sessions = broker.forget(name, vault)
     vault.remove_keys(name)
-    output.note(f"removed the keys of {name} and {sessions} stored sessions from the vault ({vault.backend_name})")
+    output.note(
+        f"removed the keys of {name} and {sessions} stored sessions from the vault ({vault.backend_name})"
+    )
     return 0

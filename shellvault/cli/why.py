@@ -1,4 +1,4 @@
-"""`shellvault why`: which calls a profile takes, and how many MFA codes will be asked, before anything is asked."""
+"""`shellvault why`: the calls that a profile takes, and how many MFA codes they will ask for."""
 
 import json
 from typing import Any
@@ -19,5 +19,9 @@ def command(name: str | None, form: str, **given: Any) -> int:
     from shellvault import plan
 
     found = broker.plan(wish(name, given))
-    output.result(json.dumps(plan.to_json(found), indent=2) + "\n" if form == "json" else plan.describe(found).rstrip("\n") + "\n")
+    output.result(
+        json.dumps(plan.to_json(found), indent=2) + "\n"
+        if form == "json"
+        else plan.describe(found).rstrip("\n") + "\n"
+    )
     return 0

@@ -34,7 +34,9 @@ def parsed(arguments: list[str]) -> tuple[dict[str, object], list[str]]:
         (["home", "--", ""], "home", [""]),
     ],
 )
-def test_exec_tells_its_own_options_from_the_program(arguments: list[str], name: str | None, program: list[str]) -> None:
+def test_exec_tells_its_own_options_from_the_program(
+    arguments: list[str], name: str | None, program: list[str]
+) -> None:
     params, found = parsed(arguments)
     assert (params["name"], found) == (name, program)
 
@@ -46,8 +48,16 @@ def test_options_after_the_program_belong_to_the_program() -> None:
 
 
 def test_an_exec_answer_sets_unsets_and_withholds_the_passphrase() -> None:
-    before = {"KEEP": "1", "AWS_PROFILE": "x", "SHELLVAULT_FILE_PASSPHRASE": "p", "AWS_VAULT_FILE_PASSPHRASE": "q"}
-    assert apply("AWS_VAULT=a%20b%0Ac\n-AWS_PROFILE\n-NOT_THERE\n", before) == {"KEEP": "1", "AWS_VAULT": "a b\nc"}
+    before = {
+        "KEEP": "1",
+        "AWS_PROFILE": "x",
+        "SHELLVAULT_FILE_PASSPHRASE": "p",
+        "AWS_VAULT_FILE_PASSPHRASE": "q",
+    }
+    assert apply("AWS_VAULT=a%20b%0Ac\n-AWS_PROFILE\n-NOT_THERE\n", before) == {
+        "KEEP": "1",
+        "AWS_VAULT": "a b\nc",
+    }
 
 
 @pytest.mark.parametrize(
