@@ -71,7 +71,7 @@ def _show_plan(wish: Wish, prompter: Prompter) -> None:
 def open_vault(
     backend: str | None, environment: Mapping[str, str], prompter: Prompter | None = None
 ) -> "Vault":
-    """The vault that is named or configured; `prompter` (default: the environment's) is asked for a passphrase."""
+    """The vault that is named or configured; `prompter` (or the environment's) is asked for a passphrase."""
     from shellvault.vault import open_vault as opened
 
     asking = prompter or prompters.choose(None, environment)

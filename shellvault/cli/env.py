@@ -35,7 +35,7 @@ def command(name: str | None, shell: str | None, leave: bool, **given: Any) -> i
     try:
         output.result(broker.answer(wish(name, given), f"env.{shell}"))
     except ShellvaultError as error:
-        # An empty snippet would succeed, and the next command would run with the session that was there before.
+        # An empty snippet would succeed, and the next command would run with the session from before.
         output.result(render.failure_snippet(shell))
         output.complain(str(error))
         return error.exit_status

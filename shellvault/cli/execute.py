@@ -17,7 +17,7 @@ from shellvault.variables import PRIVATE_VARIABLES
 
 
 class CommandLine(click.Command):
-    """`[OPTIONS] [NAME] [OPTIONS] [--] COMMAND…`: the command follows `--`, or else it is the word after NAME."""
+    """`[OPTIONS] [NAME] [OPTIONS] [--] COMMAND…`: the command follows `--`, or else NAME."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Splits the command off before click sees its options."""
@@ -89,7 +89,7 @@ def apply(text: str, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def run(program: list[str], environment: Mapping[str, str]) -> int:
-    """Becomes the program. Returns only when it cannot: 127 for not found, 126 for not runnable (POSIX sh)."""
+    """Becomes the program. Returns only when it cannot: 127 not found, 126 not runnable (POSIX sh)."""
     name = program[0]
     path = name if "/" in name else shutil.which(name, path=environment.get("PATH", os.defpath))
     if not path:
@@ -102,7 +102,7 @@ def run(program: list[str], environment: Mapping[str, str]) -> int:
 
 
 def _replace(path: str, program: list[str], environment: Mapping[str, str]) -> int:
-    # Python ignores these two signals, and a program would inherit that: a writer to a closed pipe would go on.
+    # Python ignores these two signals, and a program would inherit that.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     try:
