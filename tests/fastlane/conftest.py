@@ -81,5 +81,7 @@ def agent(lane: Lane) -> Iterator[StandIn]:
     def answer(line: str) -> bytes:
         return b"ok\ntext of " + line.split(" ")[3].encode() + b"\n"
 
-    with standing_in(Path(lane.environment["XDG_RUNTIME_DIR"]) / "shellvault" / "agent.sock", answer) as running:
+    with standing_in(
+        Path(lane.environment["XDG_RUNTIME_DIR"]) / "shellvault" / "agent.sock", answer
+    ) as running:
         yield running

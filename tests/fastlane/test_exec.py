@@ -40,7 +40,19 @@ def serve(agent: StandIn, text: str) -> None:
     agent.answer = lambda line: b"ok\n" + text.encode()
 
 
-ODD_ARGUMENTS = [b"", b"--", b"a b", b"a,b", b"-t:5", b"*", b"\n", b"--region", b"$(touch x)", b"\xff\xfe", "é☃".encode()]
+ODD_ARGUMENTS = [
+    b"",
+    b"--",
+    b"a b",
+    b"a,b",
+    b"-t:5",
+    b"*",
+    b"\n",
+    b"--region",
+    b"$(touch x)",
+    b"\xff\xfe",
+    "é☃".encode(),
+]
 
 
 def test_arguments_reach_the_program_byte_for_byte(lane: Lane, agent: StandIn, tell: Path) -> None:
@@ -54,7 +66,10 @@ def test_arguments_reach_the_program_byte_for_byte(lane: Lane, agent: StandIn, t
 def test_the_environment_is_the_one_before_with_the_changes(
     lane: Lane, agent: StandIn, tell: Path, language: str | None
 ) -> None:
-    serve(agent, f"AWS_SESSION_TOKEN={request.escape('a=b c%/é')}\nAWS_VAULT=work\n-AWS_PROFILE\n-AWS_ROLE_ARN\n")
+    serve(
+        agent,
+        f"AWS_SESSION_TOKEN={request.escape('a=b c%/é')}\nAWS_VAULT=work\n-AWS_PROFILE\n-AWS_ROLE_ARN\n",
+    )
     del lane.environment["LANG"]
     if language:
         lane.environment["LC_ALL"] = language
@@ -144,7 +159,14 @@ def test_the_search_on_path_is_that_of_which(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(folders[3])
     together = ":".join(map(str, folders))
 
-    for path in (together, f"/missing::{together}", f"{folders[2]}/:x", "", "/usr/bin:/bin", f"{folders[0]}:{folders[1]}"):
+    for path in (
+        together,
+        f"/missing::{together}",
+        f"{folders[2]}/:x",
+        "",
+        "/usr/bin:/bin",
+        f"{folders[0]}:{folders[1]}",
+    ):
         for name in ("it", "sh", "nothing"):
             assert program.find(name, path) == shutil.which(name, path=path)
 

@@ -87,7 +87,10 @@ def test_the_shell_is_told_from_the_parent_process(lane: Lane, agent: StandIn) -
 def test_the_agent_learns_of_the_shell_and_not_of_its_subshell(lane: Lane, agent: StandIn) -> None:
     ask = 'f() { "$@"; true; }; x=$(f "$@"; true); echo $$'
     done = subprocess.run(
-        ["bash", "-c", ask, "x", *lane.command("env", "work")], env=lane.environment, check=True, stdout=subprocess.PIPE
+        ["bash", "-c", ask, "x", *lane.command("env", "work")],
+        env=lane.environment,
+        check=True,
+        stdout=subprocess.PIPE,
     )
 
     assert agent.requests[0].split(" ")[4] == done.stdout.decode().strip()
@@ -97,7 +100,10 @@ def test_a_reader_that_has_gone_ends_the_command_quietly(lane: Lane, agent: Stan
     agent.answer = lambda line: b"ok\n" + b"x" * 200_000 + b"\n"
     reading, writing = os.pipe()
     running = subprocess.Popen(
-        lane.command("env", "work", "--shell", "bash"), env=lane.environment, stdout=writing, stderr=subprocess.PIPE
+        lane.command("env", "work", "--shell", "bash"),
+        env=lane.environment,
+        stdout=writing,
+        stderr=subprocess.PIPE,
     )
     os.close(writing)
     os.read(reading, 1)
@@ -122,8 +128,26 @@ def test_an_interrupt_while_waiting_ends_the_command(lane: Lane, agent: StandIn)
 
 def test_a_warm_command_imports_only_a_socket(lane: Lane, agent: StandIn) -> None:
     """The list of modules is written where the process would end."""
-    bare = {"_abc", "_codecs", "_frozen_importlib", "_frozen_importlib_external", "_imp", "_io", "_signal", "_thread"}
-    bare |= {"_warnings", "_weakref", "abc", "builtins", "codecs", "encodings", "encodings.aliases", "encodings.utf_8"}
+    bare = {
+        "_abc",
+        "_codecs",
+        "_frozen_importlib",
+        "_frozen_importlib_external",
+        "_imp",
+        "_io",
+        "_signal",
+        "_thread",
+    }
+    bare |= {
+        "_warnings",
+        "_weakref",
+        "abc",
+        "builtins",
+        "codecs",
+        "encodings",
+        "encodings.aliases",
+        "encodings.utf_8",
+    }
     bare |= {"io", "marshal", "posix", "sys", "time", "zipimport", "__main__"}
     ours = {"shellvault", "shellvault.warm", "shellvault.dial", "shellvault.request"}
     watch = (

@@ -1,0 +1,113 @@
+"""`refresh`, which the prompt hooks of bash and fish call: at once, silent, and never a question."""
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from shellvault import __version__
+from tests.fastlane.agent_stand_in import StandIn
+from tests.fastlane.conftest import Lane
+
+REQUEST = "work config=/home/x/.aws/config home=/home/x"
+READY, NOT_READY, NEEDS_YOU = 0, 75, 77
+
+
+@pytest.fixture(autouse=True)
+def entered(lane: Lane) -> None:
+    """The shell has a session."""
+    lane.environment["SHELLVAULT_REQUEST"] = REQUEST
+
+
+def test_the_snippet_is_printed_when_the_agent_has_it(lane: Lane, agent: StandIn) -> None:
+    done = lane.run("refresh", "fish", "4711")
+
+    assert (done.returncode, done.stdout, done.stderr) == (READY, b"text of refresh.fish\n", b"")
+    assert agent.requests == [f"SV1 {__version__} peek refresh.fish 4711 {REQUEST}"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [(b"wait\n", NOT_READY), (b"miss\n", NOT_READY), (b"needs-you\n", NEEDS_YOU), (b"nonsense", NOT_READY)],
+)
+def test_without_a_snippet_the_status_says_why(lane: Lane, agent: StandIn, reply: bytes, status: int) -> None:
+    agent.answer = lambda line: reply
+    done = lane.run("refresh", "bash", "4711")
+
+    assert (done.returncode, done.stdout, done.stderr) == (status, b"", b"")
+
+
+def test_an_agent_that_hangs_delays_the_prompt_by_less_than_a_third_of_a_second(
+    lane: Lane, agent: StandIn
+) -> None:
+    agent.answer = lambda line: None
+    lane.run("refresh", "bash", "1")
+    taken = []
+    for _ in range(3):
+        started = time.monotonic()
+        assert lane.run("refresh", "bash", "4711").returncode == NOT_READY
+        taken.append(time.monotonic() - started)
+
+    assert min(taken) < 0.3
+
+
+def test_an_agent_that_answers_byte_by_byte_delays_it_no_longer(lane: Lane) -> None:
+    path = Path(lane.environment["XDG_RUNTIME_DIR"], "shellvault", "agent.sock")
+    path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(0)
+        # The queue of connections is full: connecting does not fail, it has to wait.
+        with socket.socket(socket.AF_UNIX) as first:
+            first.connect(str(path))
+            started = time.monotonic()
+            assert lane.run("refresh", "bash", "4711").returncode == NOT_READY
+            assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("request_line", [None, "", "two\nlines", "ümlaut", "\x1b[2J"])
+def test_a_request_that_is_none_asks_nobody(lane: Lane, agent: StandIn, request_line: str | None) -> None:
+    del lane.environment["SHELLVAULT_REQUEST"]
+    if request_line is not None:
+        lane.environment["SHELLVAULT_REQUEST"] = request_line
+    done = lane.run("refresh", "bash", "4711")
+
+    assert (done.returncode, done.stdout, done.stderr) == (NOT_READY, b"", b"")
+    assert agent.requests == []
+
+
+def test_a_missing_agent_is_started_without_waiting_for_it(lane: Lane) -> None:
+    """The interpreter that would start it stands in for the agent: it says how it was called, in its own time."""
+    told = lane.directory / "told"
+    python = lane.directory / "python"
+    python.write_text(
+        f'#!/bin/sh\nsleep 0.5\necho "$@" $(ps -o sid= -p $$) >{told}.new\nmv {told}.new {told}\n'
+    )
+    python.chmod(0o755)
+    script = lane.script
+    script.write_text(
+        script.read_text().replace("import sys\n", f"import sys\nsys.executable = {str(python)!r}\n", 1)
+    )
+    started = time.monotonic()
+    done = lane.run("refresh", "bash", "4711")
+    taken = time.monotonic() - started
+    while not told.exists():
+        assert time.monotonic() - started < 10
+        time.sleep(0.01)
+
+    assert (done.returncode, done.stdout, done.stderr) == (NOT_READY, b"", b"")
+    assert taken < 0.4
+    words = told.read_text().split()
+    assert words[:-1] == ["-m", "shellvault", "agent", "start"]
+    assert int(words[-1]) != os.getsid(0)
+
+
+def test_an_agent_that_nobody_wants_is_not_started(lane: Lane) -> None:
+    lane.environment["SHELLVAULT_NO_AGENT"] = "1"
+    lane.script.write_text(
+        lane.script.read_text().replace("import sys\n", "import sys\nsys.executable = 1\n", 1)
+    )
+
+    assert lane.run("refresh", "bash", "4711").returncode == NOT_READY
