@@ -1,0 +1,292 @@
+"""The full command line's side of the agent: finds it, starts it, and answers its questions.
+
+Every failure of the agent itself is an AgentError, after which the caller does the work in its own process.
+"""
+
+import fcntl
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from shellvault import __version__, errors, locations
+from shellvault.agent import hardening
+from shellvault.agent.__main__ import agent_command
+from shellvault.agent.protocol import JSON_LIMIT, WORKER_VARIABLES, Lines, Message, decode, encode
+from shellvault.errors import AgentError, NeedsPersonError, ShellvaultError
+from shellvault.sessions.model import Challenge, Prompter
+from shellvault.variables import PRIVATE_VARIABLES
+
+#: Seconds for an agent to come up (a cold disk included), between two looks, and for an answer that needs no worker.
+START_PATIENCE, PAUSE, ANSWER_PATIENCE = 5.0, 0.01, 5.0
+
+#: Seconds of silence after which a session is no longer waited for: longer than the agent's own deadlines.
+SESSION_PATIENCE = 330.0
+
+#: What the agent, and with it a worker that a shell's request starts, gets of its starter's environment.
+AGENT_VARIABLES = ("PATH", *WORKER_VARIABLES)
+
+#: Never sent: the credentials that the command itself was started with.
+SECRET_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+)
+
+#: Tries at a session when an agent of another version has to make room, or leaves at the wrong moment.
+TRIES = 3
+
+
+def obtain(
+    request_line: str,
+    form: str,
+    prompter: Prompter,
+    environment: Mapping[str, str],
+    *,
+    mfa_token: str | None = None,
+    fresh: bool = False,
+) -> str:
+    """The session of a request line as the text of a form (see shells.answers), by an agent that is started if need be.
+
+    `environment` is the command's own; it goes to the worker without AWS credentials and private variables. The
+    `mfa_token` answers the first question for a code. For `env.SHELL` the session is kept fresh for our parent, which
+    is the shell. Raises AgentError when the agent cannot be used, and whatever getting the session raised.
+    """
+    message = {
+        "do": "session",
+        "version": __version__,
+        "request": request_line,
+        "form": form,
+        "pid": os.getppid() if form.startswith("env.") else None,
+        "fresh": fresh,
+        "environment": worker_environment(environment),
+    }
+    result = _with_agent(environment, message, _Answers(prompter, mfa_token))
+    text = result.get("text")
+    if not isinstance(text, str):
+        raise AgentError("the agent gave no session")
+    return text
+
+
+def open_endpoint(request_line: str, pid: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """The two variables by which the process `pid`, and what it starts, reach the container endpoint.
+
+    The token dies with that process. Raises AgentError; without an agent there is no endpoint.
+    """
+    message = {
+        "do": "endpoint",
+        "version": __version__,
+        "request": request_line,
+        "pid": pid,
+        "environment": worker_environment(environment),
+    }
+    return {str(name): str(value) for name, value in _with_agent(environment, message, None).items()}
+
+
+def ensure_agent(environment: Mapping[str, str]) -> None:
+    """Starts the agent, unless there is one. Raises AgentError when it does not come up."""
+    _connection(environment).close()
+
+
+def status(environment: Mapping[str, str]) -> Message | None:
+    """What the agent says of itself (see `server.Agent.status`); None when there is none. Raises AgentError."""
+    return next(iter(_tell_all(environment, "status")), None)
+
+
+def stop(environment: Mapping[str, str]) -> int:
+    """Ends the agent, and any of an earlier version that still serves. Returns how many there were. Raises AgentError."""
+    return len(_tell_all(environment, "stop"))
+
+
+def lock(environment: Mapping[str, str]) -> int:
+    """Makes the agent forget every session and unlock. Returns how many agents there were. Raises AgentError."""
+    return len(_tell_all(environment, "lock"))
+
+
+def forget(environment: Mapping[str, str]) -> int:
+    """Makes the agent forget every session, since keys or sessions have changed. Returns how many agents there were."""
+    return len(_tell_all(environment, "forget"))
+
+
+def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What helper processes may need: everything but credentials, sessions and what only shellvault may read."""
+    hidden = {*SECRET_VARIABLES, *PRIVATE_VARIABLES}
+    return {name: value for name, value in environment.items() if name not in hidden}
+
+
+class _Answers:
+    """Answers the agent's questions: with the MFA code of the command line first, then through the prompter."""
+
+    def __init__(self, prompter: Prompter, mfa_token: str | None) -> None:
+        self.prompter = prompter
+        self._mfa_token = mfa_token
+        self.refusal: NeedsPersonError | None = None
+
+    def answer(self, question: Message) -> str | None:
+        """The person's answer; None when there is nobody, and then `refusal` says why."""
+        if question["kind"] == "mfa-code" and self._mfa_token:
+            token, self._mfa_token = self._mfa_token, None
+            return token
+        challenge = Challenge(question["kind"], question["subject"], question["prompt"], question["hidden"])
+        try:
+            return self.prompter.ask(challenge)
+        except NeedsPersonError as error:
+            self.refusal = error
+            return None
+
+
+def _with_agent(environment: Mapping[str, str], message: Message, answers: _Answers | None) -> Message:
+    """Sends a request to the agent, and again when an agent of another version has made room for ours."""
+    for _ in range(TRIES):
+        with _connection(environment) as connection:
+            outcome = _converse(connection, message, answers)
+        if outcome is not None:
+            return outcome
+    raise AgentError("the agent ended before it had an answer")
+
+
+def _converse(connection: socket.socket, message: Message, answers: _Answers | None) -> Message | None:
+    """One request to its result; None when the agent left first or is of another version. Raises what was raised there."""
+    asked_somebody = False
+    try:
+        connection.settimeout(SESSION_PATIENCE if answers else ANSWER_PATIENCE)
+        connection.sendall(encode(message))
+        for reply in _messages(connection):
+            if "ask" in reply and answers:
+                asked_somebody = True
+                connection.sendall(encode({"answer": answers.answer(reply["ask"])}))
+            elif "tell" in reply and answers:
+                answers.prompter.tell(str(reply["tell"]))
+            elif reply.get("retry"):
+                return None
+            elif "error" in reply:
+                raise _error(reply["error"], answers)
+            else:
+                return dict(reply["result"])
+    except TimeoutError as error:
+        raise AgentError("the agent does not answer (`shellvault agent stop` ends it)") from error
+    except OSError as error:
+        if asked_somebody:
+            raise AgentError("the agent ended while it waited for an answer") from error
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise AgentError("the agent answers in another language (`shellvault agent stop` ends it)") from error
+    if asked_somebody:
+        raise AgentError("the agent ended after it had its answer")
+    return None
+
+
+def _messages(connection: socket.socket) -> Iterator[Message]:
+    lines = Lines(JSON_LIMIT)
+    while data := connection.recv(65536):
+        for line in lines.feed(data):
+            yield decode(line)
+
+
+def _error(error: Message, answers: _Answers | None) -> ShellvaultError:
+    """The error of the other side as one of ours; a refusal of our own prompter says best what to do."""
+    kind = getattr(errors, str(error["type"]), None)
+    if not (isinstance(kind, type) and issubclass(kind, ShellvaultError)):
+        return AgentError(str(error["message"]))
+    if issubclass(kind, NeedsPersonError) and answers and answers.refusal:
+        return answers.refusal
+    return kind(str(error["message"]))
+
+
+def _connection(environment: Mapping[str, str]) -> socket.socket:
+    """A connection to the agent, which is started if need be. Raises AgentError."""
+    try:
+        path = locations.socket_path(environment)
+        connection = _connect(path)
+        if connection is None:
+            with _starting(path.parent):
+                connection = _connect(path) or _start(path, environment)
+        return connection
+    except (OSError, ShellvaultError) as error:
+        reason = str(error) if isinstance(error, ShellvaultError) else error.strerror or type(error).__name__
+        raise AgentError(f"the agent cannot be used: {reason}") from error
+
+
+def _connect(path: Path) -> socket.socket | None:
+    """A connection to whoever listens at this path, if it is this user; None when nobody does."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        hardening.check_folder(path.parent)
+        connection.settimeout(ANSWER_PATIENCE)
+        connection.connect(str(path))
+        if hardening.peer_uid(connection) != os.getuid():
+            raise AgentError(f"{ascii(str(path))} is served by another user: remove it")
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _starting(folder: Path) -> Iterator[None]:
+    """Lets one command at a time start an agent; the others then find it. Raises AgentError when that takes too long."""
+    deadline = time.monotonic() + 2 * START_PATIENCE
+    with (folder / "starting.lock").open("a") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise AgentError("another command is still starting the agent") from None
+                time.sleep(PAUSE)
+        yield
+
+
+def _start(path: Path, environment: Mapping[str, str]) -> socket.socket:
+    """Starts an agent and connects to it. Raises AgentError when it does not come up, OSError when it cannot run."""
+    kept = {name: environment[name] for name in AGENT_VARIABLES if name in environment}
+    deadline = time.monotonic() + START_PATIENCE
+    process = subprocess.Popen(
+        agent_command(path.parent),
+        env=kept,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        # It is our child only until it has detached itself.
+        process.wait(START_PATIENCE)
+        while time.monotonic() < deadline:
+            if connection := _connect(path):
+                return connection
+            time.sleep(PAUSE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    raise AgentError("the agent does not start")
+
+
+def _tell_all(environment: Mapping[str, str], do: str) -> list[Message]:
+    """Says one thing to every agent of this user that listens, and returns the answers."""
+    answers = []
+    try:
+        folder = locations.runtime_directory(environment)
+        for path in [folder / "agent.sock", *folder.glob("old-*.sock")]:
+            connection = _connect(path)
+            if connection is None:
+                # Left behind by a killed agent; the current one's is replaced by the next.
+                if path.name != "agent.sock":
+                    path.unlink(missing_ok=True)
+                continue
+            with connection, suppress(AgentError):
+                answer = _converse(connection, {"do": do, "version": __version__}, None)
+                if answer is not None:
+                    answers.append(answer)
+    except (OSError, ShellvaultError) as error:
+        raise AgentError(f"the agent cannot be told to {do}: {error}") from error
+    return answers

@@ -1,0 +1,178 @@
+"""One connection to the agent's socket: its request, checked, and the replies to it."""
+
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from shellvault import request
+from shellvault.agent import protocol
+from shellvault.agent.jobs import Reply, Waiter, Want, forms_with
+from shellvault.agent.loop import Stream
+from shellvault.agent.protocol import Message
+
+if TYPE_CHECKING:
+    from shellvault.agent.server import Agent
+
+#: Seconds after which a text request that the worker is still busy with is handed to the full command line, which can
+#: show a person what is being waited for.
+TEXT_PATIENCE = 25.0
+
+#: Most bytes of a form's name; the worker knows which forms there are.
+FORM_LIMIT = 32
+
+
+class Client:
+    """A connection from the first byte to the last. Whatever it sends wrong costs nobody but itself."""
+
+    def __init__(self, agent: "Agent", sock: socket.socket) -> None:
+        self._agent = agent
+        self._lines: protocol.Lines | None = None
+        self._handle: Callable[[bytes], None] = self._first_json
+        self._waiter: Waiter | None = None
+        self._reply: Reply | None = None
+        self._deadline = agent.loop.later(protocol.REQUEST_DEADLINE, self._end)
+        self._stream = Stream(agent.loop, sock, self._receive, self._closed)
+
+    def _receive(self, data: bytes) -> None:
+        if self._lines is None:
+            is_text = not data.startswith(b"{")
+            self._lines = protocol.Lines(protocol.TEXT_LIMIT if is_text else protocol.JSON_LIMIT)
+            self._handle = self._text if is_text else self._first_json
+        try:
+            for line in self._lines.feed(data):
+                self._deadline.cancel()
+                self._handle(line)
+        except (ValueError, KeyError, TypeError):
+            self._end()
+
+    def _end(self) -> None:
+        self._stream.close()
+
+    def _closed(self) -> None:
+        self._deadline.cancel()
+        self._stop_waiting()
+        self._agent.closed(self)
+
+    def _stop_waiting(self) -> None:
+        if self._waiter:
+            self._agent.jobs.leave(self._waiter)
+            self._waiter = None
+
+    # The text half.
+
+    def _text(self, line: bytes) -> None:
+        asked = protocol.parse_text(line)
+        self._handle = self._nothing_more
+        if not protocol.speaks_our_version(asked.version):
+            self._finish_text("miss")
+            self._agent.retire()
+        elif asked.verb == "peek":
+            self._finish_text(*self._agent.peek(asked.key, asked.form, asked.pid))
+        elif text := self._agent.remembered(asked.key, asked.form, asked.pid):
+            self._finish_text("ok", text)
+        else:
+            self._deadline = self._agent.loop.later(TEXT_PATIENCE, partial(self._finish_text, "needs-you"))
+            self._waiter = Waiter(partial(self._text_done, asked))
+            self._agent.jobs.start(Want(asked.key, forms_with(asked.form)), self._waiter)
+
+    def _text_done(self, asked: protocol.TextRequest, outcome: Message) -> None:
+        if "result" in outcome:
+            self._agent.use(asked.key, asked.pid)
+            self._finish_text("ok", outcome["result"]["texts"][asked.form])
+        else:
+            self._finish_text("needs-you" if outcome["error"]["type"] == "NeedsPersonError" else "miss")
+
+    def _finish_text(self, status: str, text: str = "") -> None:
+        self._stop_waiting()
+        self._stream.send(f"{status}\n{text}".encode("utf-8", "surrogateescape"))
+        self._stream.finish(protocol.REQUEST_DEADLINE)
+
+    # The JSON half.
+
+    def _first_json(self, line: bytes) -> None:
+        message = protocol.decode(line)
+        self._handle = self._nothing_more
+        if not protocol.speaks_our_version(message["version"]) and message["do"] in ("session", "endpoint"):
+            self._finish({"retry": True})
+            self._agent.retire()
+            return
+        operations = {
+            "session": self._session,
+            "endpoint": self._endpoint,
+            "status": self._status,
+            "forget": self._forget,
+            "lock": self._lock,
+            "stop": self._stop,
+        }
+        operations[message["do"]](message)
+
+    def _session(self, message: Message) -> None:
+        line, form, pid, environment = message["request"], message["form"], message["pid"], message["environment"]
+        request.decode(line)
+        _check_environment(environment)
+        if len(form) > FORM_LIMIT or not isinstance(pid, int | None):
+            raise ValueError("not a session request")
+        text = None if message["fresh"] else self._agent.remembered(line, form, pid)
+        if text:
+            self._finish({"result": {"text": text}})
+            return
+        self._handle = self._answer
+        self._waiter = Waiter(partial(self._session_done, line, form, pid), self._ask, self._tell)
+        self._agent.jobs.start(Want(line, forms_with(form), fresh=bool(message["fresh"])), self._waiter, environment)
+
+    def _session_done(self, line: str, form: str, pid: int | None, outcome: Message) -> None:
+        self._waiter = None
+        if "result" in outcome:
+            self._agent.use(line, pid)
+            outcome = {"result": {"text": outcome["result"]["texts"][form]}}
+        self._finish(outcome)
+
+    def _ask(self, question: Message, reply: Reply) -> None:
+        self._reply = reply
+        self._send({"ask": question})
+
+    def _tell(self, text: str) -> None:
+        self._send({"tell": text})
+
+    def _answer(self, line: bytes) -> None:
+        text = protocol.decode(line)["answer"]
+        if self._reply is None or not isinstance(text, str | None):
+            raise ValueError("an answer to no question")
+        reply, self._reply = self._reply, None
+        reply(text)
+
+    def _endpoint(self, message: Message) -> None:
+        request.decode(message["request"])
+        _check_environment(message["environment"])
+        self._finish({"result": self._agent.endpoint(message["pid"], message["request"], message["environment"])})
+
+    def _status(self, message: Message) -> None:
+        self._finish({"result": self._agent.status()})
+
+    def _forget(self, message: Message) -> None:
+        self._agent.memory.forget_sessions()
+        self._finish({"result": {}})
+
+    def _lock(self, message: Message) -> None:
+        self._agent.lock()
+        self._finish({"result": {}})
+
+    def _stop(self, message: Message) -> None:
+        self._finish({"result": {}})
+        self._agent.stop()
+
+    def _nothing_more(self, line: bytes) -> None:
+        raise ValueError("one request a connection")
+
+    def _send(self, message: Message) -> None:
+        self._stream.send(protocol.encode(message))
+
+    def _finish(self, message: Message) -> None:
+        self._send(message)
+        self._stream.finish(protocol.REQUEST_DEADLINE)
+
+
+def _check_environment(environment: Message) -> None:
+    if not all(isinstance(value, str) and "\0" not in name + value and "=" not in name for name, value in environment.items()):
+        raise ValueError("not an environment")

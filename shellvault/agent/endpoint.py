@@ -1,0 +1,230 @@
+"""The container endpoint: SDKs that run for hours fetch their sessions here, as from the agent of an ECS container.
+
+Protocol: "Container credential provider" of the AWS SDKs and Tools reference guide. Imported when first used (h11).
+"""
+
+import binascii
+import json
+import os
+import re
+import shlex
+import socket
+import time
+from _operator import _compare_digest as compare_digest  # hmac's own; hmac itself loads OpenSSL, 4 MiB
+from functools import partial
+
+import h11
+
+from shellvault import request
+from shellvault.agent import hardening, processes, renewal
+from shellvault.agent.jobs import Jobs, Waiter, Want
+from shellvault.agent.loop import Loop, Stream, Timer
+from shellvault.agent.memory import Memory
+from shellvault.agent.processes import Process
+from shellvault.agent.protocol import REQUEST_DEADLINE, Message
+
+BASE_PATH, ROLE_PATH = "/credentials", "/role-arn/"
+ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
+
+#: The form in which the worker renders a session for this endpoint.
+FORM = "container"
+
+#: Connections at once; those of ended requests are gone within REQUEST_DEADLINE.
+CONNECTIONS = 256
+
+#: Seconds that an SDK is kept waiting for a renewal while the session that there is still lives, and at most.
+PATIENCE_WITH_SESSION, PATIENCE = 5.0, 25.0
+
+#: Seconds on top of the fifteen minutes under which SDKs ask again at every call.
+MARGIN = 60.0
+
+
+class Grant:
+    """One process's right to the session of one request line."""
+
+    __slots__ = ("environment", "line", "process", "token")
+
+    def __init__(self, process: Process, line: str, environment: Message) -> None:
+        self.process = process
+        self.line = line
+        self.environment = environment
+        self.token = binascii.b2a_base64(os.urandom(32), newline=False).decode("ascii").translate({43: "-", 47: "_"}).rstrip("=")
+
+
+class Endpoint:
+    """The HTTP server on a port of 127.0.0.1 that the kernel chooses."""
+
+    def __init__(self, loop: Loop, memory: Memory, jobs: Jobs) -> None:
+        self.loop = loop
+        self.memory = memory
+        self.jobs = jobs
+        self._grants: list[Grant] = []
+        self._connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=CONNECTIONS)
+        self._listener.setblocking(False)
+        self.port: int = self._listener.getsockname()[1]
+        loop.watch(self._listener, self._accept)
+
+    def open(self, pid: int, line: str, environment: Message) -> dict[str, str]:
+        """The variables for a process and all that it starts. Its token dies with it. Raises ValueError without it."""
+        process = processes.find(pid)
+        if process is None:
+            raise ValueError("no such process")
+        grant = Grant(process, line, environment)
+        # A shell that switches to another profile has one endpoint, not two.
+        self._grants = [other for other in self._grants if other.process != process]
+        self._grants.append(grant)
+        return {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{self.port}{BASE_PATH}",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": grant.token,
+        }
+
+    def living_lines(self) -> set[str]:
+        """The request lines whose processes still run; the tokens of others are forgotten."""
+        self._grants = [grant for grant in self._grants if processes.is_alive(grant.process)]
+        return {grant.line for grant in self._grants}
+
+    def users(self) -> set[int]:
+        """The process ids that hold a token."""
+        return {grant.process.pid for grant in self._grants}
+
+    def grant_of(self, token: str) -> Grant | None:
+        """The grant with this token, if its process still runs. Takes as long for a wrong token as for a right one."""
+        found = [grant for grant in self._grants if compare_digest(grant.token.encode(), token.encode("utf-8", "replace"))]
+        return found[0] if found and processes.is_alive(found[0].process) else None
+
+    def closed(self) -> None:
+        """A connection has ended."""
+        self._connections -= 1
+        self.loop.watch(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            connection, (address, _) = self._listener.accept()
+        except OSError:
+            return
+        if address != "127.0.0.1":
+            connection.close()
+            return
+        self._connections += 1
+        if self._connections >= CONNECTIONS:
+            self.loop.unwatch(self._listener)
+        Exchange(self, connection)
+
+
+class Exchange:
+    """One connection: one request, one reply."""
+
+    def __init__(self, endpoint: Endpoint, connection: socket.socket) -> None:
+        self._endpoint = endpoint
+        self._http = h11.Connection(h11.SERVER)
+        self._request: h11.Request | None = None
+        self._waiter: Waiter | None = None
+        self._deadline: Timer = endpoint.loop.later(REQUEST_DEADLINE, self._end)
+        self._stream = Stream(endpoint.loop, connection, self._receive, self._closed)
+
+    def _end(self) -> None:
+        self._stream.close()
+
+    def _closed(self) -> None:
+        self._deadline.cancel()
+        self._stop_waiting()
+        self._endpoint.closed()
+
+    def _stop_waiting(self) -> None:
+        if self._waiter:
+            self._endpoint.jobs.leave(self._waiter)
+            self._waiter = None
+
+    def _receive(self, data: bytes) -> None:
+        try:
+            self._http.receive_data(data)
+            while self._request is None or self._http.their_state is h11.SEND_BODY:
+                event = self._http.next_event()
+                if event is h11.NEED_DATA:
+                    return
+                if isinstance(event, h11.Request):
+                    self._request = event
+                elif isinstance(event, h11.Data):
+                    raise h11.RemoteProtocolError("a request with a body")
+        except h11.RemoteProtocolError:
+            self._end()
+            return
+        if self._http.their_state in (h11.DONE, h11.MUST_CLOSE) and self._waiter is None:
+            self._deadline.cancel()
+            self._answer(self._request)
+
+    def _answer(self, asked: h11.Request) -> None:
+        headers = dict(asked.headers)
+        hosts = (f"127.0.0.1:{self._endpoint.port}", f"localhost:{self._endpoint.port}")
+        # A page in a browser that has been made to believe our address is its own server's still names its own host.
+        if headers.get(b"host", b"").decode("latin-1") not in hosts:
+            self._fail(403, "Forbidden", "wrong Host header")
+            return
+        grant = self._endpoint.grant_of(headers.get(b"authorization", b"").decode("latin-1"))
+        if grant is None:
+            self._fail(403, "AccessDenied", "wrong or expired token in AWS_CONTAINER_AUTHORIZATION_TOKEN")
+            return
+        if asked.method != b"GET":
+            self._fail(405, "MethodNotAllowed", "only GET")
+            return
+        path = asked.target.decode("latin-1")
+        role_arn = path.removeprefix(ROLE_PATH) if path.startswith(ROLE_PATH) else ""
+        if path != BASE_PATH and not ROLE_ARN.fullmatch(role_arn):
+            self._fail(404, "NotFound", f"only {BASE_PATH} and {ROLE_PATH}ARN")
+            return
+        self._serve(Want(grant.line, frozenset([FORM]), renew=True, role_arn=role_arn), grant)
+
+    def _serve(self, want: Want, grant: Grant) -> None:
+        """Answers from memory when that will last; else gets more, with what there is as the way out."""
+        now = time.time()
+        entry = self._endpoint.memory.entries.get(want.memory_key)
+        text = entry.texts().get(FORM) if entry and entry.expires_at > now and entry.is_current() else None
+        if entry and text:
+            lead = renewal.lead(entry.issued_at, entry.expires_at)
+            margin = MARGIN if lead == renewal.LEAD else 0.0
+            if entry.expires_at - now > lead + margin or not self._endpoint.memory.may_try(want.memory_key, now):
+                self._send(200, text)
+                return
+        trouble = self._endpoint.memory.troubles.get(want.memory_key)
+        if trouble and trouble.needs_you:
+            self._needs_person(grant)
+            return
+        self._waiter = Waiter(partial(self._done, text, grant))
+        patience = PATIENCE_WITH_SESSION if text else PATIENCE
+        self._deadline = self._endpoint.loop.later(patience, partial(self._late, text))
+        self._endpoint.jobs.start(want, self._waiter, grant.environment)
+
+    def _done(self, text: str | None, grant: Grant, outcome: Message) -> None:
+        self._waiter = None
+        self._deadline.cancel()
+        if "result" in outcome:
+            self._send(200, outcome["result"]["texts"][FORM])
+        elif text:
+            self._send(200, text)
+        elif outcome["error"]["type"] == "NeedsPersonError":
+            self._needs_person(grant)
+        else:
+            self._fail(500, "NoSession", outcome["error"]["message"])
+
+    def _needs_person(self, grant: Grant) -> None:
+        profile = shlex.quote(request.decode(grant.line)[0])
+        self._fail(403, "NeedsPerson", f"a person is needed: run `shellvault exec {profile} -- true` in a terminal")
+
+    def _late(self, text: str | None) -> None:
+        self._stop_waiting()
+        if text:
+            self._send(200, text)
+        else:
+            self._fail(500, "NoSession", "no session in time: run the command again")
+
+    def _fail(self, status: int, code: str, message: str) -> None:
+        self._send(status, json.dumps({"code": code, "message": message}))
+
+    def _send(self, status: int, text: str) -> None:
+        body = text.encode("utf-8")
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close")]
+        reply = h11.Response(status_code=status, headers=headers)
+        for event in (reply, h11.Data(data=body), h11.EndOfMessage()):
+            self._stream.send(self._http.send(event) or b"")
+        self._stream.finish(REQUEST_DEADLINE)

@@ -1,0 +1,71 @@
+"""What keeps other users, and the disk, away from the agent's memory: the process, its folder and its peers."""
+
+import contextlib
+import ctypes
+import os
+import resource
+import socket
+import stat
+import struct
+import sys
+from pathlib import Path
+
+from shellvault.errors import AgentError
+
+#: prctl(2), mlockall(2)
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
+
+
+def protect_process() -> None:
+    """No core files, no debugger of the same user, no swap; each as far as this system allows it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    # Under a limit, a lock on all future memory would make later allocations fail: better swappable than dead.
+    # MCL_ONFAULT locks what is used, not what is mapped.
+    limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
+    if limit == resource.RLIM_INFINITY or os.geteuid() == 0:
+        libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
+
+
+def die_with_parent() -> None:
+    """Has the kernel end this process when its parent is gone (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)
+
+
+def check_folder(folder: Path) -> None:
+    """Checks that the socket's folder is a real one that only this user can enter.
+
+    Raises AgentError when it is not; FileNotFoundError when it is absent.
+    """
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
+        raise AgentError(f"{ascii(str(folder))} is not a folder of this user alone: remove it, or set XDG_RUNTIME_DIR")
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """The user id at the other end: SO_PEERCRED (unix(7)), LOCAL_PEERCRED (unix(4) of macOS and the BSDs).
+
+    Raises OSError when the system does not say.
+    """
+    if sys.platform == "linux":
+        data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return int(struct.unpack("3i", data)[1])
+    # struct xucred: version, uid, …; SOL_LOCAL is 0 and LOCAL_PEERCRED 1.
+    data = connection.getsockopt(0, 1, 76)
+    return int(struct.unpack_from("2I", data)[1])
+
+
+def raise_descriptor_limit(wanted: int) -> int:
+    """Allows this process `wanted` open files if the hard limit does; returns how many it may open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    goal = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < goal:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (goal, hard))
+    return goal if soft == resource.RLIM_INFINITY else max(soft, resource.getrlimit(resource.RLIMIT_NOFILE)[0])

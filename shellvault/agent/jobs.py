@@ -1,0 +1,261 @@
+"""Single flight: one acquisition for everybody who asks for the same thing at the same time, done by the worker.
+
+A job is one request line in one form. When it raises a question, one of those who wait for it is asked; if that one
+dies or has no terminal, the next. Its result, or its error, goes to all of them once.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from shellvault import request
+from shellvault.agent.loop import Loop, Timer
+from shellvault.agent.memory import Entry, Memory
+from shellvault.agent.protocol import WORKER_VARIABLES, Message
+from shellvault.agent.workers import Worker
+
+#: Seconds of silence after which a worker is taken to hang: where nobody can be asked, and where a person may be busy
+#: with a dialog of the keyring's or of a helper process (which has 120 s).
+SILENCE, SILENCE_WITH_PERSON = 30.0, 150.0
+
+#: Seconds a person may take over one question.
+PATIENCE = 300.0
+
+#: Seconds without a job after which the worker ends.
+WORKER_IDLE = 300.0
+
+#: Gives the answer to a question, or None when there will be none.
+Reply = Callable[[str | None], None]
+
+
+class Waiter:
+    """Somebody who waits for a job. `ask` is None for those who cannot put questions to a person."""
+
+    __slots__ = ("ask", "asked", "done", "tell")
+
+    def __init__(
+        self,
+        done: Callable[[Message], None],
+        ask: Callable[[Message, Reply], None] | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self.done = done
+        self.ask = ask
+        self.tell = tell
+        self.asked = False
+        """Whether this one has failed to answer and is not to be asked again."""
+
+
+class Want(NamedTuple):
+    """What somebody wants: a request line's session in some forms.
+
+    `fresh`: no cached one. `renew`: one with more life left than a third. `role_arn`: this role, assumed from it.
+    """
+
+    line: str
+    forms: frozenset[str]
+    fresh: bool = False
+    renew: bool = False
+    role_arn: str = ""
+
+    def is_met_by(self, other: "Want") -> bool:
+        """Whether what the other asks for will do here too."""
+        return (
+            (self.line, self.role_arn) == (other.line, other.role_arn)
+            and self.forms <= other.forms
+            and self.fresh <= other.fresh
+        )
+
+    @property
+    def forms_with(form: str) -> frozenset[str]:
+    """The forms to ask the worker for: beside `env.SHELL` also what the same shell will ask for later."""
+    kind, _, shell = form.partition(".")
+    return frozenset([form, f"refresh.{shell}"] if kind == "env" and shell else [form])
+
+
+def worker_part(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a worker process gets of an environment."""
+    return {name: environment[name] for name in WORKER_VARIABLES if name in environment}
+
+
+class Jobs:
+    """All jobs under way, and the worker that does them."""
+
+    def __init__(self, loop: Loop, memory: Memory, worker_command: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        self._loop = loop
+        self._memory = memory
+        self._command = worker_command
+        self._default_environment = worker_part(environment)
+        self._numbers = itertools.count(1)
+        self._jobs: dict[int, Job] = {}
+        self._worker: Worker | None = None
+        self._workers: set[Worker] = set()
+        self._idle: Timer | None = None
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def workers(self) -> list[int]:
+        """The process ids of all workers."""
+        return [worker.pid for worker in self._workers]
+
+    def start(self, want: Want, waiter: Waiter, environment: Message | None = None) -> None:
+        """Joins the acquisition of this session, or starts it.
+
+        `environment` is that of the asking command (None: a shell's own request, which carries none).
+        """
+        job = next((job for job in self._jobs.values() if want.is_met_by(job.want)), None)
+        if job:
+            job.waiters.append(waiter)
+            return
+        job = Job(next(self._numbers), want, environment, self._worker_for(environment))
+        job.waiters.append(waiter)
+        self._jobs[job.number] = job
+        self._watch(job)
+        job.worker.send(
+            {
+                "job": job.number,
+                "request": want.line,
+                "forms": sorted(want.forms),
+                "fresh": want.fresh,
+                "renew": want.renew,
+                "role_arn": want.role_arn,
+                "environment": environment,
+            }
+        )
+
+    def leave(self, waiter: Waiter) -> None:
+        """Somebody has stopped waiting. A question that was theirs goes to another; the job itself goes on."""
+        for job in self._jobs.values():
+            if waiter in job.waiters:
+                job.waiters.remove(waiter)
+                if job.asking is waiter:
+                    self._ask(job)
+                return
+
+    def kill_workers(self) -> None:
+        """Ends every worker and with it every job."""
+        for worker in list(self._workers):
+            worker.kill()
+
+    def _worker_for(self, environment: Message | None) -> Worker:
+        if self._idle:
+            self._idle.cancel()
+        wanted = self._default_environment
+        if environment is not None:
+            wanted = worker_part(environment)
+            # The next request without an environment (a shell's) is meant for the same desktop session.
+            self._default_environment = wanted
+        if self._worker is None or self._worker.environment != wanted:
+            retired = self._worker
+            self._worker = Worker(self._loop, self._command, wanted, self._received, self._ended)
+            self._workers.add(self._worker)
+            self._worker.send({"unlock": self._memory.unlock_keys(time.time())})
+            if retired:
+                self._kill_when_idle(retired)
+        return self._worker
+
+    def _kill_when_idle(self, worker: Worker) -> None:
+        if any(job.worker is worker for job in self._jobs.values()):
+            return
+        if worker is not self._worker:
+            worker.kill()
+        else:
+            self._idle = self._loop.later(WORKER_IDLE, worker.kill)
+
+    def _watch(self, job: Job) -> None:
+        if job.timer:
+            job.timer.cancel()
+        if job.question:
+            job.timer = self._loop.later(PATIENCE, lambda: self._answered(job, None))
+        else:
+            silence = SILENCE_WITH_PERSON if job.next_to_ask() else SILENCE
+            job.timer = self._loop.later(silence, lambda: self._hangs(job))
+
+    def _hangs(self, job: Job) -> None:
+        if any(other.question and other.worker is job.worker for other in self._jobs.values()):
+            # It may well wait for a step of which another job is asking a person.
+            self._watch(job)
+            return
+        self._finish(job, failure("AgentError", "the keyring or AWS did not answer the agent in time"))
+        job.worker.kill()
+
+    def _received(self, worker: Worker, message: Message) -> None:
+        if "load" in message:
+            session = self._memory.load_step(message["load"], time.time())
+            worker.send({"number": message["number"], "session": session})
+        elif "store" in message:
+            self._memory.store_step(message["store"], message["session"])
+        elif "unlock" in message:
+            self._memory.unlock(message["unlock"], time.time())
+        elif job := self._jobs.get(message["job"]):
+            if "ask" in message:
+                job.question = message["ask"]
+                self._ask(job)
+            elif "tell" in message:
+                self._watch(job)
+                for waiter in job.waiters:
+                    if waiter.tell:
+                        waiter.tell(message["tell"])
+            else:
+                self._finish(job, message)
+
+    def _ask(self, job: Job) -> None:
+        """Puts the job's question to the next who can answer; if there is nobody, the worker is told so."""
+        waiter = job.asking = job.next_to_ask()
+        if waiter is None or waiter.ask is None or job.question is None:
+            self._answered(job, None)
+            return
+        self._watch(job)
+        waiter.ask(job.question, lambda text: self._reply(job, waiter, text))
+
+    def _reply(self, job: Job, waiter: Waiter, text: str | None) -> None:
+        if job.asking is not waiter:
+            return
+        if text is None:
+            waiter.asked = True
+            self._ask(job)
+        else:
+            self._answered(job, text)
+
+    def _answered(self, job: Job, text: str | None) -> None:
+        job.question = job.asking = None
+        self._watch(job)
+        job.worker.send({"job": job.number, "answer": text})
+
+    def _finish(self, job: Job, outcome: Message) -> None:
+        if self._jobs.pop(job.number, None) is None:
+            return
+        if job.timer:
+            job.timer.cancel()
+        self._remember(job, outcome)
+        self._kill_when_idle(job.worker)
+        needs_person = outcome.get("error", {}).get("type") == "NeedsPersonError"
+        for waiter in job.waiters:
+            if needs_person and waiter.ask and not waiter.asked:
+                # Came after the question had been given up, and can still be asked.
+                self.start(job.want, waiter, job.environment)
+            else:
+                waiter.done(outcome)
+
+    def _remember(self, job: Job, outcome: Message) -> None:
+        key = job.want.memory_key
+        if "error" in outcome:
+            kind, message = outcome["error"]["type"], outcome["error"]["message"]
+            self._memory.note_failure(key, time.time(), message, needs_you=kind == "NeedsPersonError")
+            return
+        result = outcome["result"]
+        if job.waiters and not job.want.renew:
+            # Somebody at the keyboard has it again: what only a person could mend may be mended for others too.
+            self._memory.person_was_here()
+        self._memory.troubles.pop(key, None)
+        if result["keep"]:
+            self._memory.put(key, Entry(result, job.environment if result["uses_environment"] else None))
+
+    def _ended(self, worker: Worker) -> None:
+        self._workers.discard(worker)
+        if self._worker is worker:
+            self._worker = None
+        for job in [job for job in self._jobs.values() if job.worker is worker]:
+            self._finish(job, failure("AgentError", "the agent's worker ended before it had a session"))

@@ -1,0 +1,157 @@
+"""A small event loop: sockets that are ready, and actions that are due. asyncio would cost 10 MiB of memory."""
+
+import heapq
+import itertools
+import selectors
+import socket
+import time
+from collections.abc import Callable
+
+#: Bytes taken from a socket at once.
+CHUNK = 64 * 1024
+
+
+class Timer:
+    """An action that is due at a time of the monotonic clock, unless cancelled."""
+
+    __slots__ = ("action",)
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action: Callable[[], None] | None = action
+
+    def cancel(self) -> None:
+        """Makes sure that the action is not run."""
+        self.action = None
+
+
+class Loop:
+    """Runs callbacks, one at a time, in the thread that calls `run`."""
+
+    def __init__(self) -> None:
+        self.selector = selectors.DefaultSelector()
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._running = False
+
+    def watch(self, sock: socket.socket, readable: Callable[[], None], writable: Callable[[], None] | None = None) -> None:
+        """Calls `readable` (and `writable`, if given) whenever the socket is; replaces an earlier watch."""
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writable else 0)
+        callbacks = (readable, writable)
+        if sock.fileno() in self.selector.get_map():
+            self.selector.modify(sock, events, callbacks)
+        else:
+            self.selector.register(sock, events, callbacks)
+
+    def unwatch(self, sock: socket.socket) -> None:
+        """Ends a watch; does nothing when there is none."""
+        if sock.fileno() in self.selector.get_map():
+            self.selector.unregister(sock)
+
+    def later(self, seconds: float, action: Callable[[], None]) -> Timer:
+        """Runs the action in so many seconds."""
+        timer = Timer(action)
+        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), timer))
+        return timer
+
+    def stop(self) -> None:
+        """Makes `run` return after the current callback."""
+        self._running = False
+
+    def run(self) -> None:
+        """Serves until `stop`."""
+        self._running = True
+        while self._running:
+            for key, events in self.selector.select(self._run_timers()):
+                readable, writable = key.data
+                if events & selectors.EVENT_WRITE and writable:
+                    writable()
+                # The first callback may have closed the socket, or handed its number to another.
+                if events & selectors.EVENT_READ and self.selector.get_map().get(key.fd) is key:
+                    readable()
+                if not self._running:
+                    break
+
+    def _run_timers(self) -> float | None:
+        """Runs what is due; returns the seconds until the next timer, None when there is none."""
+        while self._timers:
+            due, _, timer = self._timers[0]
+            wait = due - time.monotonic()
+            if timer.action is not None and wait > 0:
+                return wait
+            heapq.heappop(self._timers)
+            if timer.action is not None:
+                timer.action()
+                if not self._running:
+                    return 0
+        return None
+
+
+class Stream:
+    """A connected non-blocking socket: what arrives is handed on, what is sent waits for the other side.
+
+    `received` gets each piece of data, `closed` is called once when the connection ends from either side.
+    """
+
+    def __init__(
+        self, loop: Loop, sock: socket.socket, received: Callable[[bytes], None], closed: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._received = received
+        self._closed = closed
+        self._unsent = bytearray()
+        self._finishing = False
+        self.open = True
+        sock.setblocking(False)
+        loop.watch(sock, self._read)
+
+    def send(self, data: bytes) -> None:
+        """Sends, now or when the other side is ready. Data for a closed connection is dropped."""
+        if self.open and not self._finishing:
+            self._unsent += data
+            self._write()
+
+    def finish(self, deadline: float) -> None:
+        """Closes when everything has been sent, or in `deadline` seconds."""
+        self._finishing = True
+        if self._unsent:
+            self._loop.later(deadline, self.close)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Closes at once."""
+        if self.open:
+            self.open = False
+            self._loop.unwatch(self._sock)
+            self._sock.close()
+            self._unsent.clear()
+            self._closed()
+
+    def _read(self) -> None:
+        try:
+            data = self._sock.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+        elif not self._finishing:
+            self._received(data)
+
+    def _write(self) -> None:
+        try:
+            sent = self._sock.send(self._unsent)
+            del self._unsent[:sent]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.close()
+            return
+        if self._unsent:
+            self._loop.watch(self._sock, self._read, self._write)
+        elif self._finishing:
+            self.close()
+        else:
+            self._loop.watch(self._sock, self._read)

@@ -1,0 +1,179 @@
+"""What the agent remembers: sessions by request line and by fingerprint, shells that use them, unlock keys.
+
+Times are epoch seconds: a session ends by the wall clock. Nothing here does I/O but `stat` and /proc look-ups.
+"""
+
+import json
+import os
+import zlib
+
+from shellvault.agent import processes, renewal
+from shellvault.agent.processes import Process
+from shellvault.agent.protocol import Message
+
+#: Seconds that the key of an encrypted-file vault is kept after a worker has handed it over: a working day.
+UNLOCK_LIFETIME = 8 * 3600
+
+#: Stamps of a file: modification time in ns, size in bytes, inode; None for a file that is not there.
+Stamp = list[int] | None
+
+
+def stamp(path: str) -> Stamp:
+    """The file's stamp: two equal ones mean that it has not been changed in between."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a Path object would cost more than the call
+    except (OSError, ValueError):
+        return None
+    return [status.st_mtime_ns, status.st_size, status.st_ino]
+
+
+def pack(message: Message) -> bytes:
+    """Compressed JSON: a thousand sessions, each in several forms, have to fit into a few MiB."""
+    return zlib.compress(json.dumps(message).encode("ascii"), 1)
+
+
+def unpack(packed: bytes) -> Message:
+    """The reverse of `pack`."""
+    message: Message = json.loads(zlib.decompress(packed))
+    return message
+
+
+class Entry:
+    """The session of one request line, as the texts that were asked for; they are the secret part."""
+
+    __slots__ = ("_texts", "environment", "expires_at", "files", "issued_at", "jitter", "profile", "usable_until")
+
+    def __init__(self, result: Message, environment: Message | None) -> None:
+        self.profile: str = result["profile"]
+        self.issued_at: float = result["issued_at"]
+        self.expires_at: float = result["expires_at"]
+        self.usable_until: float = result["usable_until"]
+        self.files: dict[str, Stamp] = result["files"]
+        self.environment = environment
+        """What the profile's helper processes have to find, where there are any."""
+        self.jitter = os.urandom(1)[0] / 255
+        self._texts = pack(result["texts"])
+
+    def texts(self) -> dict[str, str]:
+        """Every text that is kept, by its form."""
+        return unpack(self._texts)
+
+    def keep_older_texts(self, older: "Entry") -> None:
+        """Takes over the forms that an earlier answer with the same session had and this one lacks."""
+        if (older.issued_at, older.expires_at) == (self.issued_at, self.expires_at):
+            self._texts = pack(older.texts() | self.texts())
+
+    def is_current(self) -> bool:
+        """Whether the files that decided this session are as they were."""
+        return all(stamp(path) == before for path, before in self.files.items())
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether a shell that has this session need not ask for another yet."""
+        return now < self.expires_at - renewal.lead(self.issued_at, self.expires_at)
+
+    def due_at(self) -> float:
+        """When the agent should renew."""
+        return renewal.due_at(self.issued_at, self.expires_at, self.jitter)
+
+
+class Trouble:
+    """Why a session could not be had without a person, and when that may be tried again."""
+
+    __slots__ = ("failures", "message", "needs_you", "retry_at")
+
+    def __init__(self, before: "Trouble | None", now: float, message: str, *, needs_you: bool) -> None:
+        self.failures: int = before.failures + 1 if before else 1
+        self.retry_at = now + renewal.backoff(self.failures)
+        self.message = message
+        self.needs_you = needs_you
+
+
+class Memory:
+    """Everything the agent holds."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.troubles: dict[str, Trouble] = {}
+        self.shells: dict[int, tuple[Process, str]] = {}
+        self._steps: dict[str, tuple[float, bytes]] = {}
+        self._unlock_keys: dict[str, tuple[str, float]] = {}
+
+    def put(self, line: str, entry: Entry) -> None:
+        """Keeps the session of a request line in place of an earlier one."""
+        older = self.entries.get(line)
+        if older:
+            entry.keep_older_texts(older)
+        self.entries[line] = entry
+
+    def usable_text(self, line: str, form: str, now: float) -> str | None:
+        """The text of a session with enough life left, if nothing it depends on has changed."""
+        entry = self.entries.get(line)
+        if entry is None or now >= entry.usable_until or not entry.is_current():
+            return None
+        return entry.texts().get(form)
+
+    def store_step(self, fingerprint: str, session: Message) -> None:
+        """Keeps the session of one step of a plan."""
+        self._steps[fingerprint] = (session["expires_at"], pack(session))
+
+    def load_step(self, fingerprint: str, now: float) -> Message | None:
+        """The session of one step, None when there is none alive."""
+        expires_at, packed = self._steps.get(fingerprint, (0.0, b""))
+        return unpack(packed) if expires_at > now else None
+
+    def register(self, pid: int, line: str) -> None:
+        """Remembers that a shell uses the session of this line, and no other any more."""
+        process = processes.find(pid)
+        if process:
+            self.shells[pid] = (process, line)
+
+    def living_lines(self) -> set[str]:
+        """The lines that living shells use; shells that have ended are forgotten."""
+        self.shells = {pid: use for pid, use in self.shells.items() if processes.is_alive(use[0])}
+        return {line for _, line in self.shells.values()}
+
+    def may_try(self, line: str, now: float) -> bool:
+        """Whether getting this session without a person is worth trying now."""
+        trouble = self.troubles.get(line)
+        return trouble is None or (not trouble.needs_you and trouble.retry_at <= now)
+
+    def note_failure(self, line: str, now: float, message: str, *, needs_you: bool) -> None:
+        """Remembers that this session could not be had without a person."""
+        self.troubles[line] = Trouble(self.troubles.get(line), now, message, needs_you=needs_you)
+
+    def person_was_here(self) -> None:
+        """A person has answered a question: what waited for that may be tried again."""
+        self.troubles = {line: trouble for line, trouble in self.troubles.items() if not trouble.needs_you}
+
+    def unlock(self, keys: dict[str, str], now: float) -> None:
+        """Keeps what unlocks a vault, by the vault's path, for UNLOCK_LIFETIME."""
+        for path, key in keys.items():
+            self._unlock_keys[path] = (key, now + UNLOCK_LIFETIME)
+
+    def unlock_keys(self, now: float) -> dict[str, str]:
+        """What still unlocks a vault, by the vault's path."""
+        self._unlock_keys = {path: kept for path, kept in self._unlock_keys.items() if kept[1] > now}
+        return {path: key for path, (key, _) in self._unlock_keys.items()}
+
+    def expire(self, now: float, used: set[str]) -> None:
+        """Forgets what has ended. The entry of a line in use stays: it knows what is to be renewed."""
+        self.entries = {line: kept for line, kept in self.entries.items() if kept.expires_at > now or line in used}
+        self.troubles = {line: kept for line, kept in self.troubles.items() if kept.retry_at > now or line in used}
+        self._steps = {name: kept for name, kept in self._steps.items() if kept[0] > now}
+        self.unlock_keys(now)
+
+    def forget_sessions(self) -> None:
+        """Forgets every session and every failure; shells stay registered and may ask again."""
+        self.entries.clear()
+        self.troubles.clear()
+        self._steps.clear()
+
+    def lock(self) -> None:
+        """Forgets every session, every shell, and what unlocks a vault."""
+        self.forget_sessions()
+        self.shells.clear()
+        self._unlock_keys.clear()
+
+    def is_empty(self) -> bool:
+        """Whether nothing is held that would be worth staying for."""
+        return not (self.entries or self._steps or self._unlock_keys or self.shells)

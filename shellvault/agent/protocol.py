@@ -1,0 +1,131 @@
+"""What the agent and those who ask it say to each other. `docs/protocol.md` tells it whole.
+
+Two languages on one socket, told apart by the first byte: a text request is one line that a shell can write and a
+reply that it can read; everything else is one JSON object a line. This module is imported by the agent, so it stays small.
+"""
+
+import json
+from typing import Any, NamedTuple
+
+from shellvault import __version__, request
+
+#: Bytes of a text request and of one JSON message, the newline included; more costs the sender the connection.
+TEXT_LIMIT = 16 * 1024
+JSON_LIMIT = 1024 * 1024
+
+#: Seconds from the connection to the end of a whole request, and for the reader to take the reply.
+REQUEST_DEADLINE = 5.0
+
+SHELLS = ("bash", "fish", "powershell", "zsh")
+FORMATS = frozenset(
+    [f"env.{shell}" for shell in SHELLS] + [f"refresh.{shell}" for shell in SHELLS] + ["exec", "json"]
+)
+
+#: What the worker process itself reads from its environment. A worker started with other values is replaced.
+WORKER_VARIABLES = (
+    "ALL_PROXY",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY",
+    "GNOME_KEYRING_CONTROL",
+    "HOME",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "KDE_FULL_SESSION",
+    "KDE_SESSION_VERSION",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LOGNAME",
+    "NO_PROXY",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TZ",
+    "USER",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "XDG_CONFIG_HOME",
+    "XDG_CURRENT_DESKTOP",
+    "XDG_DATA_HOME",
+    "XDG_RUNTIME_DIR",
+    "XDG_STATE_HOME",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+
+#: Every JSON value that comes from outside is unknown until it has been looked at.
+Message = dict[str, Any]
+
+
+class TextRequest(NamedTuple):
+    """`SV1 <version> <verb> <format> <pid> <key>`, parsed. `pid` is None for `-`."""
+
+    version: str
+    verb: str
+    format: str
+    pid: int | None
+    key: str
+
+
+def parse_text(line: bytes) -> TextRequest:
+    """Parses a text request without its newline. Raises ValueError for anything else."""
+    words = line.decode("ascii").split(" ", 5)
+    if len(words) != 6 or words[0] != "SV1" or words[2] not in ("get", "peek") or words[3] not in FORMATS:
+        raise ValueError("not a text request")
+    if not words[5].isprintable():
+        raise ValueError("not a request line")
+    request.decode(words[5])
+    return TextRequest(words[1], words[2], words[3], parse_pid(words[4]), words[5])
+
+
+def parse_pid(word: str) -> int | None:
+    """A process id from its decimal form, None for `-`. Raises ValueError for anything else."""
+    if word == "-":
+        return None
+    if not (word.isascii() and word.isdigit() and len(word) <= 10 and int(word) > 0):
+        raise ValueError("not a process id")
+    return int(word)
+
+
+def speaks_our_version(version: str) -> bool:
+    """Whether the other side's version is ours, or `-` (a shell, which speaks to any)."""
+    return version in ("-", __version__)
+
+
+def encode(message: Message) -> bytes:
+    """One JSON message with its newline."""
+    return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """The object of one JSON line. Raises ValueError for anything else (RecursionError included: deep nesting)."""
+    try:
+        message = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(message, dict):
+        raise ValueError("not an object")
+    return message
+
+
+class Lines:
+    """Cuts a stream of bytes into lines of at most `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes, without their newlines. Raises ValueError past the limit."""
+        # Only the new bytes are searched, so that a message in many small pieces costs no more than in one.
+        if b"\n" not in data:
+            self._rest += data
+            lines = []
+        else:
+            *lines, rest = (bytes(self._rest) + data).split(b"\n")
+            self._rest = bytearray(rest)
+        if len(self._rest) >= self._limit or any(len(line) >= self._limit for line in lines):
+            raise ValueError("a message is too long")
+        return lines

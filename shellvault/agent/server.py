@@ -1,0 +1,263 @@
+"""The agent: one process a user, which remembers sessions, renews them for those who use them, and never prompts.
+
+It holds no long-term keys: those are in the worker's hands for as long as one step takes (see `worker`).
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from shellvault import __version__
+from shellvault.agent import hardening
+from shellvault.agent.clients import Client
+from shellvault.agent.jobs import Jobs, Waiter, Want, forms_with
+from shellvault.agent.loop import Loop
+from shellvault.agent.memory import Memory
+from shellvault.agent.protocol import Message
+
+if TYPE_CHECKING:
+    from shellvault.agent.endpoint import Endpoint
+
+SOCKET, LOCK = "agent.sock", "agent.lock"
+
+#: Connections served at once; more wait in the kernel's queue. The rest of the open files is for worker and endpoint.
+CONNECTIONS = 2048
+BACKLOG = 1024
+
+#: Seconds between two looks around: at most (a suspend stops the monotonic clock, not the wall clock) and at least.
+LOOK_AROUND, LOOK_AROUND_SOON = 10.0, 0.2
+
+#: Seconds without accepting after accepting has failed.
+ACCEPT_PAUSE = 0.1
+
+#: Seconds without anything to hold or anybody to serve after which the agent leaves.
+IDLE = 600.0
+
+
+class Agent:
+    """Everything the agent is, around one loop."""
+
+    def __init__(self, folder: Path, worker_command: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        self.loop = Loop()
+        self.memory = Memory()
+        self.jobs = Jobs(self.loop, self.memory, worker_command, environment)
+        self._folder = folder
+        self._path = folder / SOCKET
+        self._lock: int | None = None
+        self._listener: socket.socket | None = None
+        self._limit = min(CONNECTIONS, hardening.raise_descriptor_limit(CONNECTIONS * 2) - 64)
+        self._clients: set[Client] = set()
+        self._endpoint: "Endpoint | None" = None
+        self._idle_since = time.monotonic()
+        self._next_look = self.loop.later(0, self._look_around)
+
+    # Its life.
+
+    def run(self) -> None:
+        """Serves until nothing is left to do. Returns at once when another agent of this user serves already.
+
+        Raises AgentError when the folder is not private, OSError when the socket cannot be made.
+        """
+        hardening.check_folder(self._folder)
+        self._lock = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            # Held for life; the kernel releases it however this process ends.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            return
+        self._path.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._listener.bind(str(self._path))
+        self._path.chmod(0o600)
+        self._listener.listen(BACKLOG)
+        self.loop.watch(self._listener, self._accept)
+        try:
+            self.loop.run()
+        finally:
+            self._leave()
+
+    def stop(self) -> None:
+        """Leaves as soon as the last reply has been sent."""
+        self._stop_listening()
+        self.loop.later(0, self.loop.stop)
+
+    def retire(self) -> None:
+        """Makes room for an agent of another version: finishes what is under way, for those who wait for it.
+
+        The socket stays under another name, so that `lock` and `stop` still reach whoever holds sessions.
+        """
+        if self._lock is None:
+            return
+        aside = self._folder / f"old-{os.getpid()}.sock"
+        self._path.rename(aside)
+        self._path = aside
+        os.close(self._lock)
+        self._lock = None
+        self._look_around()
+
+    def closed(self, client: Client) -> None:
+        """A connection has ended."""
+        self._clients.discard(client)
+        if len(self._clients) == self._limit - 1:
+            self._accept_again()
+
+    def _accept(self) -> None:
+        while self._listener and len(self._clients) < self._limit:
+            try:
+                connection, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError:
+                # Out of files, or the other side has gone already.
+                self.loop.unwatch(self._listener)
+                self.loop.later(ACCEPT_PAUSE, self._accept_again)
+                return
+            if hardening.peer_uid(connection) == os.getuid():
+                self._clients.add(Client(self, connection))
+            else:
+                connection.close()
+        if self._listener:
+            self.loop.unwatch(self._listener)
+
+    def _accept_again(self) -> None:
+        if self._listener:
+            self.loop.watch(self._listener, self._accept)
+
+    def _stop_listening(self) -> None:
+        if self._listener:
+            self.loop.unwatch(self._listener)
+            self._listener.close()
+            self._listener = None
+            # After retire() the old name belongs to another agent.
+            self._path.unlink(missing_ok=True)
+
+    def _leave(self) -> None:
+        self._stop_listening()
+        self.jobs.kill_workers()
+
+    def _look_around(self) -> None:
+        """Renews what is due, forgets what has ended, and leaves when that was all."""
+        self._next_look.cancel()
+        now = time.time()
+        used = self._used_lines()
+        self.memory.expire(now, used)
+        due = [now + LOOK_AROUND]
+        for line in used & self.memory.entries.keys():
+            if self.memory.entries[line].due_at() > now:
+                due.append(self.memory.entries[line].due_at())
+            elif self.memory.may_try(line, now):
+                self._renew(line)
+        if self._clients or used or not self.memory.is_empty():
+            self._idle_since = time.monotonic()
+        if self._is_done():
+            self.loop.stop()
+        self._next_look = self.loop.later(max(LOOK_AROUND_SOON, min(due) - now), self._look_around)
+
+    def _used_lines(self) -> set[str]:
+        lines = self.memory.living_lines()
+        return lines | self._endpoint.living_lines() if self._endpoint else lines
+
+    def _is_done(self) -> bool:
+        if self._lock is None:
+            # Retired: nobody new will come, and shells turn to the new agent.
+            return not self._clients and not (self._endpoint and self._endpoint.living_lines())
+        return time.monotonic() - self._idle_since >= IDLE
+
+    def _renew(self, line: str) -> None:
+        """Gets a session in the background, in all the forms that are in use, without asking anybody."""
+        entry = self.memory.entries[line]
+        self.jobs.start(Want(line, frozenset(entry.texts()), renew=True), Waiter(_ignore), entry.environment)
+
+    # What it is asked.
+
+    def remembered(self, line: str, form: str, pid: int | None) -> str | None:
+        """The text of a session in memory, if it will do; the shell with this pid uses it from now on."""
+        text = self.memory.usable_text(line, form, time.time())
+        if text is not None:
+            self.use(line, pid)
+        return text
+
+    def peek(self, line: str, form: str, pid: int | None) -> tuple[str, str]:
+        """Status and text for somebody who will not wait; what can be had without a person is then fetched.
+
+        A shell that asks for a refresh has nothing from a session that is itself due, so it does not get that.
+        """
+        now = time.time()
+        is_refresh = form.startswith("refresh.")
+        if is_refresh:
+            self.use(line, pid)
+        entry = self.memory.entries.get(line)
+        text = self.remembered(line, form, pid)
+        if text is not None and entry and (not is_refresh or entry.is_fresh(now)):
+            return "ok", text
+        if self.memory.may_try(line, now):
+            forms = frozenset(entry.texts()) if entry else frozenset()
+            environment = entry.environment if entry else None
+            self.jobs.start(Want(line, forms | forms_with(form), renew=is_refresh), Waiter(_ignore), environment)
+            return "wait", ""
+        return ("needs-you" if self.memory.troubles[line].needs_you else "wait"), ""
+
+    def use(self, line: str, pid: int | None) -> None:
+        """A shell (None: nobody) uses this session from now on, and no other."""
+        if pid is not None:
+            self.memory.register(pid, line)
+
+    def endpoint(self, pid: int, line: str, environment: Message) -> dict[str, str]:
+        """The variables by which one process reaches the container endpoint, which starts when it is first used."""
+        if self._endpoint is None:
+            from shellvault.agent.endpoint import Endpoint
+
+            self._endpoint = Endpoint(self.loop, self.memory, self.jobs)
+        return self._endpoint.open(pid, line, environment)
+
+    def status(self) -> Message:
+        """What `shellvault agent status` shows; nothing secret."""
+        now = time.time()
+        sessions = [
+            {"profile": entry.profile, "expires_at": entry.expires_at, "needs_you": self._needs_you(line)}
+            for line, entry in self.memory.entries.items()
+            if entry.expires_at > now
+        ]
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "workers": self.jobs.workers(),
+            "jobs": len(self.jobs),
+            "sessions": sessions,
+            "shells": sorted(self.memory.shells),
+            "endpoint_users": sorted(self._endpoint.users()) if self._endpoint else [],
+            "unlocked": sorted(self.memory.unlock_keys(now)),
+        }
+
+    def _needs_you(self, line: str) -> bool:
+        trouble = self.memory.troubles.get(line)
+        return trouble is not None and trouble.needs_you
+
+    def lock(self) -> None:
+        """Forgets every session and what unlocks a vault, in the worker too."""
+        self.memory.lock()
+        self.jobs.kill_workers()
+
+
+def _ignore(outcome: Message) -> None:
+    """A renewal has nobody waiting; what came of it is in the memory."""
+
+
+def run(folder: Path, worker_command: tuple[str, ...]) -> None:
+    """Serves in this process until nothing is left to do; see `Agent.run` for the errors."""
+    os.umask(0o077)
+    hardening.protect_process()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    Agent(folder, worker_command, os.environ).run()
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    sys.exit(0)
