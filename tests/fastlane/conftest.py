@@ -14,7 +14,7 @@ from tests.fastlane.agent_stand_in import StandIn, standing_in
 
 PACKAGE = Path(__file__).parents[2] / "shellvault"
 
-#: Exit status of the full command line that stands in for the real one; it prints its arguments, NUL-separated.
+#: Exit status of the stand-in for the full command line, which prints its arguments, NUL-separated.
 FULL = 42
 FULL_COMMAND_LINE = """
 import os, sys

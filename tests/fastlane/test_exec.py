@@ -1,4 +1,4 @@
-"""`exec` through the fast lane: the program gets exactly what it would have got without it, and the session."""
+"""`exec` through the fast lane: the program gets what it would have got without it, and the session."""
 
 import os
 import subprocess
@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import program, request, variables
+from shellvault import program, request
+from shellvault.variables import PRIVATE_VARIABLES
 from tests.fastlane.agent_stand_in import StandIn
 from tests.fastlane.conftest import Lane
 
 #: Prints arguments and environment as they are, NUL-separated.
 TELL = """
 import os, sys
-sys.stdout.buffer.write(open("/proc/self/cmdline", "rb").read() + b"|" + open("/proc/self/environ", "rb").read())
+for what in ("cmdline", "environ"):
+    sys.stdout.buffer.write(open(f"/proc/self/{what}", "rb").read() + b"|")
 """
 
 
@@ -31,9 +33,8 @@ def tell(lane: Lane) -> Path:
 
 
 def told(output: bytes) -> tuple[list[bytes], dict[bytes, bytes]]:
-    words, _, variables_ = output.partition(b"\0|")
-    environment = dict(item.split(b"=", 1) for item in variables_.split(b"\0") if item)
-    return words.split(b"\0")[3:], environment
+    words, variables, _ = output.split(b"\0|")
+    return words.split(b"\0")[3:], dict(item.split(b"=", 1) for item in variables.split(b"\0"))
 
 
 def serve(agent: StandIn, text: str) -> None:
@@ -178,4 +179,4 @@ def test_an_answer_that_is_none_is_a_miss(lane: Lane, agent: StandIn, text: str)
 
 
 def test_the_private_variables_are_those_of_the_full_command_line() -> None:
-    assert [os.fsdecode(name) for name in program.PRIVATE_VARIABLES] == list(variables.PRIVATE_VARIABLES)
+    assert [os.fsdecode(name) for name in program.PRIVATE_VARIABLES] == list(PRIVATE_VARIABLES)

@@ -1,4 +1,4 @@
-"""Whatever the fast lane does not know runs the full command line, with the same arguments and nothing written."""
+"""What the fast lane does not know runs the full command line, with the same arguments, nothing written."""
 
 import os
 import socket

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import __version__
+from shellvault import __version__, warm
+from shellvault.agent import client
 from tests.fastlane.agent_stand_in import StandIn
 from tests.fastlane.conftest import Lane
 
@@ -79,17 +80,14 @@ def test_a_request_that_is_none_asks_nobody(lane: Lane, agent: StandIn, request_
 
 
 def test_a_missing_agent_is_started_without_waiting_for_it(lane: Lane) -> None:
-    """The interpreter that would start it stands in for the agent: it says how it was called, in its own time."""
-    told = lane.directory / "told"
-    python = lane.directory / "python"
+    """A script stands in for the interpreter that would run the agent, and says in its own time what it got."""
+    told, python = lane.directory / "told", lane.directory / "python"
     python.write_text(
-        f'#!/bin/sh\nsleep 0.5\necho "$@" $(ps -o sid= -p $$) >{told}.new\nmv {told}.new {told}\n'
+        f'#!/bin/sh\nsleep 0.5\n{{ echo "$*"; pwd; ps -o sid= -p $$; env; }} >{told}.new\nmv {told}.new {told}\n'
     )
     python.chmod(0o755)
-    script = lane.script
-    script.write_text(
-        script.read_text().replace("import sys\n", f"import sys\nsys.executable = {str(python)!r}\n", 1)
-    )
+    _replace_interpreter(lane, repr(str(python)))
+    lane.environment["AWS_SECRET_ACCESS_KEY"] = "secret"
     started = time.monotonic()
     done = lane.run("refresh", "bash", "4711")
     taken = time.monotonic() - started
@@ -99,15 +97,26 @@ def test_a_missing_agent_is_started_without_waiting_for_it(lane: Lane) -> None:
 
     assert (done.returncode, done.stdout, done.stderr) == (NOT_READY, b"", b"")
     assert taken < 0.4
-    words = told.read_text().split()
-    assert words[:-1] == ["-m", "shellvault", "agent", "start"]
-    assert int(words[-1]) != os.getsid(0)
+    command, folder, session, *environment = told.read_text().splitlines()
+    door = lane.script.parent / "agent" / "__main__.py"
+    assert command == f"-I -S {door} {lane.environment['XDG_RUNTIME_DIR']}/shellvault"
+    assert folder == "/"
+    assert int(session) != os.getsid(0)
+    names = {line.partition("=")[0] for line in environment}
+    assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {"HOME", "LANG", "PATH", "XDG_RUNTIME_DIR"}
+
+
+def _replace_interpreter(lane: Lane, expression: str) -> None:
+    text = lane.script.read_text()
+    lane.script.write_text(text.replace("import sys\n", f"import sys\nsys.executable = {expression}\n", 1))
+
+
+def test_the_agent_gets_what_the_full_command_line_would_give_it() -> None:
+    assert warm.AGENT_VARIABLES == client.AGENT_VARIABLES
 
 
 def test_an_agent_that_nobody_wants_is_not_started(lane: Lane) -> None:
     lane.environment["SHELLVAULT_NO_AGENT"] = "1"
-    lane.script.write_text(
-        lane.script.read_text().replace("import sys\n", "import sys\nsys.executable = 1\n", 1)
-    )
+    _replace_interpreter(lane, "1")
 
     assert lane.run("refresh", "bash", "4711").returncode == NOT_READY

@@ -4,13 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from shellvault import __version__, request
 from tests.fastlane.agent_stand_in import StandIn
-from tests.fastlane.conftest import FULL, Lane
+from tests.fastlane.conftest import Lane
 
 
 def requested(lane: Lane, name: str, **options: str) -> str:
