@@ -1,4 +1,4 @@
-"""Which backend is the vault: the one that the user names, else the first that can be used.
+"""Which backend is the vault: the one that the user names, else the one in use, else the first that is there.
 
 Light: nothing of `keyring` is imported before a backend is probed.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from shellvault import locations
 from shellvault.errors import ConfigError, ShellvaultError
@@ -22,6 +23,8 @@ PROBE_SECONDS = 2.0
 
 FILE_NAME = "vault.shellvault"
 
+_VARIABLES = ("SHELLVAULT_BACKEND", "AWS_VAULT_BACKEND")
+
 
 @dataclass(frozen=True, slots=True)
 class BackendStatus:
@@ -33,24 +36,50 @@ class BackendStatus:
     chosen: bool
 
 
-def choose(backend: str | None, environment: Mapping[str, str]) -> str:
-    """The backend to use: `backend` (the flag), else the one that is named or probed. Raises ConfigError."""
-    named = _named(backend, environment)
-    if named:
-        return named[0]
-    return next(name for name in BACKENDS if _check(name, environment)[0])
+class Choice(NamedTuple):
+    """A backend, and what chose it; nothing did when it was found by probing."""
+
+    backend: str
+    source: str | None
+
+
+class Presence(NamedTuple):
+    """What probing tells of a backend: one may be there and yet not be usable now, as a locked keyring."""
+
+    there: bool
+    usable: bool
+    reason: str
+
+
+def choose(backend: str | None, environment: Mapping[str, str]) -> Choice:
+    """The backend to use: `backend` (the flag), else the one that is named, in use or there.
+
+    Raises ConfigError for a name or a setting that is none, ShellvaultError.
+    """
+    return _chosen(backend, environment) or Choice(
+        next(name for name in BACKENDS if _presence(name, environment).there), None
+    )
 
 
 def probe(environment: Mapping[str, str]) -> list[BackendStatus]:
     """Every backend, which is used and why. Unlocks nothing. Raises ConfigError for a bad choice."""
-    named = _named(None, environment)
-    checks = {name: _check(name, environment) for name in BACKENDS}
-    chosen = named[0] if named else next(name for name in BACKENDS if checks[name][0])
-    source = f"named by {named[1]}; " if named else ""
+    found = {name: _presence(name, environment) for name in BACKENDS}
+    choice = _chosen(None, environment) or Choice(next(name for name in BACKENDS if found[name].there), None)
+    source = f"chosen by {choice.source}; " if choice.source else ""
     return [
-        BackendStatus(name, usable, source + reason if name == chosen else reason, name == chosen)
-        for name, (usable, reason) in checks.items()
+        BackendStatus(
+            name, usable, source + reason if name == choice.backend else reason, name == choice.backend
+        )
+        for name, (_, usable, reason) in found.items()
     ]
+
+
+def backend_file(environment: Mapping[str, str]) -> Path:
+    """Names the backend in which keys were stored when nobody had named one.
+
+    Without it, keys would seem gone as soon as a keyring appears or goes: over ssh there is no session bus.
+    """
+    return locations.state_directory(environment) / "backend"
 
 
 def bus_address(environment: Mapping[str, str]) -> str | None:
@@ -74,18 +103,31 @@ def file_path(environment: Mapping[str, str]) -> Path:
     return locations.data_directory(environment) / FILE_NAME
 
 
-def _named(backend: str | None, environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """The backend that the user has named, and where."""
-    variables = ("SHELLVAULT_BACKEND", "AWS_VAULT_BACKEND")
-    for source, name in [
-        ("--backend", backend),
-        *((variable, environment.get(variable)) for variable in variables),
-    ]:
+def foreign_to(backend: str) -> str | None:
+    """On which systems alone a backend exists, when this is none of them."""
+    only = {"keychain": "macOS", "wincred": "Windows"}.get(backend, "Linux and the BSDs")
+    here = {"darwin": "macOS", "win32": "Windows"}.get(sys.platform, "Linux and the BSDs")
+    return None if backend == "file" or only == here else only
+
+
+def _chosen(backend: str | None, environment: Mapping[str, str]) -> Choice | None:
+    for source, name in [("--backend", backend), *((name, environment.get(name)) for name in _VARIABLES)]:
         if name:
-            return _known(name, source), source
+            return Choice(_known(name, source), source)
     path = locations.config_file(environment)
     name = _settings(path).get("backend")
-    return (_known(name, str(path)), str(path)) if name else None
+    if name:
+        return Choice(_known(name, str(path)), str(path))
+    used = _in_use(environment)
+    return Choice(used, "the keys that it holds") if used else None
+
+
+def _in_use(environment: Mapping[str, str]) -> str | None:
+    try:
+        name = backend_file(environment).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
+    return name if name in BACKENDS else None
 
 
 def _known(name: str, source: str) -> str:
@@ -112,59 +154,53 @@ def _settings(path: Path) -> dict[str, str]:
     return settings
 
 
-def _check(name: str, environment: Mapping[str, str]) -> tuple[bool, str]:
-    """Whether a backend can be used here, and why (or why not)."""
+def _presence(name: str, environment: Mapping[str, str]) -> Presence:
+    only = foreign_to(name)
+    if only:
+        return Presence(False, False, f"only on {only}")
     try:
-        return within(PROBE_SECONDS, lambda: _CHECKS[name](environment))
+        return within(PROBE_SECONDS, lambda: _PROBES[name](environment))
     except TimeoutError:
-        return False, f"it has not answered within {PROBE_SECONDS:g} seconds"
+        return Presence(True, False, f"it has not answered within {PROBE_SECONDS:g} seconds")
     except ImportError as error:
-        return False, f"the Python package {error.name} is not installed"
+        return Presence(False, False, f"the Python package {error.name} is not installed")
     except ShellvaultError as error:
-        return False, str(error)
+        return Presence(False, False, str(error))
     except Exception as error:
-        return False, ascii(" ".join(str(error).split()))[1:-1] or type(error).__name__
+        return Presence(False, False, ascii(" ".join(str(error).split()))[1:-1] or type(error).__name__)
 
 
-def _check_secret_service(environment: Mapping[str, str]) -> tuple[bool, str]:
-    if sys.platform in ("darwin", "win32"):
-        return False, "only on Linux and the BSDs"
+def _probe_secret_service(environment: Mapping[str, str]) -> Presence:
     address = bus_address(environment)
     if address is None:
-        return False, "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)"
+        return Presence(False, False, "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)")
     from shellvault.vault import secret_service
 
-    return secret_service.availability(address, can_ask(environment))
+    return secret_service.presence(address, can_ask(environment))
 
 
-def _check_kwallet(environment: Mapping[str, str]) -> tuple[bool, str]:
-    if sys.platform in ("darwin", "win32"):
-        return False, "only on Linux and the BSDs"
+def _probe_kwallet(environment: Mapping[str, str]) -> Presence:
     if bus_address(environment) is None:
-        return False, "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)"
+        return Presence(False, False, "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)")
     import_module("dbus")  # keyring leaves its absence for the first call
     from keyring.backends.kwallet import DBusKeyring
 
-    return DBusKeyring.priority > 0, "it runs on the session bus"
+    return Presence(DBusKeyring.priority > 0, True, "it runs on the session bus")
 
 
-def _check_keychain(environment: Mapping[str, str]) -> tuple[bool, str]:
-    return sys.platform == "darwin", "the login keychain" if sys.platform == "darwin" else "only on macOS"
+def _probe_native(_: Mapping[str, str]) -> Presence:
+    return Presence(True, True, "part of the system")
 
 
-def _check_wincred(environment: Mapping[str, str]) -> tuple[bool, str]:
-    return sys.platform == "win32", "the Credential Manager" if sys.platform == "win32" else "only on Windows"
-
-
-def _check_file(environment: Mapping[str, str]) -> tuple[bool, str]:
+def _probe_file(environment: Mapping[str, str]) -> Presence:
     path = file_path(environment)
-    return True, f"{path}" + ("" if path.exists() else " (will be made)")
+    return Presence(True, True, f"{path}" if path.exists() else f"{path} (will be made)")
 
 
-_CHECKS: dict[str, Callable[[Mapping[str, str]], tuple[bool, str]]] = {
-    "keychain": _check_keychain,
-    "wincred": _check_wincred,
-    "secret-service": _check_secret_service,
-    "kwallet": _check_kwallet,
-    "file": _check_file,
+_PROBES: dict[str, Callable[[Mapping[str, str]], Presence]] = {
+    "keychain": _probe_native,
+    "wincred": _probe_native,
+    "secret-service": _probe_secret_service,
+    "kwallet": _probe_kwallet,
+    "file": _probe_file,
 }

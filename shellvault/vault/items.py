@@ -30,15 +30,19 @@ class Items:
         self._seconds = seconds
         self._most_characters = _WINCRED_CHARACTERS if backend == "wincred" else None
 
+    def unlock(self) -> None:
+        """Lets the keyring ask for what it needs before it can be used. Raises VaultError."""
+        self._get("any")
+
     def read(self, key: str) -> Any:
         """The document, None when there is none. Raises ValueError when it is damaged, VaultError."""
         for _ in range(2):
             text = self._get(key)
             if text is None or not text.startswith(_SPLIT):
-                return None if text is None else json.loads(text)
+                return None if text is None else _parsed(text)
             parts = [self._get(part) for part in _part_keys(key, text)]
             if None not in parts:
-                return json.loads("".join(part for part in parts if part is not None))
+                return _parsed("".join(part for part in parts if part is not None))
             # Replaced while it was read: the second look finds the new parts.
         raise ValueError("a part is missing")
 
@@ -94,6 +98,13 @@ class Items:
             raise
         except Exception as error:
             raise VaultError(_message(self.backend, error)) from error
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _part_keys(key: str, head: str) -> list[str]:

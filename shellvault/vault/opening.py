@@ -37,14 +37,15 @@ def open_vault(
     from shellvault.vault.locking import lock_file
     from shellvault.vault.vault import Vault
 
-    name = backends.choose(backend, environment)
+    name, source = backends.choose(backend, environment)
+    backend_file = None if source else backends.backend_file(environment)
     names_file = locations.names_file(environment)
+    lock = lock_file(names_file.with_name("vault.lock"))
     if name == "file":
         file = _file_keyring(environment, ask_passphrase, unlock_key)
-        return Vault(Items(name, file, None), file.lock, names_file, file)
+        return Vault(Items(name, file, None), lock, names_file, backend_file, file)
     seconds = deadline if backends.can_ask(environment) else min(deadline, MACHINE_SECONDS)
-    items = Items(name, _keyring(name, environment, deadline), seconds)
-    return Vault(items, lock_file(names_file.with_name("vault.lock")), names_file)
+    return Vault(Items(name, _keyring(name, environment, deadline), seconds), lock, names_file, backend_file)
 
 
 def _file_keyring(
@@ -57,6 +58,9 @@ def _file_keyring(
 
 
 def _keyring(name: str, environment: Mapping[str, str], deadline: float) -> "KeyringBackend":
+    only = backends.foreign_to(name)
+    if only:
+        raise VaultError(f"there is no vault {name} here, only on {only}: choose another with --backend")
     try:
         if name == "secret-service":
             return _secret_service(environment, deadline)

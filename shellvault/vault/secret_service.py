@@ -16,6 +16,7 @@ from keyring.errors import KeyringLocked
 from secretstorage.util import add_match_rules
 
 from shellvault.errors import VaultError
+from shellvault.vault.backends import Presence
 
 #: Seconds for a message that no person has to see.
 MESSAGE_SECONDS = 5.0
@@ -61,31 +62,38 @@ class SecretServiceKeyring(Keyring):
                     "the keyring (secret-service) has no default collection yet: log in to a desktop once, "
                     "or choose another vault with --backend"
                 ) from None
+        try:
             return secretstorage.create_collection(connection, "Default", "default")
+        except secretstorage.PromptDismissedException:
+            raise KeyringLocked from None
 
 
-def availability(address: str, can_ask: bool) -> tuple[bool, str]:
-    """Whether the service on the bus at `address` can hold a vault, and why. Unlocks and creates nothing.
+def presence(address: str, can_ask: bool) -> Presence:
+    """Whether the service on the bus at `address` can hold a vault. Unlocks and creates nothing.
 
-    Raises OSError, RuntimeError and D-Bus errors where there is no such bus.
+    Raises VaultError where there is no such bus, TimeoutError and D-Bus errors.
     """
     with closing(_connect(address)) as connection:
         if not secretstorage.check_service_availability(connection):
-            return False, "no Secret Service runs on the session bus"
+            return Presence(False, False, "no Secret Service runs on the session bus")
+        no_display = "" if can_ask else " and there is no display to ask on"
         try:
             locked = secretstorage.get_collection_by_alias(connection, "default").is_locked()
         except secretstorage.ItemNotFoundException:
-            return can_ask, "it has no default collection yet" + (
-                "" if can_ask else " and no display to ask on"
-            )
-    if not locked:
-        return True, "its default collection is unlocked"
-    return True, "its default collection is locked" + (
-        "" if can_ask else " and there is no display to ask on"
-    )
+            return Presence(can_ask, can_ask, f"it has no default collection yet{no_display}")
+    if locked:
+        return Presence(True, can_ask, f"its default collection is locked{no_display}")
+    return Presence(True, True, "its default collection is unlocked")
 
 
 def _connect(address: str) -> DBusConnection:
-    connection = _Connection(prep_socket(get_bus(address), timeout=MESSAGE_SECONDS))
+    try:
+        connection = _Connection(prep_socket(get_bus(address), timeout=MESSAGE_SECONDS))
+    except TimeoutError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:
+        raise VaultError(
+            f"no D-Bus session bus answers at {address!r}: log in to a desktop, or choose another with --backend"
+        ) from error
     add_match_rules(connection)
     return connection

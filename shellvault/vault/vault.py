@@ -8,7 +8,7 @@ absent. Keys never do.
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,12 +39,22 @@ class Vault:
     """Long-term keys by name and sessions by fingerprint, in one keyring backend."""
 
     def __init__(
-        self, items: Items, lock: "BaseFileLock", names_file: Path, file: "FileKeyring | None" = None
+        self,
+        items: Items,
+        lock: "BaseFileLock",
+        names_file: Path,
+        backend_file: Path | None = None,
+        file: "FileKeyring | None" = None,
     ) -> None:
-        """See `open_vault`. `lock` serialises writers; `file` is the backend if it is the encrypted file."""
+        """See `open_vault`.
+
+        `lock` serialises the writers of this person; `backend_file` holds the backend's name while keys are
+        stored; `file` is the backend if it is the encrypted file, which other writers may share.
+        """
         self._items = items
         self._lock = lock
         self._names_file = names_file
+        self._backend_file = backend_file
         self._file = file
 
     @property
@@ -138,8 +148,8 @@ class Vault:
         if self._file:
             self._file.unlock(create=True)
         else:
-            self._items.read(_KEY_INDEX)
-        with held(self._lock):
+            self._items.unlock()
+        with held(self._lock), held(self._file.lock) if self._file else nullcontext():
             yield
 
     def _forget(self, index: dict[str, SessionLabel], fingerprints: list[str]) -> None:
@@ -178,6 +188,10 @@ class Vault:
         self._items.write(_KEY_INDEX, index)
         try:
             write_atomically(self._names_file, "".join(f"{name}\n" for name in sorted(index)).encode())
+            if self._backend_file and index:
+                write_atomically(self._backend_file, f"{self.backend_name}\n".encode())
+            elif self._backend_file:
+                self._backend_file.unlink(missing_ok=True)
         except OSError as error:
             raise VaultError(
                 f"the vault is written, but not {str(self._names_file)!r} ({error.strerror}): "
