@@ -15,8 +15,13 @@ PEEK_PATIENCE, GET_PATIENCE = 1.0, 30.0
 #: Seconds that a prompt hook waits; with the interpreter's start it stays within 0.3.
 HOOK_PATIENCE = 0.25
 
-#: What the agent gets of our environment (agent.client.AGENT_VARIABLES).
-AGENT_VARIABLES = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "TZ", "USER", "XDG_RUNTIME_DIR")
+#: Starts the agent as every command does; its argument is the folder that holds the package.
+STARTER = """
+import os, sys
+sys.path.append(sys.argv[1])
+from shellvault.agent import client
+client.ensure_agent(os.environ)
+"""
 
 #: Exit statuses of `refresh` (sysexits.h: EX_TEMPFAIL, EX_NOPERM).
 NOT_READY, NEEDS_YOU = 75, 77
@@ -181,7 +186,7 @@ def refresh(arguments: list[str], environment: Environment) -> int | None:
     if status == "ok":
         return show(text)
     if status == dial.ABSENT:
-        start_agent(environment)
+        start_agent()
     return NEEDS_YOU if status == "needs-you" else NOT_READY
 
 
@@ -190,21 +195,12 @@ def agent_allowed(environment: Environment) -> bool:
     return environment.get("SHELLVAULT_NO_AGENT", "") in ("", "0")
 
 
-def start_agent(environment: Environment) -> None:
-    """Starts the agent as `agent.client` does, but does not wait for it: the hook asks again later."""
-    door = f"{__file__.rpartition('/')[0]}/agent/__main__.py"
-    folder = dial.socket_path(environment).rpartition("/")[0]
-    kept = {name: environment[name] for name in AGENT_VARIABLES if name in environment}
+def start_agent() -> None:
+    """Has another process start the agent, and does not wait for it: the hook asks again later."""
+    command = [sys.executable, "-I", "-c", STARTER, __file__.rpartition("/shellvault/")[0]]
     silence = [(posix.POSIX_SPAWN_OPEN, descriptor, "/dev/null", posix.O_RDWR, 0) for descriptor in range(3)]
     try:
-        posix.chdir("/")
-        posix.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-S", door, folder],
-            kept,
-            file_actions=silence,
-            setsid=True,
-        )
+        posix.posix_spawn(sys.executable, command, posix.environ, file_actions=silence, setsid=True)
     except (OSError, NotImplementedError):
         return
 
