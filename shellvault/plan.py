@@ -1,10 +1,10 @@
 """From a profile to the ordered calls that give its session. Pure: reads nothing, calls nothing.
 
-The rules are those of aws-vault (its README, "Roles and MFA") with these mended: a plan asks for at most one
-MFA code, and whatever is assumed from temporary credentials is capped at one hour, AWS's limit for role chaining.
+The rules are those of aws-vault (its README, "Roles and MFA") with these mended: a plan asks for at most
+one MFA code, and whatever is assumed from temporary credentials is capped at one hour, as AWS demands.
 
-Sources: the AWS STS API reference (GetSessionToken, AssumeRole, AssumeRoleWithWebIdentity, GetFederationToken)
-and the IAM User Guide, "Role chaining".
+Sources: the AWS STS API reference (GetSessionToken, AssumeRole, AssumeRoleWithWebIdentity,
+GetFederationToken) and the IAM User Guide, "Role chaining".
 """
 
 import hashlib
@@ -80,6 +80,10 @@ class Endpoint:
         return self.url or f"{partition} {'global' if self.legacy else 'regional'}"
 
 
+#: Where calls go when nothing says otherwise.
+AWS = Endpoint("us-east-1")
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One call that turns credentials (those of the step before) into other credentials."""
@@ -103,7 +107,7 @@ class Step:
     source_identity: str | None = None
     session_tags: tuple[tuple[str, str], ...] = ()
     transitive_session_tags: tuple[str, ...] = ()
-    endpoint: Endpoint | None = None
+    endpoint: Endpoint = AWS
     sso: Sso | None = None
     web_identity_token_file: str | None = None
     web_identity_token_process: str | None = None
@@ -167,8 +171,8 @@ def _session_token(chain: Sequence[Profile], options: Options) -> Step | None:
     """GetSessionToken with the stored keys of the first in `chain`, where it is called for.
 
     On its own a user gets a session for an hour. Before a role, a session is worth its call only when it
-    carries the code that the role asks for too; and a single role for more than an hour is assumed by the keys
-    themselves, since from a session it would be capped.
+    carries the code that the role asks for too; and a single role for more than an hour is assumed by the
+    keys themselves, since from a session it would be capped.
     """
     root, roles = chain[0], [member for member in chain if member.role_arn]
     if options.no_session or (options.login and not roles):
@@ -212,7 +216,7 @@ def _first_call(root: Profile) -> Step:
 def _sso(root: Profile, sso: Sso) -> Step:
     if not (sso.account_id and sso.role_name):
         raise ConfigError(
-            f"profile {printable(root.name)} needs both sso_account_id and sso_role_name for a session: add them"
+            f"profile {printable(root.name)} needs both sso_account_id and sso_role_name: add them"
         )
     endpoint = Endpoint(sso.region, root.endpoint_url, ca_bundle=root.ca_bundle)
     return Step("sso", root.name, "memory", sso=sso, endpoint=endpoint)
@@ -316,10 +320,10 @@ def _limited(step: Step) -> Step:
     return step
 
 
-def _is_loopback(endpoint: Endpoint | None) -> bool:
+def _is_loopback(endpoint: Endpoint) -> bool:
     try:
-        host = urlsplit(endpoint.url).hostname if endpoint and endpoint.url else None
-        return host == "localhost" or (host is not None and ipaddress.ip_address(host).is_loopback)
+        host = urlsplit(endpoint.url or "").hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -339,7 +343,7 @@ def _fingerprinted(step: Step, before: str | None) -> Step:
         "before": before,
         "call": step.call,
         "access_key_id": step.access_key_id,
-        "authority": step.endpoint.authority if step.endpoint else None,
+        "authority": step.endpoint.authority,
         "role_arn": step.role_arn,
         "duration": step.duration,
         "mfa_serial": step.mfa_serial,
@@ -368,7 +372,7 @@ def _remarks(chain: Sequence[Profile], steps: Sequence[Step]) -> list[str]:
     for member in chain:
         if member.role_arn and member.mfa_serial and member.mfa_serial not in codes:
             remarks.append(
-                f"the mfa_serial of {printable(member.name)} is unused: AWS takes codes only with a user's keys"
+                f"the mfa_serial of {printable(member.name)} is unused: AWS takes codes only with user keys"
             )
     for step in steps:
         if step.requested_duration:

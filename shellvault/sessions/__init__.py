@@ -1,0 +1,1 @@
+"""A plan becomes a session: calls to AWS, MFA codes, helper processes, caches, locks."""

@@ -36,7 +36,8 @@ class Session:
     def from_json(cls, data: Mapping[str, Any]) -> "Session":
         """Checks and rebuilds what `to_json` gave. Raises SessionError when it is anything else."""
         strings = [data.get("access_key_id"), data.get("secret_access_key")]
-        token, expires_at, issued_at = data.get("session_token"), data.get("expires_at"), data.get("issued_at")
+        token = data.get("session_token")
+        expires_at, issued_at = data.get("expires_at"), data.get("issued_at")
         if (
             not all(isinstance(value, str) and re.fullmatch(r"[!-~]+", value) for value in strings)
             or not (token is None or (isinstance(token, str) and re.fullmatch(r"[!-~]+", token)))

@@ -1,0 +1,117 @@
+"""Walks a plan: from the last step back to a session that is still good, and from there forward again."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shellvault.errors import SessionError
+from shellvault.plan import Plan, Step
+from shellvault.profiles.parse import printable
+from shellvault.sessions import mfa, processes
+from shellvault.sessions.cache import SessionCache
+from shellvault.sessions.circumstances import Circumstances
+from shellvault.sessions.model import Prompter, Session
+from shellvault.sessions.refusals import RefusedError
+
+if TYPE_CHECKING:
+    from shellvault.vault import Vault
+
+__all__ = ["Circumstances", "acquire"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """What every step of one acquisition shares."""
+
+    plan: Plan
+    vault: "Vault"
+    cache: SessionCache
+    prompter: Prompter
+    circumstances: Circumstances
+    started: float
+    """Epoch seconds: what was issued later is as new as can be, whoever got it."""
+
+
+def acquire(
+    plan: Plan, vault: "Vault", cache: SessionCache, prompter: Prompter, circumstances: Circumstances
+) -> Session:
+    """The session of `plan`, cached or new.
+
+    With `circumstances.fresh` the last step is always done anew, and so is every earlier one that costs no
+    code. Raises ConfigError, VaultError, SessionError (RefusedError when AWS says no) and NeedsPersonError.
+    """
+    walk = _Walk(plan, vault, cache, prompter, circumstances, circumstances.clock())
+    return _session(walk, len(plan.steps) - 1, rejected=None)
+
+
+def _session(walk: _Walk, index: int, rejected: str | None) -> Session:
+    """The session of one step. `rejected` is the access key id of one that AWS did not take."""
+    step = walk.plan.steps[index]
+    if step.call == "stored-keys":
+        return _stored_keys(walk, step)
+    if (cached := _cached(walk, step, rejected)) is not None:
+        return cached
+    processes.check_circle(step, walk.circumstances.environment)
+    with walk.cache.lock(step):
+        if (cached := _cached(walk, step, rejected)) is not None:
+            return cached
+        session = _new(walk, index)
+        # Keys that do not expire may change at any time: whoever gave them is asked each time.
+        if session.expires_at is not None:
+            walk.cache.store(step, session)
+        return session
+
+
+def _stored_keys(walk: _Walk, step: Step) -> Session:
+    keys = walk.vault.load_keys(step.profile)
+    if keys.access_key_id != step.access_key_id:
+        name = printable(step.profile)
+        raise SessionError(f"the keys of {name} were replaced just now: run the command again")
+    return Session(keys.access_key_id, keys.secret_access_key)
+
+
+def _cached(walk: _Walk, step: Step, rejected: str | None) -> Session | None:
+    """The kept session of `step`, if it may be used: new enough or with enough life left."""
+    session = walk.cache.load(step)
+    remaining = session.remaining(walk.circumstances.clock()) if session else 0
+    if session is None or session.access_key_id == rejected or remaining <= 0:
+        return None
+    if session.issued_at >= walk.started:
+        return session
+    is_last = step is walk.plan.steps[-1]
+    if walk.circumstances.fresh and (is_last or not step.prompts_mfa):
+        return None
+    return session if remaining >= walk.circumstances.min_remaining else None
+
+
+def _new(walk: _Walk, index: int) -> Session:
+    """Does a step. A session from the cache that AWS no longer takes as its source is replaced, once."""
+    source = _session(walk, index - 1, rejected=None) if index else None
+    try:
+        return _done(walk, walk.plan.steps[index], source)
+    except RefusedError as error:
+        is_cached = source is not None and source.expires_at is not None and source.issued_at < walk.started
+        if source is None or not is_cached or error.reason != "rejected-credentials":
+            raise
+        return _done(walk, walk.plan.steps[index], _session(walk, index - 1, rejected=source.access_key_id))
+
+
+def _done(walk: _Walk, step: Step, source: Session | None) -> Session:
+    from shellvault.sessions.calls import call_sts
+
+    circumstances = walk.circumstances
+    now, environment = circumstances.clock(), circumstances.environment
+    if step.call == "credential-process":
+        return processes.credential_process(step, environment, now)
+    if step.sso is not None:
+        from shellvault.sessions.sso import role_session
+
+        return role_session(step, step.sso, environment, now)
+    if step.call == "assume-role-with-web-identity":
+        return call_sts(step, None, now, token=processes.web_identity_token(step, environment))
+    if step.prompts_mfa:
+
+        def use(code: str) -> Session:
+            return call_sts(step, source, circumstances.clock(), code)
+
+        return mfa.with_code(step, walk.prompter, circumstances, use)
+    return call_sts(step, source, now)

@@ -1,0 +1,77 @@
+"""Where sessions are kept between uses, under the fingerprint of their step and nothing else."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from shellvault.errors import SessionError, VaultError
+from shellvault.plan import Step
+from shellvault.profiles.parse import printable
+from shellvault.sessions.locks import exclusive
+from shellvault.sessions.model import Prompter, Session
+
+if TYPE_CHECKING:
+    from shellvault.vault import Vault
+
+
+class SessionCache(Protocol):
+    """What `acquire` needs of a cache; the agent has one of its own."""
+
+    def load(self, step: Step) -> Session | None:
+        """The session kept for `step`, whatever life it has left."""
+
+    def store(self, step: Step, session: Session) -> None:
+        """Keeps the session of `step`, in place of an older one."""
+
+    def lock(self, step: Step) -> AbstractContextManager[None]:
+        """Held while `step` is done: who waits for it finds the result in the cache."""
+
+
+class DirectCache:
+    """The cache without an agent: the vault for what cost a person something, else this process's memory."""
+
+    def __init__(self, vault: "Vault", state_directory: Path, prompter: Prompter) -> None:
+        """`state_directory` has the locks; `prompter` hears of waiting and of what cannot be kept."""
+        self._vault = vault
+        self._state_directory = state_directory
+        self._prompter = prompter
+        self._memory: dict[str, Session] = {}
+
+    def load(self, step: Step) -> Session | None:
+        """See SessionCache. A damaged session counts as none. Raises VaultError."""
+        if step.cache != "vault":
+            return self._memory.get(step.fingerprint)
+        data = self._vault.load_session(step.fingerprint)
+        try:
+            return Session.from_json(data) if data else None
+        except SessionError:
+            return None
+
+    def store(self, step: Step, session: Session) -> None:
+        """See SessionCache. A vault that cannot keep it costs a code next time, not this session."""
+        from shellvault.vault import SessionLabel
+
+        if step.cache != "vault":
+            self._memory[step.fingerprint] = session
+            return
+        label = SessionLabel(step.profile, step.call, session.expires_at)
+        try:
+            self._vault.save_session(step.fingerprint, label, session.to_json())
+        except VaultError as error:
+            self._prompter.tell(f"the session could not be kept for later: {error}")
+
+    @contextmanager
+    def lock(self, step: Step) -> Iterator[None]:
+        """See SessionCache. Raises SessionError after five minutes.
+
+        Only what lies in the vault can be found by those who waited; for the rest there is nothing to wait
+        for.
+        """
+        if step.cache != "vault":
+            yield
+            return
+        path = self._state_directory / f"session-{step.fingerprint[:32]}.lock"
+        purpose = f"the session of {printable(step.profile)}"
+        with exclusive(path, purpose, self._prompter.tell):
+            yield

@@ -1,0 +1,171 @@
+"""The calls to AWS, through botocore: each turns one step of a plan into a session.
+
+Nothing here reads the user's AWS config file, credentials or profile: everything comes from the step. A whole
+call ends within DEADLINE seconds, whatever the network does.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shellvault import __version__
+from shellvault.errors import SessionError
+from shellvault.plan import Endpoint, Step
+from shellvault.profiles.model import Sso
+from shellvault.profiles.parse import printable
+from shellvault.sessions.model import Session
+from shellvault.sessions.refusals import one_line, refusal
+from shellvault.sessions.replies import checked_session
+from shellvault.vault.deadline import within
+
+#: Seconds that one call may take, name resolution, retries and a slow answer included.
+DEADLINE = 20.0
+_CONNECT_SECONDS = 4
+_READ_SECONDS = 8
+
+#: A console session may do what the user may do: without a policy a federation token may do nothing.
+_EVERYTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+
+
+def call_sts(
+    step: Step, source: Session | None, now: float, code: str | None = None, token: str | None = None
+) -> Session:
+    """Makes the STS call of `step` with the credentials `source`, an MFA `code` or a web identity `token`.
+
+    Raises RefusedError when AWS says no, SessionError when it cannot be reached or answers nonsense.
+    """
+    operation, parameters = _request(step, now, code, token)
+    what = described(step)
+    # A code is good for one attempt: a retry after a lost answer would only report it as used.
+    reply = _invoke("sts", operation, parameters, step.endpoint, source, 1 if code else 2, what)
+    return _credentials(reply, what, now)
+
+
+def get_role_credentials(step: Step, sso: Sso, access_token: str, now: float) -> Session:
+    """The session of an IAM Identity Center role (sso:GetRoleCredentials). Raises as `call_sts`."""
+    parameters = {"roleName": sso.role_name, "accountId": sso.account_id, "accessToken": access_token}
+    what = described(step)
+    reply = _invoke("sso", "get_role_credentials", parameters, step.endpoint, None, 2, what)
+    found = reply.get("roleCredentials")
+    given: Mapping[str, Any] = found if isinstance(found, dict) else {}
+    expiration = given.get("expiration")
+    if type(expiration) is not int:
+        raise SessionError(f"AWS gave no expiry time for {what}: try again, or check endpoint_url")
+    parts = (given.get("accessKeyId"), given.get("secretAccessKey"), given.get("sessionToken"))
+    return checked_session("AWS", *parts, expiration // 1000, now)
+
+
+def described(step: Step) -> str:
+    """The step in the words of a message."""
+    of = f" of {printable(step.role_arn)}" if step.role_arn else ""
+    return f"{step.call}{of} (profile {printable(step.profile)})"
+
+
+def _request(step: Step, now: float, code: str | None, token: str | None) -> tuple[str, dict[str, Any]]:
+    parameters: dict[str, Any] = {"DurationSeconds": step.duration}
+    if code:
+        parameters |= {"SerialNumber": step.mfa_serial, "TokenCode": code}
+    if step.call == "get-session-token":
+        return "get_session_token", parameters
+    if step.call == "get-federation-token":
+        return "get_federation_token", parameters | {"Name": step.session_name, "Policy": _EVERYTHING}
+    parameters |= {"RoleArn": step.role_arn, "RoleSessionName": step.session_name or f"shellvault-{int(now)}"}
+    if step.call == "assume-role-with-web-identity":
+        return "assume_role_with_web_identity", parameters | {"WebIdentityToken": token}
+    optional = {
+        "ExternalId": step.external_id,
+        "SourceIdentity": step.source_identity,
+        "Tags": [{"Key": key, "Value": value} for key, value in step.session_tags],
+        "TransitiveTagKeys": list(step.transitive_session_tags),
+    }
+    return "assume_role", parameters | {name: value for name, value in optional.items() if value}
+
+
+def _credentials(reply: Mapping[str, Any], what: str, now: float) -> Session:
+    found = reply.get("Credentials")
+    given: Mapping[str, Any] = found if isinstance(found, dict) else {}
+    try:
+        expires_at = int(given["Expiration"].timestamp())
+    except (KeyError, AttributeError, ValueError, OverflowError) as error:
+        raise SessionError(f"AWS gave no expiry time for {what}: try again, or check endpoint_url") from error
+    parts = (given.get("AccessKeyId"), given.get("SecretAccessKey"), given.get("SessionToken"))
+    return checked_session("AWS", *parts, expires_at, now)
+
+
+def _invoke(
+    service: str,
+    operation: str,
+    parameters: Mapping[str, Any],
+    endpoint: Endpoint,
+    source: Session | None,
+    attempts: int,
+    what: str,
+) -> Mapping[str, Any]:
+    """One API call and its reply. `source` None sends it unsigned."""
+    import botocore.exceptions as exceptions
+
+    if endpoint.ca_bundle and not Path(endpoint.ca_bundle).exists():
+        raise SessionError(f"there is no CA bundle {printable(endpoint.ca_bundle)}: correct ca_bundle")
+    secrets = [parameters.get(name) for name in ("TokenCode", "WebIdentityToken", "accessToken")]
+    if source:
+        secrets += [source.secret_access_key, source.session_token]
+
+    def run() -> Mapping[str, Any]:
+        client = _client(service, endpoint, source, attempts)
+        reply: Mapping[str, Any] = getattr(client, operation)(**parameters)
+        return reply
+
+    try:
+        # Time-outs of sockets bound neither name resolution nor a trickling answer: this does.
+        return within(DEADLINE, run)
+    except exceptions.ClientError as error:
+        details = error.response.get("Error", {})
+        raise refusal(what, str(details.get("Code")), str(details.get("Message")), secrets) from None
+    except (
+        exceptions.ParamValidationError,
+        exceptions.UnknownRegionError,
+        exceptions.InvalidRegionError,
+    ) as error:
+        raise SessionError(f"{what} cannot be asked for: {one_line(str(error), secrets)}") from None
+    except (exceptions.HTTPClientError, exceptions.EndpointConnectionError, OSError) as error:
+        where = printable(endpoint.url or f"AWS in {endpoint.region}")
+        raise SessionError(
+            f"{what}: {where} cannot be reached: check network and proxy ({one_line(str(error), secrets)})"
+        ) from None
+    except (exceptions.BotoCoreError, ValueError, TypeError, KeyError) as error:
+        raise SessionError(f"{what} failed: {one_line(str(error), secrets)}") from None
+
+
+def _client(service: str, endpoint: Endpoint, source: Session | None, attempts: int) -> Any:
+    import botocore.session
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    # A variable is its key in the config file, its name in the environment, its default and its conversion.
+    # Without the first two, neither a config file nor AWS_PROFILE is looked at.
+    nowhere = (None, None, None, None)
+    session = botocore.session.Session(
+        session_vars=dict.fromkeys(("profile", "config_file", "credentials_file"), nowhere)
+    )
+    session.set_config_variable("sts_regional_endpoints", "legacy" if endpoint.legacy else "regional")
+    settings: dict[str, Any] = {
+        "connect_timeout": _CONNECT_SECONDS,
+        "read_timeout": _READ_SECONDS,
+        "retries": {"total_max_attempts": attempts, "mode": "standard"},
+        "defaults_mode": "legacy",
+        "ignore_configured_endpoint_urls": True,
+        "user_agent_extra": f"shellvault/{__version__}",
+    }
+    if source is None:
+        settings["signature_version"] = UNSIGNED
+    create: Any = session.create_client
+    return create(
+        service,
+        region_name=endpoint.region,
+        endpoint_url=endpoint.url,
+        verify=endpoint.ca_bundle or True,
+        aws_access_key_id=source.access_key_id if source else None,
+        aws_secret_access_key=source.secret_access_key if source else None,
+        aws_session_token=source.session_token if source else None,
+        config=Config(**settings),
+    )

@@ -1,0 +1,27 @@
+"""What decides how, but not which, session is got."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Everything around one acquisition. Durations in seconds."""
+
+    state_directory: Path
+    """Ours alone (mode 0700): locks, and the digests of used codes."""
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    """For helper processes, which get it without PRIVATE_VARIABLES."""
+    mfa_token: str | None = field(default=None, repr=False)
+    """The code of --mfa-token."""
+    min_remaining: float = 300
+    """A cached session is used while it has at least this much life left."""
+    fresh: bool = False
+    """Asks for a new session; only earlier steps that cost a code are still taken from a cache."""
+    mfa_window: float = 30
+    """How long a device shows one code (RFC 6238)."""
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep

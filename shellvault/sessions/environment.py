@@ -1,0 +1,61 @@
+"""A session as environment variables."""
+
+from datetime import UTC, datetime
+
+from shellvault.profiles.model import Profile
+from shellvault.sessions.model import Session
+from shellvault.variables import MANAGED_VARIABLES, Change
+
+#: Without a value of ours these stay as the user has them.
+_USERS = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
+#: Seconds before its end that a session is to be renewed; a third of its life when that is less.
+_REFRESH_AHEAD = 900
+
+
+def change_for(profile: Profile, session: Session, request_line: str, now: float) -> Change:
+    """What the session of `profile`, asked for by `request_line`, does to an environment at epoch `now`.
+
+    AWS_REGION, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL are left alone where the profile has no value for
+    them.
+    """
+    variables = {
+        "AWS_ACCESS_KEY_ID": session.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+        "AWS_VAULT": profile.name,
+        "SHELLVAULT_REQUEST": request_line,
+    }
+    if session.session_token is not None:
+        variables["AWS_SESSION_TOKEN"] = session.session_token
+    variables |= _expiry(session, now) | _region(profile) | _endpoint(profile)
+    unset = (name for name in MANAGED_VARIABLES if name not in variables and name not in _USERS)
+    return Change(variables, tuple(unset))
+
+
+def _expiry(session: Session, now: float) -> dict[str, str]:
+    if session.expires_at is None:
+        return {}
+    life = session.expires_at - (session.issued_at or int(now))
+    ahead = min(_REFRESH_AHEAD, life // 3)
+    text = datetime.fromtimestamp(session.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "AWS_CREDENTIAL_EXPIRATION": text,
+        "AWS_SESSION_EXPIRATION": text,
+        "SHELLVAULT_EXPIRES_AT": str(session.expires_at),
+        "SHELLVAULT_REFRESH_AT": str(session.expires_at - ahead),
+    }
+
+
+def _region(profile: Profile) -> dict[str, str]:
+    """The region, marked by SHELLVAULT_REGION as ours and not the user's wish for the next session."""
+    if profile.region is None:
+        return {}
+    mark = {} if profile.region_origin == "environment" else {"SHELLVAULT_REGION": profile.region}
+    return {"AWS_REGION": profile.region, "AWS_DEFAULT_REGION": profile.region, **mark}
+
+
+def _endpoint(profile: Profile) -> dict[str, str]:
+    if profile.endpoint_url is None:
+        return {}
+    is_users = profile.endpoint_url_origin == "environment"
+    mark = {} if is_users else {"SHELLVAULT_ENDPOINT_URL": profile.endpoint_url}
+    return {"AWS_ENDPOINT_URL": profile.endpoint_url, **mark}

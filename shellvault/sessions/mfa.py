@@ -1,0 +1,144 @@
+"""MFA codes: where they come from, and what to do when AWS does not take one.
+
+A code is good for one call (IAM User Guide, "Using MFA devices": each can be used once), so codes that were
+sent are remembered for some minutes, and none is sent twice.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from shellvault.errors import SessionError
+from shellvault.plan import Step
+from shellvault.profiles.parse import printable
+from shellvault.sessions import processes
+from shellvault.sessions.circumstances import Circumstances
+from shellvault.sessions.locks import exclusive
+from shellvault.sessions.model import Challenge, Prompter, Session
+from shellvault.sessions.refusals import RefusedError
+from shellvault.vault.atomic import write_atomically
+
+TRIES = 3
+#: Questions to a person in all: codes that were used already do not count as tries.
+_QUESTIONS = 10
+#: Seconds that a code is remembered; AWS takes none from windows as old as this.
+_REMEMBERED = 300
+_LOCK_SECONDS = 10.0
+#: Virtual devices and hardware tokens have six digits, RFC 4226 allows up to eight.
+_CODE = re.compile(r"[0-9]{6,8}", re.ASCII)
+
+
+def with_code(
+    step: Step, prompter: Prompter, circumstances: Circumstances, use: Callable[[str], Session]
+) -> Session:
+    """What `use` returns for a code that AWS takes.
+
+    The code is that of --mfa-token, else of mfa_process, else the person's. Raises NeedsPersonError when
+    nobody can be asked, SessionError when no code is taken, and whatever else `use` raises.
+    """
+    if circumstances.mfa_token:
+        return _from_token(step, circumstances.mfa_token, circumstances, use)
+    if step.mfa_process:
+        return _from_process(step, prompter, circumstances, use)
+    return _from_person(step, prompter, circumstances, use)
+
+
+def _from_token(
+    step: Step, code: str, circumstances: Circumstances, use: Callable[[str], Session]
+) -> Session:
+    if not _CODE.fullmatch(code):
+        raise SessionError("the code of --mfa-token is not 6 digits: give the one your device shows")
+    if not _claim(step, code, circumstances):
+        raise SessionError("the code of --mfa-token has been used already: give the next one")
+    try:
+        return use(code)
+    except RefusedError as error:
+        if error.reason == "wrong-code":
+            raise SessionError("AWS did not accept the code of --mfa-token: give the next one") from error
+        raise
+
+
+def _from_process(
+    step: Step, prompter: Prompter, circumstances: Circumstances, use: Callable[[str], Session]
+) -> Session:
+    for tried in range(TRIES):
+        if tried:
+            _wait_for_next_code(prompter, circumstances)
+        code = processes.mfa_code(step, circumstances.environment)
+        if not _CODE.fullmatch(code):
+            raise SessionError(
+                f"mfa_process of profile {printable(step.profile)} printed no code of 6 digits"
+            )
+        if not _claim(step, code, circumstances):
+            continue
+        try:
+            return use(code)
+        except RefusedError as error:
+            if error.reason != "wrong-code":
+                raise
+    raise SessionError(
+        f"AWS accepted no code of mfa_process in {TRIES} tries: check mfa_process, mfa_serial and the clock"
+    )
+
+
+def _wait_for_next_code(prompter: Prompter, circumstances: Circumstances) -> None:
+    window = circumstances.mfa_window
+    seconds = window - circumstances.clock() % window
+    prompter.tell(f"this MFA code was used already or not accepted: waiting {seconds:.0f} s for the next one")
+    circumstances.sleep(seconds + 0.1)
+
+
+def _from_person(
+    step: Step, prompter: Prompter, circumstances: Circumstances, use: Callable[[str], Session]
+) -> Session:
+    serial = step.mfa_serial or ""
+    challenge = Challenge("mfa-code", serial, f"Enter MFA code for {printable(serial)}: ")
+    tries = TRIES
+    for _ in range(_QUESTIONS):
+        code = "".join(prompter.ask(challenge).split())
+        if not _CODE.fullmatch(code):
+            problem = "an MFA code is 6 digits"
+        elif not _claim(step, code, circumstances):
+            prompter.tell("that code has been used already: wait for the next one")
+            continue
+        else:
+            try:
+                return use(code)
+            except RefusedError as error:
+                if error.reason != "wrong-code":
+                    raise
+                problem = "AWS did not accept that code"
+        tries -= 1
+        if tries == 0:
+            break
+        prompter.tell(f"{problem}: try again ({tries} left)")
+    raise SessionError(f"no MFA code was accepted for {printable(serial)}: check the device and the clock")
+
+
+def _claim(step: Step, code: str, circumstances: Circumstances) -> bool:
+    """Whether `code` may be sent; from now on it counts as used, by this and every other process."""
+    path = circumstances.state_directory / "used-codes.json"
+    digest = hashlib.sha256(f"{step.mfa_serial}\0{code}".encode()).hexdigest()
+    now = circumstances.clock()
+    with exclusive(path.with_suffix(".lock"), "an MFA code", lambda message: None, _LOCK_SECONDS):
+        used = {old: time for old, time in _used_codes(path).items() if abs(now - time) < _REMEMBERED}
+        if digest in used:
+            return False
+        try:
+            write_atomically(path, json.dumps(used | {digest: int(now)}).encode())
+        except OSError as error:
+            raise SessionError(f"cannot write {str(path)!a} ({error.strerror}): make it writable") from error
+    return True
+
+
+def _used_codes(path: Path) -> dict[str, int]:
+    """The used codes' digests and times (epoch seconds); a missing or damaged file has none."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {digest: time for digest, time in found.items() if type(time) is int}

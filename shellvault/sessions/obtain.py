@@ -1,0 +1,80 @@
+"""From a request line to a session: what the command without an agent, and the agent's worker, both call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shellvault import plan as plans
+from shellvault import request
+from shellvault.errors import UsageError
+from shellvault.plan import Plan
+from shellvault.profiles.durations import parse_duration
+from shellvault.profiles.model import Profile
+from shellvault.profiles.parse import load
+from shellvault.profiles.resolve import Overrides, resolve
+from shellvault.sessions.acquire import acquire
+from shellvault.sessions.cache import SessionCache
+from shellvault.sessions.circumstances import Circumstances
+from shellvault.sessions.model import Prompter, Session
+
+if TYPE_CHECKING:
+    from shellvault.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Obtained:
+    """A session, with the profile and the plan that it came from."""
+
+    profile: Profile
+    plan: Plan
+    session: Session
+    files: tuple[Path, ...]
+    """The files that decided the plan: when one changes, the request must be worked out again."""
+
+
+def obtain(
+    request_line: str, vault: "Vault", cache: SessionCache, prompter: Prompter, circumstances: Circumstances
+) -> Obtained:
+    """The session that `request_line` asks for. Raises any ShellvaultError.
+
+    The line's own min-remaining (else AWS_MIN_TTL) beats that of `circumstances`; helper processes see the
+    line's config file, home and overriding variables, whichever process this is.
+    """
+    name, fields = _decoded(request_line)
+    profile, plan = _planned(name, fields, vault.stored_keys())
+    session = acquire(plan, vault, cache, prompter, _adapted(circumstances, fields))
+    return Obtained(profile, plan, session, (Path(fields["config"]),))
+
+
+def plan_for(request_line: str, stored: Mapping[str, str]) -> tuple[Profile, Plan]:
+    """The plan that `request_line` asks for; `stored` maps names with long-term keys to their key ids."""
+    return _planned(*_decoded(request_line), stored)
+
+
+def _decoded(request_line: str) -> tuple[str, dict[str, str]]:
+    try:
+        return request.decode(request_line)
+    except ValueError as error:
+        raise UsageError("this is not a request for a session: run `shellvault env` again") from error
+
+
+def _planned(name: str, fields: Mapping[str, str], stored: Mapping[str, str]) -> tuple[Profile, Plan]:
+    duration = parse_duration(fields["duration"]) if "duration" in fields else None
+    environment = {variable: fields[variable] for variable in request.OVERRIDES if variable in fields}
+    overrides = Overrides(fields.get("region"), duration, environment)
+    profile = resolve(load(Path(fields["config"])), name, overrides)
+    return profile, plans.build(profile, stored, plans.Options(no_session="no-session" in fields))
+
+
+def _adapted(circumstances: Circumstances, fields: Mapping[str, str]) -> Circumstances:
+    named = {name: fields[name] for name in request.OVERRIDES if name in fields}
+    named["AWS_CONFIG_FILE"] = fields["config"]
+    if fields.get("home"):
+        named["HOME"] = fields["home"]
+    remaining = fields.get("min-remaining") or fields.get("AWS_MIN_TTL")
+    return replace(
+        circumstances,
+        environment={**circumstances.environment, **named},
+        min_remaining=parse_duration(remaining) if remaining else circumstances.min_remaining,
+    )

@@ -1,0 +1,53 @@
+"""Credentials that came from outside (AWS, a helper process), checked before anything trusts them."""
+
+import re
+from datetime import datetime
+
+from shellvault.errors import SessionError
+from shellvault.sessions.model import Session
+
+_VISIBLE = re.compile(r"[!-~]+")
+#: Characters; AWS documents 128 for a key id and no limit for tokens, which are below 3,000 in practice.
+_LIMITS = {"access key id": 128, "secret access key": 256, "session token": 32_768}
+
+
+def checked_session(
+    giver: str,
+    access_key_id: object,
+    secret_access_key: object,
+    session_token: object,
+    expires_at: int | None,
+    now: float,
+) -> Session:
+    """A session from a reply's parts; times are epoch seconds.
+
+    Raises SessionError, naming `giver` and never a secret, for anything that cannot be AWS credentials.
+    """
+    token = None if session_token is None else _visible(giver, "session token", session_token)
+    if expires_at is not None and expires_at <= now:
+        raise SessionError(f"{giver} gave a session that has expired already: check this machine's clock")
+    return Session(
+        _visible(giver, "access key id", access_key_id),
+        _visible(giver, "secret access key", secret_access_key),
+        token,
+        int(now),
+        expires_at,
+    )
+
+
+def _visible(giver: str, what: str, value: object) -> str:
+    if not isinstance(value, str) or len(value) > _LIMITS[what] or not _VISIBLE.fullmatch(value):
+        raise SessionError(f"{giver} gave no usable {what}: look at what it answers")
+    return value
+
+
+def epoch(giver: str, text: object) -> int:
+    """The epoch second of an ISO 8601 time with a zone. Raises SessionError for anything else."""
+    try:
+        # Old AWS CLIs wrote `UTC` instead of `Z`.
+        time = datetime.fromisoformat(str(text).replace("UTC", "Z")) if isinstance(text, str) else None
+        if time is not None and time.tzinfo is not None:
+            return int(time.timestamp())
+    except (ValueError, OverflowError):
+        pass
+    raise SessionError(f"{giver} gave no usable expiry time: look at what it answers")
