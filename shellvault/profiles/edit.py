@@ -1,7 +1,7 @@
 """Small edits of the AWS config file: a section at its end, or one line in a section. Every other byte stays.
 
-The new file is checked before it takes the old one's place: read back, it must hold what the old one held and what
-was asked for, nothing else.
+The new file is checked before it takes the old one's place: read back, it must hold what the old one held and
+what was asked for, nothing else.
 """
 
 import contextlib
@@ -27,8 +27,8 @@ _PLAIN_NAME = re.compile(r"[\w.@+:/=,%-]+")
 def append_profile(path: Path, name: str, settings: Mapping[str, str]) -> None:
     """Adds `[profile NAME]` with `settings` at the end of the config file, which is made if it is not there.
 
-    Raises ConfigError, with the file as it was, for a profile that exists, for names or values that a line cannot
-    hold, and when the file cannot be written or is changed by someone else meanwhile.
+    Raises ConfigError, with the file as it was, for a profile that exists, for names or values that a line
+    cannot hold, and when the file cannot be written or is changed by someone else meanwhile.
     """
     _check_name(name)
     for key, value in settings.items():
@@ -38,10 +38,11 @@ def append_profile(path: Path, name: str, settings: Mapping[str, str]) -> None:
         if section := config.profiles.get(name):
             raise ConfigError(f"{config.at(section.line)}: profile {printable(name)} exists already")
         end = _line_end(text)
-        ending = "" if not text.strip("\ufeff") or text.endswith(("\n", "\r")) else end
-        gap = end if split_lines(text.strip("\ufeff") + ending)[-2:-1] not in ([], [""]) else ""
+        *complete, unfinished = split_lines(text.removeprefix("\ufeff"))
+        last = complete[-1] if complete else ""
+        gap = end * 2 if unfinished else end if last.strip() else ""
         lines = [f"[{_header(name)}]", *(f"{key} = {value}".rstrip() for key, value in settings.items())]
-        return text + ending + gap + "".join(line + end for line in lines)
+        return text + gap + "".join(line + end for line in lines)
 
     _rewrite(path, edit, name, settings)
 
@@ -106,9 +107,11 @@ def _check_setting(key: str, value: str) -> None:
 def _rewrite(
     path: Path, edit: Callable[[str, ConfigFile], str], name: str, settings: Mapping[str, str]
 ) -> None:
-    """Puts what `edit` makes of the text in the file's place, behind a link if it is one, keeping a backup."""
+    """Puts what `edit` makes of the text in its place, behind a link if there is one, keeping a backup."""
     target = Path(os.path.realpath(path))
     try:
+        if target.exists() and not target.is_file():  # /dev/null must not become a file
+            raise ConfigError(f"{printable(str(path))} is not a file: correct AWS_CONFIG_FILE")
         if not target.parent.is_dir():
             target.parent.mkdir(mode=0o700, parents=True)
         with _lock(target):
@@ -141,7 +144,7 @@ def _check_unchanged(target: Path, old: bytes | None, path: Path) -> None:
 
 
 def _write(place: Path, data: bytes, mode: int, model: Path, check: Callable[[], None]) -> None:
-    """Replaces `place` atomically by `data`, with `mode` and the owner of `model`; `check` may still refuse."""
+    """Replaces `place` atomically, with `mode` and the owner of `model`; `check` may refuse at the end."""
     descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
     temporary = Path(name)
     try:
@@ -176,7 +179,7 @@ def _lock(target: Path) -> Iterator[None]:
     """Keeps other shellvault processes from editing the same file at the same time."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(target.with_name(target.name + _LOCK_SUFFIX), timeout=_LOCK_DEADLINE, mode=0o600)
+    lock = FileLock(target.with_name(f".{target.name}{_LOCK_SUFFIX}"), timeout=_LOCK_DEADLINE, mode=0o600)
     try:
         lock.acquire()
     except Timeout:
