@@ -6,7 +6,7 @@
 PYTHON = .venv/bin/python
 INSTALLED = .venv/.installed
 
-.PHONY: test lint demo bench tools clean
+.PHONY: test lint demo bench tools packages clean
 
 test: lint tools
 	$(PYTHON) -m pytest -n auto --dist worksteal
@@ -26,11 +26,13 @@ bench: $(INSTALLED) tools
 tools: $(INSTALLED)
 	$(PYTHON) scripts/test_tools.py
 
-$(INSTALLED): pyproject.toml scripts/find-python scripts/system-packages
-	scripts/system-packages
+$(INSTALLED): pyproject.toml | packages
 	python=$$(scripts/find-python) && { [ -x $(PYTHON) ] || "$$python" -m venv .venv; }
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@
+
+packages:
+	scripts/system-packages
 
 clean:
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
