@@ -18,7 +18,9 @@ HOOK_PATIENCE = 0.25
 #: Starts the agent as every command does; its argument is the folder that holds the package.
 STARTER = """
 import os, sys
-sys.path.append(sys.argv[1])
+sys.path.insert(0, sys.argv[1])
+import shellvault
+del sys.path[0]
 from shellvault.agent import client
 client.ensure_agent(os.environ)
 """
