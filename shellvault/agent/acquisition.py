@@ -1,4 +1,4 @@
-"""One job of the worker: from a request line to the texts that were asked for. Imported by the worker alone."""
+"""One job of the worker: from a request line to the texts that were asked for. Only the worker imports this."""
 
 import json
 import os
@@ -6,35 +6,208 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
+from datetime import UTC, datetime
 
 from shellvault import locations, request
 from shellvault.agent import renewal
 from shellvault.agent.memory import stamp
-from shellvault.agent.protocol import Message
+from shellvault.agent.protocol import CONTAINER_FORM, Message
 from shellvault.agent.worker import Channel, Desk
-from shellvault.errors import AgentError, SessionError, VaultError
-from shellvault.plan import Options, Plan, Step, build
+from shellvault.errors import AgentError, SessionError, UsageError
+from shellvault.plan import HOUR, Endpoint, Plan, Step
+from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.model import Profile
-from shellvault.sessions.acquire import Circumstances, acquire
-from shellvault.sessions.cache import DirectCache, SessionCache
+from shellvault.profiles.resolve import default_sts_region
+from shellvault.sessions import passphrase
+from shellvault.sessions.cache import DirectCache
+from shellvault.sessions.calls import call_sts
+from shellvault.sessions.circumstances import Circumstances
 from shellvault.sessions.environment import change_for
-from shellvault.sessions.model import Challenge, Prompter, Session
+from shellvault.sessions.model import Session
 from shellvault.sessions.obtain import Obtained, obtain, plan_for
+from shellvault.shells import answers
 from shellvault.vault import Vault, open_vault
 from shellvault.vault.backends import file_path
 
-#: A session in the agent's memory with less life than this (seconds) is compared with the one in the vault.
-LOOK_IN_VAULT_BELOW = 15 * 60
-
-#: Where a keyring would show a dialog. A job that nobody waits for must not make it.
+#: Where a keyring would show a dialog; a job that nobody waits for at the keyboard must not make it.
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+
+#: `Circumstances.min_remaining` unless the request says otherwise, in seconds.
+MIN_REMAINING = 300
+
+#: A renewal takes no cached session with less life than this many times its lead: the agent asks up to 1.25
+#: early.
+RENEWAL_REACH = 1.3
 
 _step_locks: dict[str, threading.Lock] = {}
 
 
 def warm_up() -> None:
-    """Imports what every job needs, while the first one is still being asked for."""
+    """Imports what every job needs, while the first one is still under way."""
     import botocore.session  # noqa: F401
     import jinja2  # noqa: F401
+
+
+def perform(job: Message, desk: Desk) -> Message:
+    """Does one job of the agent and returns its `result` (docs/protocol.md). Raises any ShellvaultError."""
+    line = job["request"]
+    fields = request.decode(line)[1]
+    environment = _environment(job, fields)
+    # Stamped before they are read: a change in between makes the result old at once, never young for ever.
+    files = {path: stamp(path) for path in (fields["config"], str(locations.names_file(environment)))}
+    vault = _open_vault(fields.get("backend"), environment, desk)
+    helpers = _helpers(plan_for(line, vault.stored_keys())[1])
+    if helpers and job["environment"] is None:
+        raise AgentError("a helper process of this profile needs the environment of the command itself")
+    try:
+        obtained = obtain(
+            line, vault, _cache(job, environment, vault, desk), desk, _circumstances(job, environment)
+        )
+    except SessionError as error:
+        if any(step.mfa_process for step in helpers):
+            # It may want the terminal, which only the command itself has.
+            raise AgentError(str(error)) from error
+        raise
+    if vault.unlock_key is not None:
+        desk.channel.keep_unlock_key(str(file_path(environment)), vault.unlock_key)
+    session = _assumed(job["role_arn"], obtained) if job["role_arn"] else obtained.session
+    remaining = _min_remaining(fields)
+    return {
+        "profile": obtained.profile.name,
+        "texts": {form: _text(form, obtained.profile, session, line) for form in job["forms"]},
+        "files": files,
+        "issued_at": session.issued_at,
+        "expires_at": session.expires_at,
+        "usable_until": (session.expires_at or 0) - remaining,
+        # Long-term keys are not the agent's to hold.
+        "keep": session.expires_at is not None,
+        "uses_environment": bool(helpers),
+        "needs_person": any(step.prompts_mfa or step.call == "sso" for step in obtained.plan.steps),
+    }
+
+
+def _environment(job: Message, fields: Mapping[str, str]) -> dict[str, str]:
+    """What the command's own environment would say, as far as the request tells or the command sent it."""
+    environment = {**os.environ, **(job["environment"] or {})}
+    for name in request.OVERRIDES:
+        environment.pop(name, None)
+    environment.update({name: fields[name] for name in request.OVERRIDES if name in fields})
+    if fields.get("home"):
+        environment["HOME"] = fields["home"]
+    if job["quiet"]:
+        for name in DISPLAYS:
+            environment.pop(name, None)
+    return environment
+
+
+def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk) -> Vault:
+    key = desk.channel.unlock_key(str(file_path(environment)))
+    return open_vault(backend, environment, passphrase.asker(desk), unlock_key=key)
+
+
+def _helpers(plan: Plan) -> list[Step]:
+    return [
+        step
+        for step in plan.steps
+        if step.credential_process or step.mfa_process or step.web_identity_token_process
+    ]
+
+
+def _circumstances(job: Message, environment: Mapping[str, str]) -> Circumstances:
+    return Circumstances(
+        state_directory=locations.state_directory(environment),
+        environment=environment,
+        mfa_token=job["mfa_token"],
+        min_remaining=MIN_REMAINING,
+        fresh=job["fresh"],
+    )
+
+
+def _cache(job: Message, environment: Mapping[str, str], vault: Vault, desk: Desk) -> "AgentCache":
+    direct = DirectCache(vault, locations.state_directory(environment), desk)
+    return AgentCache(desk.channel, direct, renew=job["renew"])
+
+
+def _min_remaining(fields: Mapping[str, str]) -> float:
+    """As `obtain` reads it."""
+    asked = fields.get("min-remaining") or fields.get("AWS_MIN_TTL")
+    return parse_duration(asked) if asked else MIN_REMAINING
+
+
+def _assumed(role_arn: str, base: Obtained) -> Session:
+    """The session of a role that a container asks for, assumed from the profile's own."""
+    profile = base.profile
+    step = Step(
+        "assume-role",
+        profile.name,
+        "none",
+        role_arn=role_arn,
+        duration=min(profile.durations.assume_role or HOUR, HOUR),
+        endpoint=Endpoint(
+            default_sts_region(profile),
+            profile.sts_endpoint_url or profile.endpoint_url,
+            profile.sts_regional_endpoints == "legacy",
+            profile.ca_bundle,
+        ),
+    )
+    return call_sts(step, base.session, time.time())
+
+
+def _text(form: str, profile: Profile, session: Session, line: str) -> str:
+    change = change_for(profile, session, line, time.time())
+    return _container(session) if form == CONTAINER_FORM else answers.text(form, change, profile.name)
+
+
+def _container(session: Session) -> str:
+    """What the SDKs expect of a container endpoint (AWS SDKs and Tools Reference Guide)."""
+    if session.expires_at is None:
+        raise UsageError("long-term keys are not handed to containers: leave out --no-session")
+    return json.dumps(
+        {
+            "AccessKeyId": session.access_key_id,
+            "SecretAccessKey": session.secret_access_key,
+            "Token": session.session_token,
+            "Expiration": datetime.fromtimestamp(session.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+    )
+
+
+class AgentCache:
+    """The session cache of the worker: the agent's memory first, then the vault, for what that keeps."""
+
+    def __init__(self, channel: Channel, direct: DirectCache, *, renew: bool) -> None:
+        self._channel = channel
+        self._direct = direct
+        self._renew = renew
+
+    def load(self, step: Step) -> Session | None:
+        """See SessionCache. A renewal does not see what it is to replace, unless that takes a person."""
+        data = self._channel.load(step.fingerprint)
+        session = Session.from_json(data) if data else None
+        if step.cache == "vault" and (session is None or self._is_due(session)):
+            # A command without the agent may have put a newer one there.
+            session = max(session, self._direct.load(step), key=_end)
+        if session and self._renew and not step.prompts_mfa and self._is_due(session):
+            return None
+        return session
+
+    def store(self, step: Step, session: Session) -> None:
+        """See SessionCache."""
+        self._channel.store(step.fingerprint, session.to_json())
+        self._direct.store(step, session)
+
+    @contextmanager
+    def lock(self, step: Step) -> Iterator[None]:
+        """See SessionCache: among the worker's jobs, and for what the vault keeps among all processes."""
+        with _step_locks.setdefault(step.fingerprint, threading.Lock()), self._direct.lock(step):
+            yield
+
+    def _is_due(self, session: Session) -> bool:
+        if session.expires_at is None:
+            return False
+        lead = renewal.lead(session.issued_at, session.expires_at)
+        return session.remaining(time.time()) <= lead * RENEWAL_REACH
+
+
+def _end(session: Session | None) -> int:
+    return session.expires_at or 0 if session else -1

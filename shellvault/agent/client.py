@@ -20,7 +20,8 @@ from shellvault.errors import AgentError, NeedsPersonError, ShellvaultError
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.variables import PRIVATE_VARIABLES
 
-#: Seconds for an agent to come up (a cold disk included), between two looks, and for an answer that needs no worker.
+#: Seconds for an agent to come up (a cold disk included), between two looks, and for an answer that needs
+#: no worker.
 START_PATIENCE, PAUSE, ANSWER_PATIENCE = 5.0, 0.01, 5.0
 
 #: Seconds of silence after which a session is no longer waited for: longer than the agent's own deadlines.
@@ -51,11 +52,13 @@ def obtain(
     mfa_token: str | None = None,
     fresh: bool = False,
 ) -> str:
-    """The session of a request line as the text of a form (see shells.answers), by an agent that is started if need be.
+    """The session of a request line as the text of a form (see shells.answers), by an agent that is started
+    if need be.
 
-    `environment` is the command's own; it goes to the worker without AWS credentials and private variables. The
-    `mfa_token` answers the first question for a code. For `env.SHELL` the session is kept fresh for our parent, which
-    is the shell. Raises AgentError when the agent cannot be used, and whatever getting the session raised.
+    `environment` is the command's own; it goes to the worker without AWS credentials and private variables.
+    The `mfa_token` answers the first question for a code. For `env.SHELL` the session is kept fresh for our
+    parent, which is the shell. Raises AgentError when the agent cannot be used, and whatever getting the
+    session raised.
     """
     message = {
         "do": "session",
@@ -64,6 +67,7 @@ def obtain(
         "form": form,
         "pid": os.getppid() if form.startswith("env.") else None,
         "fresh": fresh,
+        "mfa_token": mfa_token,
         "environment": worker_environment(environment),
     }
     result = _with_agent(environment, message, _Answers(prompter, mfa_token))
@@ -94,33 +98,33 @@ def ensure_agent(environment: Mapping[str, str]) -> None:
 
 
 def status(environment: Mapping[str, str]) -> Message | None:
-    """What the agent says of itself (see `server.Agent.status`); None when there is none. Raises AgentError."""
+    """What the agent says of itself; None when there is none. Raises AgentError."""
     return next(iter(_tell_all(environment, "status")), None)
 
 
 def stop(environment: Mapping[str, str]) -> int:
-    """Ends the agent, and any of an earlier version that still serves. Returns how many there were. Raises AgentError."""
+    """Ends the agent, older ones too. Returns how many there were. Raises AgentError."""
     return len(_tell_all(environment, "stop"))
 
 
 def lock(environment: Mapping[str, str]) -> int:
-    """Makes the agent forget every session and unlock. Returns how many agents there were. Raises AgentError."""
+    """Makes the agent forget sessions and unlock keys. Returns how many agents there were. Raises AgentError."""
     return len(_tell_all(environment, "lock"))
 
 
 def forget(environment: Mapping[str, str]) -> int:
-    """Makes the agent forget every session, since keys or sessions have changed. Returns how many agents there were."""
+    """Makes the agent forget every session. Returns how many agents there were. Raises AgentError."""
     return len(_tell_all(environment, "forget"))
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What helper processes may need: everything but credentials, sessions and what only shellvault may read."""
+    """What helper processes may need: everything but credentials and what only shellvault may read."""
     hidden = {*SECRET_VARIABLES, *PRIVATE_VARIABLES}
     return {name: value for name, value in environment.items() if name not in hidden}
 
 
 class _Answers:
-    """Answers the agent's questions: with the MFA code of the command line first, then through the prompter."""
+    """Answers the agent's questions: with the MFA code of the command line, then through the prompter."""
 
     def __init__(self, prompter: Prompter, mfa_token: str | None) -> None:
         self.prompter = prompter
@@ -151,7 +155,7 @@ def _with_agent(environment: Mapping[str, str], message: Message, answers: _Answ
 
 
 def _converse(connection: socket.socket, message: Message, answers: _Answers | None) -> Message | None:
-    """One request to its result; None when the agent left first or is of another version. Raises what was raised there."""
+    """One request to its result, or its error; None when the agent left first or is of another version."""
     asked_somebody = False
     try:
         connection.settimeout(SESSION_PATIENCE if answers else ANSWER_PATIENCE)
@@ -220,7 +224,7 @@ def _connect(path: Path) -> socket.socket | None:
         connection.settimeout(ANSWER_PATIENCE)
         connection.connect(str(path))
         if hardening.peer_uid(connection) != os.getuid():
-            raise AgentError(f"{ascii(str(path))} is served by another user: remove it")
+            raise AgentError(f"{str(path)!a} is served by another user: remove it")
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None
@@ -232,7 +236,7 @@ def _connect(path: Path) -> socket.socket | None:
 
 @contextmanager
 def _starting(folder: Path) -> Iterator[None]:
-    """Lets one command at a time start an agent; the others then find it. Raises AgentError when that takes too long."""
+    """Lets one command at a time start an agent, so that the others find it. Raises AgentError."""
     deadline = time.monotonic() + 2 * START_PATIENCE
     with (folder / "starting.lock").open("a") as lock:
         while True:
@@ -247,7 +251,7 @@ def _starting(folder: Path) -> Iterator[None]:
 
 
 def _start(path: Path, environment: Mapping[str, str]) -> socket.socket:
-    """Starts an agent and connects to it. Raises AgentError when it does not come up, OSError when it cannot run."""
+    """Starts an agent and connects to it. Raises AgentError when it does not come up, and OSError."""
     kept = {name: environment[name] for name in AGENT_VARIABLES if name in environment}
     deadline = time.monotonic() + START_PATIENCE
     process = subprocess.Popen(

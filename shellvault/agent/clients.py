@@ -14,8 +14,8 @@ from shellvault.agent.protocol import Message
 if TYPE_CHECKING:
     from shellvault.agent.server import Agent
 
-#: Seconds after which a text request that the worker is still busy with is handed to the full command line, which can
-#: show a person what is being waited for.
+#: Seconds after which a text request that the worker is still busy with is handed to the full command line,
+#: which can show a person what is being waited for.
 TEXT_PATIENCE = 25.0
 
 #: Most bytes of a form's name; the worker knows which forms there are.
@@ -74,7 +74,7 @@ class Client:
         else:
             self._deadline = self._agent.loop.later(TEXT_PATIENCE, partial(self._finish_text, "needs-you"))
             self._waiter = Waiter(partial(self._text_done, asked))
-            self._agent.jobs.start(Want(asked.key, forms_with(asked.form)), self._waiter)
+            self._agent.jobs.start(Want(asked.key, forms_with(asked.form), quiet=True), self._waiter)
 
     def _text_done(self, asked: protocol.TextRequest, outcome: Message) -> None:
         if "result" in outcome:
@@ -108,10 +108,19 @@ class Client:
         operations[message["do"]](message)
 
     def _session(self, message: Message) -> None:
-        line, form, pid, environment = message["request"], message["form"], message["pid"], message["environment"]
+        line, form, pid, environment = (
+            message["request"],
+            message["form"],
+            message["pid"],
+            message["environment"],
+        )
         request.decode(line)
         _check_environment(environment)
-        if len(form) > FORM_LIMIT or not isinstance(pid, int | None):
+        if (
+            len(form) > FORM_LIMIT
+            or not isinstance(pid, int | None)
+            or not isinstance(message["mfa_token"], str | None)
+        ):
             raise ValueError("not a session request")
         text = None if message["fresh"] else self._agent.remembered(line, form, pid)
         if text:
@@ -119,7 +128,8 @@ class Client:
             return
         self._handle = self._answer
         self._waiter = Waiter(partial(self._session_done, line, form, pid), self._ask, self._tell)
-        self._agent.jobs.start(Want(line, forms_with(form), fresh=bool(message["fresh"])), self._waiter, environment)
+        want = Want(line, forms_with(form), fresh=bool(message["fresh"]))
+        self._agent.jobs.start(want, self._waiter, environment, message["mfa_token"])
 
     def _session_done(self, line: str, form: str, pid: int | None, outcome: Message) -> None:
         self._waiter = None
@@ -145,7 +155,9 @@ class Client:
     def _endpoint(self, message: Message) -> None:
         request.decode(message["request"])
         _check_environment(message["environment"])
-        self._finish({"result": self._agent.endpoint(message["pid"], message["request"], message["environment"])})
+        self._finish(
+            {"result": self._agent.endpoint(message["pid"], message["request"], message["environment"])}
+        )
 
     def _status(self, message: Message) -> None:
         self._finish({"result": self._agent.status()})
@@ -174,5 +186,8 @@ class Client:
 
 
 def _check_environment(environment: Message) -> None:
-    if not all(isinstance(value, str) and "\0" not in name + value and "=" not in name for name, value in environment.items()):
+    if not all(
+        isinstance(value, str) and "\0" not in name + value and "=" not in name
+        for name, value in environment.items()
+    ):
         raise ValueError("not an environment")

@@ -1,6 +1,8 @@
-"""The container endpoint: SDKs that run for hours fetch their sessions here, as from the agent of an ECS container.
+"""The container endpoint: SDKs that run for hours fetch their sessions here, as from the agent of an ECS
+container.
 
-Protocol: "Container credential provider" of the AWS SDKs and Tools reference guide. Imported when first used (h11).
+Protocol: "Container credential provider" of the AWS SDKs and Tools reference guide. Imported when first
+used, since h11 costs 3 MiB.
 """
 
 import binascii
@@ -16,18 +18,15 @@ from functools import partial
 import h11
 
 from shellvault import request
-from shellvault.agent import hardening, processes, renewal
+from shellvault.agent import processes, renewal
 from shellvault.agent.jobs import Jobs, Waiter, Want
 from shellvault.agent.loop import Loop, Stream, Timer
 from shellvault.agent.memory import Memory
 from shellvault.agent.processes import Process
-from shellvault.agent.protocol import REQUEST_DEADLINE, Message
+from shellvault.agent.protocol import CONTAINER_FORM, REQUEST_DEADLINE, Message
 
 BASE_PATH, ROLE_PATH = "/credentials", "/role-arn/"
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
-
-#: The form in which the worker renders a session for this endpoint.
-FORM = "container"
 
 #: Connections at once; those of ended requests are gone within REQUEST_DEADLINE.
 CONNECTIONS = 256
@@ -48,7 +47,12 @@ class Grant:
         self.process = process
         self.line = line
         self.environment = environment
-        self.token = binascii.b2a_base64(os.urandom(32), newline=False).decode("ascii").translate({43: "-", 47: "_"}).rstrip("=")
+        self.token = (
+            binascii.b2a_base64(os.urandom(32), newline=False)
+            .decode("ascii")
+            .translate({43: "-", 47: "_"})
+            .rstrip("=")
+        )
 
 
 class Endpoint:
@@ -66,7 +70,7 @@ class Endpoint:
         loop.watch(self._listener, self._accept)
 
     def open(self, pid: int, line: str, environment: Message) -> dict[str, str]:
-        """The variables for a process and all that it starts. Its token dies with it. Raises ValueError without it."""
+        """The variables for a process and what it starts; the token dies with it. Raises ValueError without it."""
         process = processes.find(pid)
         if process is None:
             raise ValueError("no such process")
@@ -89,8 +93,12 @@ class Endpoint:
         return {grant.process.pid for grant in self._grants}
 
     def grant_of(self, token: str) -> Grant | None:
-        """The grant with this token, if its process still runs. Takes as long for a wrong token as for a right one."""
-        found = [grant for grant in self._grants if compare_digest(grant.token.encode(), token.encode("utf-8", "replace"))]
+        """The grant with this token, if its process still runs; as fast for a wrong token as for a right one."""
+        found = [
+            grant
+            for grant in self._grants
+            if compare_digest(grant.token.encode(), token.encode("utf-8", "replace"))
+        ]
         return found[0] if found and processes.is_alive(found[0].process) else None
 
     def closed(self) -> None:
@@ -157,7 +165,8 @@ class Exchange:
     def _answer(self, asked: h11.Request) -> None:
         headers = dict(asked.headers)
         hosts = (f"127.0.0.1:{self._endpoint.port}", f"localhost:{self._endpoint.port}")
-        # A page in a browser that has been made to believe our address is its own server's still names its own host.
+        # A page in a browser that has been made to believe our address is its own server's still names its
+        # own host.
         if headers.get(b"host", b"").decode("latin-1") not in hosts:
             self._fail(403, "Forbidden", "wrong Host header")
             return
@@ -173,17 +182,25 @@ class Exchange:
         if path != BASE_PATH and not ROLE_ARN.fullmatch(role_arn):
             self._fail(404, "NotFound", f"only {BASE_PATH} and {ROLE_PATH}ARN")
             return
-        self._serve(Want(grant.line, frozenset([FORM]), renew=True, role_arn=role_arn), grant)
+        self._serve(
+            Want(grant.line, frozenset([CONTAINER_FORM]), renew=True, quiet=True, role_arn=role_arn), grant
+        )
 
     def _serve(self, want: Want, grant: Grant) -> None:
         """Answers from memory when that will last; else gets more, with what there is as the way out."""
         now = time.time()
         entry = self._endpoint.memory.entries.get(want.memory_key)
-        text = entry.texts().get(FORM) if entry and entry.expires_at > now and entry.is_current() else None
+        text = (
+            entry.texts().get(CONTAINER_FORM)
+            if entry and entry.expires_at > now and entry.is_current()
+            else None
+        )
         if entry and text:
             lead = renewal.lead(entry.issued_at, entry.expires_at)
             margin = MARGIN if lead == renewal.LEAD else 0.0
-            if entry.expires_at - now > lead + margin or not self._endpoint.memory.may_try(want.memory_key, now):
+            if entry.expires_at - now > lead + margin or not self._endpoint.memory.may_try(
+                want.memory_key, now
+            ):
                 self._send(200, text)
                 return
         trouble = self._endpoint.memory.troubles.get(want.memory_key)
@@ -199,7 +216,7 @@ class Exchange:
         self._waiter = None
         self._deadline.cancel()
         if "result" in outcome:
-            self._send(200, outcome["result"]["texts"][FORM])
+            self._send(200, outcome["result"]["texts"][CONTAINER_FORM])
         elif text:
             self._send(200, text)
         elif outcome["error"]["type"] == "NeedsPersonError":
@@ -209,7 +226,9 @@ class Exchange:
 
     def _needs_person(self, grant: Grant) -> None:
         profile = shlex.quote(request.decode(grant.line)[0])
-        self._fail(403, "NeedsPerson", f"a person is needed: run `shellvault exec {profile} -- true` in a terminal")
+        self._fail(
+            403, "NeedsPerson", f"a person is needed: run `shellvault exec {profile} -- true` in a terminal"
+        )
 
     def _late(self, text: str | None) -> None:
         self._stop_waiting()
@@ -223,7 +242,11 @@ class Exchange:
 
     def _send(self, status: int, text: str) -> None:
         body = text.encode("utf-8")
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Connection", "close")]
+        headers = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("Connection", "close"),
+        ]
         reply = h11.Response(status_code=status, headers=headers)
         for event in (reply, h11.Data(data=body), h11.EndOfMessage()):
             self._stream.send(self._http.send(event) or b"")

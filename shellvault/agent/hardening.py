@@ -1,4 +1,4 @@
-"""What keeps other users, and the disk, away from the agent's memory: the process, its folder and its peers."""
+"""What keeps other users, and the disk, away from the agent's memory."""
 
 import contextlib
 import ctypes
@@ -25,8 +25,8 @@ def protect_process() -> None:
         return
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    # Under a limit, a lock on all future memory would make later allocations fail: better swappable than dead.
-    # MCL_ONFAULT locks what is used, not what is mapped.
+    # Under a limit, a lock on all future memory would make later allocations fail: better swappable than
+    # dead. MCL_ONFAULT locks what is used, not what is mapped.
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     if limit == resource.RLIM_INFINITY or os.geteuid() == 0:
         libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
@@ -44,8 +44,14 @@ def check_folder(folder: Path) -> None:
     Raises AgentError when it is not; FileNotFoundError when it is absent.
     """
     status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o077:
-        raise AgentError(f"{ascii(str(folder))} is not a folder of this user alone: remove it, or set XDG_RUNTIME_DIR")
+    if (
+        not stat.S_ISDIR(status.st_mode)
+        or status.st_uid != os.getuid()
+        or stat.S_IMODE(status.st_mode) & 0o077
+    ):
+        raise AgentError(
+            f"{str(folder)!a} is not a folder of this user alone: remove it, or set XDG_RUNTIME_DIR"
+        )
 
 
 def peer_uid(connection: socket.socket) -> int:
@@ -68,4 +74,6 @@ def raise_descriptor_limit(wanted: int) -> int:
     if soft != resource.RLIM_INFINITY and soft < goal:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (goal, hard))
-    return goal if soft == resource.RLIM_INFINITY else max(soft, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    return (
+        goal if soft == resource.RLIM_INFINITY else max(soft, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    )

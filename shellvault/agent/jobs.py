@@ -1,7 +1,8 @@
-"""Single flight: one acquisition for everybody who asks for the same thing at the same time, done by the worker.
+"""Single flight: one acquisition for everybody who asks for the same thing at the same time, done by the
+worker.
 
-A job is one request line in one form. When it raises a question, one of those who wait for it is asked; if that one
-dies or has no terminal, the next. Its result, or its error, goes to all of them once.
+A job is one request line in one form. When it raises a question, one of those who wait for it is asked; if
+that one dies or has no terminal, the next. Its result, or its error, goes to all of them once.
 """
 
 import itertools
@@ -15,8 +16,8 @@ from shellvault.agent.memory import Entry, Memory
 from shellvault.agent.protocol import WORKER_VARIABLES, Message
 from shellvault.agent.workers import Worker
 
-#: Seconds of silence after which a worker is taken to hang: where nobody can be asked, and where a person may be busy
-#: with a dialog of the keyring's or of a helper process (which has 120 s).
+#: Seconds of silence after which a worker is taken to hang: where nobody can be asked, and where a person
+#: may be busy with a dialog of the keyring's or of a helper process (which has 120 s).
 SILENCE, SILENCE_WITH_PERSON = 30.0, 150.0
 
 #: Seconds a person may take over one question.
@@ -32,7 +33,7 @@ Reply = Callable[[str | None], None]
 class Waiter:
     """Somebody who waits for a job. `ask` is None for those who cannot put questions to a person."""
 
-    __slots__ = ("ask", "asked", "done", "tell")
+    __slots__ = ("ask", "asked", "done", "is_late", "tell")
 
     def __init__(
         self,
@@ -45,18 +46,22 @@ class Waiter:
         self.tell = tell
         self.asked = False
         """Whether this one has failed to answer and is not to be asked again."""
+        self.is_late = False
+        """Whether a question had been given up before this one came."""
 
 
 class Want(NamedTuple):
     """What somebody wants: a request line's session in some forms.
 
-    `fresh`: no cached one. `renew`: one with more life left than a third. `role_arn`: this role, assumed from it.
+    `fresh`: no cached one. `renew`: one that is not due. `quiet`: nobody at the keyboard waits for it, so
+    no dialog may appear. `role_arn`: this role, assumed from it.
     """
 
     line: str
     forms: frozenset[str]
     fresh: bool = False
     renew: bool = False
+    quiet: bool = False
     role_arn: str = ""
 
     def is_met_by(self, other: "Want") -> bool:
@@ -65,10 +70,45 @@ class Want(NamedTuple):
             (self.line, self.role_arn) == (other.line, other.role_arn)
             and self.forms <= other.forms
             and self.fresh <= other.fresh
+            and self.quiet >= other.quiet
         )
 
     @property
-    def forms_with(form: str) -> frozenset[str]:
+    def memory_key(self) -> str:
+        """Under which name the session is kept; no request line can have a field `role_arn`."""
+        return f"{self.line} role_arn={request.escape(self.role_arn)}" if self.role_arn else self.line
+
+
+class Job:
+    """One acquisition under way."""
+
+    __slots__ = (
+        "asking", "environment", "gave_up", "number", "question", "timer", "waiters", "want", "worker"
+    )  # fmt: skip
+
+    def __init__(self, number: int, want: Want, environment: Message | None, worker: Worker) -> None:
+        self.number = number
+        self.want = want
+        self.environment = environment
+        self.worker = worker
+        self.waiters: list[Waiter] = []
+        self.asking: Waiter | None = None
+        self.question: Message | None = None
+        self.gave_up = False
+        """Whether nobody could be asked a question."""
+        self.timer: Timer | None = None
+
+    def next_to_ask(self) -> Waiter | None:
+        """The first of the waiting who could still answer a question."""
+        return next((waiter for waiter in self.waiters if waiter.ask and not waiter.asked), None)
+
+
+def failure(kind: str, message: str) -> Message:
+    """An outcome that is an error; `kind` names a class of shellvault.errors."""
+    return {"error": {"type": kind, "message": message}}
+
+
+def forms_with(form: str) -> frozenset[str]:
     """The forms to ask the worker for: beside `env.SHELL` also what the same shell will ask for later."""
     kind, _, shell = form.partition(".")
     return frozenset([form, f"refresh.{shell}"] if kind == "env" and shell else [form])
@@ -82,7 +122,9 @@ def worker_part(environment: Mapping[str, str]) -> dict[str, str]:
 class Jobs:
     """All jobs under way, and the worker that does them."""
 
-    def __init__(self, loop: Loop, memory: Memory, worker_command: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, loop: Loop, memory: Memory, worker_command: tuple[str, ...], environment: Mapping[str, str]
+    ) -> None:
         self._loop = loop
         self._memory = memory
         self._command = worker_command
@@ -100,13 +142,16 @@ class Jobs:
         """The process ids of all workers."""
         return [worker.pid for worker in self._workers]
 
-    def start(self, want: Want, waiter: Waiter, environment: Message | None = None) -> None:
+    def start(
+        self, want: Want, waiter: Waiter, environment: Message | None = None, mfa_token: str | None = None
+    ) -> None:
         """Joins the acquisition of this session, or starts it.
 
         `environment` is that of the asking command (None: a shell's own request, which carries none).
         """
         job = next((job for job in self._jobs.values() if want.is_met_by(job.want)), None)
         if job:
+            waiter.is_late = job.gave_up
             job.waiters.append(waiter)
             return
         job = Job(next(self._numbers), want, environment, self._worker_for(environment))
@@ -120,8 +165,10 @@ class Jobs:
                 "forms": sorted(want.forms),
                 "fresh": want.fresh,
                 "renew": want.renew,
+                "quiet": want.quiet,
                 "role_arn": want.role_arn,
                 "environment": environment,
+                "mfa_token": mfa_token,
             }
         )
 
@@ -202,9 +249,10 @@ class Jobs:
                 self._finish(job, message)
 
     def _ask(self, job: Job) -> None:
-        """Puts the job's question to the next who can answer; if there is nobody, the worker is told so."""
+        """Puts the job's question to the next who can answer; if nobody can, the worker is told so."""
         waiter = job.asking = job.next_to_ask()
         if waiter is None or waiter.ask is None or job.question is None:
+            job.gave_up = True
             self._answered(job, None)
             return
         self._watch(job)
@@ -233,8 +281,7 @@ class Jobs:
         self._kill_when_idle(job.worker)
         needs_person = outcome.get("error", {}).get("type") == "NeedsPersonError"
         for waiter in job.waiters:
-            if needs_person and waiter.ask and not waiter.asked:
-                # Came after the question had been given up, and can still be asked.
+            if needs_person and waiter.ask and waiter.is_late:
                 self.start(job.want, waiter, job.environment)
             else:
                 waiter.done(outcome)
@@ -247,11 +294,19 @@ class Jobs:
             return
         result = outcome["result"]
         if job.waiters and not job.want.renew:
-            # Somebody at the keyboard has it again: what only a person could mend may be mended for others too.
+            # Somebody at the keyboard has it again: what only a person could mend may be mended for others
+            # too.
             self._memory.person_was_here()
         self._memory.troubles.pop(key, None)
-        if result["keep"]:
-            self._memory.put(key, Entry(result, job.environment if result["uses_environment"] else None))
+        if not result["keep"]:
+            return
+        older = self._memory.entries.get(key)
+        self._memory.put(key, Entry(result, job.environment if result["uses_environment"] else None))
+        if job.want.renew and older and older.expires_at >= result["expires_at"]:
+            # The same session again: a longer one takes a person, or cannot be had yet.
+            self._memory.note_failure(
+                key, time.time(), "it cannot be renewed", needs_you=result["needs_person"]
+            )
 
     def _ended(self, worker: Worker) -> None:
         self._workers.discard(worker)

@@ -1,4 +1,4 @@
-"""A small event loop: sockets that are ready, and actions that are due. asyncio would cost 10 MiB of memory."""
+"""A small event loop: sockets that are ready, and actions that are due. asyncio would cost 10 MiB."""
 
 import heapq
 import itertools
@@ -33,7 +33,9 @@ class Loop:
         self._order = itertools.count()
         self._running = False
 
-    def watch(self, sock: socket.socket, readable: Callable[[], None], writable: Callable[[], None] | None = None) -> None:
+    def watch(
+        self, sock: socket.socket, readable: Callable[[], None], writable: Callable[[], None] | None = None
+    ) -> None:
         """Calls `readable` (and `writable`, if given) whenever the socket is; replaces an earlier watch."""
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writable else 0)
         callbacks = (readable, writable)

@@ -1,6 +1,7 @@
 """What the agent remembers: sessions by request line and by fingerprint, shells that use them, unlock keys.
 
-Times are epoch seconds: a session ends by the wall clock. Nothing here does I/O but `stat` and /proc look-ups.
+Times are epoch seconds: a session ends by the wall clock. Nothing here does I/O but `stat` and /proc
+look-ups.
 """
 
 import json
@@ -41,7 +42,16 @@ def unpack(packed: bytes) -> Message:
 class Entry:
     """The session of one request line, as the texts that were asked for; they are the secret part."""
 
-    __slots__ = ("_texts", "environment", "expires_at", "files", "issued_at", "jitter", "profile", "usable_until")
+    __slots__ = (
+        "_texts",
+        "environment",
+        "expires_at",
+        "files",
+        "issued_at",
+        "jitter",
+        "profile",
+        "usable_until",
+    )
 
     def __init__(self, result: Message, environment: Message | None) -> None:
         self.profile: str = result["profile"]
@@ -112,6 +122,11 @@ class Memory:
             return None
         return entry.texts().get(form)
 
+    def newer_text(self, line: str, form: str, now: float) -> str | None:
+        """The text for a shell whose own session is due: that of a session which is not."""
+        entry = self.entries.get(line)
+        return entry.texts().get(form) if entry and entry.is_fresh(now) and entry.is_current() else None
+
     def store_step(self, fingerprint: str, session: Message) -> None:
         """Keeps the session of one step of a plan."""
         self._steps[fingerprint] = (session["expires_at"], pack(session))
@@ -157,8 +172,12 @@ class Memory:
 
     def expire(self, now: float, used: set[str]) -> None:
         """Forgets what has ended. The entry of a line in use stays: it knows what is to be renewed."""
-        self.entries = {line: kept for line, kept in self.entries.items() if kept.expires_at > now or line in used}
-        self.troubles = {line: kept for line, kept in self.troubles.items() if kept.retry_at > now or line in used}
+        self.entries = {
+            line: kept for line, kept in self.entries.items() if kept.expires_at > now or line in used
+        }
+        self.troubles = {
+            line: kept for line, kept in self.troubles.items() if kept.retry_at > now or line in used
+        }
         self._steps = {name: kept for name, kept in self._steps.items() if kept[0] > now}
         self.unlock_keys(now)
 

@@ -11,7 +11,7 @@ class Process(NamedTuple):
 
     pid: int
     started: str
-    """The kernel's start time (field 22 of proc_pid_stat(5), clock ticks since boot); empty where there is no /proc."""
+    """Field 22 of proc_pid_stat(5), clock ticks since boot; empty where there is no /proc."""
 
 
 def find(pid: int) -> Process | None:

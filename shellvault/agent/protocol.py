@@ -1,7 +1,8 @@
 """What the agent and those who ask it say to each other. `docs/protocol.md` tells it whole.
 
-Two languages on one socket, told apart by the first byte: a text request is one line that a shell can write and a
-reply that it can read; everything else is one JSON object a line. This module is imported by the agent, so it stays small.
+Two languages on one socket, told apart by the first byte: a text request is one line that a shell can write
+and a reply that it can read; everything else is one JSON object a line. This module is imported by the
+agent, so it stays small.
 """
 
 import json
@@ -9,7 +10,8 @@ from typing import Any, NamedTuple
 
 from shellvault import __version__, request
 
-#: Bytes of a text request and of one JSON message, the newline included; more costs the sender the connection.
+#: Bytes of a text request and of one JSON message, the newline included; more costs the sender the
+#: connection.
 TEXT_LIMIT = 16 * 1024
 JSON_LIMIT = 1024 * 1024
 
@@ -20,6 +22,9 @@ SHELLS = ("bash", "fish", "powershell", "zsh")
 FORMATS = frozenset(
     [f"env.{shell}" for shell in SHELLS] + [f"refresh.{shell}" for shell in SHELLS] + ["exec", "json"]
 )
+
+#: The form in which the worker renders a session for the container endpoint; never sent to anybody else.
+CONTAINER_FORM = "container"
 
 #: What the worker process itself reads from its environment. A worker started with other values is replaced.
 WORKER_VARIABLES = (
@@ -64,7 +69,7 @@ class TextRequest(NamedTuple):
 
     version: str
     verb: str
-    format: str
+    form: str
     pid: int | None
     key: str
 
@@ -100,7 +105,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes) -> Message:
-    """The object of one JSON line. Raises ValueError for anything else (RecursionError included: deep nesting)."""
+    """The object of one JSON line. Raises ValueError for anything else, deep nesting included."""
     try:
         message = json.loads(line)
     except RecursionError as error:

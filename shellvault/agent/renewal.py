@@ -11,7 +11,7 @@ def lead(issued_at: float, expires_at: float) -> float:
 
 
 def due_at(issued_at: float, expires_at: float, jitter: float) -> float:
-    """When the agent renews: a little before the shells ask, spread by `jitter` (0 to 1) so that not all do at once."""
+    """When the agent renews: a little before the shells ask, spread by `jitter` (0 to 1)."""
     return expires_at - lead(issued_at, expires_at) * (1.05 + 0.2 * jitter)
 
 

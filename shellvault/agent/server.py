@@ -1,4 +1,5 @@
-"""The agent: one process a user, which remembers sessions, renews them for those who use them, and never prompts.
+"""The agent: one process a user, which remembers sessions, renews them for those who use them, and never
+prompts.
 
 It holds no long-term keys: those are in the worker's hands for as long as one step takes (see `worker`).
 """
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
 
 SOCKET, LOCK = "agent.sock", "agent.lock"
 
-#: Connections served at once; more wait in the kernel's queue. The rest of the open files is for worker and endpoint.
+#: Connections served at once; more wait in the kernel's queue. The rest of the open files is for worker and
+#: endpoint.
 CONNECTIONS = 2048
 BACKLOG = 1024
 
-#: Seconds between two looks around: at most (a suspend stops the monotonic clock, not the wall clock) and at least.
+#: Seconds between two looks around: at most (a suspend stops the monotonic clock, not the wall clock) and
+#: at least.
 LOOK_AROUND, LOOK_AROUND_SOON = 10.0, 0.2
 
 #: Seconds without accepting after accepting has failed.
@@ -53,7 +56,7 @@ class Agent:
         self._listener: socket.socket | None = None
         self._limit = min(CONNECTIONS, hardening.raise_descriptor_limit(CONNECTIONS * 2) - 64)
         self._clients: set[Client] = set()
-        self._endpoint: "Endpoint | None" = None
+        self._endpoint: Endpoint | None = None
         self._idle_since = time.monotonic()
         self._next_look = self.loop.later(0, self._look_around)
 
@@ -65,7 +68,9 @@ class Agent:
         Raises AgentError when the folder is not private, OSError when the socket cannot be made.
         """
         hardening.check_folder(self._folder)
-        self._lock = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._lock = os.open(
+            self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+        )
         try:
             # Held for life; the kernel releases it however this process ends.
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -173,7 +178,8 @@ class Agent:
     def _renew(self, line: str) -> None:
         """Gets a session in the background, in all the forms that are in use, without asking anybody."""
         entry = self.memory.entries[line]
-        self.jobs.start(Want(line, frozenset(entry.texts()), renew=True), Waiter(_ignore), entry.environment)
+        want = Want(line, frozenset(entry.texts()), renew=True, quiet=True)
+        self.jobs.start(want, Waiter(_ignore), entry.environment)
 
     # What it is asked.
 
@@ -185,24 +191,23 @@ class Agent:
         return text
 
     def peek(self, line: str, form: str, pid: int | None) -> tuple[str, str]:
-        """Status and text for somebody who will not wait; what can be had without a person is then fetched.
-
-        A shell that asks for a refresh has nothing from a session that is itself due, so it does not get that.
-        """
+        """Status and text for somebody who will not wait; what needs no person is then fetched for later."""
         now = time.time()
         is_refresh = form.startswith("refresh.")
         if is_refresh:
             self.use(line, pid)
-        entry = self.memory.entries.get(line)
-        text = self.remembered(line, form, pid)
-        if text is not None and entry and (not is_refresh or entry.is_fresh(now)):
+            text = self.memory.newer_text(line, form, now)
+        else:
+            text = self.remembered(line, form, pid)
+        if text is not None:
             return "ok", text
-        if self.memory.may_try(line, now):
-            forms = frozenset(entry.texts()) if entry else frozenset()
-            environment = entry.environment if entry else None
-            self.jobs.start(Want(line, forms | forms_with(form), renew=is_refresh), Waiter(_ignore), environment)
-            return "wait", ""
-        return ("needs-you" if self.memory.troubles[line].needs_you else "wait"), ""
+        if not self.memory.may_try(line, now):
+            return ("needs-you" if self.memory.troubles[line].needs_you else "wait"), ""
+        entry = self.memory.entries.get(line)
+        forms = forms_with(form) | frozenset(entry.texts() if entry else ())
+        want = Want(line, forms, renew=is_refresh, quiet=True)
+        self.jobs.start(want, Waiter(_ignore), entry.environment if entry else None)
+        return "wait", ""
 
     def use(self, line: str, pid: int | None) -> None:
         """A shell (None: nobody) uses this session from now on, and no other."""
@@ -210,7 +215,7 @@ class Agent:
             self.memory.register(pid, line)
 
     def endpoint(self, pid: int, line: str, environment: Message) -> dict[str, str]:
-        """The variables by which one process reaches the container endpoint, which starts when it is first used."""
+        """The variables by which one process reaches the container endpoint, started when first used."""
         if self._endpoint is None:
             from shellvault.agent.endpoint import Endpoint
 

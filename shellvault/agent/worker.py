@@ -1,6 +1,7 @@
 """The worker process: does the agent's jobs, several at once, and is killed when it hangs.
 
-It holds long-term keys for as long as one step takes, and nothing when it has no job. Only ever run by the agent.
+It holds long-term keys for as long as one step takes, and nothing when it has no job. Only ever run by the
+agent.
 """
 
 import os
@@ -17,7 +18,8 @@ from shellvault.agent.protocol import JSON_LIMIT, Lines, Message, decode, encode
 from shellvault.errors import NeedsPersonError, ShellvaultError
 from shellvault.sessions.model import Challenge, Prompter
 
-#: How a job is done: the agent's message and the desk in, the `result` for the agent out. Raises ShellvaultError.
+#: How a job is done: the agent's message and the desk in, the `result` for the agent out. Raises
+#: ShellvaultError.
 Perform = Callable[[Message, "Desk"], Message]
 
 
@@ -75,7 +77,7 @@ class Desk(Prompter):
         self._job = job
 
     def ask(self, challenge: Challenge) -> str:
-        """Has a waiting command put the question to its person. Raises NeedsPersonError when there is none."""
+        """Has a waiting command put the question to a person. Raises NeedsPersonError when there is none."""
         question = {
             "kind": challenge.kind,
             "subject": challenge.subject,
@@ -85,7 +87,9 @@ class Desk(Prompter):
         self.channel.send({"job": self._job, "ask": question})
         answer = self.channel.answers[self._job].get()
         if answer is None:
-            raise NeedsPersonError(f"a person is needed: {challenge.prompt.rstrip(': ')}; run the command in a terminal")
+            raise NeedsPersonError(
+                f"a person is needed: {challenge.prompt.rstrip(': ')}; run the command in a terminal"
+            )
         return answer
 
     def tell(self, message: str) -> None:
@@ -97,18 +101,22 @@ def main(descriptor: int, perform: Perform | None = None) -> None:
     """Serves the agent at the other end of the descriptor until it goes away."""
     hardening.protect_process()
     hardening.die_with_parent()
-    if perform is None:
-        from shellvault.agent.acquisition import perform, warm_up
-
-        threading.Thread(target=warm_up, daemon=True).start()
+    done_by = perform or _real_perform()
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
     channel = Channel(sock)
     lines = Lines(JSON_LIMIT)
     while data := sock.recv(65536):
         for line in lines.feed(data):
-            _receive(channel, decode(line), perform)
+            _receive(channel, decode(line), done_by)
     os._exit(0)
+
+
+def _real_perform() -> Perform:
+    from shellvault.agent import acquisition
+
+    threading.Thread(target=acquisition.warm_up, daemon=True).start()
+    return acquisition.perform
 
 
 def _receive(channel: Channel, message: Message, perform: Perform) -> None:

@@ -1,4 +1,4 @@
-"""The agent's end of a worker process: started with a socket, spoken to in JSON lines, killed when it must go."""
+"""The agent's end of a worker process: started with a socket, spoken to in JSON lines, killed at need."""
 
 import os
 import signal
@@ -15,7 +15,8 @@ REAP_INTERVAL = 0.05
 class Worker:
     """One running worker process.
 
-    `received` gets its messages; `ended` is called once, when the process has gone, been killed, or sent nonsense.
+    `received` gets its messages; `ended` is called once, when the process has gone, been killed, or sent
+    nonsense.
     """
 
     def __init__(
