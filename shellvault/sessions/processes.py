@@ -1,4 +1,4 @@
-"""Programs of the user that give credentials, tokens or codes: bounded in time and output, never in a circle."""
+"""Programs of the user that give credentials, tokens or codes: bounded in time and output, never in a loop."""
 
 import json
 import os
