@@ -21,6 +21,17 @@ SESSION_VARIABLES = (
     "SHELLVAULT_ENDPOINT_URL",
 )
 
+#: The session itself: what a container endpoint hands out instead.
+CREDENTIAL_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_SESSION_EXPIRATION",
+    "SHELLVAULT_EXPIRES_AT",
+    "SHELLVAULT_REFRESH_AT",
+)
+
 #: Everything an SDK would prefer to the session, or mix up with it; `env` and `exec` unset these.
 OVERRIDING_VARIABLES = (
     "AWS_PROFILE",
@@ -50,3 +61,10 @@ class Change:
 
     set: Mapping[str, str] = field(repr=False)
     unset: tuple[str, ...] = ()
+
+    def with_endpoint(self, endpoint: Mapping[str, str]) -> "Change":
+        """The same session behind a container endpoint: its variables instead of the credentials."""
+        kept = {name: value for name, value in self.set.items() if name not in CREDENTIAL_VARIABLES}
+        changed = kept | dict(endpoint)
+        touched = dict.fromkeys((*self.set, *self.unset))
+        return Change(changed, tuple(name for name in touched if name not in changed))

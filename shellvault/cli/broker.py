@@ -3,17 +3,17 @@
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shellvault import locations
 from shellvault.cli import output, prompters
 from shellvault.cli.options import Wish
-from shellvault.errors import AgentError, VaultError
-from shellvault.sessions.model import Challenge, Prompter
+from shellvault.errors import AgentError, UsageError
+from shellvault.sessions.model import Prompter
 
 if TYPE_CHECKING:
     from shellvault.plan import Plan
+    from shellvault.variables import Change
     from shellvault.vault import Vault
 
 
@@ -34,15 +34,31 @@ def answer(wish: Wish, form: str) -> str:
     return _answer_directly(wish, form, prompter)
 
 
+def endpoint(wish: Wish, pid: int) -> "Change":
+    """The change for `--server`: a container endpoint that serves the process `pid` and what it starts.
+
+    Raises UsageError without an agent, since somebody has to serve it, and any other ShellvaultError.
+    """
+    from shellvault.agent import client
+    from shellvault.shells import answers
+
+    if not wish.agent:
+        raise UsageError("--server is served by the agent: leave --no-agent and SHELLVAULT_NO_AGENT out")
+    if wish.options.get("no-session"):
+        raise UsageError("--server hands out sessions only: leave --no-session out")
+    change = answers.change(answer(wish, "exec"))
+    return change.with_endpoint(client.open_endpoint(wish.line, pid, wish.environment))
+
+
 def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
-    from shellvault.sessions.acquire import Circumstances
     from shellvault.sessions.cache import DirectCache
+    from shellvault.sessions.circumstances import Circumstances
     from shellvault.sessions.environment import change_for
     from shellvault.sessions.obtain import obtain
     from shellvault.shells import answers
 
     vault = open_vault(wish.options.get("backend"), wish.environment, prompter)
-    state = locations.state_directory(wish.environment)
+    state = locations.private_directory(locations.state_directory(wish.environment))
     circumstances = Circumstances(
         mfa_token=wish.mfa_token, fresh=wish.fresh, environment=wish.environment, state_directory=state
     )
@@ -72,29 +88,10 @@ def open_vault(
     backend: str | None, environment: Mapping[str, str], prompter: Prompter | None = None
 ) -> "Vault":
     """The vault that is named or configured; `prompter` (or the environment's) is asked for a passphrase."""
+    from shellvault.sessions.passphrase import asker
     from shellvault.vault import open_vault as opened
 
-    asking = prompter or prompters.choose(None, environment)
-
-    def ask_passphrase(new: bool, problem: str | None, path: Path) -> str:
-        return _passphrase(asking, new, problem, path)
-
-    return opened(backend, environment, ask_passphrase)
-
-
-def _passphrase(prompter: Prompter, new: bool, problem: str | None, path: Path) -> str:
-    if problem:
-        prompter.tell(problem)
-    if not new:
-        return prompter.ask(
-            Challenge("passphrase", str(path), f"Enter passphrase to unlock {path}: ", hidden=True)
-        )
-    first = prompter.ask(
-        Challenge("new-passphrase", str(path), f"Enter a new passphrase for {path}: ", hidden=True)
-    )
-    if first != prompter.ask(Challenge("new-passphrase", str(path), "Enter it again: ", hidden=True)):
-        raise VaultError("the two passphrases differ: nothing was written, run the command again")
-    return first
+    return opened(backend, environment, asker(prompter or prompters.choose(None, environment)))
 
 
 def forget(name: str | None, vault: "Vault") -> int:
@@ -103,5 +100,5 @@ def forget(name: str | None, vault: "Vault") -> int:
     removed = vault.remove_sessions(stored)
     from shellvault.agent import client
 
-    client.forget(name, dict(os.environ))
+    client.forget(dict(os.environ))
     return removed

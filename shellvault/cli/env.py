@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from shellvault.cli import broker, output
-from shellvault.cli.options import session_options, wish
+from shellvault.cli.options import server_option, session_options, wish
 from shellvault.errors import ShellvaultError
 from shellvault.shells import SHELLS
 
@@ -17,8 +17,9 @@ from shellvault.shells import SHELLS
     "--shell", type=click.Choice(SHELLS), help="The shell to write for (default: the one that asked)."
 )
 @click.option("--leave", is_flag=True, help="Put every variable back as it was before.")
+@server_option
 @session_options
-def command(name: str | None, shell: str | None, leave: bool, **given: Any) -> int:
+def command(name: str | None, shell: str | None, leave: bool, server: bool, **given: Any) -> int:
     """Print what puts a session of profile NAME into this shell.
 
     \b
@@ -33,7 +34,11 @@ def command(name: str | None, shell: str | None, leave: bool, **given: Any) -> i
         output.result(render.leave_snippet(shell))
         return 0
     try:
-        output.result(broker.answer(wish(name, given), f"env.{shell}"))
+        asked = wish(name, given)
+        if server:
+            output.result(render.env_snippet(shell, broker.endpoint(asked, os.getppid())))
+        else:
+            output.result(broker.answer(asked, f"env.{shell}"))
     except ShellvaultError as error:
         # An empty snippet would succeed, and the next command would run with the session from before.
         output.result(render.failure_snippet(shell))

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from shellvault import request
 from shellvault.cli import broker, output
-from shellvault.cli.options import session_options, wish
+from shellvault.cli.options import server_option, session_options, wish
 from shellvault.errors import UsageError
-from shellvault.variables import PRIVATE_VARIABLES
+from shellvault.shells import answers
+from shellvault.variables import PRIVATE_VARIABLES, Change
 
 
 class CommandLine(click.Command):
@@ -55,9 +55,10 @@ class CommandLine(click.Command):
     options_metavar="[OPTIONS] [NAME] -- COMMAND [ARGUMENTS]...",
 )
 @click.argument("name", required=False, metavar="")
+@server_option
 @session_options
 @click.pass_context
-def command(context: click.Context, /, name: str | None, **given: Any) -> int:
+def command(context: click.Context, /, name: str | None, server: bool, **given: Any) -> int:
     """Run COMMAND with a session of profile NAME in its environment.
 
     NAME defaults to AWS_PROFILE. Options go before the `--`.
@@ -69,23 +70,14 @@ def command(context: click.Context, /, name: str | None, **given: Any) -> int:
             ' (for the shell you are in: eval "$(shellvault env NAME)")'
         )
     asked = wish(name, given)
-    environment = apply(broker.answer(asked, "exec"), asked.environment)
-    return run(program, environment)
+    change = broker.endpoint(asked, os.getpid()) if server else answers.change(broker.answer(asked, "exec"))
+    return run(program, apply(change, asked.environment))
 
 
-def apply(text: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment with the lines of an `exec` answer applied: `NAME=value` sets, `-NAME` unsets.
-
-    What only shellvault may read is taken out.
-    """
-    changed = {name: value for name, value in environment.items() if name not in PRIVATE_VARIABLES}
-    for line in text.splitlines():
-        name, separator, value = line.partition("=")
-        if separator:
-            changed[name] = request.unescape(value)
-        else:
-            changed.pop(name.removeprefix("-"), None)
-    return changed
+def apply(change: Change, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment after the change, without what only shellvault may read."""
+    taken = {*change.unset, *PRIVATE_VARIABLES}
+    return {name: value for name, value in environment.items() if name not in taken} | dict(change.set)
 
 
 def run(program: list[str], environment: Mapping[str, str]) -> int:

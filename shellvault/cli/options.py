@@ -80,6 +80,17 @@ def session_options(function: Decorated) -> Decorated:
     return function
 
 
+def server_option(function: Decorated) -> Decorated:
+    """Adds `--server`, for the commands that can hand out an endpoint instead of keys."""
+    return click.option(
+        "-s",
+        "--server",
+        "--ecs-server",
+        is_flag=True,
+        help="Give an endpoint on this machine instead of keys; SDKs refresh from it.",
+    )(function)
+
+
 def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
     """The wish that the command line adds up to; `given` holds the parameters of `session_options` by name.
 

@@ -1,4 +1,4 @@
-"""A session's change as the text that was asked for: one name for each form, the same with and without the agent."""
+"""A session's change as the text that was asked for, the same with and without the agent."""
 
 from shellvault import request
 from shellvault.errors import UsageError
@@ -8,7 +8,7 @@ from shellvault.variables import Change
 def text(form: str, change: Change, profile: str) -> str:
     """The text of `form`: `env.SHELL`, `refresh.SHELL`, `exec`, or one of the export formats.
 
-    `exec` is one line a variable, `NAME=value` (escaped as in a request) or `-NAME`, which the fast lane reads.
+    `exec` is one line a variable, `NAME=value` (escaped as in a request) or `-NAME`.
     Raises UsageError for a value that the form cannot hold.
     """
     from shellvault.shells import export, render
@@ -24,3 +24,15 @@ def text(form: str, change: Change, profile: str) -> str:
     if form in export.FORMATS:
         return export.export(form, change, profile)
     raise UsageError(f"no such form: {form!r}")
+
+
+def change(text: str) -> Change:
+    """The change that the text of form `exec` stands for. Raises ValueError for any other text."""
+    values, unset = {}, []
+    for line in text.splitlines():
+        name, separator, value = line.partition("=")
+        if separator:
+            values[name] = request.unescape(value)
+        else:
+            unset.append(name.removeprefix("-"))
+    return Change(values, tuple(unset))

@@ -10,6 +10,7 @@ from shellvault.cli import main
 from shellvault.cli.execute import apply
 from shellvault.cli.execute import command as exec_command
 from shellvault.cli.output import printable
+from shellvault.shells import answers
 
 
 def parsed(arguments: list[str]) -> tuple[dict[str, object], list[str]]:
@@ -54,10 +55,8 @@ def test_an_exec_answer_sets_unsets_and_withholds_the_passphrase() -> None:
         "SHELLVAULT_FILE_PASSPHRASE": "p",
         "AWS_VAULT_FILE_PASSPHRASE": "q",
     }
-    assert apply("AWS_VAULT=a%20b%0Ac\n-AWS_PROFILE\n-NOT_THERE\n", before) == {
-        "KEEP": "1",
-        "AWS_VAULT": "a b\nc",
-    }
+    change = answers.change("AWS_VAULT=a%20b%0Ac\n-AWS_PROFILE\n-NOT_THERE\n")
+    assert apply(change, before) == {"KEEP": "1", "AWS_VAULT": "a b\nc"}
 
 
 @pytest.mark.parametrize(
