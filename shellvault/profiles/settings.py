@@ -65,9 +65,7 @@ class Layers:
 
 def layers_of(config: ConfigFile, name: str) -> Layers:
     """The layers of profile `name`. Raises ConfigError for a missing or circular include_profile."""
-    own = _with_includes(config, name)
-    inherited = (section for section in _with_includes(config, "default") if section not in own)
-    return Layers(config.path, tuple(own), tuple(inherited))
+    return Layers(config.path, _with_includes(config, name), _with_includes(config, "default"))
 
 
 def find_in(section: Section, key: str, path: Path) -> Setting | None:
@@ -91,7 +89,7 @@ def check_chain(names: Iterable[str], following: str, setting: Setting) -> None:
         raise ConfigError(f"{setting.name}: more than {MAX_CHAIN} profiles follow from {printable(seen[0])}")
 
 
-def _with_includes(config: ConfigFile, name: str) -> list[Section]:
+def _with_includes(config: ConfigFile, name: str) -> tuple[Section, ...]:
     section = config.profiles.get(name)
     sections: dict[str, Section] = {}
     while section:
@@ -104,4 +102,4 @@ def _with_includes(config: ConfigFile, name: str) -> list[Section]:
         section = config.profiles.get(name)
         if not section:
             raise include.error("is not a profile of this file")
-    return list(sections.values())
+    return tuple(sections.values())

@@ -24,6 +24,7 @@ from tests.profiles.resolving import ROLE, refusal, resolved, with_flags
         ("external_id", "x"),
         ("external_id", "a b"),
         ("role_session_name", "a b"),
+        ("role_session_name", "zoé"),
         ("role_session_name", "x" * 65),
         ("source_identity", "a/b"),
         ("endpoint_url", "localhost:4566"),
@@ -109,7 +110,7 @@ def test_endpoints_are_taken_as_they_are(url: str) -> None:
         (f"{'k' * 129}=b", "tag key AWS refuses"),
         ("a=b;c", "too long or not plain"),
         (f"a={'v' * 257}", "too long or not plain"),
-        ("Team=a,team=b", "twice"),
+        ("team=a,Team=b", "twice"),
         (",".join(f"k{number}=v" for number in range(51)), "51 tags: AWS takes 50"),
     ],
 )
