@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 #: How many processes are looked at: wrappers (sh -c, make, uv run, …) nest, but not endlessly.
 _MAX_ANCESTORS = 12
 
-#: Shells whose language is none of ours. Text for the shell further up would be misread by these, so they end the
-#: search; plain `sh` (dash, busybox) does not, because it is what wrappers run.
-_FOREIGN = frozenset({"csh", "elvish", "ksh", "ksh93", "mksh", "nu", "oksh", "osh", "tcsh", "xonsh", "yash", "ysh"})
+#: Shells of another language. They would misread text meant for a shell further up, so they end the search;
+#: plain `sh` (dash, busybox) does not, because it is what wrappers run.
+_FOREIGN = frozenset({"csh", "elvish", "ksh", "ksh93", "mksh", "nu", "oksh", "osh", "tcsh", "yash"})
 
 _ALIASES = {"pwsh": "powershell", "pwsh-preview": "powershell"}
 
@@ -27,8 +27,8 @@ _ADVICE = "say it with --shell " + "|".join(SHELLS)
 def detect(pid: int, environment: Mapping[str, str] = os.environ) -> str:
     """The name (one of `shells.SHELLS`) of the shell that process `pid` runs in or is.
 
-    Login shells (`-zsh`), versioned names (`bash-5.2`) and a `bash` that runs as `sh` or as a script are known.
-    When no ancestor is a shell of ours, the base name of `$SHELL` decides.
+    Login shells (`-zsh`), versioned names (`bash-5.2`) and a bash that runs as `sh` or runs a script are
+    known. When no ancestor is one of ours, the base name of `$SHELL` decides.
 
     Raises:
         UsageError: neither says which, or the nearest shell is one that shellvault does not speak.
@@ -61,10 +61,10 @@ def _lineage(pid: int) -> Iterator["psutil.Process"]:
 
 
 def _name(process: "psutil.Process") -> str:
-    """What a process runs: the name of its executable, or its title when that may not be seen (another user's).
+    """The name of a process's executable, or its title where that may not be seen (another user's process).
 
-    The executable comes first, since the title of a script with a `#!` line is the script's name, and a busybox
-    may call itself anything.
+    The title alone would mislead: it is the script's name for a script with a `#!` line, and a busybox may
+    call itself anything.
     """
     import psutil
 

@@ -1,7 +1,7 @@
 """One quoting function per shell: the only way by which a value gets into a shell's text.
 
-Python holds undecodable bytes of the environment as lone surrogates (PEP 383). The quoted text keeps them, so a POSIX
-shell gets the same bytes back when the text is written as UTF-8 with the `surrogateescape` error handler.
+Python holds undecodable bytes of the environment as lone surrogates (PEP 383). The quoted text keeps them:
+bash, zsh and fish get the same bytes back if it is written as UTF-8 with `surrogateescape`.
 """
 
 import base64
@@ -10,8 +10,6 @@ from collections.abc import Callable
 
 from shellvault.errors import UsageError
 
-#: Every character that ends a single-quoted PowerShell string (CharTraits.cs, IsSingleQuote).
-_POWERSHELL_QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
 
 
@@ -27,11 +25,11 @@ def quote(shell: str, value: str) -> str:
             PowerShell any surrogate, since .NET strings hold characters, not bytes.
     """
     if "\0" in value:
-        raise UsageError("a value contains a NUL character, which no environment variable can hold: remove it")
+        raise UsageError("a value contains a NUL character, which no shell can hold: remove it")
     try:
         value.encode("utf-8", "strict" if shell == "powershell" else "surrogateescape")
     except UnicodeEncodeError:
-        raise UsageError(f"a value is not valid UTF-8, which {shell} cannot hold: {value!a}") from None
+        raise UsageError(f"a value is not valid UTF-8, which {shell} cannot hold: give it in UTF-8") from None
     return _QUOTING[shell](value)
 
 
@@ -53,11 +51,11 @@ def quote_fish(value: str) -> str:
 def quote_powershell(value: str) -> str:
     """Printable ASCII as a literal string; everything else as base64 of UTF-8.
 
-    A literal outside ASCII may be misread as another code page on its way through the pipeline, and newlines are
-    lost there. The five-way doubling needs no more than ASCII then, but stays right if this rule is ever relaxed.
+    A pipeline may decode text outside ASCII by another code page, and it splits at newlines. So of the five
+    characters that end a literal (CharTraits.cs, IsSingleQuote) only the ASCII one can stand in one, doubled.
     """
     if _PRINTABLE_ASCII.fullmatch(value):
-        return "'" + _POWERSHELL_QUOTES.sub(lambda match: match[0] * 2, value) + "'"
+        return "'" + value.replace("'", "''") + "'"
     encoded = base64.b64encode(value.encode()).decode("ascii")
     return f"([Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('{encoded}')))"
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def snippet(shell: str, template: str, **context: object) -> str:
     """Renders `shells/<shell>/<template>.jinja`.
 
-    In a template the filter `quote` makes one word of the shell out of any value; nothing else may put a value that
-    is not a constant of ours into the text. The text is to be written as UTF-8 with `surrogateescape`.
+    In a template the filter `quote` makes one word of the shell out of any value; nothing else may put a
+    value that is not a constant of ours into the text. It is to be written as UTF-8 with `surrogateescape`.
 
     Raises:
         UsageError: a value that the shell cannot hold (see `quote`).
@@ -25,13 +25,13 @@ def snippet(shell: str, template: str, **context: object) -> str:
 
 
 def env_snippet(shell: str, change: Change) -> str:
-    """Leaves whatever session the shell has, remembers the variables of `change` as they are, and makes the change."""
-    return snippet(shell, "env", assignments=_assignments(change, MANAGED_VARIABLES), session_variables=SESSION_VARIABLES)
+    """Leaves the session the shell has, if any, remembers the variables of `change`, and makes the change."""
+    return snippet(shell, "env", assignments=_assignments(change, MANAGED_VARIABLES))
 
 
 def leave_snippet(shell: str) -> str:
     """Puts every variable back as it was before the first `env`, if its value is still ours."""
-    return snippet(shell, "leave", session_variables=SESSION_VARIABLES)
+    return snippet(shell, "leave")
 
 
 def refresh_snippet(shell: str, change: Change) -> str:
@@ -41,21 +41,20 @@ def refresh_snippet(shell: str, change: Change) -> str:
         "refresh",
         assignments=_assignments(change, SESSION_VARIABLES),
         request=change.set["SHELLVAULT_REQUEST"],
-        session_variables=SESSION_VARIABLES,
     )
 
 
 def failure_snippet(shell: str) -> str:
     """Does nothing but fail, so that `eval "$(shellvault env nope)" && deploy` does not deploy.
 
-    PowerShell needs no help: a pipeline whose native command has failed has failed; `$LASTEXITCODE` is set for those
-    who pass the text to Invoke-Expression as an argument.
+    PowerShell needs less: a pipeline whose native command has failed has failed. `$LASTEXITCODE` is set for
+    those who give the text to Invoke-Expression as an argument.
     """
     return snippet(shell, "failure")
 
 
 def template_folder(name: str) -> Path:
-    """The folder of templates `name` (`shells` or `completions`): inside the installed package, or beside it."""
+    """The folder of templates `name` (`shells`, `completions`): in the installed package, or beside it."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "templates" / name
     return installed if installed.is_dir() else package.parent / name
@@ -82,4 +81,5 @@ def _environment(shell: str) -> "Environment":
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = partial(quote, shell)
+    environment.globals["session_variables"] = SESSION_VARIABLES
     return environment
