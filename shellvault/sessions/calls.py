@@ -132,8 +132,13 @@ def _invoke(
         raise SessionError(
             f"{what}: {where} cannot be reached: check network and proxy ({one_line(str(error), secrets)})"
         ) from None
-    except (exceptions.BotoCoreError, ValueError, TypeError, KeyError) as error:
+    except exceptions.BotoCoreError as error:
         raise SessionError(f"{what} failed: {one_line(str(error), secrets)}") from None
+    except Exception as error:
+        # What botocore's parsers raise for a strange reply is not documented, and quotes the reply.
+        raise SessionError(
+            f"{what} failed ({type(error).__name__}): check endpoint_url and what answers there"
+        ) from None
 
 
 def _client(service: str, endpoint: Endpoint, source: Session | None, attempts: int) -> Any:

@@ -1,4 +1,4 @@
-"""Programs of the user that give credentials, tokens or codes: bounded in time and output, never in a loop."""
+"""The user's programs that give credentials, tokens or codes: bounded in time and output, no circles."""
 
 import json
 import os

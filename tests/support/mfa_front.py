@@ -38,6 +38,8 @@ class MfaFront:
     """Seconds that each call is held back."""
     failure: tuple[int, str, str] | None = None
     """Status, code and message of the error that every call gets, None: calls are answered."""
+    answer: bytes | None = None
+    """What every call gets instead of the emulator's answer."""
     calls: Counter[str] = field(default_factory=Counter)
     """How often each action was called, refused calls included."""
     forms: list[dict[str, str]] = field(default_factory=list)
@@ -98,6 +100,8 @@ def fronting(upstream: str) -> Iterator[MfaFront]:
             time.sleep(front.delay)
             if refusal:
                 self._answer(refusal[0], {"Content-Type": "text/xml"}, _error(*refusal[1:]))
+            elif front.answer is not None:
+                self._answer(200, {"Content-Type": "text/xml"}, front.answer)
             else:
                 self._answer(*_forward(upstream, dict(self.headers), body))
 

@@ -1,0 +1,91 @@
+"""Stand-ins for the vault and the person, and short ways to make what acquiring a session needs."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shellvault.errors import NeedsPersonError, VaultError
+from shellvault.sessions.circumstances import Circumstances
+from shellvault.sessions.model import Challenge, Session
+from shellvault.vault.records import SessionLabel, StoredKeys
+
+
+@dataclass
+class MemoryVault:
+    """A stand-in for the vault that keeps everything in a dictionary."""
+
+    keys: dict[str, StoredKeys] = field(default_factory=dict)
+    kept: dict[str, dict[str, Any]] = field(default_factory=dict)
+    labels: dict[str, SessionLabel] = field(default_factory=dict)
+    is_read_only: bool = False
+
+    def stored_keys(self) -> dict[str, str]:
+        return {name: keys.access_key_id for name, keys in self.keys.items()}
+
+    def load_keys(self, name: str) -> StoredKeys:
+        return self.keys[name]
+
+    def load_session(self, fingerprint: str) -> dict[str, Any] | None:
+        return self.kept.get(fingerprint)
+
+    def save_session(self, fingerprint: str, label: SessionLabel, data: dict[str, Any]) -> None:
+        if self.is_read_only:
+            raise VaultError("the vault is read-only")
+        self.kept[fingerprint], self.labels[fingerprint] = data, label
+
+
+@dataclass
+class Person:
+    """A stand-in for a person at the terminal, who gives the answers in turn and remembers what was said."""
+
+    answers: Iterator[str | Callable[[], str]] = field(default_factory=lambda: iter(()))
+    asked: list[Challenge] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    def ask(self, challenge: Challenge) -> str:
+        self.asked.append(challenge)
+        answer = next(self.answers, None)
+        if answer is None:
+            raise NeedsPersonError("nobody is here")
+        return answer if isinstance(answer, str) else answer()
+
+    def tell(self, message: str) -> None:
+        assert message.isprintable()
+        self.told.append(message)
+
+
+def person(*answers: str | Callable[[], str]) -> Person:
+    """A person who gives these answers, and then is gone."""
+    return Person(iter(answers))
+
+
+@dataclass
+class Clock:
+    """A clock that only moves when somebody sleeps."""
+
+    now: float = 1_000_000_000.0
+    slept: list[float] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def circumstances(folder: Path, environment: Mapping[str, str] | None = None, **others: Any) -> Circumstances:
+    """Circumstances with their state in `folder`, and an environment with nothing in it but the default PATH."""
+    return Circumstances(folder, {"PATH": "/usr/bin:/bin"} | dict(environment or {}), **others)
+
+
+def session(number: int = 0, *, issued_at: int = 0, expires_at: int | None = None) -> Session:
+    """A session that can be told from others by its number."""
+    token = None if expires_at is None else f"token{number}"
+    return Session(f"ASIA{number:016}", f"secret{number}", token, issued_at, expires_at)
+
+
+def secrets_of(sessions: Iterable[Session]) -> list[str]:
+    """What no message may hold."""
+    return [text for one in sessions for text in (one.secret_access_key, one.session_token) if text]

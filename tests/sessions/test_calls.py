@@ -1,0 +1,248 @@
+"""Calls to AWS: what is sent, what is believed, and what a person reads when it fails."""
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shellvault.errors import SessionError
+from shellvault.plan import Endpoint, Step
+from shellvault.sessions import calls
+from shellvault.sessions.calls import call_sts
+from shellvault.sessions.model import Session
+from shellvault.sessions.refusals import RefusedError
+from tests.support.mfa_front import MfaFront, fronting
+
+SOURCE = Session("AKIA1234567890123456", "s3cr3t/key+of=mine", "t0ken-of-mine")
+NOW = time.time()
+
+
+@pytest.fixture
+def front(monkeypatch: pytest.MonkeyPatch) -> Iterator[MfaFront]:
+    """A front with nothing behind it, in an environment that would lead botocore astray."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        monkeypatch.setenv(name, "no-such-profile")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE"):
+        monkeypatch.setenv(name, "/does/not/exist")
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "no-such-region")
+    with fronting("http://127.0.0.1:1") as running:
+        yield running
+
+
+def _step(front: MfaFront) -> Step:
+    return Step(
+        "get-session-token", "work", "vault", duration=900, endpoint=Endpoint("us-east-1", front.endpoint)
+    )
+
+
+def _reply(**changes: str) -> bytes:
+    parts = {
+        "AccessKeyId": "ASIA1",
+        "SecretAccessKey": "new-secret",
+        "SessionToken": "new-token",
+        "Expiration": "2100-01-01T00:00:00Z",
+    } | changes
+    inner = "".join(f"<{name}>{value}</{name}>" for name, value in parts.items() if value)
+    return _answer(f"<Credentials>{inner}</Credentials>")
+
+
+def _answer(inner: str) -> bytes:
+    return (
+        '<GetSessionTokenResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
+        f"<GetSessionTokenResult>{inner}</GetSessionTokenResult></GetSessionTokenResponse>"
+    ).encode()
+
+
+def test_a_session_is_what_aws_gave(front: MfaFront) -> None:
+    front.answer = _reply()
+    assert call_sts(_step(front), SOURCE, NOW) == Session(
+        "ASIA1", "new-secret", "new-token", int(NOW), 4102444800
+    )
+
+
+def test_a_role_is_asked_for_with_everything_in_its_step(front: MfaFront) -> None:
+    front.failure = (403, "AccessDenied", "no")
+    step = Step(
+        "assume-role",
+        "home",
+        "memory",
+        role_arn="arn:aws:iam::111111111111:role/Home",
+        duration=3600,
+        external_id="external",
+        source_identity="person",
+        session_tags=(("team", "a"),),
+        transitive_session_tags=("team",),
+        endpoint=Endpoint("us-east-1", front.endpoint),
+    )
+    with pytest.raises(RefusedError):
+        call_sts(step, SOURCE, 1_000_000_000.5)
+    assert front.forms == [
+        {
+            "Action": "AssumeRole",
+            "Version": "2011-06-15",
+            "DurationSeconds": "3600",
+            "RoleArn": "arn:aws:iam::111111111111:role/Home",
+            "RoleSessionName": "shellvault-1000000000",
+            "ExternalId": "external",
+            "SourceIdentity": "person",
+            "Tags.member.1.Key": "team",
+            "Tags.member.1.Value": "a",
+            "TransitiveTagKeys.member.1": "team",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"not xml",
+        b"<a/>",
+        b"\x00\xff",
+        _answer(""),
+        _answer("<Credentials/>"),
+        _reply(AccessKeyId=""),
+        _reply(AccessKeyId="two words"),
+        _reply(SecretAccessKey="ümlaut"),
+        _reply(SessionToken="a&#10;b"),
+        _reply(SessionToken="x" * 40_000),
+        _reply(Expiration=""),
+        _reply(Expiration="tomorrow"),
+        _reply(Expiration="2001-01-01T00:00:00Z"),
+        _reply(Expiration="9" * 30),
+    ],
+    ids=lambda answer: answer[-60:].decode("latin-1"),
+)
+def test_a_reply_that_is_no_session_is_an_error_of_one_line(front: MfaFront, answer: bytes) -> None:
+    front.answer = answer
+    with pytest.raises(SessionError) as raised:
+        call_sts(_step(front), SOURCE, NOW)
+    assert str(raised.value).isprintable()
+    assert "new-secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "shown"),
+    [
+        (
+            "AccessDenied",
+            "User x is not authorized",
+            "AccessDenied: User x is not authorized (check the user's",
+        ),
+        (
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+            "store new ones with",
+        ),
+        ("ExpiredToken", "The security token included in the request is expired", "(ExpiredToken)"),
+        ("SignatureDoesNotMatch", "The request signature x", "does not accept the secret key"),
+        ("SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2", "set this machine's clock"),
+        ("RequestExpired", "Request has expired.", "set this machine's clock"),
+        ("ValidationError", "1 validation error", "correct the profile in the AWS config file"),
+        ("Throttling", "Rate exceeded", "wait a little"),
+        (
+            "AccessDenied",
+            "MultiFactorAuthentication failed, unable to validate MFA code.",
+            "check mfa_serial",
+        ),
+        (
+            "AccessDenied",
+            "MultiFactorAuthentication failed with invalid MFA one time pass code.",
+            "try the next one",
+        ),
+        ("Strange", "two\nlines, &lt;&#233;&gt;", r"Strange: two lines, <\xe9>"),
+    ],
+)
+def test_a_refusal_says_what_to_do(front: MfaFront, code: str, message: str, shown: str) -> None:
+    front.failure = (403, code, message)
+    with pytest.raises(RefusedError) as raised:
+        call_sts(_step(front), SOURCE, NOW)
+    assert shown in str(raised.value)
+    assert "get-session-token (profile work)" in str(raised.value)
+    assert str(raised.value).isprintable()
+
+
+def test_no_refusal_shows_a_secret_that_aws_repeats(front: MfaFront) -> None:
+    for code in ("AccessDenied", "SignatureDoesNotMatch", "ExpiredToken", "Strange"):
+        front.failure = (403, code, f"you sent {SOURCE.secret_access_key} and {SOURCE.session_token}")
+        with pytest.raises(RefusedError) as raised:
+            call_sts(_step(front), SOURCE, NOW)
+        assert "s3cr3t" not in str(raised.value) + repr(raised.value)
+        assert "t0ken" not in str(raised.value) + repr(raised.value)
+
+
+def test_a_long_message_is_shortened(front: MfaFront) -> None:
+    front.failure = (403, "AccessDenied", "x" * 5000)
+    with pytest.raises(RefusedError) as raised:
+        call_sts(_step(front), SOURCE, NOW)
+    assert len(str(raised.value)) < 500
+
+
+def test_a_call_with_a_code_is_made_once_only(front: MfaFront) -> None:
+    front.failure = (500, "InternalFailure", "no")
+    with pytest.raises(RefusedError):
+        call_sts(_step(front), SOURCE, NOW)
+    assert front.calls["GetSessionToken"] == 2
+    with pytest.raises(RefusedError):
+        call_sts(replace(_step(front), mfa_serial="arn:aws:iam::1:mfa/a"), SOURCE, NOW, code="123456")
+    assert front.calls["GetSessionToken"] == 3
+
+
+def test_nobody_at_the_endpoint_is_an_error_that_names_it() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        step = Step("get-session-token", "work", "vault", duration=900, endpoint=Endpoint("us-east-1", url))
+        with pytest.raises(SessionError, match=f"{url} cannot be reached: check network and proxy"):
+            call_sts(step, SOURCE, NOW)
+
+
+def test_a_network_that_hangs_is_an_error_within_the_deadline(
+    front: MfaFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "DEADLINE", 1.0)
+    front.delay = 3
+    start = time.monotonic()
+    with pytest.raises(SessionError, match="cannot be reached"):
+        call_sts(_step(front), SOURCE, NOW)
+    assert time.monotonic() - start < 2.5
+
+
+@pytest.mark.parametrize("region", ["evil.example/#", "a b", "", "-"])
+def test_a_region_that_is_none_is_an_error(region: str) -> None:
+    step = Step("get-session-token", "work", "vault", duration=900, endpoint=Endpoint(region))
+    with pytest.raises(SessionError):
+        call_sts(step, SOURCE, NOW)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://", "http://[", "ftp://127.0.0.1:1", "http://a b"])
+def test_an_endpoint_that_is_none_is_an_error(url: str) -> None:
+    step = Step("get-session-token", "work", "vault", duration=900, endpoint=Endpoint("us-east-1", url))
+    with pytest.raises(SessionError):
+        call_sts(step, SOURCE, NOW)
+
+
+def test_a_missing_ca_bundle_is_an_error(tmp_path: Path) -> None:
+    endpoint = Endpoint("us-east-1", ca_bundle=str(tmp_path / "none.pem"))
+    step = Step("get-session-token", "work", "vault", duration=900, endpoint=endpoint)
+    with pytest.raises(SessionError, match=r"there is no CA bundle .*none.pem: correct ca_bundle"):
+        call_sts(step, SOURCE, NOW)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "url", "signed_in"),
+    [
+        (Endpoint("eu-west-1"), "https://sts.eu-west-1.amazonaws.com", "eu-west-1"),
+        (Endpoint("eu-west-1", legacy=True), "https://sts.amazonaws.com", "us-east-1"),
+        (Endpoint("af-south-1", legacy=True), "https://sts.af-south-1.amazonaws.com", "af-south-1"),
+        (Endpoint("cn-north-1"), "https://sts.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+    ],
+)
+def test_each_region_has_its_endpoint(endpoint: Endpoint, url: str, signed_in: str) -> None:
+    client = calls._client("sts", endpoint, SOURCE, 1)
+    assert (client.meta.endpoint_url, client._request_signer._region_name) == (url, signed_in)

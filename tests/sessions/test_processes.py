@@ -1,0 +1,194 @@
+"""Helper programs of the user: what they get, what they may answer, and how they are bounded."""
+
+import json
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from shellvault.errors import SessionError
+from shellvault.plan import Step
+from shellvault.sessions import processes
+from shellvault.sessions.model import Session
+
+NOW = 1_000_000_000.0
+ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+GOOD = {"Version": 1, "AccessKeyId": "ASIA1", "SecretAccessKey": "secret"}
+
+
+def _answer(reply: object) -> Session:
+    command = shlex.join(["printf", "%s", reply if isinstance(reply, str) else json.dumps(reply)])
+    return _run(command)
+
+
+def _run(command: str) -> Session:
+    step = Step("credential-process", "work", "memory", credential_process=command)
+    return processes.credential_process(step, ENVIRONMENT, NOW)
+
+
+def _python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_a_process_may_give_a_session() -> None:
+    reply = GOOD | {"SessionToken": "token", "Expiration": "2001-09-09T02:46:40Z"}
+    assert _answer(reply) == Session("ASIA1", "secret", "token", int(NOW), 1_000_003_600)
+
+
+def test_a_process_may_give_keys_that_do_not_expire() -> None:
+    assert _answer(GOOD) == Session("ASIA1", "secret", None, int(NOW), None)
+
+
+@pytest.mark.parametrize(
+    "time", ["2001-09-09T04:46:40+02:00", "2001-09-09T02:46:40.5Z", "2001-09-09T02:46:40UTC"]
+)
+def test_an_expiry_may_be_written_in_any_zone(time: str) -> None:
+    assert _answer(GOOD | {"Expiration": time}).expires_at == 1_000_003_600
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "no json",
+        "[]",
+        "[" * 100_000,
+        {"Version": 2},
+        {"Version": 1},
+        GOOD | {"Version": "1"},
+        GOOD | {"AccessKeyId": "AKIA\n1"},
+        GOOD | {"AccessKeyId": 1},
+        GOOD | {"AccessKeyId": "A" * 200},
+        GOOD | {"SecretAccessKey": ""},
+        GOOD | {"SecretAccessKey": "ümlaut"},
+        GOOD | {"SessionToken": "two words"},
+        GOOD | {"Expiration": "2001-09-09T02:46:40"},
+        GOOD | {"Expiration": "soon"},
+        GOOD | {"Expiration": 1_000_003_600},
+        GOOD | {"Expiration": "1999-01-01T00:00:00Z"},
+    ],
+    ids=lambda reply: str(reply)[:60],
+)
+def test_any_other_answer_is_an_error_of_one_line_without_secrets(reply: object) -> None:
+    with pytest.raises(SessionError) as raised:
+        _answer(reply)
+    assert "profile work" in str(raised.value)
+    assert str(raised.value).isprintable()
+    assert "secret" not in str(raised.value).replace("secret access key", "")
+
+
+def test_the_command_is_split_like_words_of_a_shell_but_runs_without_one() -> None:
+    reply = GOOD | {"SecretAccessKey": "$HOME;id"}
+    assert _answer(reply).secret_access_key == "$HOME;id"
+
+
+@pytest.mark.parametrize("command", ["unbalanced '", "/does/not/exist", "", "/", "a\0b"])
+def test_a_command_that_cannot_run_is_an_error(command: str) -> None:
+    with pytest.raises(SessionError, match="correct"):
+        _run(command)
+
+
+def test_a_failure_shows_its_status_and_the_last_line_of_its_complaint() -> None:
+    with pytest.raises(SessionError, match=r"failed with status 3, run it by hand: it is .x1b\[31mbroken"):
+        _run(shlex.join(["sh", "-c", "echo first >&2; printf 'it is \\033[31mbroken\\n' >&2; exit 3"]))
+
+
+def test_a_process_that_hangs_is_ended() -> None:
+    start = time.monotonic()
+    with pytest.raises(SessionError, match="did not end within 0 s"):
+        processes.run(["sleep", "60"], "it", ENVIRONMENT, deadline=0.2)
+    assert time.monotonic() - start < 5
+
+
+def test_a_process_that_prints_without_end_is_ended() -> None:
+    with pytest.raises(SessionError, match="printed more than 262144 bytes"):
+        processes.run(["yes"], "it", ENVIRONMENT)
+
+
+def test_a_child_that_a_process_leaves_behind_holds_nothing_up() -> None:
+    start = time.monotonic()
+    assert processes.run("sleep 4 & echo $! ; echo done", "it", ENVIRONMENT).endswith(b"done\n")
+    assert time.monotonic() - start < 3.5
+
+
+def test_a_process_reads_nothing_of_ours() -> None:
+    assert processes.run(["cat"], "it", ENVIRONMENT) == b""
+
+
+def test_a_process_gets_no_passphrase() -> None:
+    step = Step("credential-process", "work", "memory", mfa_process="env")
+    environment = ENVIRONMENT | {
+        "SHELLVAULT_FILE_PASSPHRASE": "geheim",
+        "AWS_VAULT_FILE_PASSPHRASE": "geheim",
+    }
+    assert "geheim" not in processes.mfa_code(step, environment)
+
+
+def test_a_circle_through_a_process_is_refused() -> None:
+    step = Step("credential-process", "a b", "memory", mfa_process="env")
+    below = dict(line.split("=", 1) for line in processes.mfa_code(step, ENVIRONMENT).splitlines())
+    with pytest.raises(SessionError, match="the helper process of profile a b asks for that same profile"):
+        processes.check_circle(step, below)
+    processes.check_circle(Step("credential-process", "a", "memory"), below)
+
+
+def test_a_longer_circle_is_refused_too() -> None:
+    environment = ENVIRONMENT
+    for name in ("a", "b", "c"):
+        step = Step("credential-process", name, "memory", mfa_process="env")
+        processes.check_circle(step, environment)
+        environment = dict(line.split("=", 1) for line in processes.mfa_code(step, environment).splitlines())
+    with pytest.raises(SessionError, match="profile a "):
+        processes.check_circle(Step("credential-process", "a", "memory"), environment)
+
+
+def test_a_token_is_read_from_a_file_and_trimmed(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("  eyJ0.token\n")
+    step = Step(
+        "assume-role-with-web-identity", "web", "memory", web_identity_token_file=str(tmp_path / "token")
+    )
+    assert processes.web_identity_token(step, ENVIRONMENT) == "eyJ0.token"
+
+
+def test_a_token_is_read_from_a_shell_command_and_trimmed() -> None:
+    step = Step(
+        "assume-role-with-web-identity", "web", "memory", web_identity_token_process="echo eyJ0.$((1+1))"
+    )
+    assert processes.web_identity_token(step, ENVIRONMENT) == "eyJ0.2"
+
+
+@pytest.mark.parametrize("content", ["", "abc", "two\nlines", "x" * 20_001, "ünicode"])
+def test_a_file_without_a_token_is_an_error(tmp_path: Path, content: str) -> None:
+    (tmp_path / "token").write_text(content)
+    step = Step(
+        "assume-role-with-web-identity", "web", "memory", web_identity_token_file=str(tmp_path / "token")
+    )
+    with pytest.raises(SessionError, match="web_identity_token_file of profile web gave no token"):
+        processes.web_identity_token(step, ENVIRONMENT)
+
+
+def test_a_missing_token_file_is_an_error(tmp_path: Path) -> None:
+    step = Step(
+        "assume-role-with-web-identity", "web", "memory", web_identity_token_file=str(tmp_path / "none")
+    )
+    with pytest.raises(SessionError, match=r"cannot read .*No such file"):
+        processes.web_identity_token(step, ENVIRONMENT)
+
+
+def test_a_code_process_may_ask_on_the_terminal() -> None:
+    pid, terminal = os.forkpty()
+    if pid == 0:  # pragma: no cover - runs in the child
+        step = Step(
+            "get-session-token", "work", "vault", mfa_process="printf 'Touch: ' >&2; read code; echo $code"
+        )
+        code = processes.mfa_code(step, ENVIRONMENT)
+        os._exit(0 if code == "123456" else 1)
+    shown = b""
+    while b"Touch: " not in shown:
+        shown += os.read(terminal, 1024)
+    os.write(terminal, b"123456\n")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(terminal)
