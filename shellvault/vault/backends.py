@@ -37,10 +37,11 @@ class BackendStatus:
 
 
 class Choice(NamedTuple):
-    """A backend, and what chose it; nothing did when it was found by probing."""
+    """A backend, what chose it, and whether that was the user; without a source it was found by probing."""
 
     backend: str
-    source: str | None
+    source: str | None = None
+    named: bool = False
 
 
 class Presence(NamedTuple):
@@ -57,14 +58,14 @@ def choose(backend: str | None, environment: Mapping[str, str]) -> Choice:
     Raises ConfigError for a name or a setting that is none, ShellvaultError.
     """
     return _chosen(backend, environment) or Choice(
-        next(name for name in BACKENDS if _presence(name, environment).there), None
+        next(name for name in BACKENDS if _presence(name, environment).there)
     )
 
 
 def probe(environment: Mapping[str, str]) -> list[BackendStatus]:
     """Every backend, which is used and why. Unlocks nothing. Raises ConfigError for a bad choice."""
     found = {name: _presence(name, environment) for name in BACKENDS}
-    choice = _chosen(None, environment) or Choice(next(name for name in BACKENDS if found[name].there), None)
+    choice = _chosen(None, environment) or Choice(next(name for name in BACKENDS if found[name].there))
     source = f"chosen by {choice.source}; " if choice.source else ""
     return [
         BackendStatus(
@@ -113,11 +114,11 @@ def foreign_to(backend: str) -> str | None:
 def _chosen(backend: str | None, environment: Mapping[str, str]) -> Choice | None:
     for source, name in [("--backend", backend), *((name, environment.get(name)) for name in _VARIABLES)]:
         if name:
-            return Choice(_known(name, source), source)
+            return Choice(_known(name, source), source, named=True)
     path = locations.config_file(environment)
     name = _settings(path).get("backend")
     if name:
-        return Choice(_known(name, str(path)), str(path))
+        return Choice(_known(name, str(path)), str(path), named=True)
     used = _in_use(environment)
     return Choice(used, "the keys that it holds") if used else None
 

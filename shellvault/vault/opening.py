@@ -37,8 +37,8 @@ def open_vault(
     from shellvault.vault.locking import lock_file
     from shellvault.vault.vault import Vault
 
-    name, source = backends.choose(backend, environment)
-    backend_file = None if source else backends.backend_file(environment)
+    name, _, named = backends.choose(backend, environment)
+    backend_file = None if named else backends.backend_file(environment)
     names_file = locations.names_file(environment)
     lock = lock_file(names_file.with_name("vault.lock"))
     if name == "file":

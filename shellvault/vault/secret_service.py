@@ -93,7 +93,7 @@ def _connect(address: str) -> DBusConnection:
         raise
     except (OSError, RuntimeError, ValueError) as error:
         raise VaultError(
-            f"no D-Bus session bus answers at {address!r}: log in to a desktop, or choose another with --backend"
+            f"no D-Bus session bus answers at {address!r}: log in to a desktop, or choose another --backend"
         ) from error
     add_match_rules(connection)
     return connection

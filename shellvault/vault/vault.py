@@ -123,9 +123,8 @@ class Vault:
             self._items.write(_session_item(fingerprint), data)
             index = {**self._session_index(), fingerprint: label}
             now = time.time()
-            self._forget(
-                index, [other for other, its in index.items() if its.expires_at and its.expires_at <= now]
-            )
+            expired = [other for other, its in index.items() if its.expires_at and its.expires_at <= now]
+            self._forget(index, expired)
 
     def sessions(self) -> list[tuple[str, SessionLabel]]:
         """The stored sessions, fingerprint and label; some may have expired. Raises VaultError."""

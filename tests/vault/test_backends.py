@@ -1,0 +1,178 @@
+"""Which backend is the vault."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shellvault import locations
+from shellvault.errors import ConfigError, VaultError
+from shellvault.vault import BACKENDS, open_vault, probe
+from tests.vault.conftest import never_asked
+
+
+@pytest.fixture
+def silent_bus(tmp_path: Path) -> Iterator[str]:
+    """The address of a bus that accepts and never answers."""
+    with socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(str(tmp_path / "bus"))
+        bus.listen()
+        yield f"unix:path={tmp_path / 'bus'}"
+
+
+def write_settings(environment: dict[str, str], text: str) -> Path:
+    path = locations.config_file(environment)
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_a_bus_the_encrypted_file_is_the_vault_and_every_other_says_why_not(
+    environment: dict[str, str],
+) -> None:
+    found = {status.name: status for status in probe(environment)}
+    assert set(found) == set(BACKENDS)
+    assert [status.name for status in found.values() if status.chosen] == ["file"]
+    assert found["file"].usable
+    assert "DBUS_SESSION_BUS_ADDRESS" in found["secret-service"].reason
+    assert found["keychain"].reason == "only on macOS"
+    assert found["wincred"].reason == "only on Windows"
+    assert open_vault(None, environment, never_asked).backend_name == "file"
+
+
+def test_probing_makes_no_vault(environment: dict[str, str]) -> None:
+    probe(environment)
+    assert not locations.data_directory(environment).exists()
+
+
+def test_the_flag_wins_then_the_variables_then_the_settings(environment: dict[str, str]) -> None:
+    write_settings(environment, 'backend = "kwallet"')
+    environment["DBUS_SESSION_BUS_ADDRESS"] = "unix:path=/nonexistent"
+
+    def chosen() -> list[str]:
+        return [status.name for status in probe(environment) if status.chosen]
+
+    assert chosen() == ["kwallet"]
+    environment["AWS_VAULT_BACKEND"] = "secret-service"
+    assert chosen() == ["secret-service"]
+    environment["SHELLVAULT_BACKEND"] = "keychain"
+    assert chosen() == ["keychain"]
+    assert open_vault("file", environment, never_asked).backend_name == "file"
+
+
+def test_what_chose_the_backend_is_told(environment: dict[str, str]) -> None:
+    environment["SHELLVAULT_BACKEND"] = "file"
+    [reason] = [status.reason for status in probe(environment) if status.chosen]
+    assert reason.startswith("chosen by SHELLVAULT_BACKEND; ")
+
+
+@pytest.mark.parametrize("variable", ["SHELLVAULT_BACKEND", "AWS_VAULT_BACKEND"])
+def test_a_backend_that_is_none_is_an_error_that_names_its_source(
+    environment: dict[str, str], variable: str
+) -> None:
+    environment[variable] = "pass\n"
+    with pytest.raises(ConfigError, match=rf"{variable}: .*'pass\\n'.*file.*secret-service") as error:
+        open_vault(None, environment, never_asked)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('backends = "file"', "unknown key 'backends'"),
+        ("backend = 3", "must be text"),
+        ('backend = "vault"', "no vault 'vault'"),
+        ("backend = ", "cannot be read"),
+    ],
+)
+def test_settings_that_are_wrong_are_an_error_that_names_the_file(
+    environment: dict[str, str], text: str, message: str
+) -> None:
+    path = write_settings(environment, text)
+    with pytest.raises(ConfigError, match=message) as error:
+        open_vault(None, environment, never_asked)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("backend", ["keychain", "wincred", "kwallet", "secret-service"])
+def test_a_backend_that_is_not_here_is_one_clear_error(environment: dict[str, str], backend: str) -> None:
+    with pytest.raises(VaultError, match="choose another with --backend") as error:
+        open_vault(backend, environment, never_asked)
+    assert "\n" not in str(error.value)
+
+
+def test_the_vault_that_holds_keys_stays_the_vault_until_it_has_none(
+    environment: dict[str, str], cheap: None, silent_bus: str
+) -> None:
+    open_vault(None, environment, never_asked).save_keys("work", "AKIAWORK", "secret")
+    environment["DBUS_SESSION_BUS_ADDRESS"] = silent_bus
+    [status] = [status for status in probe(environment) if status.chosen]
+    assert (status.name, status.reason.split(";")[0]) == ("file", "chosen by the keys that it holds")
+    open_vault(None, environment, never_asked).remove_keys("work")
+    assert open_vault(None, environment, never_asked).backend_name == "secret-service"
+
+
+def test_a_backend_that_was_named_once_does_not_become_the_vault(
+    environment: dict[str, str], cheap: None
+) -> None:
+    open_vault("file", environment, never_asked).save_keys("work", "AKIAWORK", "secret")
+    assert not (locations.state_directory(environment) / "backend").exists()
+
+
+def imported(script: str, home: str, *modules: str) -> set[str]:
+    """Those of `modules` that `script` imports in a process of its own; it gets the home as its argument."""
+    script = f"import sys\n{script}\nprint(*({set(modules)!r} & sys.modules.keys()))"
+    result = subprocess.run([sys.executable, "-c", script, home], capture_output=True, text=True, timeout=20)
+    assert result.stderr == ""
+    return set(result.stdout.split())
+
+
+def test_choosing_the_file_imports_no_keyring(environment: dict[str, str]) -> None:
+    script = "from shellvault.vault import backends; backends.choose(None, {'HOME': sys.argv[1]})"
+    assert not imported(script, environment["HOME"], "keyring", "secretstorage", "filelock", "cryptography")
+
+
+def test_opening_the_file_imports_no_other_backend(environment: dict[str, str]) -> None:
+    script = (
+        "from shellvault.vault import open_vault; open_vault(None, {'HOME': sys.argv[1]}, None).stored_keys()"
+    )
+    others = (
+        "secretstorage",
+        "jeepney",
+        "keyring.backends.SecretService",
+        "keyring.backends.chainer",
+        "boto3",
+    )
+    assert not imported(script, environment["HOME"], *others)
+    assert imported(script, environment["HOME"], "keyring.backend", "boto3") == {"keyring.backend"}
+
+
+def test_keyrings_own_choice_does_not_matter(environment: dict[str, str]) -> None:
+    script = (
+        "import sys; from shellvault.vault import open_vault;"
+        "print(open_vault('file', {'HOME': sys.argv[1]}, None).stored_keys())"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, environment["HOME"]],
+        env={"PYTHON_KEYRING_BACKEND": "no.such.Backend", "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (result.stdout, result.stderr) == ("{}\n", "")
+
+
+def test_a_keyring_that_does_not_answer_is_not_passed_over(
+    environment: dict[str, str], silent_bus: str
+) -> None:
+    environment["DBUS_SESSION_BUS_ADDRESS"] = silent_bus
+    start = time.monotonic()
+    [status] = [status for status in probe(environment) if status.chosen]
+    assert time.monotonic() - start < 6
+    assert (status.name, status.usable) == ("secret-service", False)
+    assert "has not answered" in status.reason
