@@ -1,4 +1,4 @@
-"""The `shellvault` command: a shell script that finds its package and its Python, wherever it is installed."""
+"""The `shellvault` command: a shell script that finds its package and Python, wherever it is installed."""
 
 import os
 import shutil

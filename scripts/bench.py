@@ -1,0 +1,251 @@
+"""Measures the time budgets of the design and writes the table to docs/benchmarks.md.
+
+F is the time of `python -I -S -c pass` with the same interpreter. What is given as a multiple of F was run in
+turns with it; the number is the median of the ratios. STS is ministack on the loopback interface.
+
+usage: python -m scripts.bench [--rounds N]
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts import bench_report, bench_shells
+from scripts.bench_report import Row
+from scripts.measuring import Case, difference, interleaved, program, ratio
+from shellvault import dial, fastlane, request
+from shellvault.agent import client
+from tests.support import emulator
+from tests.support.emulator import Aws, Keys
+from tests.support.home import Home, make_home
+from tests.support.sts_front import fronting
+
+LANE = (sys.executable, "-I", "-S", fastlane.__file__)
+MIB = 1024 * 1024
+MS = 1000
+
+#: Commands started together, and sessions that the agent holds, in the two rows about many.
+CROWD = 100
+SESSIONS = (1, 100, 1000)
+
+#: Turns of a shell's loop with nothing due, with a refresh due, and at TAB.
+PROMPTS, REFRESHES, TABS = 1000, 30, 50
+
+
+@contextmanager
+def scene() -> Iterator[tuple[Home, Aws, Keys]]:
+    """A home with keys in its vault and 1,000 profiles, and its AWS; the agent ends with it."""
+    with tempfile.TemporaryDirectory(prefix="sv-") as folder:
+        home = make_home(Path(folder))
+        del home.environment["SHELLVAULT_NO_AGENT"]
+        state = Path(folder, "aws")
+        state.mkdir()
+        with emulator.running(state) as aws:
+            keys = aws.user("ada")
+            device = f"arn:aws:iam::{emulator.ACCOUNT}:mfa/ada"
+            home.write_config(
+                f"[default]\nregion = {emulator.REGION}\nendpoint_url = {aws.endpoint}\n[profile work]\n"
+                "[profile guarded]\nsource_profile = work\n"
+                f"mfa_serial = {device}\nmfa_process = sh -c 'echo asked >>{folder}/asked; echo 123456'\n"
+                + "".join(f"[profile profile-{number:04}]\n" for number in range(1000))
+            )
+            for name in ("work", "guarded"):
+                added = home.run(
+                    "shellvault",
+                    "add",
+                    "--env",
+                    name,
+                    AWS_ACCESS_KEY_ID=keys.access_key_id,
+                    AWS_SECRET_ACCESS_KEY=keys.secret_access_key,
+                )
+                if added.returncode:
+                    raise RuntimeError(added.stderr)
+            try:
+                yield home, aws, keys
+            finally:
+                client.stop(home.environment)
+
+
+def warm(home: Home, rounds: int) -> Iterator[Row]:
+    """The fast lane with an agent that has the session, as the shell function and the command start it."""
+    commands = {
+        "env": ("env", "work", "--shell", "bash"),
+        "exec": ("exec", "work", "--", "/bin/true"),
+        "export": ("export", "work", "--format", "json"),
+    }
+    cases = {"F": bare(home), "true": program("/bin/true", environment=home.environment)}
+    for name, command in commands.items():
+        home.succeed(*command)
+        cases[f"{name} by function"] = program(*LANE, *command, environment=home.environment)
+        cases[f"{name} by command"] = program("shellvault", *command, environment=home.environment)
+    taken = interleaved(cases, rounds)
+    # What `exec` runs is not its own time.
+    for way in ("function", "command"):
+        name = f"exec by {way}"
+        taken[name] = [whole - true for whole, true in zip(taken[name], taken["true"], strict=True)]
+    yield Row("F itself", f"{statistics.median(taken['F']) * MS:.1f} ms", "", True)
+    for way, limit in (("function", 1.25), ("command", 1.7)):
+        for name in commands:
+            times = ratio(taken[f"{name} by {way}"], taken["F"])
+            title = (
+                f"warm `{name}` through the {'shell function' if way == 'function' else 'installed command'}"
+            )
+            yield Row(title, f"{times:.2f} F", f"{limit} F", times <= limit)
+
+
+def cold(home: Home, aws: Aws, keys: Keys, rounds: int) -> Iterator[Row]:
+    """Nothing cached: with a worker that lives, and with nothing running at all."""
+    command = program("shellvault", "env", "work", "--shell", "bash", environment=home.environment)
+    sts = aws.client("sts", keys)
+
+    def call_sts() -> float:
+        started = time.perf_counter()
+        sts.get_session_token()
+        return time.perf_counter() - started
+
+    def after(forget: Case) -> Case:
+        def run() -> float:
+            forget()
+            return command()
+
+        return run
+
+    cases = {"F": bare(home), "STS": call_sts, "worker": after(lambda: client.forget(home.environment))}
+    taken = interleaved(cases, rounds)
+    over = difference(difference_of(taken["worker"], taken["F"]), taken["STS"]) * MS
+    yield Row("cold, with a live worker", f"F + STS + {over:.0f} ms", "F + STS + 40 ms", over <= 40)
+    stopped = interleaved(
+        {"STS": call_sts, "nothing": after(lambda: client.stop(home.environment))}, max(rounds // 4, 3)
+    )
+    over = difference(stopped["nothing"], stopped["STS"]) * MS
+    yield Row("cold, with nothing running", f"STS + {over:.0f} ms", "STS + 1000 ms", over <= 1000)
+    yield Row("the STS round trip, for scale", f"{statistics.median(taken['STS']) * MS:.1f} ms", "", True)
+
+
+def difference_of(taken: list[float], base: list[float]) -> list[float]:
+    """Round by round, what one case takes longer than another."""
+    return [one - other for one, other in zip(taken, base, strict=True)]
+
+
+def bare(home: Home) -> Case:
+    """F."""
+    return program(sys.executable, "-I", "-S", "-c", "pass", environment=home.environment)
+
+
+def crowd(home: Home, aws: Aws) -> Iterator[Row]:
+    """Commands started together on an empty cache; the MFA codes come from a program that counts."""
+    client.forget(home.environment)
+    with fronting(aws) as front:
+        command = ("shellvault", "export", "guarded", "--format", "json")
+        started = time.perf_counter()
+        running = [home.start(*command, AWS_ENDPOINT_URL_STS=front.endpoint) for _ in range(CROWD)]
+        outputs = {process.communicate(timeout=120)[0] for process in running}
+        taken = time.perf_counter() - started
+        succeeded = sum(process.returncode == 0 for process in running)
+        calls = len(front.calls)
+    asked = len((home.path.parent / "asked").read_text().splitlines())
+    right = (calls, asked, succeeded, len(outputs)) == (1, 1, CROWD, 1)
+    measured = f"{calls} STS call, {asked} code, {succeeded} succeed in {taken:.1f} s"
+    yield Row(f"{CROWD} commands at once", measured, f"1 STS call, 1 code, {CROWD} succeed", right)
+
+
+def memory(home: Home) -> Iterator[Row]:
+    """What the agent's process occupies with so many sessions."""
+    client.stop(home.environment)
+    home.succeed("env", "work", "--shell", "bash")
+    status = client.status(home.environment)
+    if status is None:
+        raise RuntimeError("the agent does not run")
+
+    def get(number: int) -> str:
+        key = request.encode("work", {"region": f"xx-bench-{number}"}, home.environment, str(home.path))
+        return dial.ask(home.environment, "get", "env.bash", None, key, 60.0)[0]
+
+    held = 1
+    for wanted in SESSIONS:
+        with ThreadPoolExecutor(8) as pool:
+            replies = list(pool.map(get, range(held, wanted)))
+        if set(replies) - {"ok"}:
+            raise RuntimeError(f"the agent answered {set(replies)}")
+        held = wanted
+        occupied = resident(status["pid"]) / MIB
+        title = f"agent memory with {wanted:,} session{'s' if wanted > 1 else ''}"
+        yield Row(title, f"{occupied:.1f} MiB", "20 MiB", occupied <= 20)
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process occupies (VmRSS of proc_pid_status(5))."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("no VmRSS")
+
+
+def in_shells(home: Home, rounds: int) -> Iterator[Row]:
+    """Prompts, start-up and TAB in each shell that this machine has."""
+    base = statistics.median(interleaved({"F": bare(home)}, rounds)["F"])
+    home.succeed("env", "work", "--shell", "bash")
+    for shell in bench_shells.available():
+        slow = shell in ("bash", "fish")
+        taken = bench_shells.prompt(home, shell, due=False, turns=PROMPTS, rounds=rounds) * MS
+        limit = 0.4 if shell == "fish" else 0.05
+        yield Row(f"{shell}: prompt, nothing due", f"{taken:.3f} ms", f"{limit} ms", taken <= limit)
+        taken = bench_shells.prompt(home, shell, due=True, turns=REFRESHES, rounds=rounds)
+        if slow:
+            yield Row(
+                f"{shell}: prompt, refresh due", f"{taken / base:.2f} F", "1.25 F", taken <= 1.25 * base
+            )
+        else:
+            yield Row(f"{shell}: prompt, refresh due", f"{taken * MS:.2f} ms", "1 ms", taken * MS <= 1)
+        for peer in bench_shells.PEERS:
+            other = bench_shells.peer_prompt(home, shell, peer, turns=REFRESHES, rounds=rounds)
+            if other is not None:
+                yield Row(f"{shell}: prompt of {peer}, for scale", f"{other * MS:.2f} ms", "", True)
+        yield from start_up(home, shell, base, rounds)
+        pressed = bench_shells.tab(home, shell, turns=TABS, rounds=rounds)
+        if pressed is not None:
+            measured = f"{pressed * MS:.1f} ms"
+            yield Row(f"{shell}: TAB, 1,000 profiles", measured, "10 ms", pressed * MS <= 10)
+
+
+def start_up(home: Home, shell: str, base: float, rounds: int) -> Iterator[Row]:
+    """What shellvault adds to a new shell."""
+    file, evaluated = bench_shells.start_up(home, shell, rounds=rounds)
+    limit = 40 if shell == "powershell" else 3
+    measured = f"{file * MS:.1f} ms"
+    yield Row(f"{shell}: start-up, installed init file", measured, f"{limit} ms", file * MS <= limit)
+    allowed = 1.7 * base * MS + limit
+    measured = f"{evaluated * MS:.1f} ms"
+    budget = f"1.7 F + {limit} ms = {allowed:.1f} ms"
+    yield Row(f"{shell}: start-up, evaluating `init`", measured, budget, evaluated * MS <= allowed)
+
+
+def main() -> int:
+    """Measures, writes, prints; the exit status is 1 when a budget is exceeded."""
+    parser = argparse.ArgumentParser(description="Measure the budgets and write docs/benchmarks.md.")
+    parser.add_argument("--rounds", type=int, default=40, help="rounds of each comparison (default: 40)")
+    rounds = parser.parse_args().rounds
+    rows = []
+    with scene() as (home, aws, keys):
+        for section in (
+            warm(home, rounds),
+            cold(home, aws, keys, rounds),
+            crowd(home, aws),
+            in_shells(home, max(rounds // 4, 3)),
+            memory(home),
+        ):
+            for row in section:
+                bench_report.show(row)
+                rows.append(row)
+    bench_report.write(rows, rounds)
+    return 0 if all(row.within for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

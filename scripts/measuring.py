@@ -1,0 +1,49 @@
+"""Times that can be compared: every case runs once a round, so a slow moment of the machine meets all."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+#: Runs one case once, and returns the seconds that it took.
+Case = Callable[[], float]
+
+
+def interleaved(cases: Mapping[str, Case], rounds: int) -> dict[str, list[float]]:
+    """The seconds of every case in every round. The first round, which finds cold caches, is not counted."""
+    taken: dict[str, list[float]] = {name: [] for name in cases}
+    for number in range(rounds + 1):
+        for name, case in cases.items():
+            seconds = case()
+            if number:
+                taken[name].append(seconds)
+    return taken
+
+
+def ratio(taken: Sequence[float], base: Sequence[float]) -> float:
+    """The median over the rounds of one case's time in another's."""
+    return statistics.median(one / other for one, other in zip(taken, base, strict=True))
+
+
+def difference(taken: Sequence[float], base: Sequence[float]) -> float:
+    """The median over the rounds of what one case takes longer than another, in seconds."""
+    return statistics.median(one - other for one, other in zip(taken, base, strict=True))
+
+
+def program(*command: str, environment: Mapping[str, str], statuses: Sequence[int] = (0,)) -> Case:
+    """A case that runs a program from its start to its end, its output thrown away.
+
+    Raises RuntimeError, when it is run, if the program ends with another status.
+    """
+    null = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+
+    def run() -> float:
+        started = time.perf_counter()
+        pid = os.posix_spawnp(command[0], command, environment, file_actions=null)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        taken = time.perf_counter() - started
+        if status not in statuses:
+            raise RuntimeError(f"{' '.join(command)[:200]}: exit status {status}")
+        return taken
+
+    return run
