@@ -5,7 +5,8 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -322,39 +323,40 @@ def test_a_full_disk_leaves_the_old_file(path: Path) -> None:
 
 
 @pytest.fixture
-def as_nobody(path: Path) -> Callable[[Callable[[], str]], str]:
-    """Runs a function as a user whom file modes bind, and who owns the vault."""
-    for folder in (path.parent.parent, *path.parent.parent.parents[:2]):
-        folder.chmod(0o755)
-    opened(path).set_password("s", "a", "1")
-    if os.getuid() == 0:
-        for file in (path, path.with_name("vault.lock"), path.parent):
-            os.chown(file, NOBODY, NOBODY)
-    return lambda function: in_child(function, NOBODY)
+def nobodys_path() -> Iterator[Path]:
+    """A vault of a user whom file modes bind, outside of pytest's own folders, which are closed to that user."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        path = Path(folder, "data", "vault.shellvault")
+        opened(path).set_password("s", "a", "1")
+        if os.getuid() == 0:
+            for file in (path, path.with_name("vault.lock"), path.parent):
+                os.chown(file, NOBODY, NOBODY)
+        yield path
 
 
-def test_a_read_only_folder_can_be_read_and_says_what_to_do_on_a_write(
-    path: Path, as_nobody: Callable[[Callable[[], str]], str]
-) -> None:
-    path.parent.chmod(0o500)
-    assert as_nobody(lambda: opened(path).get_password("s", "a") or "") == "1"
+def read_by_nobody(path: Path) -> str:
+    return in_child(lambda: opened(path).get_password("s", "a") or "", NOBODY)
 
-    def write() -> str:
-        opened(path).set_password("s", "a", "2")
-        return "written"
 
-    message = as_nobody(write)
+def written_by_nobody(path: Path) -> str:
+    return in_child(lambda: opened(path).set_password("s", "a", "2") or "written", NOBODY)
+
+
+def test_a_read_only_folder_can_be_read_and_says_what_to_do_on_a_write(nobodys_path: Path) -> None:
+    nobodys_path.parent.chmod(0o500)
+    message = written_by_nobody(nobodys_path)
     assert message.startswith("VaultError: cannot write the vault"), message
     assert "make its folder writable" in message
-    path.parent.chmod(0o700)
-    assert as_nobody(lambda: opened(path).get_password("s", "a") or "") == "1"
+    assert read_by_nobody(nobodys_path) == "1"
+    nobodys_path.parent.chmod(0o700)
+    assert written_by_nobody(nobodys_path) == "written"
+    assert read_by_nobody(nobodys_path) == "2"
 
 
-def test_a_file_without_read_permission_says_what_to_do(
-    path: Path, as_nobody: Callable[[Callable[[], str]], str]
-) -> None:
-    path.chmod(0)
-    message = as_nobody(lambda: opened(path).get_password("s", "a") or "")
+def test_a_file_without_read_permission_says_what_to_do(nobodys_path: Path) -> None:
+    nobodys_path.chmod(0)
+    message = read_by_nobody(nobodys_path)
     assert message.startswith("VaultError: cannot read the vault"), message
 
 
