@@ -1,6 +1,7 @@
 """Times that can be compared: every case runs once a round, so a slow moment of the machine meets all."""
 
 import os
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,13 +34,16 @@ def difference(taken: Sequence[float], base: Sequence[float]) -> float:
 def program(*command: str, environment: Mapping[str, str], statuses: Sequence[int] = (0,)) -> Case:
     """A case that runs a program from its start to its end, its output thrown away.
 
-    Raises RuntimeError, when it is run, if the program ends with another status.
+    Raises RuntimeError for a program that is not there or, when run, ends with another status.
     """
+    path = shutil.which(command[0], path=environment.get("PATH"))
+    if path is None:
+        raise RuntimeError(f"no {command[0]} on PATH")
     null = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
 
     def run() -> float:
         started = time.perf_counter()
-        pid = os.posix_spawnp(command[0], command, environment, file_actions=null)
+        pid = os.posix_spawn(path, command, environment, file_actions=null)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         taken = time.perf_counter() - started
         if status not in statuses:
