@@ -4,7 +4,6 @@ Light: nothing of `keyring` is imported before a backend is probed.
 """
 
 import sys
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -141,18 +140,29 @@ def _known(name: str, source: str) -> str:
 
 def _settings(path: Path) -> dict[str, str]:
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigError(f"{str(path)!r} cannot be read ({reason!r}): correct or remove it") from error
+        raise ConfigError(f"{str(path)!r} cannot be read ({_reason(error)}): correct or remove it") from error
+    import tomllib
+
+    try:
+        settings = tomllib.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{str(path)!r} is not TOML ({_reason(error)}): correct or remove it") from error
     for key, value in settings.items():
         if key != "backend":
             raise ConfigError(f"{str(path)!r} has an unknown key {key!r}: remove it (known: backend)")
         if not isinstance(value, str):
             raise ConfigError(f'{str(path)!r}: {key} must be text, as in {key} = "file"')
     return settings
+
+
+def _reason(error: Exception) -> str:
+    """An error in one line of ASCII."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return ascii(" ".join(text.split()))[1:-1] or type(error).__name__
 
 
 def _presence(name: str, environment: Mapping[str, str]) -> Presence:
@@ -168,7 +178,7 @@ def _presence(name: str, environment: Mapping[str, str]) -> Presence:
     except ShellvaultError as error:
         return Presence(False, False, str(error))
     except Exception as error:
-        return Presence(False, False, ascii(" ".join(str(error).split()))[1:-1] or type(error).__name__)
+        return Presence(False, False, _reason(error))
 
 
 def _probe_secret_service(environment: Mapping[str, str]) -> Presence:

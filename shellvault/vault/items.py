@@ -1,7 +1,7 @@
 """JSON documents in a keyring: every call bounded, every error one line, long documents in parts."""
 
 import json
-import secrets
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,7 +67,7 @@ class Items:
 
     def _write_parts(self, key: str, text: str, size: int) -> str:
         pieces = [text[start : start + size] for start in range(0, len(text), size)]
-        head = f"{_SPLIT}{secrets.token_hex(4)}:{len(pieces)}"
+        head = f"{_SPLIT}{os.urandom(4).hex()}:{len(pieces)}"
         for part, piece in zip(_part_keys(key, head), pieces, strict=True):
             self._set(part, piece)
         return head

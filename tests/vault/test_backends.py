@@ -86,7 +86,7 @@ def test_a_backend_that_is_none_is_an_error_that_names_its_source(
         ('backends = "file"', "unknown key 'backends'"),
         ("backend = 3", "must be text"),
         ('backend = "vault"', "no vault 'vault'"),
-        ("backend = ", "cannot be read"),
+        ("backend = ", "is not TOML"),
     ],
 )
 def test_settings_that_are_wrong_are_an_error_that_names_the_file(

@@ -324,7 +324,7 @@ def test_a_full_disk_leaves_the_old_file(path: Path) -> None:
 
 @pytest.fixture
 def nobodys_path() -> Iterator[Path]:
-    """A vault of a user whom file modes bind, outside of pytest's own folders, which are closed to that user."""
+    """A vault of a user whom file modes bind, outside of the folders that pytest keeps to itself."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)
         path = Path(folder, "data", "vault.shellvault")
