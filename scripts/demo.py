@@ -56,8 +56,11 @@ def main() -> int:
     if aws_cli is None:
         print("demo: no AWS CLI on this machine: pip install awscli", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory(prefix="shellvault-demo-") as folder:
-        home = make_home(Path(folder))
+    with (
+        tempfile.TemporaryDirectory(prefix="shellvault-demo-") as folder,
+        tempfile.TemporaryDirectory(prefix="shellvault-demo-") as runtime,
+    ):
+        home = make_home(Path(folder), Path(runtime))
         state = Path(folder, "aws")
         state.mkdir()
         with emulator.running(state) as aws:

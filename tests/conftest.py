@@ -1,6 +1,7 @@
 """The parts that every test may ask for, and the count of what was skipped."""
 
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,9 +32,13 @@ def front(aws: Aws) -> Iterator[StsFront]:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    """A throw-away home whose vault is an encrypted file."""
-    return make_home(tmp_path)
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A throw-away home whose vault is an encrypted file; an agent that a test started there is stopped."""
+    with tempfile.TemporaryDirectory(prefix="shellvault-") as runtime:
+        made = make_home(tmp_path, Path(runtime))
+        yield made
+        if any(Path(runtime).rglob("*.sock")):
+            made.shellvault("agent", "stop")
 
 
 def _reason(report: pytest.TestReport) -> str:

@@ -1,10 +1,14 @@
 """A person with keys in the vault and a few profiles, as most of these tests begin."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 import pytest
 
+from tests.real_keyring import PrivateKeyring, private_keyring
 from tests.support.emulator import ACCOUNT, Aws, Keys
 from tests.support.home import Home
 from tests.support.sts_front import StsFront
@@ -37,13 +41,11 @@ class Person:
             config.write(f"\n{text}\n")
 
 
-@pytest.fixture
-def person(home: Home, aws: Aws, front: StsFront, worker_id: str) -> Person:
-    """A person with the profiles `work` and `guarded` (an MFA device, whose code a program prints)."""
-    user = f"{worker_id}-{next(_NUMBERS)}"
+def settle(home: Home, aws: Aws, front: StsFront) -> Person:
+    """A new IAM user whose keys the vault of `home` has for `work`, and for `guarded`, which needs a code."""
+    user = f"user-{os.getpid()}-{next(_NUMBERS)}"
     keys = aws.user(user)
     front.knows(keys)
-    serial = f"arn:aws:iam::{ACCOUNT}:mfa/{user}"
     home.write_config(
         f"""\
 [default]
@@ -53,8 +55,8 @@ endpoint_url = {aws.endpoint}
 [profile work]
 
 [profile guarded]
-mfa_serial = {serial}
-mfa_process = echo 123456
+mfa_serial = arn:aws:iam::{ACCOUNT}:mfa/{user}
+mfa_process = shuf -i 100000-999999 -n 1
 """
     )
     home.environment["AWS_ENDPOINT_URL_STS"] = front.endpoint
@@ -69,3 +71,27 @@ mfa_process = echo 123456
         )
         assert added.returncode == 0, added.stderr
     return Person(home, aws, front, user, keys)
+
+
+@pytest.fixture
+def person(home: Home, aws: Aws, front: StsFront) -> Person:
+    """A person whose vault is an encrypted file."""
+    return settle(home, aws, front)
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Iterator[PrivateKeyring]:
+    """A gnome-keyring of this test's own, unlocked."""
+    folder = tmp_path / "keyring"
+    folder.mkdir()
+    with private_keyring(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def keyring_person(home: Home, aws: Aws, front: StsFront, keyring: PrivateKeyring) -> Person:
+    """A person whose vault is that gnome-keyring, found without being named."""
+    del home.environment["SHELLVAULT_BACKEND"], home.environment["SHELLVAULT_FILE_PASSPHRASE"]
+    address = "DBUS_SESSION_BUS_ADDRESS"
+    home.environment[address] = keyring.environment[address]
+    return settle(home, aws, front)

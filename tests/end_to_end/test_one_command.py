@@ -46,7 +46,8 @@ def test_the_aws_cli_runs_with_the_session(person: Person, version: str) -> None
 
 
 def test_the_aws_cli_runs_shellvault_as_its_credential_process(person: Person) -> None:
-    person.configure("[profile sdk]\ncredential_process = shellvault export guarded --format json")
+    process = "credential_process = shellvault export guarded --format json"
+    person.configure(f"[profile sdk]\n{process}\nregion = eu-central-1\nendpoint_url = {person.aws.endpoint}")
     aws = str(need("aws-cli-2"))
     result = person.home.run(aws, "sts", "get-caller-identity", "--output", "json", AWS_PROFILE="sdk")
     assert json.loads(result.stdout)["Arn"] == person.arn, result.stderr
@@ -55,7 +56,7 @@ def test_the_aws_cli_runs_shellvault_as_its_credential_process(person: Person) -
 def test_long_term_keys_may_ask_for_a_federation_token(person: Person) -> None:
     aws = str(need("aws-cli-2"))
     printed = person.home.succeed("exec", "work", "--no-session", "--", aws, *FEDERATION)
-    assert json.loads(printed) == f"arn:aws:sts::{ACCOUNT}:federated-user/app"
+    assert printed == f"arn:aws:sts::{ACCOUNT}:federated-user/app\n"
 
 
 def test_a_session_may_not_ask_for_a_federation_token(person: Person) -> None:
@@ -105,10 +106,9 @@ def test_fresh_asks_for_a_new_session(person: Person) -> None:
     assert session_keys(person, "guarded", "--fresh") != first
 
 
-@pytest.mark.parametrize("profile", ["guarded"])
-def test_twenty_commands_at_once_make_one_call(person: Person, profile: str) -> None:
+def test_twenty_commands_at_once_make_one_call(person: Person) -> None:
     person.front.delay = 0.5
-    command = ("shellvault", "exec", profile, "--", "printenv", "AWS_ACCESS_KEY_ID")
+    command = ("shellvault", "exec", "guarded", "--", "printenv", "AWS_ACCESS_KEY_ID")
     started = [person.home.start(*command) for _ in range(20)]
     results = [(*each.communicate(timeout=110), each.returncode) for each in started]
     assert [status for _, _, status in results] == [0] * 20, [error for _, error, _ in results]

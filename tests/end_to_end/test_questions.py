@@ -53,7 +53,7 @@ def test_remove_asks_first(person: Person) -> None:
         shell.type("shellvault remove work")
         answer(shell, "(y|N) ", "")
         shell.wait_for("<<ready>> ")
-        assert person.home.succeed("list", "--credentials").split() == ["guarded", "work"]
+        assert person.home.succeed("list", "--credentials").split() == ["work", "guarded"]
         shell.type("shellvault remove work")
         answer(shell, "(y|N) ", "y")
         shell.wait_for("<<ready>> ")

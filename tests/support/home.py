@@ -79,8 +79,11 @@ class Home:
         return result.stderr
 
 
-def make_home(folder: Path) -> Home:
-    """A new home in `folder`; its vault is an encrypted file that opens without asking, and no agent is used."""
+def make_home(folder: Path, runtime: Path) -> Home:
+    """A new home in `folder`; its vault is an encrypted file that opens without asking, and no agent is used.
+
+    `runtime` is an empty folder whose path is as short as systemd's, since sockets lie in it.
+    """
     path = folder / "home"
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environment |= {
@@ -94,9 +97,8 @@ def make_home(folder: Path) -> Home:
         "XDG_CACHE_HOME": str(path / ".cache"),
         "XDG_CONFIG_HOME": str(path / ".config"),
         "XDG_DATA_HOME": str(path / ".local" / "share"),
-        "XDG_RUNTIME_DIR": str(path / ".run"),
+        "XDG_RUNTIME_DIR": str(runtime),
         "XDG_STATE_HOME": str(path / ".local" / "state"),
     }
-    for name in ("HOME", "XDG_RUNTIME_DIR"):
-        Path(environment[name]).mkdir(mode=0o700)
+    path.mkdir(mode=0o700)
     return Home(path, environment)
