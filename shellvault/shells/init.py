@@ -13,11 +13,14 @@ from pathlib import Path
 
 from shellvault import __version__, fastlane, locations
 from shellvault.errors import ShellvaultError, UsageError
-from shellvault.shells import files, render
+from shellvault.shells import files, render, shims
 from shellvault.shells.quote import quote
 
 #: Profile names that the segment shows in red, as patterns that all four shells read alike.
 PRODUCTION = ("prod", "production", "prod-*", "prod_*", "*-prod", "*_prod", "*-prod-*", "*-production")
+
+#: The folder in the state directory for what PowerShell's aliases stand for.
+WRAPPERS = "wrappers"
 
 #: What may stand unquoted as the name of a function in each of the shells.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -48,6 +51,8 @@ def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) 
     if options != InitOptions() and kept.is_file():
         return kept.read_text("utf-8", "surrogateescape")
     text = render_init(shell, options, state)
+    if shell == "powershell":
+        _write_wrappers(state, options.wrap)
     try:
         locations.private_directory(kept.parent)
         files.replace(kept, text, 0o600)
@@ -73,9 +78,15 @@ def render_init(shell: str, options: InitOptions, state: Path) -> str:
         completions=completions,
         prompt=options.prompt,
         wrap=options.wrap,
-        shims=quote(shell, str(state / "wrappers")),
+        wrappers=quote(shell, str(state / WRAPPERS)),
         version=__version__,
     )
+
+
+def _write_wrappers(state: Path, programs: tuple[str, ...]) -> None:
+    folder = locations.private_directory(state / WRAPPERS)
+    for program in programs:
+        shims.add(folder, program)
 
 
 def hook_text(shell: str) -> str:

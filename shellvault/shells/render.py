@@ -73,7 +73,7 @@ def _environment(shell: str) -> "Environment":
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template_folder("shells")),
+        loader=jinja2.FileSystemLoader([template_folder("shells"), template_folder("completions")]),
         autoescape=False,  # noqa: S701 - the output is shell text, and HTML escapes would corrupt it
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,91 @@
+"""`shellvault init`: the text that sets up a shell, and the line that runs it at every start."""
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from shellvault.cli import output
+from shellvault.errors import UsageError
+from shellvault.shells import SHELLS
+
+if TYPE_CHECKING:
+    from shellvault.shells.init import InitOptions
+
+
+@click.command(name="init")
+@click.argument("shell", required=False, type=click.Choice(SHELLS))
+@click.option("--no-prompt", is_flag=True, help="Leave the prompt as it is ($SHELLVAULT_SEGMENT is set all the same).")
+@click.option("--no-wrapper", is_flag=True, help="Wrap no program, not even aws.")
+@click.option("--no-completions", is_flag=True, help="Set up no completions.")
+@click.option("--wrap", multiple=True, metavar="COMMAND", help="Wrap this program as well as aws (repeatable).")
+@click.option("--cmd", default="shellvault", metavar="FUNCTION", help="The name of the function (default: shellvault).")
+@click.option("--install", is_flag=True, help="Write the line that runs this into the shell's start-up file, once.")
+@click.option("--uninstall", is_flag=True, help="Take that line out again.")
+def command(
+    shell: str | None,
+    no_prompt: bool,
+    no_wrapper: bool,
+    no_completions: bool,
+    wrap: tuple[str, ...],
+    cmd: str,
+    install: bool,
+    uninstall: bool,
+) -> None:
+    """Print what sets up this shell: prompt hook, `use` and `leave`, wrapper, completions.
+
+    \b
+    bash, zsh:   eval "$(shellvault init bash)"
+    fish:        shellvault init fish | source
+    PowerShell:  Invoke-Expression (& shellvault init powershell | Out-String)
+    """
+    from shellvault.shells import detect, init
+
+    if install and uninstall:
+        raise UsageError("--install and --uninstall cannot both be meant: choose one")
+    if no_wrapper and wrap:
+        raise UsageError("--wrap and --no-wrapper cannot both be meant: choose one")
+    shell = shell or detect.detect(os.getppid())
+    options = init.InitOptions(
+        prompt=not no_prompt,
+        completions=not no_completions,
+        wrap=() if no_wrapper else tuple(dict.fromkeys(("aws", *wrap))),
+        command=cmd,
+    )
+    if uninstall:
+        _uninstall(shell)
+    elif install:
+        _install(shell, options)
+    else:
+        output.result(init.init_text(shell, options, os.environ))
+
+
+def _install(shell: str, options: "InitOptions") -> None:
+    from shellvault.shells import init, install
+
+    # Renders first: what cannot be rendered must not be run at every start, and the next shell finds the text ready.
+    init.init_text(shell, options, os.environ)
+    words = [*([] if options.prompt else ["--no-prompt"]), *([] if options.completions else ["--no-completions"])]
+    words += ["--no-wrapper"] if not options.wrap else [word for name in options.wrap[1:] for word in ("--wrap", name)]
+    words += [] if options.command == "shellvault" else ["--cmd", options.command]
+    path = install.start_up_file(shell, os.environ)
+    line = install.init_line(shell, words)
+    backup = install.install(path, line)
+    if backup is None:
+        output.note(f"{path} runs `shellvault init` already; nothing was changed")
+        return
+    output.note(f"added to {path}: {line}")
+    if backup != path:
+        output.note(f"the file as it was: {backup}")
+    output.note("open a new shell to use it")
+
+
+def _uninstall(shell: str) -> None:
+    from shellvault.shells import install
+
+    path = install.start_up_file(shell, os.environ)
+    backup = install.uninstall(path, shell)
+    if backup is None:
+        output.note(f"{path} has no line of ours; nothing was changed")
+    else:
+        output.note(f"taken out of {path}; the file as it was: {backup}")

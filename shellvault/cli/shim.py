@@ -1,0 +1,50 @@
+"""`shellvault shim`: executables for PATH that give a program its session where there is no shell to do it."""
+
+import os
+
+import click
+
+from shellvault.cli import output
+
+
+@click.group(name="shim")
+def command() -> None:
+    """Stand-ins on PATH for programs such as aws, for make, an IDE or a script.
+
+    A shim uses the live session of its environment, else AWS_PROFILE, else AWS_DEFAULT_PROFILE, else the profile it was
+    made with, and becomes the program itself.
+    """
+
+
+@command.command(name="add")
+@click.argument("programs", nargs=-1, metavar="[PROGRAM]...")
+@click.option("--profile", metavar="NAME", help="The profile to use when nothing names another.")
+def add(programs: tuple[str, ...], profile: str | None) -> None:
+    """Write shims (default: for aws)."""
+    from shellvault.shells import shims
+
+    folder = shims.folder(os.environ)
+    for program in programs or ("aws",):
+        output.note(f"written: {shims.add(folder, program, profile)}")
+    if str(folder) not in os.environ.get("PATH", "").split(os.pathsep):
+        output.note(f"put this folder first on PATH: {folder}")
+
+
+@command.command(name="remove")
+@click.argument("programs", nargs=-1, metavar="[PROGRAM]...")
+def remove(programs: tuple[str, ...]) -> None:
+    """Delete shims (default: for aws)."""
+    from shellvault.shells import shims
+
+    folder = shims.folder(os.environ)
+    for program in programs or ("aws",):
+        output.note(f"removed: {shims.remove(folder, program)}")
+
+
+@command.command(name="list")
+def list_shims() -> None:
+    """List the shims, one a line."""
+    from shellvault.shells import shims
+
+    for shim in shims.installed(shims.folder(os.environ)):
+        output.result(f"{shim.path}\n")

@@ -1,0 +1,108 @@
+"""Completions, made from the command tree itself: what the command line understands is what TAB offers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import click
+
+from shellvault.shells import render
+from shellvault.shells.quote import quote
+
+#: What a value may be: a profile's name, the name of a program, a file, one of a few words, or nothing TAB can know.
+Kind = Literal["profile", "program", "file", "choice", "unknown"]
+
+#: Parameters by what they hold, where the type does not say it.
+_KINDS: dict[str, Kind] = {"name": "profile", "profile": "profile", "programs": "program", "wrap": "program"}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What an argument, or the value of an option, may be."""
+
+    kind: Kind
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of one command; `value` is None for a flag."""
+
+    names: tuple[str, ...]
+    help: str
+    value: Value | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A command, or a group of them, by its words: "" for the root, `env`, `shim add`."""
+
+    path: str
+    help: str
+    options: tuple[Option, ...]
+    commands: tuple[tuple[str, str], ...]
+    """The names of a group's commands, and one line of help for each."""
+    argument: Value
+    runs_program: bool
+    """Whether what follows `--` is a command line of its own."""
+
+
+def completion_text(shell: str, function: str) -> str:
+    """The completions for the function of that name, as text for `shell`."""
+    nodes = list(tree())
+    flags = {name for node in nodes for option in node.options if option.value is None for name in option.names}
+    takers = {name for node in nodes for option in node.options if option.value is not None for name in option.names}
+    # Where the words of a command end is found without knowing the command yet, so no name may be both.
+    ambiguous = sorted(flags & takers)
+    return render.snippet(shell, "completions", command=function, nodes=nodes, takers=sorted(takers - set(ambiguous)))
+
+
+def tree() -> Iterator[Node]:
+    """Every command with what the function adds to it: `use` is `env`, and `leave` takes nothing."""
+    from shellvault.cli.main import command
+
+    context = click.Context(command, info_name="shellvault")
+    root, *others = _walk(command, context, "")
+    env = next(node for node in others if node.path == "env")
+    use = ("use", "Put a session of a profile into this shell.")
+    leave = ("leave", "Put every variable back as it was before.")
+    yield Node("", root.help, root.options, tuple(sorted((*root.commands, use, leave))), root.argument, False)
+    yield from others
+    yield Node("use", use[1], env.options, (), env.argument, False)
+    yield Node("leave", leave[1], (), (), Value("unknown"), False)
+
+
+def _walk(command: click.Command, context: click.Context, path: str) -> Iterator[Node]:
+    children: list[tuple[str, click.Command]] = []
+    if isinstance(command, click.Group):
+        found = ((name, command.get_command(context, name)) for name in command.list_commands(context))
+        children = [(name, child) for name, child in found if child is not None and not child.hidden]
+    parameters = command.get_params(context)
+    arguments = [parameter for parameter in parameters if isinstance(parameter, click.Argument)]
+    yield Node(
+        path,
+        _line(command.get_short_help_str(100)),
+        tuple(_option(parameter) for parameter in parameters if isinstance(parameter, click.Option) and not parameter.hidden),
+        tuple((name, _line(child.get_short_help_str(100))) for name, child in children),
+        _value(arguments[0]) if arguments else Value("unknown"),
+        path == "exec",
+    )
+    for name, child in children:
+        yield from _walk(child, click.Context(child, info_name=name, parent=context), f"{path} {name}".strip())
+
+
+def _option(option: click.Option) -> Option:
+    takes_value = not (option.is_flag or option.count)
+    return Option((*option.opts, *option.secondary_opts), _line(option.help or ""), _value(option) if takes_value else None)
+
+
+def _value(parameter: click.Parameter) -> Value:
+    if isinstance(parameter.type, click.Choice):
+        return Value("choice", tuple(str(choice) for choice in parameter.type.choices))
+    if isinstance(parameter.type, click.Path | click.File):
+        return Value("file")
+    return Value(_KINDS.get(parameter.name or "", "unknown"))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,97 @@
+"""The one line in a shell's start-up file that runs `shellvault init`: written once, taken away again."""
+
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from shellvault.errors import ShellvaultError
+from shellvault.shells import files
+
+#: The line, without options of `init` and with them. What is typed by hand in another form is left alone.
+_LINES = {
+    "bash": 'eval "$(shellvault init bash{})"',
+    "zsh": 'eval "$(shellvault init zsh{})"',
+    "fish": "status is-interactive; and shellvault init fish{} | source",
+    "powershell": "Invoke-Expression (& shellvault init powershell{} | Out-String)",
+}
+
+#: Any active line that runs `shellvault init`, in whatever form.
+_RUNS_INIT = re.compile(r"^[^#\r\n]*\bshellvault\s+init\b", re.MULTILINE)
+
+_BACKUP_SUFFIX = ".before-shellvault"
+
+
+def start_up_file(shell: str, environment: Mapping[str, str]) -> Path:
+    """The file that an interactive `shell` of this user reads at every start; it need not exist.
+
+    bash(1), zsh(1) STARTUP/SHUTDOWN FILES, fish's conf.d, about_Profiles (current user, current host).
+    """
+    home = Path(environment.get("HOME") or Path.home())
+    configuration = environment.get("XDG_CONFIG_HOME", "")
+    folder = Path(configuration) if os.path.isabs(configuration) else home / ".config"
+    if shell == "bash":
+        return home / ".bashrc"
+    if shell == "zsh":
+        return Path(environment.get("ZDOTDIR") or home) / ".zshrc"
+    if shell == "fish":
+        return folder / "fish" / "conf.d" / "shellvault.fish"
+    profile = "Microsoft.PowerShell_profile.ps1"
+    return home / "Documents" / "PowerShell" / profile if sys.platform == "win32" else folder / "powershell" / profile
+
+
+def init_line(shell: str, options: Sequence[str]) -> str:
+    """The line that runs `init` with `options` (words of its command line)."""
+    return _LINES[shell].format("".join(f" {shlex.quote(option)}" for option in options))
+
+
+def install(path: Path, line: str) -> Path | None:
+    """Appends `line` to `path` and returns the backup (`path` itself if there was no file), None if one is there already.
+
+    Everything else in the file stays byte for byte, its mode too, and a symlink is followed.
+    Raises ShellvaultError when the file cannot be read or written.
+    """
+    text = _read(path)
+    if text is not None and _RUNS_INIT.search(text):
+        return None
+    newline = "\r\n" if text and "\r\n" in text else "\n"
+    before = text or ""
+    if before and not before.endswith("\n"):
+        before += newline
+    return _write(path, text, before + line + newline)
+
+
+def uninstall(path: Path, shell: str) -> Path | None:
+    """Takes our lines out of `path` and returns the backup, None if there are none.
+
+    Raises ShellvaultError when the file cannot be read or written.
+    """
+    text = _read(path) or ""
+    start, end = (re.escape(part) for part in _LINES[shell].split("{}"))
+    kept = re.sub(rf"^{start}(?: [^\r\n]*)?{end}\r?\n?", "", text, flags=re.MULTILINE)
+    return None if kept == text else _write(path, text, kept)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ShellvaultError(f"{str(path)!a} cannot be read ({error.strerror})") from error
+
+
+def _write(path: Path, before: str | None, after: str) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        backup = path
+        if before is not None:
+            backup = path.with_name(path.name + _BACKUP_SUFFIX)
+            shutil.copy2(path, backup)
+        files.replace(path, after, path.stat().st_mode & 0o7777 if before is not None else 0o644)
+    except OSError as error:
+        raise ShellvaultError(f"{str(path)!a} cannot be written ({error.strerror}): add the line yourself") from error
+    return backup
