@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from shellvault.cli import output, terminal
 from shellvault.errors import NeedsPersonError, UsageError
 from shellvault.sessions.model import Challenge, Prompter
+from shellvault.variables import PRIVATE_VARIABLES
 
 #: The graphical drivers, as aws-vault names them; each exists where its program is on PATH.
 GRAPHICAL = ("kdialog", "osascript", "zenity")
@@ -25,6 +26,9 @@ class TerminalPrompter:
 
     def ask(self, challenge: Challenge) -> str:
         """Returns the line that the person typed. Raises NeedsPersonError where there is no terminal."""
+        given = _given_passphrase(challenge, self._environment)
+        if given:
+            return given
         try:
             return terminal.ask(challenge.prompt, hidden=challenge.hidden)
         except NeedsPersonError as error:
@@ -44,7 +48,9 @@ class ProgramPrompter(TerminalPrompter):
 
     def ask(self, challenge: Challenge) -> str:
         """Returns the program's answer. Raises NeedsPersonError when it was closed or does not answer."""
-        if self._driver == "ykman" and challenge.kind != "mfa-code":
+        if _given_passphrase(challenge, self._environment) or (
+            self._driver == "ykman" and challenge.kind != "mfa-code"
+        ):
             return super().ask(challenge)
         command = _command(self._driver, challenge, self._environment)
         try:
@@ -96,6 +102,13 @@ def _command(driver: str, challenge: Challenge, environment: Mapping[str, str]) 
         f"on run argv\ntext returned of ({dialog})\nend run",
         prompt,
     ]
+
+
+def _given_passphrase(challenge: Challenge, environment: Mapping[str, str]) -> str | None:
+    """The passphrase that the environment answers with; the agent's worker does not get these variables."""
+    if challenge.kind not in ("passphrase", "new-passphrase"):
+        return None
+    return next(filter(None, map(environment.get, PRIVATE_VARIABLES)), None)
 
 
 def _needed(challenge: Challenge) -> str:
