@@ -1,6 +1,6 @@
 """Stand-ins for the vault and the person, and short ways to make what acquiring a session needs."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ class Clock:
 
 
 def circumstances(folder: Path, environment: Mapping[str, str] | None = None, **others: Any) -> Circumstances:
-    """Circumstances with their state in `folder`, and an environment with nothing in it but the default PATH."""
+    """Circumstances with their state in `folder`, with nothing but PATH in the environment."""
     return Circumstances(folder, {"PATH": "/usr/bin:/bin"} | dict(environment or {}), **others)
 
 
@@ -84,8 +84,3 @@ def session(number: int = 0, *, issued_at: int = 0, expires_at: int | None = Non
     """A session that can be told from others by its number."""
     token = None if expires_at is None else f"token{number}"
     return Session(f"ASIA{number:016}", f"secret{number}", token, issued_at, expires_at)
-
-
-def secrets_of(sessions: Iterable[Session]) -> list[str]:
-    """What no message may hold."""
-    return [text for one in sessions for text in (one.secret_access_key, one.session_token) if text]

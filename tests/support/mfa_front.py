@@ -54,7 +54,7 @@ class MfaFront:
 
     def code(self, serial: str, windows: int = 0) -> str:
         """The code that the device shows now, or will show so many windows from now."""
-        return self._totp(serial).at(int(time.time()), windows)
+        return self._totp(serial).at(time.time() + windows * self.step)
 
     def wrong_code(self, serial: str) -> str:
         """A code that is good in none of the windows around now."""
@@ -87,8 +87,7 @@ class MfaFront:
 
 @contextmanager
 def fronting(upstream: str) -> Iterator[MfaFront]:
-    """Runs a front to the emulator at the URL `upstream` on a loopback port of its own until the block ends.
-    """
+    """Runs a front to the emulator at the URL `upstream` on a free loopback port until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
