@@ -17,7 +17,7 @@ _MAX_ANCESTORS = 12
 
 #: Shells of another language. They would misread text meant for a shell further up, so they end the search;
 #: plain `sh` (dash, busybox) does not, because it is what wrappers run.
-_FOREIGN = frozenset({"csh", "elvish", "ksh", "ksh93", "mksh", "nu", "oksh", "osh", "tcsh", "yash"})
+_FOREIGN = frozenset({"csh", "elvish", "ksh", "mksh", "nu", "oksh", "osh", "tcsh", "yash"})
 
 _ALIASES = {"pwsh": "powershell", "pwsh-preview": "powershell"}
 
@@ -68,15 +68,17 @@ def _name(process: "psutil.Process") -> str:
     """
     import psutil
 
-    try:
-        executable = process.exe()
-    except psutil.Error:
-        executable = ""
-    return _normalise(executable or process.name())
+    for read in (process.exe, process.name):
+        try:
+            if seen := read():
+                return _normalise(seen)
+        except psutil.Error:
+            continue
+    return ""
 
 
 def _normalise(path: str) -> str:
-    """`/usr/bin/bash-5.2`, `-bash` and `bash.exe` are all `bash`."""
+    """`/usr/bin/bash-5.2`, `-bash` and `bash.exe` are all `bash`; `ksh93` is `ksh`."""
     name = PurePath(path.replace("\\", "/")).name.lower().removeprefix("-").removesuffix(".exe")
-    name = re.sub(r"[-.]?\d[\d.]*$", "", name) if name not in _FOREIGN else name
+    name = re.sub(r"[-.]?\d[\d.]*$", "", name)
     return _ALIASES.get(name, name)

@@ -20,6 +20,22 @@ PROGRAMS = {
     "powershell": ("pwsh", "-NoProfile", "-File"),
 }
 
+#: Prints how a variable is declared, and succeeds.
+_DECLARATION = {
+    "bash": "builtin declare -p {} 2>/dev/null || :",
+    "zsh": "builtin typeset -p {} 2>/dev/null || :",
+    "fish": "set --show {}",
+    "powershell": "\"{} $([Environment]::GetEnvironmentVariable('{}'))\"",
+}
+
+#: Prints what else a snippet might leave behind: variables, options, functions.
+_NOTES = {
+    "bash": "compgen -v __shellvault || :\nbuiltin set +o\nshopt -p || :\nbuiltin declare -F",
+    "zsh": "builtin typeset -m '__shellvault*'\nbuiltin set -o\nbuiltin print -l ${(ok)functions}",
+    "fish": "set --names | string match '__shellvault*'\nfunctions --names --all\ntrue",
+    "powershell": "foreach ($it in '__shellvault', 'session') { if (Test-Path Variable:$it) { $it } }",
+}
+
 
 def real_shell(shell: str, *values: object) -> object:
     """A test parameter: the shell, skipped by name where its program is not on PATH."""
@@ -33,7 +49,7 @@ REAL_SHELLS = [real_shell(shell) for shell in SHELLS]
 
 @dataclass
 class Script:
-    """Steps for one shell, run by `run` in one process; what was dumped on the way is read with `environment`."""
+    """Steps for one shell, run in one process; what was dumped on the way is read afterwards."""
 
     shell: str
     folder: Path
@@ -64,7 +80,8 @@ class Script:
             self.add(form.format(name, quote(self.shell, value)))
 
     def unset(self, name: str) -> None:
-        self.add({"fish": f"set -e {name}", "powershell": f"$env:{name} = $null"}.get(self.shell, f"unset {name}"))
+        forms = {"fish": "set -e {}", "powershell": "$env:{} = $null"}
+        self.add(forms.get(self.shell, "unset {}").format(name))
 
     def dump(self, label: str) -> None:
         """Keeps the environment that a child gets at this point."""
@@ -73,23 +90,10 @@ class Script:
 
     def dump_state(self, label: str) -> None:
         """Keeps what only the shell knows: how each variable is declared, its options, and notes of ours."""
-        each = {
-            "bash": "builtin declare -p {} 2>/dev/null || :",
-            "zsh": "builtin typeset -p {} 2>/dev/null || :",
-            "fish": "set --show {}",
-            "powershell": "\"{} $([Environment]::GetEnvironmentVariable('{}'))\"",
-        }[self.shell]
-        notes = {
-            "bash": "compgen -v __shellvault || :\nbuiltin set +o\nshopt -p || :\nbuiltin declare -F",
-            "zsh": "builtin typeset -m '__shellvault*'\nbuiltin set -o\nbuiltin print -l ${(ok)functions}",
-            "fish": "set --names | string match '__shellvault*'\nfunctions --names --all\ntrue",
-            "powershell": "foreach ($it in '__shellvault', 'session', 'value') { if (Test-Path Variable:$it) { $it } }",
-        }[self.shell]
-        lines = "\n".join(each.replace("{}", name) for name in MANAGED_VARIABLES) + "\n" + notes
-        opening, closing = ("begin\n", "\nend") if self.shell == "fish" else ("{\n", "\n}")
-        if self.shell == "powershell":
-            opening, closing = "& {\n", "\n} | Out-File -Encoding utf8"
-        self.add(f"{opening}{lines}{closing} {'' if self.shell == 'powershell' else '>'}{self._dump(label)}")
+        lines = "\n".join(_DECLARATION[self.shell].replace("{}", name) for name in MANAGED_VARIABLES)
+        forms = {"fish": "begin\n{}\nend >{}", "powershell": "& {{\n{}\n}} | Out-File -Encoding utf8 {}"}
+        form = forms.get(self.shell, "{{\n{}\n}} >{}")
+        self.add(form.format(f"{lines}\n{_NOTES[self.shell]}", self._dump(label)))
 
     def wrap_in_function(self) -> None:
         """Puts all the steps so far into a function, and calls it."""

@@ -13,10 +13,14 @@ from shellvault.shells.quote import quote
 from tests.shells.running import QUIET, REAL_SHELLS, Script, outcome, real_shell
 
 #: What shells give a meaning to; the five quotes that end a PowerShell literal; what fish uses for itself.
-SPECIAL = "'\"`$\\\n\r\t !*?[]{}()<>|&;~#%=^@,-\u2018\u2019\u201a\u201b\u201c\u201d😀Ñ\x01\x1b\x7f\x85\u2028\ufdd0\uf600"
+SPECIAL = (
+    "'\"`$\\\n\r\t !*?[]{}()<>|&;~#%=^@,-\x01\x1b\x7f\x85"
+    "\u2018\u2019\u201a\u201b\u201c\u201d😀Ñ\u2028\ufdd0\uf600"
+)
 
 VALUES = st.text(
-    st.one_of(st.sampled_from(SPECIAL), st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=40
+    st.one_of(st.sampled_from(SPECIAL), st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    max_size=40,
 )
 BYTES = st.binary(max_size=40).map(lambda raw: raw.replace(b"\0", b"").decode("utf-8", "surrogateescape"))
 

@@ -48,7 +48,10 @@ CIRCUMSTANCES = [
             "TRAPZERR() { echo trapped; }",
         ),
         "fish": ("", "set -g name taken; set -gx now taken; set -U ours taken"),
-        "powershell": ("", "Set-StrictMode -Version Latest; $ErrorActionPreference = 'Stop'; $name = 'taken'"),
+        "powershell": (
+            "",
+            "Set-StrictMode -Version Latest; $ErrorActionPreference = 'Stop'; $name = 'taken'",
+        ),
     }.items()
     for setup in setups
 ]
@@ -162,7 +165,12 @@ def test_a_child_shell_leaves_the_session_of_its_parent_but_not_what_it_has_chan
     steps.evaluate(leave_snippet(shell))
     steps.dump("after")
     steps.dump_state("state")
-    inherited = {**WORK.set, "AWS_REGION": "sa-east-1", "AWS_ENDPOINT_URL": "http://mine", "AWS_PROFILE": "mine"}
+    inherited = {
+        **WORK.set,
+        "AWS_REGION": "sa-east-1",
+        "AWS_ENDPOINT_URL": "http://mine",
+        "AWS_PROFILE": "mine",
+    }
     assert outcome(steps.run(inherited)) == QUIET
     kept = {"AWS_REGION": "sa-east-1", "AWS_ENDPOINT_URL": "http://mine", "AWS_PROFILE": "mine"}
     assert aws(steps.environment("after")) == kept
@@ -213,11 +221,11 @@ def test_a_late_refresh_of_another_session_changes_nothing(script: NewScript, sh
     assert aws(steps.environment("home")) == dict(HOME.set)
 
 
-@pytest.mark.parametrize("shell", REAL_SHELLS)
+@pytest.mark.parametrize("shell", [real_shell("bash"), real_shell("zsh"), real_shell("fish")])
 def test_tracing_a_shell_does_not_print_secrets(script: NewScript, shell: str) -> None:
     steps = script(shell)
     steps.export("AWS_SECRET_ACCESS_KEY", "secret before")
-    steps.add({"fish": "set -g fish_trace 1", "powershell": "Set-PSDebug -Off", "bash": "set -xv"}.get(shell, "set -x"))
+    steps.add({"fish": "set -g fish_trace 1", "zsh": "set -x", "bash": "set -xv"}[shell])
     for snippet in (
         env_snippet(shell, WORK),
         refresh_snippet(shell, session("work", 2)),
@@ -229,7 +237,7 @@ def test_tracing_a_shell_does_not_print_secrets(script: NewScript, shell: str) -
     result = steps.run()
     printed = result.stdout + result.stderr
     assert result.returncode == 0
-    assert "traced" in printed or shell == "powershell"
+    assert "traced" in printed
     assert not [line for line in printed.splitlines() if "secret" in line or "token/" in line]
 
 
@@ -273,7 +281,8 @@ def test_a_readonly_variable_is_reported_and_nothing_else_is_held_up(
     assert (result.returncode, result.stdout) == (0, "")
     assert all("AWS_REGION" in line and "read" in line for line in result.stderr.splitlines())
     assert "AWS_REGION" in result.stderr
-    assert {**steps.environment("work"), "AWS_REGION": "eu-central-1"} == applied(WORK, steps.environment("before"))
+    work = {**steps.environment("work"), "AWS_REGION": "eu-central-1"}
+    assert work == applied(WORK, steps.environment("before"))
     assert steps.environment("renewed")["AWS_ACCESS_KEY_ID"] == "ASIAWORK2"
     assert steps.environment("after") == steps.environment("before")
 
