@@ -42,16 +42,17 @@ PROMPTS, REFRESHES, TABS = 1000, 30, 50
 def scene() -> Iterator[tuple[Home, Aws, Keys]]:
     """A home with keys in its vault and 1,000 profiles, and its AWS; the agent ends with it."""
     with tempfile.TemporaryDirectory(prefix="sv-") as folder:
-        home = make_home(Path(folder))
-        del home.environment["SHELLVAULT_NO_AGENT"]
-        state = Path(folder, "aws")
+        state, runtime = Path(folder, "aws"), Path(folder, "run")
         state.mkdir()
+        runtime.mkdir(mode=0o700)
+        home = make_home(Path(folder), runtime)
+        del home.environment["SHELLVAULT_NO_AGENT"]
         with emulator.running(state) as aws:
             keys = aws.user("ada")
             device = f"arn:aws:iam::{emulator.ACCOUNT}:mfa/ada"
             home.write_config(
                 f"[default]\nregion = {emulator.REGION}\nendpoint_url = {aws.endpoint}\n[profile work]\n"
-                "[profile guarded]\nsource_profile = work\n"
+                "[profile guarded]\n"
                 f"mfa_serial = {device}\nmfa_process = sh -c 'echo asked >>{folder}/asked; echo 123456'\n"
                 + "".join(f"[profile profile-{number:04}]\n" for number in range(1000))
             )
