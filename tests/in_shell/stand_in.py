@@ -1,0 +1,156 @@
+"""Stand-ins for the fast lane and for the agent's socket: they note what they are asked, and answer as told."""
+
+import os
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from shellvault.shells import render
+from shellvault.variables import Change
+
+#: Notes its arguments, prints the answer kept for its first argument, and ends with the status kept for it.
+#: `exec NAME -- PROGRAM …` becomes the program, as the real one does.
+_FAST_LANE = """
+import os, sys
+folder = os.path.dirname(os.path.abspath(__file__))
+with open(folder + "/calls", "a") as calls:
+    calls.write(repr(sys.argv[1:]) + "\\n")
+verb = sys.argv[1] if len(sys.argv) > 1 else ""
+if verb == "exec":
+    program = sys.argv[sys.argv.index("--") + 1:]
+    os.execvp(program[0], program)
+if verb == "show":
+    os.execvp("show-arguments", sys.argv[1:])
+for kept in (verb, verb + ".status"):
+    try:
+        with open(folder + "/" + kept) as answer:
+            text = answer.read()
+    except OSError:
+        continue
+    if kept == verb:
+        sys.stdout.write(text)
+    else:
+        sys.exit(int(text))
+"""
+
+
+class FastLane:
+    """A script in the place of `shellvault/fastlane.py`."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.script = folder / "fastlane.py"
+        self.script.write_text(_FAST_LANE)
+
+    def answers(self, verb: str, text: str, status: int = 0) -> None:
+        """From now on `verb` prints `text` and ends with `status`."""
+        (self.folder / verb).write_text(text)
+        (self.folder / f"{verb}.status").write_text(str(status))
+
+    def calls(self) -> list[list[str]]:
+        """The arguments of every call so far."""
+        import ast
+
+        try:
+            return [ast.literal_eval(line) for line in (self.folder / "calls").read_text().splitlines()]
+        except FileNotFoundError:
+            return []
+
+
+class Agent:
+    """A socket that answers like the agent's text protocol."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.requests = path, list[str]()
+        self.reply: bytes | None = b"miss\n"
+        """What to say; None: accept and never answer."""
+        path.parent.mkdir(parents=True, mode=0o700)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen(8)
+        self._kept: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                channel, _ = self._listener.accept()
+            except OSError:
+                return
+            if self.reply is None:
+                self._kept.append(channel)
+                continue
+            with channel:
+                self.requests.append(channel.recv(65536).decode())
+                channel.sendall(self.reply)
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@contextmanager
+def agent(path: Path) -> Iterator[Agent]:
+    """An agent's socket at `path`."""
+    running = Agent(path)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def session(
+    profile: str = "work", *, key: str = "AKIAFIRST", refresh_at: int = 0, expires_at: int | None = None
+) -> Change:
+    """What a session of `profile` changes, with times in epoch seconds."""
+    values = {
+        "AWS_ACCESS_KEY_ID": key,
+        "AWS_SECRET_ACCESS_KEY": "secret/of+it",
+        "AWS_VAULT": profile,
+        "SHELLVAULT_REQUEST": "work config=/nowhere home=/nowhere",
+        "SHELLVAULT_REFRESH_AT": str(refresh_at),
+    }
+    if expires_at is not None:
+        values["SHELLVAULT_EXPIRES_AT"] = str(expires_at)
+    return Change(values, ("AWS_PROFILE",))
+
+
+def refresh(shell: str, change: Change) -> str:
+    """The snippet that renews a session."""
+    return render.refresh_snippet(shell, change)
+
+
+def write_program(path: Path, text: str) -> Path:
+    """An executable script."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def show_arguments(folder: Path, name: str) -> Path:
+    """A program that writes its arguments, NUL between them, to the file `$SHOWN`, its input after them, and ends with 7."""
+    return write_program(
+        folder / name,
+        f"#!{sys.executable} -IS\nimport os, sys\n"
+        "with open(os.environ['SHOWN'], 'wb') as shown:\n"
+        "    shown.write(b'\\0'.join(os.fsencode(a) for a in sys.argv[1:]) + b'\\1' + (b'' if os.isatty(0) else sys.stdin.buffer.read()))\n"
+        "    shown.write(b'\\1' + os.environ.get('AWS_VAULT', '').encode())\n"
+        "sys.exit(7)\n",
+    )
+
+
+def environment_of(text: str) -> Mapping[str, str]:
+    """`env -0` output as a mapping."""
+    return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
+
+
+def path_with(folder: Path) -> str:
+    """PATH with `folder` first."""
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
