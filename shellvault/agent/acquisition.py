@@ -1,4 +1,4 @@
-"""One job of the worker: from a request line to the texts that were asked for. Only the worker imports this."""
+"""One job of the worker: from a request line to the texts that were asked for. Imported by it alone."""
 
 import json
 import os

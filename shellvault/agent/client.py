@@ -108,7 +108,7 @@ def stop(environment: Mapping[str, str]) -> int:
 
 
 def lock(environment: Mapping[str, str]) -> int:
-    """Makes the agent forget sessions and unlock keys. Returns how many agents there were. Raises AgentError."""
+    """Makes the agent forget sessions and unlock keys. Returns how many there were. Raises AgentError."""
     return len(_tell_all(environment, "lock"))
 
 

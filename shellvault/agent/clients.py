@@ -43,7 +43,8 @@ class Client:
             for line in self._lines.feed(data):
                 self._deadline.cancel()
                 self._handle(line)
-        except (ValueError, KeyError, TypeError):
+        except Exception:
+            # Whatever was wrong with it: the agent goes on serving the others.
             self._end()
 
     def _end(self) -> None:
@@ -153,11 +154,12 @@ class Client:
         reply(text)
 
     def _endpoint(self, message: Message) -> None:
-        request.decode(message["request"])
-        _check_environment(message["environment"])
-        self._finish(
-            {"result": self._agent.endpoint(message["pid"], message["request"], message["environment"])}
-        )
+        line, pid, environment = message["request"], message["pid"], message["environment"]
+        request.decode(line)
+        _check_environment(environment)
+        if not isinstance(pid, int):
+            raise ValueError("not an endpoint request")
+        self._finish({"result": self._agent.endpoint(pid, line, environment)})
 
     def _status(self, message: Message) -> None:
         self._finish({"result": self._agent.status()})

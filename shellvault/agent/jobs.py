@@ -83,15 +83,17 @@ class Job:
     """One acquisition under way."""
 
     __slots__ = (
-        "asking", "environment", "gave_up", "number", "question", "timer", "waiters", "want", "worker"
+        "asking", "gave_up", "is_untouched", "message", "question", "timer", "waiters", "want", "worker"
     )  # fmt: skip
 
-    def __init__(self, number: int, want: Want, environment: Message | None, worker: Worker) -> None:
-        self.number = number
+    def __init__(self, want: Want, waiter: Waiter, message: Message, worker: Worker) -> None:
         self.want = want
-        self.environment = environment
+        self.waiters = [waiter]
+        self.message = message
+        """What the worker was sent."""
         self.worker = worker
-        self.waiters: list[Waiter] = []
+        self.is_untouched = True
+        """Whether no worker has begun with it yet, so that another may."""
         self.asking: Waiter | None = None
         self.question: Message | None = None
         self.gave_up = False
@@ -128,6 +130,7 @@ class Jobs:
         self._loop = loop
         self._memory = memory
         self._command = worker_command
+        self._remembered = remembered
         self._default_environment = worker_part(environment)
         self._numbers = itertools.count(1)
         self._jobs: dict[int, Job] = {}
@@ -154,23 +157,25 @@ class Jobs:
             waiter.is_late = job.gave_up
             job.waiters.append(waiter)
             return
-        job = Job(next(self._numbers), want, environment, self._worker_for(environment))
-        job.waiters.append(waiter)
-        self._jobs[job.number] = job
+        message: Message = {
+            "job": next(self._numbers),
+            "request": want.line,
+            "forms": sorted(want.forms),
+            "fresh": want.fresh,
+            "renew": want.renew,
+            "quiet": want.quiet,
+            "role_arn": want.role_arn,
+            "environment": environment,
+            "mfa_token": mfa_token,
+        }
+        try:
+            job = Job(want, waiter, message, self._worker_for(environment))
+        except OSError as error:
+            waiter.done(failure("AgentError", f"the agent's worker cannot be started ({error.strerror})"))
+            return
+        self._jobs[message["job"]] = job
         self._watch(job)
-        job.worker.send(
-            {
-                "job": job.number,
-                "request": want.line,
-                "forms": sorted(want.forms),
-                "fresh": want.fresh,
-                "renew": want.renew,
-                "quiet": want.quiet,
-                "role_arn": want.role_arn,
-                "environment": environment,
-                "mfa_token": mfa_token,
-            }
-        )
+        job.worker.send(message)
 
     def leave(self, waiter: Waiter) -> None:
         """Somebody has stopped waiting. A question that was theirs goes to another; the job itself goes on."""
@@ -194,14 +199,15 @@ class Jobs:
             wanted = worker_part(environment)
             # The next request without an environment (a shell's) is meant for the same desktop session.
             self._default_environment = wanted
-        if self._worker is None or self._worker.environment != wanted:
-            retired = self._worker
-            self._worker = Worker(self._loop, self._command, wanted, self._received, self._ended)
-            self._workers.add(self._worker)
-            self._worker.send({"unlock": self._memory.unlock_keys(time.time())})
-            if retired:
-                self._kill_when_idle(retired)
-        return self._worker
+        worker, retired = self._worker, None
+        if worker is None or worker.environment != wanted:
+            retired = worker
+            worker = self._worker = Worker(self._loop, self._command, wanted, self._received, self._ended)
+            self._workers.add(worker)
+            worker.send({"unlock": self._memory.unlock_keys(time.time())})
+        if retired:
+            self._kill_when_idle(retired)
+        return worker
 
     def _kill_when_idle(self, worker: Worker) -> None:
         if any(job.worker is worker for job in self._jobs.values()):
@@ -237,6 +243,7 @@ class Jobs:
         elif "unlock" in message:
             self._memory.unlock(message["unlock"], time.time())
         elif job := self._jobs.get(message["job"]):
+            job.is_untouched = False
             if "ask" in message:
                 job.question = message["ask"]
                 self._ask(job)
@@ -245,11 +252,11 @@ class Jobs:
                 for waiter in job.waiters:
                     if waiter.tell:
                         waiter.tell(message["tell"])
-            else:
+            elif "result" in message or "error" in message:
                 self._finish(job, message)
 
     def _ask(self, job: Job) -> None:
-        """Puts the job's question to the next who can answer; if nobody can, the worker is told so."""
+        """Puts the job's question to the next who can answer; if nobody can, the worker learns it."""
         waiter = job.asking = job.next_to_ask()
         if waiter is None or waiter.ask is None or job.question is None:
             job.gave_up = True
@@ -270,10 +277,10 @@ class Jobs:
     def _answered(self, job: Job, text: str | None) -> None:
         job.question = job.asking = None
         self._watch(job)
-        job.worker.send({"job": job.number, "answer": text})
+        job.worker.send({"job": job.message["job"], "answer": text})
 
     def _finish(self, job: Job, outcome: Message) -> None:
-        if self._jobs.pop(job.number, None) is None:
+        if self._jobs.pop(job.message["job"], None) is None:
             return
         if job.timer:
             job.timer.cancel()
@@ -282,7 +289,7 @@ class Jobs:
         needs_person = outcome.get("error", {}).get("type") == "NeedsPersonError"
         for waiter in job.waiters:
             if needs_person and waiter.ask and waiter.is_late:
-                self.start(job.want, waiter, job.environment)
+                self.start(job.want, waiter, job.message["environment"])
             else:
                 waiter.done(outcome)
 
@@ -301,7 +308,7 @@ class Jobs:
         if not result["keep"]:
             return
         older = self._memory.entries.get(key)
-        self._memory.put(key, Entry(result, job.environment if result["uses_environment"] else None))
+        self._memory.put(key, Entry(result, job.message["environment"] if result["uses_environment"] else None))
         if job.want.renew and older and older.expires_at >= result["expires_at"]:
             # The same session again: a longer one takes a person, or cannot be had yet.
             self._memory.note_failure(
@@ -313,4 +320,18 @@ class Jobs:
         if self._worker is worker:
             self._worker = None
         for job in [job for job in self._jobs.values() if job.worker is worker]:
-            self._finish(job, failure("AgentError", "the agent's worker ended before it had a session"))
+            if job.is_untouched:
+                # It was sent to a worker that had died already.
+                self._send_again(job)
+            else:
+                self._finish(job, failure("AgentError", "the agent's worker ended before it had a session"))
+
+    def _send_again(self, job: Job) -> None:
+        job.is_untouched = False
+        try:
+            job.worker = self._worker_for(job.message["environment"])
+        except OSError as error:
+            message = f"the agent's worker cannot be started ({error.strerror})"
+            self._finish(job, failure("AgentError", message))
+        else:
+            job.worker.send(job.message)

@@ -15,6 +15,9 @@ from shellvault import __version__, request
 TEXT_LIMIT = 16 * 1024
 JSON_LIMIT = 1024 * 1024
 
+#: Characters of a version.
+VERSION_LIMIT = 64
+
 #: Seconds from the connection to the end of a whole request, and for the reader to take the reply.
 REQUEST_DEADLINE = 5.0
 
@@ -95,7 +98,12 @@ def parse_pid(word: str) -> int | None:
 
 
 def speaks_our_version(version: str) -> bool:
-    """Whether the other side's version is ours, or `-` (a shell, which speaks to any)."""
+    """Whether the other side's version is ours, or `-` (a shell, which speaks to any).
+
+    Raises ValueError for what is no version at all.
+    """
+    if not (version.isascii() and version.isprintable() and 0 < len(version) <= VERSION_LIMIT):
+        raise ValueError("not a version")
     return version in ("-", __version__)
 
 

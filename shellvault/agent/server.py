@@ -49,7 +49,7 @@ class Agent:
     def __init__(self, folder: Path, worker_command: tuple[str, ...], environment: Mapping[str, str]) -> None:
         self.loop = Loop()
         self.memory = Memory()
-        self.jobs = Jobs(self.loop, self.memory, worker_command, environment)
+        self.jobs = Jobs(self.loop, self.memory, worker_command, environment, self._look_soon)
         self._folder = folder
         self._path = folder / SOCKET
         self._lock: int | None = None
@@ -59,6 +59,7 @@ class Agent:
         self._endpoint: Endpoint | None = None
         self._idle_since = time.monotonic()
         self._next_look = self.loop.later(0, self._look_around)
+        self._next_look_at = 0.0
 
     # Its life.
 
@@ -105,7 +106,7 @@ class Agent:
         self._path = aside
         os.close(self._lock)
         self._lock = None
-        self._look_around()
+        self._look_soon()
 
     def closed(self, client: Client) -> None:
         """A connection has ended."""
@@ -149,7 +150,6 @@ class Agent:
 
     def _look_around(self) -> None:
         """Renews what is due, forgets what has ended, and leaves when that was all."""
-        self._next_look.cancel()
         now = time.time()
         used = self._used_lines()
         self.memory.expire(now, used)
@@ -163,7 +163,17 @@ class Agent:
             self._idle_since = time.monotonic()
         if self._is_done():
             self.loop.stop()
-        self._next_look = self.loop.later(max(LOOK_AROUND_SOON, min(due) - now), self._look_around)
+        self._look_in(max(LOOK_AROUND_SOON, min(due) - now))
+
+    def _look_soon(self) -> None:
+        """There is a session or a user more, and so perhaps something that is due earlier."""
+        if self._next_look_at > time.monotonic() + LOOK_AROUND_SOON:
+            self._look_in(LOOK_AROUND_SOON)
+
+    def _look_in(self, seconds: float) -> None:
+        self._next_look.cancel()
+        self._next_look_at = time.monotonic() + seconds
+        self._next_look = self.loop.later(seconds, self._look_around)
 
     def _used_lines(self) -> set[str]:
         lines = self.memory.living_lines()
@@ -213,10 +223,16 @@ class Agent:
         """A shell (None: nobody) uses this session from now on, and no other."""
         if pid is not None:
             self.memory.register(pid, line)
+            self._look_soon()
 
     def endpoint(self, pid: int, line: str, environment: Message) -> dict[str, str]:
         """The variables by which one process reaches the container endpoint, started when first used."""
         if self._endpoint is None:
+            if sys.flags.no_site:
+                # h11 is an installed package, which an interpreter started with -S does not look for.
+                import site
+
+                site.main()
             from shellvault.agent.endpoint import Endpoint
 
             self._endpoint = Endpoint(self.loop, self.memory, self.jobs)

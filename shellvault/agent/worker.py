@@ -122,6 +122,7 @@ def _real_perform() -> Perform:
 def _receive(channel: Channel, message: Message, perform: Perform) -> None:
     if "request" in message:
         channel.answers[message["job"]] = queue.SimpleQueue()
+        channel.send({"job": message["job"], "begun": True})
         threading.Thread(target=_do, args=(channel, message, perform), daemon=True).start()
     elif "answer" in message:
         if answers := channel.answers.get(message["job"]):

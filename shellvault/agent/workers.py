@@ -56,12 +56,11 @@ class Worker:
 
     def _receive(self, data: bytes) -> None:
         try:
-            messages = [decode(line) for line in self._lines.feed(data)]
-        except ValueError:
+            for line in self._lines.feed(data):
+                self._received(self, decode(line))
+        except Exception:
+            # A worker that sends nonsense costs its own jobs, not the agent.
             self.kill()
-            return
-        for message in messages:
-            self._received(self, message)
 
     def _end(self) -> None:
         os.kill(self.pid, signal.SIGKILL)

@@ -1,0 +1,247 @@
+"""What shells and commands get from the agent."""
+
+import concurrent.futures
+import json
+import os
+import socket
+import subprocess
+import time
+
+import pytest
+
+from shellvault import __version__
+from shellvault.errors import AgentError, NeedsPersonError, SessionError
+from tests.agent.conftest import Person, Place, read_all, session_message, until
+
+
+def test_a_shell_gets_a_session_by_one_line_of_text(agent: Place) -> None:
+    status, _, text = agent.text("get", "env.bash", "work").partition("\n")
+    assert status == "ok"
+    assert text.startswith("env.bash ASIA")
+    assert text.endswith("\n")
+
+
+def test_a_second_request_is_answered_from_memory(agent: Place) -> None:
+    first = agent.text("get", "exec", "work")
+    assert agent.text("get", "exec", "work") == first
+    assert agent.text("peek", "exec", "work") == first
+    assert agent.calls("start") == 1
+
+
+def test_every_form_of_one_request_has_the_same_session(agent: Place) -> None:
+    texts = [agent.text("get", form, "work").split()[2] for form in ("env.bash", "env.fish", "exec", "json")]
+    assert len(set(texts)) == 1
+    assert agent.calls("sts") == 1
+    agent.text("get", "env.bash", "work")
+    assert agent.calls("start") == 4
+
+
+def test_env_brings_the_refresh_of_the_same_shell(agent: Place) -> None:
+    agent.text("get", "env.zsh", "work")
+    assert agent.text("peek", "refresh.zsh", "work", os.getpid()).startswith("ok\nrefresh.zsh ")
+    assert agent.calls("start") == 1
+
+
+def test_peek_does_not_wait(agent: Place) -> None:
+    agent.text("get", "exec", "warm-up")
+    start = time.monotonic()
+    assert agent.text("peek", "exec", "wait-1") == "wait\n"
+    assert time.monotonic() - start < 0.5
+    assert until(lambda: agent.text("peek", "exec", "wait-1").startswith("ok\n"))
+    assert agent.calls("sts") == 2
+
+
+def test_a_change_of_the_config_file_ends_what_was_remembered(agent: Place) -> None:
+    first = agent.text("get", "exec", "work")
+    config = agent.home / ".aws" / "config"
+    config.write_text("[profile work]\n")
+    assert agent.text("peek", "exec", "work") == "wait\n"
+    assert agent.text("get", "exec", "work") == first
+    assert agent.calls("start") == 2
+
+
+def test_what_needs_a_person_is_said_to_a_shell_at_once(agent: Place) -> None:
+    assert agent.text("get", "env.bash", "ask") == "needs-you\n"
+    assert agent.text("peek", "refresh.bash", "ask", os.getpid()) == "needs-you\n"
+
+
+def test_a_refusal_is_left_to_the_full_command_line_to_explain(agent: Place) -> None:
+    assert agent.text("get", "env.bash", "refused") == "miss\n"
+
+
+def test_a_command_answers_the_question(agent: Place) -> None:
+    person = Person(["123456"])
+    assert agent.obtain("ask-tell", person=person).startswith("env.bash ASIA")
+    assert [question.prompt for question in person.questions] == ["Enter MFA code for arn:mfa: "]
+    assert person.told == ["one moment"]
+
+
+def test_the_code_of_the_command_line_answers_it_too(agent: Place) -> None:
+    person = Person()
+    assert agent.obtain("ask", person=person, mfa_token="123456")
+    assert person.questions == []
+
+
+def test_what_had_needed_a_person_is_tried_again_after_one_was_there(agent: Place) -> None:
+    assert agent.text("get", "env.bash", "ask") == "needs-you\n"
+    agent.obtain("ask", person=Person(["123456"]))
+    assert agent.text("peek", "env.bash", "ask").startswith("ok\n")
+
+
+def test_the_errors_of_the_worker_are_those_of_the_command(agent: Place) -> None:
+    with pytest.raises(SessionError, match="AWS does not want to"):
+        agent.obtain("refused")
+    with pytest.raises(NeedsPersonError, match="sign in first"):
+        agent.obtain("signin")
+
+
+def test_without_a_terminal_the_command_says_so_itself(agent: Place) -> None:
+    with pytest.raises(NeedsPersonError, match="there is no terminal"):
+        agent.obtain("ask")
+
+
+def test_an_unforeseen_error_shows_its_place_but_not_its_text(agent: Place) -> None:
+    with pytest.raises(AgentError, match=r"ZeroDivisionError at stand_in.py:\d+") as caught:
+        agent.obtain("bug")
+    assert "secret" not in str(caught.value)
+
+
+def test_fresh_is_not_answered_from_memory(agent: Place) -> None:
+    agent.obtain("work")
+    agent.obtain("work", fresh=True)
+    assert agent.calls("start") == 2
+
+
+def test_long_term_keys_are_not_kept(agent: Place) -> None:
+    agent.obtain("longterm")
+    assert agent.status()["sessions"] == []
+    agent.obtain("longterm")
+    assert agent.calls("start") == 2
+
+
+def test_a_hundred_at_once_are_one_acquisition(agent: Place) -> None:
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(lambda _: agent.text("get", "exec", "wait-1"), range(100)))
+    assert len(set(answers)) == 1
+    assert answers[0].startswith("ok\n")
+    assert agent.calls("start") == 1
+
+
+def test_a_hundred_at_once_are_asked_one_code(agent: Place) -> None:
+    people = [Person(["123456"]) for _ in range(100)]
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(lambda person: agent.obtain("ask-wait-1", person=person), people))
+    assert len(set(answers)) == 1
+    assert sum(len(person.questions) for person in people) == 1
+
+
+def test_everybody_gets_the_error_once(agent: Place) -> None:
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: agent.text("get", "exec", "wait-1-refused"), range(20)))
+    assert answers == ["miss\n"] * 20
+    assert agent.calls("start") == 1
+
+
+def test_when_the_command_that_is_asked_dies_another_one_is_asked(agent: Place) -> None:
+    with agent.connect() as first, agent.connect() as second:
+        first.sendall(session_message(agent, "ask"))
+        assert b'"ask"' in first.recv(65536)
+        second.sendall(session_message(agent, "ask"))
+        time.sleep(0.1)
+        first.close()
+        assert b'"ask"' in second.recv(65536)
+        second.sendall(b'{"answer":"123456"}\n')
+        assert "result" in json.loads(read_all(second))
+    assert agent.calls("start") == 1
+
+
+def test_a_command_without_a_terminal_leaves_the_question_to_the_next(agent: Place) -> None:
+    with agent.connect() as first, agent.connect() as second:
+        first.sendall(session_message(agent, "ask"))
+        assert b'"ask"' in first.recv(65536)
+        second.sendall(session_message(agent, "ask"))
+        time.sleep(0.1)
+        first.sendall(b'{"answer":null}\n')
+        assert b'"ask"' in second.recv(65536)
+        second.sendall(b'{"answer":"123456"}\n')
+        assert "result" in json.loads(read_all(second))
+        assert "result" in json.loads(read_all(first))
+
+
+def test_a_command_that_nobody_waits_for_any_more_gives_its_question_up(agent: Place) -> None:
+    with agent.connect() as only:
+        only.sendall(session_message(agent, "ask"))
+        only.recv(65536)
+    until(lambda: agent.status()["jobs"] == 0)
+    assert agent.obtain("ask", person=Person(["123456"]))
+
+
+def test_a_shells_request_does_not_wait_for_the_person_of_a_command(
+    agent: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with agent.connect() as command:
+        command.sendall(session_message(agent, "ask"))
+        command.recv(65536)
+        assert agent.text("peek", "env.bash", "ask") == "wait\n"
+
+
+def test_a_worker_that_crashes_is_an_error_once_and_then_there_is_another(agent: Place) -> None:
+    with pytest.raises(AgentError, match="worker ended"):
+        agent.obtain("crash")
+    assert agent.obtain("work")
+
+
+def test_a_command_with_another_desktop_session_gets_another_worker(agent: Place) -> None:
+    agent.obtain("work")
+    before = agent.status()["workers"]
+    with agent.connect() as command:
+        environment = agent.environment | {"DBUS_SESSION_BUS_ADDRESS": "unix:path=/nowhere"}
+        command.sendall(session_message(agent, "other", environment=environment))
+        assert b'"result"' in read_all(command)
+    until(lambda: len(agent.status()["workers"]) == 1)
+    assert agent.status()["workers"] != before
+
+
+def test_lock_forgets_sessions_unlock_keys_and_the_worker(agent: Place) -> None:
+    agent.obtain("unlock")
+    assert agent.status()["unlocked"] == ["/vault"]
+    workers = agent.status()["workers"]
+    assert json.loads(agent.send(b'{"do":"lock","version":"-"}\n')) == {"result": {}}
+    status = agent.status()
+    assert (status["sessions"], status["unlocked"], status["workers"]) == ([], [], [])
+    until(lambda: not any(os.path.exists(f"/proc/{worker}") for worker in workers))
+
+
+def test_a_new_worker_is_given_the_unlock_key(agent: Place) -> None:
+    agent.obtain("unlock")
+    os.kill(agent.status()["workers"][0], 9)
+    until(lambda: not agent.status()["workers"])
+    agent.obtain("unlock-again")
+    assert agent.status()["unlocked"] == ["/vault"]
+
+
+def test_forget_forgets_sessions_only(agent: Place) -> None:
+    agent.obtain("unlock")
+    agent.send(b'{"do":"forget","version":"-"}\n')
+    assert (agent.status()["sessions"], agent.status()["unlocked"]) == ([], ["/vault"])
+
+
+def test_a_real_zsh_asks_the_socket_itself(agent: Place) -> None:
+    agent.text("get", "refresh.zsh", "work")
+    line = f"SV1 - peek refresh.zsh $$ {agent.line('work')}"
+    script = f"""
+        zmodload zsh/net/socket && zsocket {agent.socket_path} && fd=$REPLY
+        print -u $fd -r -- "{line}"
+        while IFS= read -r -u $fd answer; do print -r -- "$answer"; done
+    """
+    done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("ok\nrefresh.zsh ASIA")
+
+
+def test_a_reply_waits_for_a_slow_reader(agent: Place) -> None:
+    with agent.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line = f"SV1 {__version__} get exec - {agent.line('size-500000')}\n"
+        connection.sendall(line.encode())
+        time.sleep(0.5)
+        assert len(read_all(connection)) > 500_000
