@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import emulator
 from tests.support.emulator import Aws
-from tests.support.home import Home, make_home
+from tests.support.home import Home, make_home, stop_agents
 from tests.support.sts_front import StsFront, fronting
 
 #: Programs that no package registry has: their absence is counted, and fails nothing.
@@ -35,10 +35,9 @@ def front(aws: Aws) -> Iterator[StsFront]:
 def home(tmp_path: Path) -> Iterator[Home]:
     """A throw-away home whose vault is an encrypted file; an agent that a test started there is stopped."""
     with tempfile.TemporaryDirectory(prefix="shellvault-") as runtime:
-        made = make_home(tmp_path, Path(runtime))
-        yield made
-        if any(Path(runtime).rglob("*.sock")):
-            made.shellvault("agent", "stop")
+        yield make_home(tmp_path, Path(runtime))
+        if any(Path(runtime).iterdir()):
+            stop_agents(Path(runtime))
 
 
 def _reason(report: pytest.TestReport) -> str:

@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 PROGRAMS = Path(sys.executable).parent
 PASSPHRASE = "correct horse battery staple"
 
@@ -77,6 +79,13 @@ class Home:
         assert result.stderr.startswith("shellvault: error: "), result.stderr
         assert result.stderr.count("\n") == 1, result.stderr
         return result.stderr
+
+
+def stop_agents(runtime: Path) -> None:
+    """Ends every agent whose socket lies below `runtime`, whatever state it is in; its worker follows it."""
+    for process in psutil.process_iter(["cmdline"]):
+        if any(word.startswith(str(runtime)) for word in process.info["cmdline"] or ()):
+            process.kill()
 
 
 def make_home(folder: Path, runtime: Path) -> Home:
