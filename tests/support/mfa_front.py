@@ -4,7 +4,6 @@ A code is a TOTP code (RFC 6238) of the device, good in its own window and in th
 Calls are passed on untouched, the Host header included, since the emulator checks their signatures.
 """
 
-import http.client
 import threading
 import time
 import urllib.parse
@@ -12,26 +11,24 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pyotp
 
-#: Bytes of a request; STS takes 200 KB at most.
-_REQUEST_LIMIT = 1024 * 1024
+from tests.support.http_front import Answer, forward, serving
+
 _INVALID = "MultiFactorAuthentication failed with invalid MFA one time pass code."
 _UNKNOWN = (
     "MultiFactorAuthentication failed, unable to validate MFA code. "
     "Please verify your MFA serial number is valid and associated with this user."
 )
-_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "server", "date"}
 
 
 @dataclass
 class MfaFront:
     """What the front has seen, and how it behaves."""
 
-    endpoint: str
     upstream: str
+    endpoint: str = ""
     step: int = 30
     """Seconds that a device shows one code."""
     delay: float = 0
@@ -84,63 +81,24 @@ class MfaFront:
             self._used.add((serial, code))
             return None
 
+    def respond(self, headers: dict[str, str], body: bytes) -> Answer:
+        """The answer to one call."""
+        refusal = self.refusal(dict(urllib.parse.parse_qsl(body.decode())))
+        time.sleep(self.delay)
+        if refusal:
+            return Answer(refusal[0], {"Content-Type": "text/xml"}, _error(*refusal[1:]))
+        if self.answer is not None:
+            return Answer(200, {"Content-Type": "text/xml"}, self.answer)
+        return forward(self.upstream, headers, body)
+
 
 @contextmanager
 def fronting(upstream: str) -> Iterator[MfaFront]:
     """Runs a front to the emulator at the URL `upstream` on a free loopback port until the block ends."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            length = min(int(self.headers.get("Content-Length", 0)), _REQUEST_LIMIT)
-            body = self.rfile.read(length)
-            refusal = front.refusal(dict(urllib.parse.parse_qsl(body.decode())))
-            time.sleep(front.delay)
-            if refusal:
-                self._answer(refusal[0], {"Content-Type": "text/xml"}, _error(*refusal[1:]))
-            elif front.answer is not None:
-                self._answer(200, {"Content-Type": "text/xml"}, front.answer)
-            else:
-                self._answer(*_forward(upstream, dict(self.headers), body))
-
-        def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        front = MfaFront(f"http://127.0.0.1:{server.server_port}", upstream)
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        try:
-            yield front
-        finally:
-            server.shutdown()
-
-
-def _forward(upstream: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
-    host = urllib.parse.urlsplit(upstream).netloc
-    connection = http.client.HTTPConnection(host, timeout=30)
-    try:
-        connection.putrequest("POST", "/", skip_host=True, skip_accept_encoding=True)
-        for name, value in headers.items():
-            connection.putheader(name, value)
-        connection.endheaders(body)
-        answer = connection.getresponse()
-        kept = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
-        return answer.status, kept, answer.read()
-    finally:
-        connection.close()
+    front = MfaFront(upstream)
+    with serving(front.respond) as front.endpoint:
+        yield front
 
 
 def _error(code: str, message: str) -> bytes:
