@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from shellvault import request
-from shellvault.errors import UsageError
+from shellvault import locations, request
 from shellvault.vault.backends import BACKENDS
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -91,15 +90,30 @@ def server_option(function: Decorated) -> Decorated:
     )(function)
 
 
+def known_names(environment: Mapping[str, str]) -> list[str]:
+    """The profiles of the config file and the names with stored keys, without opening the vault."""
+    from shellvault.profiles.parse import load
+
+    configured = load(Path(request.config_path(dict(environment), str(Path.cwd())))).profile_names
+    try:
+        stored = locations.names_file(environment).read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        stored = []
+    return list(dict.fromkeys([*configured, *stored]))
+
+
 def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
     """The wish that the command line adds up to; `given` holds the parameters of `session_options` by name.
 
-    Raises UsageError when no profile is named, here or by AWS_PROFILE.
+    Without a name the profile is AWS_PROFILE's, or a person chooses one on the terminal; raises NeedsPersonError
+    where there is none.
     """
     environment = dict(os.environ)
     name = profile or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE")
     if not name:
-        raise UsageError("name a profile: `shellvault list` shows them")
+        from shellvault.cli import picker
+
+        name = picker.pick(known_names(environment))
     options = {
         "backend": given.get("backend") or "",
         "duration": given.get("duration") or "",
