@@ -9,6 +9,7 @@ from shellvault import locations
 from shellvault.cli import output, prompters
 from shellvault.cli.options import Wish
 from shellvault.errors import AgentError, UsageError
+from shellvault.sessions.circles import check_circle
 from shellvault.sessions.model import Prompter
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ def answer(wish: Wish, form: str) -> str:
     prompter = prompters.choose(wish.prompt, wish.environment)
     if wish.debug:
         _show_plan(wish, prompter)
+    if "no-session" not in wish.options:
+        # Here and not only in `acquire`: the agent would have us wait for the very session that waits for us.
+        check_circle(wish.profile, wish.environment)
     if wish.agent:
         from shellvault.agent import client
 

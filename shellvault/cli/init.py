@@ -15,12 +15,20 @@ if TYPE_CHECKING:
 
 @click.command(name="init")
 @click.argument("shell", required=False, type=click.Choice(SHELLS))
-@click.option("--no-prompt", is_flag=True, help="Leave the prompt as it is ($SHELLVAULT_SEGMENT is set all the same).")
+@click.option(
+    "--no-prompt", is_flag=True, help="Leave the prompt as it is ($SHELLVAULT_SEGMENT is set all the same)."
+)
 @click.option("--no-wrapper", is_flag=True, help="Wrap no program, not even aws.")
 @click.option("--no-completions", is_flag=True, help="Set up no completions.")
-@click.option("--wrap", multiple=True, metavar="COMMAND", help="Wrap this program as well as aws (repeatable).")
-@click.option("--cmd", default="shellvault", metavar="FUNCTION", help="The name of the function (default: shellvault).")
-@click.option("--install", is_flag=True, help="Write the line that runs this into the shell's start-up file, once.")
+@click.option(
+    "--wrap", multiple=True, metavar="COMMAND", help="Wrap this program as well as aws (repeatable)."
+)
+@click.option(
+    "--cmd", default="shellvault", metavar="FUNCTION", help="The name of the function (default: shellvault)."
+)
+@click.option(
+    "--install", is_flag=True, help="Write the line that runs this into the shell's start-up file, once."
+)
 @click.option("--uninstall", is_flag=True, help="Take that line out again.")
 def command(
     shell: str | None,
@@ -65,8 +73,15 @@ def _install(shell: str, options: "InitOptions") -> None:
 
     # Renders first: what cannot be rendered must not be run at every start, and the next shell finds the text ready.
     init.init_text(shell, options, os.environ)
-    words = [*([] if options.prompt else ["--no-prompt"]), *([] if options.completions else ["--no-completions"])]
-    words += ["--no-wrapper"] if not options.wrap else [word for name in options.wrap[1:] for word in ("--wrap", name)]
+    words = [
+        *([] if options.prompt else ["--no-prompt"]),
+        *([] if options.completions else ["--no-completions"]),
+    ]
+    words += (
+        ["--no-wrapper"]
+        if not options.wrap
+        else [word for name in options.wrap[1:] for word in ("--wrap", name)]
+    )
     words += [] if options.command == "shellvault" else ["--cmd", options.command]
     path = install.start_up_file(shell, os.environ)
     line = install.init_line(shell, words)
