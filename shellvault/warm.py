@@ -44,9 +44,13 @@ VALUE_OPTIONS = {
     "--region": "region",
     "--shell": "shell",
 }
-FLAGS = {"-n": "no-session", "--no-session": "no-session", "--leave": "leave"}
+FLAGS = {"-n": "no-session", "--no-session": "no-session", "--leave": "leave", "--no-hook": "no-hook"}
 #: What a command understands besides request.OPTIONS.
-OWN_OPTIONS: dict[str, tuple[str, ...]] = {"env": ("leave", "shell"), "exec": (), "export": ("format",)}
+OWN_OPTIONS: dict[str, tuple[str, ...]] = {
+    "env": ("leave", "no-hook", "shell"),
+    "exec": (),
+    "export": ("format",),
+}
 
 Environment = dict[str, str]
 
@@ -93,6 +97,8 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
         shell = options.pop("shell", "") or shell_name(pid)
         if shell not in SHELLS:
             return None
+        # What the agent keeps is without the hook in any case.
+        options.pop("no-hook", "")
         if options.pop("leave", ""):
             return None if name or options else show_kept("leave", shell, environment)
         text = session(name, options, f"env.{shell}", pid, environment)
@@ -193,8 +199,9 @@ def refresh(arguments: list[str], environment: Environment) -> int | None:
 
 
 def agent_allowed(environment: Environment) -> bool:
-    """Whether the user lets shellvault use an agent."""
-    return environment.get("SHELLVAULT_NO_AGENT", "") in ("", "0")
+    """Whether the user lets shellvault use an agent, and the agent itself is not waiting for this command."""
+    is_helper = environment.get("SHELLVAULT_RESOLVING")
+    return not is_helper and environment.get("SHELLVAULT_NO_AGENT", "") in ("", "0")
 
 
 def start_agent() -> None:

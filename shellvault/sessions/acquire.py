@@ -1,6 +1,6 @@
 """Walks a plan: from the last step back to a session that is still good, and from there forward again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shellvault.errors import SessionError
@@ -8,6 +8,7 @@ from shellvault.plan import Plan, Step
 from shellvault.profiles.parse import printable
 from shellvault.sessions import mfa, processes
 from shellvault.sessions.cache import SessionCache
+from shellvault.sessions.circles import check_circle, environment_for_helpers
 from shellvault.sessions.circumstances import Circumstances
 from shellvault.sessions.model import Prompter, Session
 from shellvault.sessions.refusals import RefusedError
@@ -50,7 +51,7 @@ def _session(walk: _Walk, index: int, rejected: str | None) -> Session:
         return _stored_keys(walk, step)
     if (cached := _cached(walk, step, rejected)) is not None:
         return cached
-    processes.check_circle(step, walk.circumstances.environment)
+    check_circle(step.profile, walk.circumstances.environment)
     with walk.cache.lock(step):
         if (cached := _cached(walk, step, rejected)) is not None:
             return cached
@@ -98,8 +99,9 @@ def _new(walk: _Walk, index: int) -> Session:
 def _done(walk: _Walk, step: Step, source: Session | None) -> Session:
     from shellvault.sessions.calls import call_sts
 
-    circumstances = walk.circumstances
-    now, environment = circumstances.clock(), circumstances.environment
+    environment = environment_for_helpers(walk.circumstances.environment, walk.plan.profile, step.profile)
+    circumstances = replace(walk.circumstances, environment=environment)
+    now = circumstances.clock()
     if step.call == "credential-process":
         return processes.credential_process(step, environment, now)
     if step.sso is not None:

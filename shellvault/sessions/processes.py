@@ -8,17 +8,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shellvault import request
 from shellvault.errors import SessionError
 from shellvault.plan import Step
 from shellvault.profiles.parse import printable
 from shellvault.sessions.model import Session
 from shellvault.sessions.refusals import one_line
 from shellvault.sessions.replies import checked_session, epoch
-from shellvault.variables import PRIVATE_VARIABLES
 
-#: The profiles whose sessions the processes above this one are getting, as `request.escape` writes them.
-RESOLVING = "SHELLVAULT_RESOLVING"
 #: Seconds; such a program may have a person to ask.
 DEADLINE = 120.0
 #: Bytes of stdout, and of a token file.
@@ -38,11 +34,11 @@ def credential_process(step: Step, environment: Mapping[str, str], now: float) -
         words = shlex.split(step.credential_process or "")
     except ValueError as error:
         raise SessionError(f"{who} has unbalanced quotes: correct it in the AWS config file") from error
-    output = run(words, who, _guarded(step, environment))
+    output = run(words, who, environment)
     try:
         reply = json.loads(output)
-    except (ValueError, RecursionError) as error:
-        raise SessionError(f"{who} printed no JSON: run it by hand to see what it prints") from error
+    except (ValueError, RecursionError):
+        raise SessionError(f"{who} printed no JSON: run it by hand to see what it prints") from None
     if not isinstance(reply, dict) or reply.get("Version") != 1:
         raise SessionError(f"{who} printed JSON without Version 1: it is not made for this")
     expiration = reply.get("Expiration")
@@ -59,7 +55,7 @@ def web_identity_token(step: Step, environment: Mapping[str, str]) -> str:
         data = _read_file(Path(step.web_identity_token_file).expanduser(), who)
     else:
         who = f"web_identity_token_process of profile {name}"
-        data = run(step.web_identity_token_process or "", who, _guarded(step, environment))
+        data = run(step.web_identity_token_process or "", who, environment)
     token = data.decode("ascii", "replace").strip()
     # 4 to 20,000 characters: STS API reference, AssumeRoleWithWebIdentity.
     if not (4 <= len(token) <= 20_000 and token.isascii() and token.isprintable()):
@@ -70,24 +66,8 @@ def web_identity_token(step: Step, environment: Mapping[str, str]) -> str:
 def mfa_code(step: Step, environment: Mapping[str, str]) -> str:
     """What the shell command mfa_process prints, trimmed. It may ask on the terminal. Raises SessionError."""
     who = f"mfa_process of profile {printable(step.profile)}"
-    output = run(step.mfa_process or "", who, _guarded(step, environment), terminal=True)
+    output = run(step.mfa_process or "", who, environment, terminal=True)
     return output.decode("ascii", "replace").strip()
-
-
-def check_circle(step: Step, environment: Mapping[str, str]) -> None:
-    """Raises SessionError when one of our own parents is getting the session of the same profile."""
-    if request.escape(step.profile) in environment.get(RESOLVING, "").split():
-        raise SessionError(
-            f"the helper process of profile {printable(step.profile)} asks for that same profile: "
-            "name another profile in its command"
-        )
-
-
-def _guarded(step: Step, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a helper for `step`: without what is private, and with the mark against circles."""
-    kept = {name: value for name, value in environment.items() if name not in PRIVATE_VARIABLES}
-    above = environment.get(RESOLVING, "").split()
-    return kept | {RESOLVING: " ".join([*above, request.escape(step.profile)])}
 
 
 def _read_file(path: Path, who: str) -> bytes:

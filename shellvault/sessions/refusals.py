@@ -16,6 +16,7 @@ _REJECTED = {
     "UnrecognizedClientException",
 }
 _CLOCK = {"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"}
+_OLD_OR_YOUNG = ("Signature expired", "Signature not yet current")
 _SIGNATURE = {"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"}
 _LONGEST_MESSAGE = 300
 
@@ -32,7 +33,7 @@ def refusal(what: str, code: str, message: str, secrets: Iterable[str | None]) -
     """The error for AWS's `code` and `message` to the call described by `what`; `secrets` never show."""
     if "invalid MFA one time pass code" in message:
         return RefusedError(f"AWS did not accept the MFA code for {what}: try the next one", "wrong-code")
-    if code in _CLOCK or (code in _SIGNATURE and "Signature" in message and "xpired" in message):
+    if code in _CLOCK or (code in _SIGNATURE and message.startswith(_OLD_OR_YOUNG)):
         return RefusedError(f"AWS finds the time of {what} wrong: set this machine's clock, then try again")
     if code in _SIGNATURE:
         # The message of this one can hold the request itself, headers included.

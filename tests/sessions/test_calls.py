@@ -142,6 +142,7 @@ def test_a_reply_that_is_no_session_is_an_error_of_one_line(front: MfaFront, ans
         ("ExpiredToken", "The security token included in the request is expired", "(ExpiredToken)"),
         ("SignatureDoesNotMatch", "The request signature x", "does not accept the secret key"),
         ("SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2", "set this machine's clock"),
+        ("SignatureDoesNotMatch", "Signature not yet current: 2 is still later", "set this machine's clock"),
         ("RequestExpired", "Request has expired.", "set this machine's clock"),
         ("ValidationError", "1 validation error", "correct the profile in the AWS config file"),
         ("Throttling", "Rate exceeded", "wait a little"),

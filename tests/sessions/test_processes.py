@@ -118,33 +118,6 @@ def test_a_process_reads_nothing_of_ours() -> None:
     assert processes.run(["cat"], "it", ENVIRONMENT) == b""
 
 
-def test_a_process_gets_no_passphrase() -> None:
-    step = Step("credential-process", "work", "memory", mfa_process="env")
-    environment = ENVIRONMENT | {
-        "SHELLVAULT_FILE_PASSPHRASE": "geheim",
-        "AWS_VAULT_FILE_PASSPHRASE": "geheim",
-    }
-    assert "geheim" not in processes.mfa_code(step, environment)
-
-
-def test_a_circle_through_a_process_is_refused() -> None:
-    step = Step("credential-process", "a b", "memory", mfa_process="env")
-    below = dict(line.split("=", 1) for line in processes.mfa_code(step, ENVIRONMENT).splitlines())
-    with pytest.raises(SessionError, match="the helper process of profile a b asks for that same profile"):
-        processes.check_circle(step, below)
-    processes.check_circle(Step("credential-process", "a", "memory"), below)
-
-
-def test_a_longer_circle_is_refused_too() -> None:
-    environment = ENVIRONMENT
-    for name in ("a", "b", "c"):
-        step = Step("credential-process", name, "memory", mfa_process="env")
-        processes.check_circle(step, environment)
-        environment = dict(line.split("=", 1) for line in processes.mfa_code(step, environment).splitlines())
-    with pytest.raises(SessionError, match="profile a "):
-        processes.check_circle(Step("credential-process", "a", "memory"), environment)
-
-
 def test_a_token_is_read_from_a_file_and_trimmed(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("  eyJ0.token\n")
     step = Step(
