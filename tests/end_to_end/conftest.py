@@ -73,9 +73,11 @@ mfa_process = shuf -i 100000-999999 -n 1
     return Person(home, aws, front, user, keys)
 
 
-@pytest.fixture
-def person(home: Home, aws: Aws, front: StsFront) -> Person:
-    """A person whose vault is an encrypted file."""
+@pytest.fixture(params=["alone", "agent"])
+def person(home: Home, aws: Aws, front: StsFront, request: pytest.FixtureRequest) -> Person:
+    """A person whose vault is an encrypted file, served by the command alone and by the agent."""
+    if request.param == "agent":
+        del home.environment["SHELLVAULT_NO_AGENT"]
     return settle(home, aws, front)
 
 

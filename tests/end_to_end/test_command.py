@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import Person
-from tests.support.home import Home
+from tests.end_to_end.conftest import Person, settle
+from tests.support.emulator import Aws
+from tests.support.home import Home, make_home, stop_agents
+from tests.support.sts_front import StsFront
 
 HEAVY = ("boto3", "botocore", "cryptography", "jinja2", "keyring", "psutil", "rich")
 
@@ -143,3 +145,21 @@ def test_clear_forgets_sessions_and_keeps_keys(person: Person) -> None:
     assert person.home.succeed("list", "--sessions") == ""
     person.home.succeed("exec", "guarded", "--", "true")
     assert person.front.calls == ["GetSessionToken", "GetSessionToken"]
+
+
+def test_a_home_too_deep_for_a_socket_is_served_all_the_same(
+    tmp_path: Path, aws: Aws, front: StsFront
+) -> None:
+    # unix(7): the path of a socket holds 108 bytes, on macOS 104.
+    folder = tmp_path / ("deep" * 30)
+    runtime = folder / "runtime"
+    runtime.mkdir(parents=True)
+    home = make_home(folder, runtime)
+    del home.environment["SHELLVAULT_NO_AGENT"], home.environment["XDG_RUNTIME_DIR"]
+    try:
+        settle(home, aws, front)
+        result = home.shellvault("exec", "work", "--", "printenv", "AWS_VAULT")
+        assert (result.stdout, result.returncode) == ("work\n", 0)
+        assert result.stderr.count("\n") <= 1
+    finally:
+        stop_agents(folder)
