@@ -21,7 +21,7 @@ demo: $(INSTALLED)
 	$(PYTHON) -m scripts.demo
 
 bench: $(INSTALLED) tools
-	$(PYTHON) scripts/bench.py
+	$(PYTHON) -m scripts.bench
 
 tools: $(INSTALLED)
 	$(PYTHON) scripts/test_tools.py
