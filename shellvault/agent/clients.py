@@ -66,8 +66,9 @@ class Client:
         asked = protocol.parse_text(line)
         self._handle = self._nothing_more
         if not protocol.speaks_our_version(asked.version):
-            self._finish_text("miss")
+            # Before the reply, so that whoever gets it finds nobody, and starts another.
             self._agent.retire()
+            self._finish_text("miss")
         elif asked.verb == "peek":
             self._finish_text(*self._agent.peek(asked.key, asked.form, asked.pid))
         elif text := self._agent.remembered(asked.key, asked.form, asked.pid):
@@ -95,8 +96,8 @@ class Client:
         message = protocol.decode(line)
         self._handle = self._nothing_more
         if not protocol.speaks_our_version(message["version"]) and message["do"] in ("session", "endpoint"):
-            self._finish({"retry": True})
             self._agent.retire()
+            self._finish({"retry": True})
             return
         operations = {
             "session": self._session,

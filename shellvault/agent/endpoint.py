@@ -70,7 +70,7 @@ class Endpoint:
         loop.watch(self._listener, self._accept)
 
     def open(self, pid: int, line: str, environment: Message) -> dict[str, str]:
-        """The variables for a process and what it starts; the token dies with it. Raises ValueError without it."""
+        """The variables for a process and what it starts. Raises ValueError when there is no such process."""
         process = processes.find(pid)
         if process is None:
             raise ValueError("no such process")
@@ -93,7 +93,7 @@ class Endpoint:
         return {grant.process.pid for grant in self._grants}
 
     def grant_of(self, token: str) -> Grant | None:
-        """The grant with this token, if its process still runs; as fast for a wrong token as for a right one."""
+        """The grant with this token, if its process still runs; no faster for a nearly right one."""
         found = [
             grant
             for grant in self._grants
@@ -147,20 +147,25 @@ class Exchange:
     def _receive(self, data: bytes) -> None:
         try:
             self._http.receive_data(data)
-            while self._request is None or self._http.their_state is h11.SEND_BODY:
-                event = self._http.next_event()
-                if event is h11.NEED_DATA:
-                    return
-                if isinstance(event, h11.Request):
-                    self._request = event
-                elif isinstance(event, h11.Data):
-                    raise h11.RemoteProtocolError("a request with a body")
-        except h11.RemoteProtocolError:
+            asked = self._whole_request()
+            if asked and self._waiter is None:
+                self._deadline.cancel()
+                self._answer(asked)
+        except Exception:
+            # Whatever was wrong with it: the agent goes on serving the others.
             self._end()
-            return
-        if self._http.their_state in (h11.DONE, h11.MUST_CLOSE) and self._waiter is None:
-            self._deadline.cancel()
-            self._answer(self._request)
+
+    def _whole_request(self) -> h11.Request | None:
+        """The request once it has arrived to its end. Raises RemoteProtocolError for one that has a body."""
+        while self._http.their_state in (h11.IDLE, h11.SEND_BODY):
+            event = self._http.next_event()
+            if isinstance(event, h11.Request):
+                self._request = event
+            elif isinstance(event, h11.Data):
+                raise h11.RemoteProtocolError("a request with a body")
+            elif event is h11.NEED_DATA:
+                return None
+        return self._request
 
     def _answer(self, asked: h11.Request) -> None:
         headers = dict(asked.headers)
@@ -248,6 +253,10 @@ class Exchange:
             ("Connection", "close"),
         ]
         reply = h11.Response(status_code=status, headers=headers)
-        for event in (reply, h11.Data(data=body), h11.EndOfMessage()):
+        events = [reply, h11.Data(data=body), h11.EndOfMessage()]
+        if self._request and self._request.method == b"HEAD":
+            # Such a reply has no body, whatever its headers say (RFC 9110, 9.3.2).
+            del events[1]
+        for event in events:
             self._stream.send(self._http.send(event) or b"")
         self._stream.finish(REQUEST_DEADLINE)

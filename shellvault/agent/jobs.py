@@ -125,8 +125,14 @@ class Jobs:
     """All jobs under way, and the worker that does them."""
 
     def __init__(
-        self, loop: Loop, memory: Memory, worker_command: tuple[str, ...], environment: Mapping[str, str]
+        self,
+        loop: Loop,
+        memory: Memory,
+        worker_command: tuple[str, ...],
+        environment: Mapping[str, str],
+        remembered: Callable[[], None],
     ) -> None:
+        """`remembered` is called whenever there is a new session in the memory."""
         self._loop = loop
         self._memory = memory
         self._command = worker_command
@@ -178,7 +184,7 @@ class Jobs:
         job.worker.send(message)
 
     def leave(self, waiter: Waiter) -> None:
-        """Somebody has stopped waiting. A question that was theirs goes to another; the job itself goes on."""
+        """Somebody has stopped waiting. Their question goes to another; the job itself goes on."""
         for job in self._jobs.values():
             if waiter in job.waiters:
                 job.waiters.remove(waiter)
@@ -308,12 +314,15 @@ class Jobs:
         if not result["keep"]:
             return
         older = self._memory.entries.get(key)
-        self._memory.put(key, Entry(result, job.message["environment"] if result["uses_environment"] else None))
+        self._memory.put(
+            key, Entry(result, job.message["environment"] if result["uses_environment"] else None)
+        )
         if job.want.renew and older and older.expires_at >= result["expires_at"]:
             # The same session again: a longer one takes a person, or cannot be had yet.
             self._memory.note_failure(
                 key, time.time(), "it cannot be renewed", needs_you=result["needs_person"]
             )
+        self._remembered()
 
     def _ended(self, worker: Worker) -> None:
         self._workers.discard(worker)

@@ -1,5 +1,6 @@
 """A running agent for each test, in a folder of its own."""
 
+import contextlib
 import json
 import os
 import signal
@@ -84,7 +85,9 @@ class Place:
             connection.sendall(data)
             return read_all(connection)
 
-    def text(self, verb: str, form: str, profile: str, pid: int | str = "-", version: str = __version__) -> str:
+    def text(
+        self, verb: str, form: str, profile: str, pid: int | str = "-", version: str = __version__
+    ) -> str:
         return self.send(f"SV1 {version} {verb} {form} {pid} {self.line(profile)}\n".encode()).decode()
 
     def status(self) -> Message:
@@ -92,7 +95,9 @@ class Place:
         assert found is not None
         return found
 
-    def obtain(self, profile: str, form: str = "env.bash", person: Person | None = None, **options: Any) -> str:
+    def obtain(
+        self, profile: str, form: str = "env.bash", person: Person | None = None, **options: Any
+    ) -> str:
         return client.obtain(self.line(profile), form, person or Person(), self.environment, **options)
 
     def calls(self, what: str) -> int:
@@ -148,10 +153,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     (home / ".aws" / "config").write_text("[default]\n")
     found = Place(home)
     yield found
-    try:
+    with contextlib.suppress(AgentError):
         client.stop(found.environment)
-    except AgentError:
-        pass
 
 
 @pytest.fixture

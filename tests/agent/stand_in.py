@@ -1,84 +1,14 @@
-"""An agent with a worker that makes sessions up, so that its own behaviour is tested without AWS and keyrings.
+"""The agent itself, in the foreground, with the worker of `stand_in_worker.py`: `python stand_in.py FOLDER`."""
 
-Run as `python stand_in.py FOLDER` it is that agent, in the foreground; as `python stand_in.py worker FD` its worker.
-The profile's name says what the worker does: words separated by `-`, such as `life-20-ask` (see `perform`).
-"""
-
-import json
-import os
-import signal
 import sys
-import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+HERE = __file__.rpartition("/")[0]
+sys.path.insert(0, f"{HERE}/../..")
 
-from shellvault import request
-from shellvault.agent import memory, renewal, server, worker
-from shellvault.agent.protocol import Message
-from shellvault.errors import NeedsPersonError, SessionError
-from shellvault.sessions.model import Challenge
+from pathlib import Path  # noqa: E402
 
+from shellvault.agent import protocol, server  # noqa: E402
 
-def note(fields: dict[str, str], what: str) -> None:
-    """Leaves a line for the test to count."""
-    with Path(fields["home"], "calls").open("a") as calls:
-        calls.write(f"{what}\n")
-
-
-def text(form: str, key: str, size: int) -> str:
-    """A text that shows its form and its session."""
-    if form == "container":
-        return json.dumps({"form": form, "key": key})
-    return f"{form} {key} {'x' * size}\n"
-
-
-def perform(job: Message, desk: worker.Desk) -> Message:
-    """A job whose profile is e.g. `life-60-ask`: `life-N` seconds, `wait-N` seconds before, and the words below."""
-    profile, fields = request.decode(job["request"])
-    words = profile.split("-")
-    values = {word: float(value) for word, value in zip(words, words[1:], strict=False) if value.isdigit()}
-    name = memory.stamp(fields["config"])
-    note(fields, "start")
-    time.sleep(values.get("wait", 0))
-    if "crash" in words:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if "refused" in words:
-        raise SessionError("AWS does not want to")
-    if "bug" in words:
-        raise ZeroDivisionError("a secret")
-    if "signin" in words:
-        raise NeedsPersonError("sign in first")
-    cached = None if job["fresh"] else desk.channel.load(profile)
-    now = time.time()
-    due = cached and cached["expires_at"] - now <= renewal.lead(cached["issued_at"], cached["expires_at"]) * 1.3
-    if cached is None or cached["expires_at"] <= now or (due and job["renew"] and "ask" not in words):
-        if "tell" in words:
-            desk.tell("one moment")
-        if "ask" in words and desk.ask(Challenge("mfa-code", "arn:mfa", "Enter MFA code for arn:mfa: ")) != "123456":
-            raise SessionError("a wrong code")
-        note(fields, "sts")
-        now = time.time()
-        cached = {"issued_at": now, "expires_at": now + values.get("life", 3600), "key": f"ASIA{time.time_ns()}"}
-        desk.channel.store(profile, cached)
-    if "unlock" in words:
-        desk.channel.keep_unlock_key("/vault", b"key")
-    key = cached["key"] + job["role_arn"].rpartition("/")[2]
-    return {
-        "profile": profile,
-        "texts": {form: text(form, key, int(values.get("size", 0))) for form in job["forms"]},
-        "files": {fields["config"]: name},
-        "issued_at": cached["issued_at"],
-        "expires_at": cached["expires_at"],
-        "usable_until": cached["expires_at"] - min(300, values.get("life", 3600) / 6),
-        "keep": "longterm" not in words,
-        "uses_environment": False,
-        "needs_person": "ask" in words,
-    }
-
-
-if __name__ == "__main__":
-    if sys.argv[1] == "worker":
-        worker.main(int(sys.argv[2]), perform)
-    else:
-        server.run(Path(sys.argv[1]), (sys.executable, __file__, "worker"))
+# Long enough for a busy machine, and shorter than what users get, so that tests need not wait as long.
+protocol.REQUEST_DEADLINE = 3.0
+server.run(Path(sys.argv[1]), (sys.executable, f"{HERE}/stand_in_worker.py"))

@@ -37,12 +37,14 @@ class Endpoint:
             connection.sendall(data)
             return read_all(connection)
 
-    def get(self, path: str = "/credentials", method: str = "GET", **headers: str) -> tuple[int, dict[str, str]]:
+    def get(
+        self, path: str = "/credentials", method: str = "GET", **headers: str
+    ) -> tuple[int, dict[str, str]]:
         given = {"Host": f"127.0.0.1:{self.port}", "Authorization": self.token, **headers}
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items()), "", ""]
         reply = self.raw("\r\n".join(lines).encode("latin-1"))
         head, _, body = reply.partition(b"\r\n\r\n")
-        return int(head.split()[1]), json.loads(body) if body else {}
+        return int(head.split()[1]) if head else 0, json.loads(body) if body else {}
 
 
 def opened(place: Place, profile: str, pid: int | None = None) -> Endpoint:
@@ -73,7 +75,7 @@ def test_localhost_is_as_good_a_name(endpoint: Endpoint) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "localhost.evil:{port}", ""])
 def test_a_page_of_another_host_gets_nothing(endpoint: Endpoint, host: str) -> None:
-    assert endpoint.get(Host=host.format(port=endpoint.port))[0] in (400, 403)
+    assert endpoint.get(Host=host.format(port=endpoint.port))[0] in (0, 403)
     assert endpoint.place.calls("start") == 0
 
 
@@ -99,19 +101,21 @@ def test_tokens_are_long_and_never_the_same(agent: Place) -> None:
         "/role-arn/",
         "/role-arn/nonsense",
         f"/role-arn/{ROLE}/../x y",
+        f"/role-arn/{ROLE}/..%2f",
         f"/role-arn/{ROLE}%0a",
         "//credentials",
         "http://127.0.0.1/credentials",
     ],
 )
 def test_there_is_no_other_path(endpoint: Endpoint, path: str) -> None:
-    assert endpoint.get(path)[0] in (400, 404)
+    assert endpoint.get(path)[0] in (0, 404)
     assert endpoint.place.calls("start") == 0
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "OPTIONS", "DELETE"])
 def test_there_is_no_other_method(endpoint: Endpoint, method: str) -> None:
     assert endpoint.get(method=method)[0] == 405
+    assert endpoint.get()[0] == 200
 
 
 def test_a_role_is_assumed_from_the_session(endpoint: Endpoint) -> None:
@@ -145,7 +149,7 @@ def test_what_is_not_http_costs_that_connection_only(endpoint: Endpoint, data: b
 def test_half_a_request_is_given_up(endpoint: Endpoint) -> None:
     start = time.monotonic()
     assert endpoint.raw(b"GET /credentials HTTP/1.1\r\n") == b""
-    assert time.monotonic() - start < 7
+    assert time.monotonic() - start < 5
 
 
 def test_the_token_dies_with_its_process(agent: Place) -> None:

@@ -45,7 +45,9 @@ def test_fifty_commands_at_once_start_one_agent(place: Place) -> None:
 
 def test_the_agent_is_detached_from_the_command_that_started_it(place: Place) -> None:
     with (place.home / "held").open("w") as held:
-        subprocess.run([sys.executable, "-c", START], env=place.environment, check=True, pass_fds=[held.fileno()])
+        subprocess.run(
+            [sys.executable, "-c", START], env=place.environment, check=True, pass_fds=[held.fileno()]
+        )
     pid = place.status()["pid"]
     assert os.getsid(pid) != os.getsid(0)
     assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
@@ -55,7 +57,11 @@ def test_the_agent_is_detached_from_the_command_that_started_it(place: Place) ->
 
 
 def test_the_agents_environment_has_no_secrets(place: Place) -> None:
-    secrets = {"AWS_SECRET_ACCESS_KEY": "verysecret", "SHELLVAULT_FILE_PASSPHRASE": "verysecret", "TOKEN": "verysecret"}
+    secrets = {
+        "AWS_SECRET_ACCESS_KEY": "verysecret",
+        "SHELLVAULT_FILE_PASSPHRASE": "verysecret",
+        "TOKEN": "verysecret",
+    }
     subprocess.run([sys.executable, "-c", START], env=place.environment | secrets, check=True)
     environment = Path(f"/proc/{place.status()['pid']}/environ").read_bytes()
     assert b"HOME=" in environment
@@ -69,7 +75,9 @@ def test_the_agent_leaves_no_core(agent: Place) -> None:
 
 def test_a_protected_process_cannot_be_debugged_by_its_user() -> None:
     # PR_GET_DUMPABLE is 3 (prctl(2)); what is not dumpable cannot be traced either (ptrace(2)).
-    look = "import ctypes, sys; from shellvault.agent import hardening; {} sys.exit(ctypes.CDLL(None).prctl(3))"
+    look = (
+        "import ctypes, sys; from shellvault.agent import hardening; {} sys.exit(ctypes.CDLL(None).prctl(3))"
+    )
     for protect, dumpable in (("", 1), ("hardening.protect_process();", 0)):
         assert subprocess.run([sys.executable, "-c", look.format(protect)]).returncode == dumpable
 
@@ -82,7 +90,9 @@ def test_folder_and_socket_are_private(agent: Place) -> None:
 def test_a_second_agent_gives_way(agent: Place) -> None:
     before = agent.status()["pid"]
     second = subprocess.run(
-        [sys.executable, "-S", str(STAND_IN), str(agent.socket_path.parent)], env=agent.environment, timeout=10
+        [sys.executable, "-S", str(STAND_IN), str(agent.socket_path.parent)],
+        env=agent.environment,
+        timeout=10,
     )
     assert second.returncode == 0
     assert agent.status()["pid"] == before
@@ -175,7 +185,9 @@ def test_an_agent_of_another_version_makes_room(agent: Place) -> None:
     assert not agent.socket_path.exists()
 
 
-def test_a_command_of_another_version_starts_its_own_agent(agent: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_of_another_version_starts_its_own_agent(
+    agent: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = agent.status()["pid"]
     replies = [json.loads(agent.send(session_message(agent, "work", version="0.0.1")))]
     assert replies == [{"retry": True}]

@@ -38,7 +38,15 @@ def test_the_agent_renews_before_the_shells_ask_and_within_the_second_half(life:
 
 
 def test_failures_are_left_alone_for_longer_and_longer() -> None:
-    assert [renewal.backoff(failures) for failures in (1, 2, 3, 4, 5, 6, 100)] == [60, 120, 240, 480, 900, 900, 900]
+    assert [renewal.backoff(failures) for failures in (1, 2, 3, 4, 5, 6, 100)] == [
+        60,
+        120,
+        240,
+        480,
+        900,
+        900,
+        900,
+    ]
 
 
 def test_a_step_of_the_wall_clock_only_moves_what_is_due() -> None:

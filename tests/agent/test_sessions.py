@@ -101,7 +101,7 @@ def test_without_a_terminal_the_command_says_so_itself(agent: Place) -> None:
 
 
 def test_an_unforeseen_error_shows_its_place_but_not_its_text(agent: Place) -> None:
-    with pytest.raises(AgentError, match=r"ZeroDivisionError at stand_in.py:\d+") as caught:
+    with pytest.raises(AgentError, match=r"ZeroDivisionError at stand_in_worker.py:\d+") as caught:
         agent.obtain("bug")
     assert "secret" not in str(caught.value)
 
