@@ -6,8 +6,6 @@ from shellvault.profiles.model import Profile
 from shellvault.sessions.model import Session
 from shellvault.variables import MANAGED_VARIABLES, Change
 
-#: Without a value of ours these stay as the user has them.
-_USERS = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
 #: Seconds before its end that a session is to be renewed; a third of its life when that is less.
 _REFRESH_AHEAD = 900
 
@@ -15,8 +13,8 @@ _REFRESH_AHEAD = 900
 def change_for(profile: Profile, session: Session, request_line: str, now: float) -> Change:
     """What the session of `profile`, asked for by `request_line`, does to an environment at epoch `now`.
 
-    AWS_REGION, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL are left alone where the profile has no value for
-    them.
+    A region or endpoint that the user has set is part of the request, and so of the profile; one that is in neither
+    can only be left over from another session of ours, and is unset with the rest.
     """
     variables = {
         "AWS_ACCESS_KEY_ID": session.access_key_id,
@@ -27,8 +25,7 @@ def change_for(profile: Profile, session: Session, request_line: str, now: float
     if session.session_token is not None:
         variables["AWS_SESSION_TOKEN"] = session.session_token
     variables |= _expiry(session, now) | _region(profile) | _endpoint(profile)
-    unset = (name for name in MANAGED_VARIABLES if name not in variables and name not in _USERS)
-    return Change(variables, tuple(unset))
+    return Change(variables, tuple(name for name in MANAGED_VARIABLES if name not in variables))
 
 
 def _expiry(session: Session, now: float) -> dict[str, str]:
