@@ -6,12 +6,16 @@ place, and the difference divided by the number of turns: no shell has to have a
 
 import shlex
 import shutil
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.measuring import Case, difference, interleaved, program
+from scripts.measuring import Case, difference, interleaved, program, ratio
 from tests.support.home import Home
+
+#: Turns before those that count: .NET compiles a function when it is used, and again when it is used often.
+WARM_UP = 20
 
 
 @dataclass(frozen=True)
@@ -110,12 +114,10 @@ def write_texts(home: Home, shell: str) -> tuple[Path, Path]:
     return init, session
 
 
-def prompt(home: Home, shell: str, *, due: bool, turns: int, rounds: int) -> float:
-    """Seconds that the hook takes at one prompt, with a refresh due or not."""
-    how = SHELLS[shell]
-    before = f"{how.due}; " if due else ""
-    texts = [how.load.replace("FILE", str(path)) for path in write_texts(home, shell)]
-    return _per_turn(home, shell, [*texts], before, "__shellvault_hook", turns, rounds)
+def prompt(home: Home, shell: str, *, due: bool, turns: int, rounds: int, base: Case | None = None) -> float:
+    """What the hook takes at one prompt, with a refresh due or not: seconds, or as a multiple of `base`."""
+    before = f"{SHELLS[shell].due}; " if due else ""
+    return _per_turn(home, shell, _loaded(home, shell), before, "__shellvault_hook", turns, rounds, base)
 
 
 def peer_prompt(home: Home, shell: str, peer: str, *, turns: int, rounds: int) -> float | None:
@@ -137,29 +139,49 @@ def tab(home: Home, shell: str, *, turns: int, rounds: int) -> float | None:
     return _per_turn(home, shell, [init, how.complete], "", "tab", turns, rounds)
 
 
+def _loaded(home: Home, shell: str) -> list[str]:
+    return [SHELLS[shell].load.replace("FILE", str(path)) for path in write_texts(home, shell)]
+
+
 def _per_turn(
-    home: Home, shell: str, setup: list[str], before: str, call: str, turns: int, rounds: int
+    home: Home,
+    shell: str,
+    setup: list[str],
+    before: str,
+    call: str,
+    turns: int,
+    rounds: int,
+    base: Case | None = None,
 ) -> float:
     how = SHELLS[shell]
 
     def case(body: str) -> Case:
-        loop = how.loop.replace("TURNS", str(turns)).replace("BODY", before + body)
-        return _script(shell, "\n".join([*setup, how.nothing, loop]), home.environment)
+        loops = [
+            how.loop.replace("TURNS", str(number)).replace("BODY", before + what)
+            for number, what in ((WARM_UP, call), (turns, body))
+        ]
+        return _script(shell, "\n".join([*setup, how.nothing, *loops]), home.environment)
 
-    taken = interleaved({"call": case(call), "nothing": case("nothing")}, rounds)
-    return difference(taken["call"], taken["nothing"]) / turns
+    cases = {"call": case(call), "nothing": case("nothing")}
+    if base is None:
+        taken = interleaved(cases, rounds)
+        return difference(taken["call"], taken["nothing"]) / turns
+    taken = interleaved(cases | {"base": base}, rounds)
+    net = [(one - other) / turns for one, other in zip(taken["call"], taken["nothing"], strict=True)]
+    return ratio(net, taken["base"])
 
 
-def start_up(home: Home, shell: str, *, rounds: int) -> tuple[float, float]:
-    """Seconds that an installed init file, and `shellvault init` itself, add to the start of a shell."""
+def start_up(home: Home, shell: str, base: Case, *, rounds: int) -> tuple[float, float, float]:
+    """Seconds that an installed init file, and `shellvault init`, add to a shell's start; and those of `base`."""
     how = SHELLS[shell]
     load = how.load.replace("FILE", str(write_texts(home, shell)[0]))
     cases = {
         name: _script(shell, text, home.environment)
-        for name, text in (("", ""), ("file", load), ("eval", how.init))
+        for name, text in (("bare", ""), ("file", load), ("eval", how.init))
     }
-    taken = interleaved(cases, rounds)
-    return difference(taken["file"], taken[""]), difference(taken["eval"], taken[""])
+    taken = interleaved(cases | {"base": base}, rounds)
+    added = (difference(taken[name], taken["bare"]) for name in ("file", "eval"))
+    return (*added, statistics.median(taken["base"]))
 
 
 def _script(shell: str, text: str, environment: Mapping[str, str]) -> Case:

@@ -8,7 +8,7 @@ arguments. No re, os, struct or socket: each costs more than everything here. Th
 import posix
 import sys
 
-from shellvault import __version__, dial, request
+from shellvault import __version__, dial
 
 #: Seconds that a command waits for what the agent has, and for what its worker must ask AWS for.
 PEEK_PATIENCE, GET_PATIENCE = 1.0, 30.0
@@ -119,6 +119,9 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
 
 def parse(command: str, arguments: list[str]) -> tuple[str, dict[str, str], list[str]] | None:
     """The profile's name ("" for none), the options, the program; None for what only click may judge."""
+    # Here and not above: a refresh does without.
+    from shellvault.request import OPTIONS
+
     program: list[str] = []
     split = command == "exec" and "--" in arguments
     if split:
@@ -134,7 +137,7 @@ def parse(command: str, arguments: list[str]) -> tuple[str, dict[str, str], list
             if taken is None:
                 return None
             option, value, index = taken
-            if option in options or not (option in request.OPTIONS or option in OWN_OPTIONS[command]):
+            if option in options or not (option in OPTIONS or option in OWN_OPTIONS[command]):
                 return None
             options[option] = value
         elif not name:
@@ -168,11 +171,13 @@ def session(
     name: str, options: dict[str, str], form: str, pid: int | None, environment: Environment
 ) -> bytes | None:
     """A session as the agent has it, or as its worker gets it without a person; None on a miss."""
+    from shellvault.request import encode
+
     name = name or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE") or ""
     if not name:
         return None
     try:
-        key = request.encode(name, options, environment, posix.getcwd())
+        key = encode(name, options, environment, posix.getcwd())
     except OSError:
         return None
     # Asked twice, so that an agent that hangs is told from one whose worker is busy.
