@@ -135,13 +135,15 @@ def write_program(path: Path, text: str) -> Path:
 
 
 def show_arguments(folder: Path, name: str) -> Path:
-    """A program that writes its arguments, NUL between them, to the file `$SHOWN`, its input after them, and ends with 7."""
+    """A program that adds to the file `$SHOWN`: its arguments, its input, AWS_VAULT; then it ends with 7."""
     return write_program(
         folder / name,
         f"#!{sys.executable} -IS\nimport os, sys\n"
-        "with open(os.environ['SHOWN'], 'wb') as shown:\n"
-        "    shown.write(b'\\0'.join(os.fsencode(a) for a in sys.argv[1:]) + b'\\1' + (b'' if os.isatty(0) else sys.stdin.buffer.read()))\n"
-        "    shown.write(b'\\1' + os.environ.get('AWS_VAULT', '').encode())\n"
+        "words = b'\\0'.join(os.fsencode(word) for word in sys.argv[1:])\n"
+        "given = b'' if os.isatty(0) else sys.stdin.buffer.read()\n"
+        "vault = os.environ.get('AWS_VAULT', '').encode()\n"
+        "with open(os.environ['SHOWN'], 'ab') as shown:\n"
+        "    shown.write(b'\\1'.join((words, given, vault)) + b'\\2')\n"
         "sys.exit(7)\n",
     )
 

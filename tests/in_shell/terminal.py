@@ -30,6 +30,9 @@ class Terminal:
         self.shell, self.home = shell, home
         self.screen = ""
         self._lines = 0
+        # Outside the home: no file may appear where the tests look.
+        self._marks = home.with_name(f"{home.name}-marks")
+        self._marks.mkdir(parents=True)
         home.mkdir(parents=True, exist_ok=True)
         path = program(shell)
         assert path, f"{shell} is not installed"
@@ -66,7 +69,7 @@ class Terminal:
     def run(self, line: str) -> None:
         """Types the line, and waits until the shell has come back to its prompt and taken another."""
         self._lines += 1
-        mark = self.home / f"line-{self._lines}"
+        mark = self._marks / str(self._lines)
         if line:
             self.type(line)
         self.type(self._write(mark))
