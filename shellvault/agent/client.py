@@ -16,7 +16,7 @@ from shellvault import __version__, errors, locations
 from shellvault.agent import hardening
 from shellvault.agent.__main__ import agent_command
 from shellvault.agent.protocol import JSON_LIMIT, WORKER_VARIABLES, Lines, Message, decode, encode
-from shellvault.errors import AgentError, NeedsPersonError, ShellvaultError
+from shellvault.errors import AgentError, NeedsPersonError, ShellvaultError, WrongPassphraseError
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.variables import PRIVATE_VARIABLES
 
@@ -70,7 +70,7 @@ def obtain(
         "mfa_token": mfa_token,
         "environment": worker_environment(environment),
     }
-    result = _with_agent(environment, message, _Answers(prompter, mfa_token))
+    result = _with_agent(environment, message, _Answers(prompter, mfa_token, environment))
     text = result.get("text")
     if not isinstance(text, str):
         raise AgentError("the agent gave no session")
@@ -126,13 +126,25 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
 class _Answers:
     """Answers the agent's questions: with the MFA code of the command line, then through the prompter."""
 
-    def __init__(self, prompter: Prompter, mfa_token: str | None) -> None:
+    def __init__(self, prompter: Prompter, mfa_token: str | None, environment: Mapping[str, str]) -> None:
         self.prompter = prompter
         self._mfa_token = mfa_token
+        self._has_passphrase = any(environment.get(name) for name in PRIVATE_VARIABLES)
+        self._passphrases_asked = 0
         self.refusal: NeedsPersonError | None = None
 
     def answer(self, question: Message) -> str | None:
-        """The person's answer; None when there is nobody, and then `refusal` says why."""
+        """The person's answer; None when there is nobody, and then `refusal` says why.
+
+        Raises WrongPassphraseError when the passphrase of the environment has not opened the vault.
+        """
+        if question["kind"] == "passphrase" and self._has_passphrase:
+            self._passphrases_asked += 1
+            if self._passphrases_asked > 1:
+                raise WrongPassphraseError(
+                    f"the passphrase in the environment does not open {question['subject']!a}: "
+                    "correct SHELLVAULT_FILE_PASSPHRASE, or unset it to be asked"
+                )
         if question["kind"] == "mfa-code" and self._mfa_token:
             token, self._mfa_token = self._mfa_token, None
             return token

@@ -275,6 +275,8 @@ def run(folder: Path, worker_command: tuple[str, ...]) -> None:
     """Serves in this process until nothing is left to do; see `Agent.run` for the errors."""
     os.umask(0o077)
     hardening.protect_process()
+    # Whoever started us may ignore the end of children, and children are what the workers are.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     Agent(folder, worker_command, os.environ).run()

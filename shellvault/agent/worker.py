@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from shellvault import errors
 from shellvault.agent import hardening
 from shellvault.agent.protocol import JSON_LIMIT, Lines, Message, decode, encode
 from shellvault.errors import NeedsPersonError, ShellvaultError
@@ -138,7 +139,8 @@ def _do(channel: Channel, message: Message, perform: Perform) -> None:
     try:
         outcome: Message = {"result": perform(message, Desk(channel, number))}
     except ShellvaultError as error:
-        outcome = {"error": {"type": type(error).__name__, "message": str(error)}}
+        kind = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+        outcome = {"error": {"type": kind.__name__, "message": str(error)}}
     except BaseException as error:
         # The text of an unforeseen error could hold a secret; its place cannot.
         place = traceback.extract_tb(error.__traceback__)[-1]

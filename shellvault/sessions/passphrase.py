@@ -11,12 +11,11 @@ def asker(prompter: Prompter) -> Callable[[bool, str | None, Path], str]:
     """`ask_passphrase` for `open_vault`. It raises NeedsPersonError, and VaultError for two that differ."""
 
     def ask(new: bool, problem: str | None, path: Path) -> str:
-        if problem:
-            prompter.tell(problem)
+        before = f"{problem}; " if problem else ""
         if not new:
-            prompt = f"Enter passphrase to unlock {path}: "
+            prompt = f"{before}Enter passphrase to unlock {path}: "
             return prompter.ask(Challenge("passphrase", str(path), prompt, hidden=True))
-        prompt = f"Enter a new passphrase for {path}: "
+        prompt = f"{before}Enter a new passphrase for {path}: "
         first = prompter.ask(Challenge("new-passphrase", str(path), prompt, hidden=True))
         if first != prompter.ask(Challenge("new-passphrase", str(path), "Enter it again: ", hidden=True)):
             raise VaultError("the two passphrases differ: nothing was written, run the command again")
