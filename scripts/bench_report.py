@@ -16,7 +16,8 @@ Written by `make bench`; do not edit. F is the time of `python -I -S -c pass` wi
 multiple of F comes from runs in turns with it (median of the ratios of {rounds} rounds). STS is ministack on
 the loopback interface with signatures checked: its own time is in the row "the STS round trip". A shell's
 numbers are a loop timed from outside, less the same loop with an empty function; "for scale" rows are other
-tools' hooks, measured the same way. Times differ by 30 % between moments of one machine; the ratios hardly.
+tools' hooks, measured the same way. Times differ by 30 % between moments of one machine, and double when it is
+busy (see the load average below); the ratios hardly.
 """
 
 
@@ -56,7 +57,8 @@ def machine() -> str:
     versions = [_version(*command) for command in (("bash",), ("zsh",), ("fish",), ("direnv",), ("zoxide",))]
     return (
         f"Machine: {os.cpu_count()} cores ({models[0] if models else platform.machine()}), "
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}; "
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, "
+        f"load average {os.getloadavg()[1]:.1f}; "
         + ", ".join(version for version in versions if version)
         + "."
     )

@@ -28,14 +28,14 @@ class Shell:
     """TURNS turns of BODY; the turn's number is $i."""
     nothing: str
     """Defines the function `nothing`, which does nothing."""
-    due: str
-    """Makes a refresh due, each turn at another moment, since the hook tries each moment once."""
+    later: str
+    """Puts the hook's clock far ahead, 100 s further each turn: a refresh is due, and no pause between two."""
     load: str
     """Evaluates the file FILE."""
     init: str
     """Evaluates what `shellvault init` prints."""
     complete: str
-    """Asks for the completions of `shellvault env profile-0`, as TAB does."""
+    """Defines the function `tab`, which completes `shellvault env profile-0` as the key does."""
 
 
 _FOR = "for ((i = 1; i <= TURNS; i++)); do BODY; done"
@@ -46,7 +46,7 @@ SHELLS = {
         start=("--norc", "--noprofile", "-i", "-c"),
         loop=_FOR,
         nothing="function nothing { :; }",
-        due="SHELLVAULT_REFRESH_AT=$i",
+        later="function __shellvault_clock { __shellvault_now=$(( 4000000000 + 100 * i )); }",
         load="source FILE",
         init='eval "$(shellvault init bash)"',
         complete="COMP_WORDS=(shellvault env profile-0) COMP_CWORD=2; COMP_LINE=${COMP_WORDS[*]}; "
@@ -58,17 +58,19 @@ SHELLS = {
         start=("-f", "-i", "-c"),
         loop=_FOR,
         nothing="function nothing { : }",
-        due="SHELLVAULT_REFRESH_AT=$i",
+        later="function __shellvault_clock { __shellvault_now=$(( 4000000000 + 100 * i )); }",
         load="source FILE",
         init='eval "$(shellvault init zsh)"',
-        complete="",
+        # Outside of a completion there is no compadd: what zsh itself does with the names is not measured.
+        complete="function compadd { : }; function _describe { : }; function tab { local CURRENT=3; "
+        "local -a words; words=(shellvault env profile-0); __shellvault_complete; }",
     ),
     "fish": Shell(
         program="fish",
         start=("--no-config", "--interactive", "-c"),
-        loop="for i in (seq TURNS); BODY; end",
+        loop="for turn in (seq TURNS); set -g i $turn; BODY; end",
         nothing="function nothing; end",
-        due="set -gx SHELLVAULT_REFRESH_AT $i",
+        later="function __shellvault_clock; set -g __shellvault_now (math 4000000000 + 100 x $i); end",
         load="source FILE",
         init="shellvault init fish | source",
         complete="function tab; complete -C 'shellvault env profile-0' >/dev/null; end",
@@ -78,7 +80,7 @@ SHELLS = {
         start=("-NoProfile", "-Command"),
         loop="for ($i = 1; $i -le TURNS; $i++) { BODY }",
         nothing="function nothing { }",
-        due="$env:SHELLVAULT_REFRESH_AT = $i",
+        later="function __shellvault_hook { __shellvault_due (4000000000 + 100 * $i) }",
         load=". FILE",
         init="Invoke-Expression (& shellvault init powershell | Out-String)",
         complete="function tab { $null = TabExpansion2 'shellvault env profile-0' 24 }",
@@ -110,14 +112,14 @@ def write_texts(home: Home, shell: str) -> tuple[Path, Path]:
     suffix = ".ps1" if shell == "powershell" else ".sh"
     init, session = home.path / f"init-{shell}{suffix}", home.path / f"session-{shell}{suffix}"
     init.write_text(home.succeed("init", shell))
-    session.write_text(home.succeed("env", "work", "--shell", shell, "--no-hook"))
+    session.write_text(home.succeed("env", "work", "--shell", shell))
     return init, session
 
 
 def prompt(home: Home, shell: str, *, due: bool, turns: int, rounds: int, base: Case | None = None) -> float:
     """What the hook takes at one prompt, with a refresh due or not: seconds, or as a multiple of `base`."""
-    before = f"{SHELLS[shell].due}; " if due else ""
-    return _per_turn(home, shell, _loaded(home, shell), before, "__shellvault_hook", turns, rounds, base)
+    setup = [*_loaded(home, shell), *([SHELLS[shell].later] if due else [])]
+    return _per_turn(home, shell, setup, "__shellvault_hook", turns, rounds, base)
 
 
 def peer_prompt(home: Home, shell: str, peer: str, *, turns: int, rounds: int) -> float | None:
@@ -127,16 +129,14 @@ def peer_prompt(home: Home, shell: str, peer: str, *, turns: int, rounds: int) -
     source, hook = PEERS[peer][shell]
     file = home.path / f"{peer}-{shell}"
     file.write_text(home.run(*shlex.split(source)).stdout)
-    return _per_turn(home, shell, [SHELLS[shell].load.replace("FILE", str(file))], "", hook, turns, rounds)
+    return _per_turn(home, shell, [SHELLS[shell].load.replace("FILE", str(file))], hook, turns, rounds)
 
 
-def tab(home: Home, shell: str, *, turns: int, rounds: int) -> float | None:
-    """Seconds from TAB to the profile names; None where only a terminal can ask for them."""
+def tab(home: Home, shell: str, *, turns: int, rounds: int) -> float:
+    """Seconds from TAB to the profile names."""
     how = SHELLS[shell]
-    if not how.complete:
-        return None
     init = how.load.replace("FILE", str(write_texts(home, shell)[0]))
-    return _per_turn(home, shell, [init, how.complete], "", "tab", turns, rounds)
+    return _per_turn(home, shell, [init, how.complete], "tab", turns, rounds)
 
 
 def _loaded(home: Home, shell: str) -> list[str]:
@@ -147,7 +147,6 @@ def _per_turn(
     home: Home,
     shell: str,
     setup: list[str],
-    before: str,
     call: str,
     turns: int,
     rounds: int,
@@ -157,7 +156,7 @@ def _per_turn(
 
     def case(body: str) -> Case:
         loops = [
-            how.loop.replace("TURNS", str(number)).replace("BODY", before + what)
+            how.loop.replace("TURNS", str(number)).replace("BODY", what)
             for number, what in ((WARM_UP, call), (turns, body))
         ]
         return _script(shell, "\n".join([*setup, how.nothing, *loops]), home.environment)
