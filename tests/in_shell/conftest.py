@@ -3,7 +3,7 @@ import tests.in_shell._stub
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,7 @@ def opened(tmp_path: Path, runtime: Path, lane: FastLane, programs: Path) -> Ite
         after: str = "",
         options: init.InitOptions | None = None,
         text: str | None = None,
+        under: Sequence[str] = (),
         **environment: str,
     ) -> Terminal:
         home = tmp_path / f"home-{len(terminals)}"
@@ -74,7 +75,7 @@ def opened(tmp_path: Path, runtime: Path, lane: FastLane, programs: Path) -> Ite
         }
         if text is None:
             text = init.init_text(shell, options or init.InitOptions(), given)
-        opened = Terminal(shell, home, f"{before}\n{text}\n{after}\n", given)
+        opened = Terminal(shell, home, f"{before}\n{text}\n{after}\n", given, under)
         terminals.append(opened)
         return opened
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pexpect
@@ -26,7 +26,9 @@ def program(shell: str) -> str | None:
 class Terminal:
     """One interactive shell with a home of its own."""
 
-    def __init__(self, shell: str, home: Path, start_up: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, shell: str, home: Path, start_up: str, environment: Mapping[str, str], under: Sequence[str] = ()
+    ) -> None:
         self.shell, self.home = shell, home
         self.screen = ""
         self._lines = 0
@@ -51,8 +53,8 @@ class Terminal:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(start_up, "utf-8", "surrogateescape")
         self.process = pexpect.spawn(
-            path,
-            arguments,
+            [*under, path][0],
+            [*under, path, *arguments][1:],
             env={"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
             cwd=str(home),
             encoding="utf-8",

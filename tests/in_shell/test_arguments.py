@@ -26,7 +26,7 @@ FORMS = (
     "--query Reservations",
     "--query 'Reservations[].{A:B,C:D}'",
     "--filters Name=tag:x,Values=a,b",
-    "a,b c,",
+    "a,b ,c",
     "-t:5 -t: 5",
     "012345 1.10 1e3 5kb 0x10 1_000 +1 .5",
     "'*' \"*\"",

@@ -1,0 +1,76 @@
+"""`init --install`: one line in the right file, once, and out again."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from shellvault.cli.main import command
+from shellvault.shells import install
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {"HOME": str(tmp_path), "ZDOTDIR": str(tmp_path / "zdot"), "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": ""}
+
+
+FILES = {
+    "bash": ".bashrc",
+    "zsh": "zdot/.zshrc",
+    "fish": ".config/fish/conf.d/shellvault.fish",
+    "powershell": ".config/powershell/Microsoft.PowerShell_profile.ps1",
+}
+
+
+@pytest.mark.parametrize("shell", FILES)
+def test_the_line_is_written_once_and_taken_out_again(shell: str, tmp_path: Path, environment: dict[str, str]) -> None:
+    path = tmp_path / FILES[shell]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"# mine \xff\nalias x=y")
+    path.chmod(0o640)
+    run = CliRunner(env=environment).invoke
+    first = run(command, ["init", "--install", shell])
+    assert (first.exit_code, first.stdout) == (0, "")
+    assert str(path) in first.stderr
+    installed = path.read_bytes()
+    assert installed.startswith(b"# mine \xff\nalias x=y\n")
+    assert installed.count(b"shellvault init") == 1
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert path.with_name(path.name + ".before-shellvault").read_bytes() == b"# mine \xff\nalias x=y"
+    assert "already" in run(command, ["init", "--install", shell]).stderr
+    assert path.read_bytes() == installed
+    run(command, ["init", "--uninstall", shell])
+    assert path.read_bytes() == b"# mine \xff\nalias x=y\n"
+
+
+def test_options_are_part_of_the_line(tmp_path: Path, environment: dict[str, str]) -> None:
+    arguments = ["init", "--install", "bash", "--no-prompt", "--wrap", "cdk", "--cmd", "sv"]
+    assert CliRunner(env=environment).invoke(command, arguments).exit_code == 0
+    assert (tmp_path / ".bashrc").read_text() == 'eval "$(shellvault init bash --no-prompt --wrap cdk --cmd sv)"\n'
+    CliRunner(env=environment).invoke(command, ["init", "--uninstall", "bash"])
+    assert (tmp_path / ".bashrc").read_text() == ""
+
+
+def test_a_symlink_stays_and_its_target_is_changed(tmp_path: Path) -> None:
+    target = tmp_path / "dotfiles" / "bashrc"
+    target.parent.mkdir()
+    target.write_text("a\r\nb\r\n")
+    link = tmp_path / ".bashrc"
+    link.symlink_to(target)
+    install.install(link, "the line")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"a\r\nb\r\nthe line\r\n"
+
+
+def test_a_line_typed_by_hand_is_recognised_and_left(tmp_path: Path) -> None:
+    path = tmp_path / ".bashrc"
+    path.write_text('command -v shellvault >/dev/null && eval "$(shellvault  init bash)"\n')
+    assert install.install(path, "x") is None
+    assert install.uninstall(path, "bash") is None
+    path.write_text('# eval "$(shellvault init bash)"\n')
+    assert install.install(path, install.init_line("bash", [])) is not None
+
+
+def test_uninstalling_from_nothing_says_so(environment: dict[str, str]) -> None:
+    gone = CliRunner(env=environment).invoke(command, ["init", "--uninstall", "bash"])
+    assert "nothing was changed" in gone.stderr

@@ -1,0 +1,116 @@
+"""What `init` prints: every shell's own checker passes it, and it does nothing where nobody is at a prompt."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shellvault import __version__
+from shellvault.errors import UsageError
+from shellvault.shells import init, shims
+from tests.in_shell.stand_in import FastLane
+from tests.in_shell.terminal import program
+
+pytestmark = pytest.mark.real
+
+OPTIONS = (
+    init.InitOptions(),
+    init.InitOptions(prompt=False, completions=False, wrap=()),
+    init.InitOptions(wrap=("aws", "terraform", "cdk"), command="sv"),
+)
+
+_POWERSHELL_CHECK = (
+    "$errors = $null; $null = [Management.Automation.Language.Parser]::ParseFile($args[0], [ref]$null, [ref]$errors); "
+    "$errors; exit $errors.Count"
+)
+
+#: What shellcheck would have otherwise, and why it is meant:
+#: an array or a string in PROMPT_COMMAND (2178, 2128), word lists split on purpose (2086, 2207), `~` as a character
+#: (2088), text for a person in backquotes (2016), functions that a prompt or a wrapper calls (2329, 2317).
+_MEANT = "SC2178,SC2128,SC2086,SC2207,SC2088,SC2016,SC2329,SC2317,SC2206"
+
+
+def _check(shell: str, path: Path) -> None:
+    commands = {
+        "bash": [["bash", "-n"], [str(Path(sys.executable).with_name("shellcheck")), "-s", "bash", "-e", _MEANT]],
+        "zsh": [["zsh", "-n"]],
+        "fish": [["fish", "--no-execute"]],
+        "powershell": [["pwsh", "-NoProfile", "-File", str(path.with_name("check.ps1"))]],
+    }[shell]
+    path.with_name("check.ps1").write_text(_POWERSHELL_CHECK)
+    for command in commands:
+        checked = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
+        assert (checked.returncode, checked.stdout + checked.stderr) == (0, ""), command
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=("default", "bare", "more"))
+def test_the_text_passes_the_shells_own_check(shell: str, options: init.InitOptions, tmp_path: Path) -> None:
+    path = tmp_path / ("text.ps1" if shell == "powershell" else "text")
+    path.write_text(init.render_init(shell, options, tmp_path))
+    _check(shell, path)
+
+
+def test_the_hook_alone_passes_the_shells_own_check(shell: str, tmp_path: Path) -> None:
+    path = tmp_path / ("text.ps1" if shell == "powershell" else "text")
+    path.write_text(init.hook_text(shell))
+    _check(shell, path)
+
+
+def test_a_shim_passes_the_check_of_a_posix_shell(tmp_path: Path) -> None:
+    path = shims.add(tmp_path, "aws", "it's mine")
+    shellcheck = str(Path(sys.executable).with_name("shellcheck"))
+    for command in (["dash", "-n"], ["sh", "-n"], [shellcheck, "-s", "sh", "-e", "SC2209,SC2088"]):
+        if shutil.which(command[0]):
+            checked = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
+            assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("strict", ["", "set -eu", "set -euo posix"])
+def test_a_script_may_evaluate_it_in_an_empty_environment(shell: str, strict: str, lane: FastLane, tmp_path: Path) -> None:
+    if strict and shell not in ("bash", "zsh"):
+        pytest.skip("only bash and zsh have `set -eu`")
+    text = init.render_init(shell, init.InitOptions(), tmp_path) + "\n" + init.hook_text(shell)
+    path = tmp_path / ("text.ps1" if shell == "powershell" else "text")
+    strict = strict.replace(" -euo posix", " -eu") if shell == "zsh" else strict
+    path.write_text(f"{strict}\n{text}\necho 'the end'\n")
+    ran = subprocess.run(
+        ["env", "-i", str(program(shell)), *(["-NoProfile", "-File"] if shell == "powershell" else []), str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "the end\n", "")
+
+
+def test_bash_3_2_would_understand_it(tmp_path: Path) -> None:
+    text = init.render_init("bash", init.InitOptions(), tmp_path) + init.hook_text("bash")
+    for newer in ("mapfile", "readarray", "declare -A", "local -n", "&>>", "|&", "declare -g", ";;&", ";&", "coproc", "${EPOCH", ",,}", "^^}"):
+        assert newer not in text, newer
+
+
+def test_the_plain_text_is_kept_where_the_fast_lane_looks(shell: str, tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    text = init.init_text(shell, init.InitOptions(), environment)
+    kept = tmp_path / "state" / "shellvault" / "init" / f"{shell}-{__version__}"
+    assert kept.read_text() == text
+    assert kept.stat().st_mode & 0o777 == 0o600
+    other = init.init_text(shell, init.InitOptions(wrap=()), environment)
+    assert other != text
+    assert kept.read_text() == text
+    assert init.init_text(shell, init.InitOptions(wrap=()), environment) == other
+
+
+def test_the_text_holds_neither_times_nor_secrets(shell: str, tmp_path: Path) -> None:
+    assert init.render_init(shell, init.InitOptions(), tmp_path) == init.render_init(shell, init.InitOptions(), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "$(x)", "a;b", "-x", "a\nb", "a/b", "'"])
+def test_only_names_become_functions(name: str, tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path)}
+    with pytest.raises(UsageError, match="cannot be a function's name"):
+        init.init_text("bash", init.InitOptions(command=name), environment)
+    with pytest.raises(UsageError, match="cannot be a function's name"):
+        init.init_text("bash", init.InitOptions(wrap=(name,)), environment)
