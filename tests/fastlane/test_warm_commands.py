@@ -25,6 +25,10 @@ def test_env_prints_the_snippet_of_the_shell(lane: Lane, agent: StandIn, shell: 
     assert (done.returncode, done.stdout, done.stderr) == (0, f"text of env.{shell}\n".encode(), b"")
 
 
+def test_the_shell_function_which_has_the_hook_gets_the_same_snippet(lane: Lane, agent: StandIn) -> None:
+    assert lane.run("env", "--shell", "bash", "--no-hook", "work").stdout == b"text of env.bash\n"
+
+
 def test_export_prints_json(lane: Lane, agent: StandIn) -> None:
     assert lane.run("export", "--format", "json", "work").stdout == b"text of json\n"
     assert lane.run("export", "--format=json", "work").stdout == b"text of json\n"
