@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,5 +71,5 @@ def _version(program: str) -> str:
         done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return ""
-    number = next((word for word in done.stdout.split() if word[0].isdigit()), "")
-    return f"{program} {number.partition('(')[0]}"
+    found = re.search(r"\d[\d.]*\d", done.stdout)
+    return f"{program} {found.group() if found else ''}"
