@@ -7,7 +7,6 @@ from typing import Literal
 import click
 
 from shellvault.shells import render
-from shellvault.shells.quote import quote
 
 #: What a value may be: a profile's name, the name of a program, a file, one of a few words, or nothing TAB can know.
 Kind = Literal["profile", "program", "file", "choice", "unknown"]
@@ -50,11 +49,17 @@ class Node:
 def completion_text(shell: str, function: str) -> str:
     """The completions for the function of that name, as text for `shell`."""
     nodes = list(tree())
-    flags = {name for node in nodes for option in node.options if option.value is None for name in option.names}
-    takers = {name for node in nodes for option in node.options if option.value is not None for name in option.names}
+    flags = {
+        name for node in nodes for option in node.options if option.value is None for name in option.names
+    }
+    takers = {
+        name for node in nodes for option in node.options if option.value is not None for name in option.names
+    }
     # Where the words of a command end is found without knowing the command yet, so no name may be both.
     ambiguous = sorted(flags & takers)
-    return render.snippet(shell, "completions", command=function, nodes=nodes, takers=sorted(takers - set(ambiguous)))
+    return render.snippet(
+        shell, "completions", command=function, nodes=nodes, takers=sorted(takers - set(ambiguous))
+    )
 
 
 def tree() -> Iterator[Node]:
@@ -82,18 +87,28 @@ def _walk(command: click.Command, context: click.Context, path: str) -> Iterator
     yield Node(
         path,
         _line(command.get_short_help_str(100)),
-        tuple(_option(parameter) for parameter in parameters if isinstance(parameter, click.Option) and not parameter.hidden),
+        tuple(
+            _option(parameter)
+            for parameter in parameters
+            if isinstance(parameter, click.Option) and not parameter.hidden
+        ),
         tuple((name, _line(child.get_short_help_str(100))) for name, child in children),
         _value(arguments[0]) if arguments else Value("unknown"),
         path == "exec",
     )
     for name, child in children:
-        yield from _walk(child, click.Context(child, info_name=name, parent=context), f"{path} {name}".strip())
+        yield from _walk(
+            child, click.Context(child, info_name=name, parent=context), f"{path} {name}".strip()
+        )
 
 
 def _option(option: click.Option) -> Option:
     takes_value = not (option.is_flag or option.count)
-    return Option((*option.opts, *option.secondary_opts), _line(option.help or ""), _value(option) if takes_value else None)
+    return Option(
+        (*option.opts, *option.secondary_opts),
+        _line(option.help or ""),
+        _value(option) if takes_value else None,
+    )
 
 
 def _value(parameter: click.Parameter) -> Value:

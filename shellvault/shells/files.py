@@ -8,17 +8,19 @@ from pathlib import Path
 def replace(path: Path, text: str, mode: int) -> None:
     """Writes `text` (UTF-8, lone surrogates as the bytes they stand for) to `path` with permission bits `mode`.
 
-    A symlink is followed, so that a file kept elsewhere stays where it is. Raises OSError; the old content is there then.
+    A symlink is followed, so that a file kept elsewhere stays where it is. Raises OSError, and the old content is
+    there then.
     """
     target = path.resolve()
-    descriptor, new = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    new = Path(name)
     try:
-        with open(descriptor, "wb") as stream:
+        with os.fdopen(descriptor, "wb") as stream:
             stream.write(text.encode("utf-8", "surrogateescape"))
             stream.flush()
             os.fchmod(stream.fileno(), mode)
             os.fsync(stream.fileno())
-        os.replace(new, target)
+        new.replace(target)
     except BaseException:
-        Path(new).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise

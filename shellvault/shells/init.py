@@ -57,7 +57,9 @@ def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) 
         locations.private_directory(kept.parent)
         files.replace(kept, text, 0o600)
     except OSError as error:
-        raise ShellvaultError(f"{str(kept)!a} cannot be written ({error.strerror}): make the folder writable") from error
+        raise ShellvaultError(
+            f"{str(kept)!a} cannot be written ({error.strerror}): make the folder writable"
+        ) from error
     return text
 
 
@@ -104,14 +106,21 @@ def hook_text(shell: str) -> str:
 def _installation(shell: str) -> dict[str, object]:
     """The fast lane of this installation as words of the shell, and what else every template needs."""
     python, script = quote(shell, sys.executable), quote(shell, str(Path(fastlane.__file__).resolve()))
-    return {"python": python, "script": script, "fastlane": f"{python} -I -S {script}", "production": PRODUCTION}
+    return {
+        "python": python,
+        "script": script,
+        "fastlane": f"{python} -I -S {script}",
+        "production": PRODUCTION,
+    }
 
 
 def _kept_file(state: Path, shell: str, options: InitOptions) -> Path:
     name = f"{shell}-{__version__}"
     if options != InitOptions():
         # Two installations of one version may share a home: the file says which one wrote it.
-        name += "-" + hashlib.sha256(repr((sys.executable, fastlane.__file__, options)).encode()).hexdigest()[:16]
+        name += (
+            "-" + hashlib.sha256(repr((sys.executable, fastlane.__file__, options)).encode()).hexdigest()[:16]
+        )
     return state / "init" / name
 
 
@@ -120,4 +129,6 @@ def _check_names(options: InitOptions) -> None:
         if not _NAME.fullmatch(name):
             raise UsageError(f"{name!a} cannot be a function's name: use letters, digits, `_`, `.` and `-`")
     if options.command in options.wrap:
-        raise UsageError(f"{options.command!a} cannot be both the function and a wrapped program: choose another name")
+        raise UsageError(
+            f"{options.command!a} cannot be both the function and a wrapped program: choose another name"
+        )

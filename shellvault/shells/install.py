@@ -1,6 +1,5 @@
 """The one line in a shell's start-up file that runs `shellvault init`: written once, taken away again."""
 
-import os
 import re
 import shlex
 import shutil
@@ -32,7 +31,7 @@ def start_up_file(shell: str, environment: Mapping[str, str]) -> Path:
     """
     home = Path(environment.get("HOME") or Path.home())
     configuration = environment.get("XDG_CONFIG_HOME", "")
-    folder = Path(configuration) if os.path.isabs(configuration) else home / ".config"
+    folder = Path(configuration) if Path(configuration).is_absolute() else home / ".config"
     if shell == "bash":
         return home / ".bashrc"
     if shell == "zsh":
@@ -40,7 +39,11 @@ def start_up_file(shell: str, environment: Mapping[str, str]) -> Path:
     if shell == "fish":
         return folder / "fish" / "conf.d" / "shellvault.fish"
     profile = "Microsoft.PowerShell_profile.ps1"
-    return home / "Documents" / "PowerShell" / profile if sys.platform == "win32" else folder / "powershell" / profile
+    return (
+        home / "Documents" / "PowerShell" / profile
+        if sys.platform == "win32"
+        else folder / "powershell" / profile
+    )
 
 
 def init_line(shell: str, options: Sequence[str]) -> str:
@@ -49,7 +52,9 @@ def init_line(shell: str, options: Sequence[str]) -> str:
 
 
 def install(path: Path, line: str) -> Path | None:
-    """Appends `line` to `path` and returns the backup (`path` itself if there was no file), None if one is there already.
+    """Appends `line` to `path` and returns the backup, or None if such a line is there already.
+
+    Without a file before there is no backup, and `path` itself is returned.
 
     Everything else in the file stays byte for byte, its mode too, and a symlink is followed.
     Raises ShellvaultError when the file cannot be read or written.
@@ -93,5 +98,7 @@ def _write(path: Path, before: str | None, after: str) -> Path:
             shutil.copy2(path, backup)
         files.replace(path, after, path.stat().st_mode & 0o7777 if before is not None else 0o644)
     except OSError as error:
-        raise ShellvaultError(f"{str(path)!a} cannot be written ({error.strerror}): add the line yourself") from error
+        raise ShellvaultError(
+            f"{str(path)!a} cannot be written ({error.strerror}): add the line yourself"
+        ) from error
     return backup

@@ -38,7 +38,9 @@ def add(directory: Path, program: str, profile: str | None = None) -> Path:
         ShellvaultError: there is a file of that name that is no shim, or it cannot be written.
     """
     if not _PROGRAM.fullmatch(program):
-        raise UsageError(f"{program!a} is not the name of a program: use letters, digits, `_`, `.`, `+` and `-`")
+        raise UsageError(
+            f"{program!a} is not the name of a program: use letters, digits, `_`, `.`, `+` and `-`"
+        )
     path = directory / program
     text = render.snippet(
         "bash",
@@ -54,7 +56,9 @@ def add(directory: Path, program: str, profile: str | None = None) -> Path:
     try:
         files.replace(path, text, 0o755)
     except OSError as error:
-        raise ShellvaultError(f"{str(path)!a} cannot be written ({error.strerror}): make the folder writable") from error
+        raise ShellvaultError(
+            f"{str(path)!a} cannot be written ({error.strerror}): make the folder writable"
+        ) from error
     return path
 
 

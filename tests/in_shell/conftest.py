@@ -1,4 +1,3 @@
-import tests.in_shell._stub
 """A home, a stand-in fast lane, and interactive shells that have run `shellvault init`."""
 
 import tempfile
@@ -98,7 +97,9 @@ def enter(terminal: Terminal, lane: FastLane, **details: object) -> None:
 
 def key(terminal: Terminal) -> str:
     """AWS_ACCESS_KEY_ID as the shell has it."""
-    return terminal.value("$env:AWS_ACCESS_KEY_ID" if terminal.shell == "powershell" else "$AWS_ACCESS_KEY_ID")
+    return terminal.value(
+        "$env:AWS_ACCESS_KEY_ID" if terminal.shell == "powershell" else "$AWS_ACCESS_KEY_ID"
+    )
 
 
 def segment(terminal: Terminal) -> str:

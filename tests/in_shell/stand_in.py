@@ -1,11 +1,12 @@
 """Stand-ins for the fast lane and for the agent's socket: they note what they are asked, and answer as told."""
 
+import ast
 import os
 import socket
 import stat
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,8 +55,6 @@ class FastLane:
 
     def calls(self) -> list[list[str]]:
         """The arguments of every call so far."""
-        import ast
-
         try:
             return [ast.literal_eval(line) for line in (self.folder / "calls").read_text().splitlines()]
         except FileNotFoundError:
@@ -146,11 +145,6 @@ def show_arguments(folder: Path, name: str) -> Path:
         "    shown.write(b'\\1'.join((words, given, vault)) + b'\\2')\n"
         "sys.exit(7)\n",
     )
-
-
-def environment_of(text: str) -> Mapping[str, str]:
-    """`env -0` output as a mapping."""
-    return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
 
 
 def path_with(folder: Path) -> str:

@@ -51,11 +51,19 @@ class Terminal:
             "powershell": home / ".config/powershell/Microsoft.PowerShell_profile.ps1",
         }[shell]
         place.parent.mkdir(parents=True, exist_ok=True)
+        # Without this folder fish reads all manual pages in the background.
+        (home / ".local/share/fish/generated_completions").mkdir(parents=True)
         place.write_text(start_up, "utf-8", "surrogateescape")
         self.process = pexpect.spawn(
             [*under, path][0],
             [*under, path, *arguments][1:],
-            env={"HOME": str(home), "PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8", **environment},
+            env={
+                "HOME": str(home),
+                "PATH": os.environ["PATH"],
+                "TERM": "xterm-256color",
+                "LANG": "C.UTF-8",
+                **environment,
+            },
             cwd=str(home),
             encoding="utf-8",
             codec_errors="replace",
@@ -103,7 +111,7 @@ class Terminal:
         if self.shell == "powershell":
             self.run(f"[IO.File]::WriteAllText('{place}', [string]({expression}))")
         else:
-            self.run(f"printf %s \"{expression}\" >{place}")
+            self.run(f'printf %s "{expression}" >{place}')
         return place.read_text("utf-8", "surrogateescape")
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ FORMS = (
     "'~' '~/x'",
     "'@x' @x",
     "'a b' \"c d\"",
-    "\"it's\" 'say \"x\"'",
+    '"it\'s" \'say "x"\'',
     "'back\\slash' '\\\\'",
     "'two\nlines'",
     "ünïcödé '日本' '🔑'",
@@ -62,7 +62,9 @@ def all_shown(path: Path, count: int) -> list[Shown]:
     """What `count` runs of the program were given: arguments, input, AWS_VAULT. Waits for them."""
     deadline = time.monotonic() + 20
     while not path.exists() or path.read_bytes().count(b"\2") < count:
-        assert time.monotonic() < deadline, f"the program was not started: {path.read_bytes()[-600:] if path.exists() else None}"
+        assert time.monotonic() < deadline, (
+            f"the program was not started: {path.read_bytes()[-600:] if path.exists() else None}"
+        )
         time.sleep(0.02)
     records = [record.split("\1") for record in path.read_bytes().decode().split("\2")[:-1]]
     path.unlink()
@@ -88,7 +90,11 @@ def test_every_form_reaches_the_program_unchanged(shell: str, opened: Open, plac
     script = terminal.home.parent / ("script.ps1" if shell == "powershell" else "script")
     (terminal.home / "a file").touch()
     empty = "" if shell == "powershell" else " </dev/null"
-    lines = [f"{program} {form}{empty}" for form in forms for program in ("show-arguments", "aws", "shellvault show")]
+    lines = [
+        f"{program} {form}{empty}"
+        for form in forms
+        for program in ("show-arguments", "aws", "shellvault show")
+    ]
     script.write_text("\n".join(lines) + "\n")
     terminal.run(f". {script}")
     given = all_shown(place, len(lines))
@@ -99,18 +105,30 @@ def test_every_form_reaches_the_program_unchanged(shell: str, opened: Open, plac
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", ["live", "expired", "absent"])
-def test_every_form_passes_a_shim_unchanged(form: str, kind: str, tmp_path: Path, lane: FastLane, programs: Path, place: Path) -> None:
+def test_every_form_passes_a_shim_unchanged(
+    form: str, kind: str, tmp_path: Path, lane: FastLane, programs: Path, place: Path
+) -> None:
     folder = tmp_path / "shims"
     folder.mkdir()
     shims.add(folder, "aws")
     times = {"live": int(time.time()) + 900, "expired": 5}
     environment = {"PATH": f"{folder}:{path_with(programs)}", "SHOWN": str(place), "HOME": str(tmp_path)}
     if kind in times:
-        environment |= {"SHELLVAULT_REQUEST": "work x=y", "AWS_VAULT": "work", "SHELLVAULT_EXPIRES_AT": str(times[kind])}
+        environment |= {
+            "SHELLVAULT_REQUEST": "work x=y",
+            "AWS_VAULT": "work",
+            "SHELLVAULT_EXPIRES_AT": str(times[kind]),
+        }
     script = f"PROGRAM {form}\n"
     results = []
     for program in ("show-arguments", "aws"):
-        subprocess.run(["bash", "-c", script.replace("PROGRAM", program)], env=environment, stdin=subprocess.DEVNULL, cwd=tmp_path, check=False)
+        subprocess.run(
+            ["bash", "-c", script.replace("PROGRAM", program)],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            cwd=tmp_path,
+            check=False,
+        )
         results.append(shown(place))
     assert results[0] == results[1]
 
@@ -118,9 +136,14 @@ def test_every_form_passes_a_shim_unchanged(form: str, kind: str, tmp_path: Path
 @pytest.fixture
 def known(tmp_path: Path) -> dict[str, str]:
     """An AWS config with profiles that shellvault knows, and one whose keys are the AWS CLI's own."""
-    (tmp_path / "config").write_text('[default]\n[profile other]\nregion = x\n[profile "a b"]\n[profile legacy]\n[profile -n]\n')
+    (tmp_path / "config").write_text(
+        '[default]\n[profile other]\nregion = x\n[profile "a b"]\n[profile legacy]\n[profile -n]\n'
+    )
     (tmp_path / "credentials").write_text("[legacy]\naws_access_key_id = AKIALEGACY\n")
-    return {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials")}
+    return {
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+    }
 
 
 #: What is typed, and what runs: the profile that `exec` is asked for (None: the program itself), and its arguments.
@@ -141,7 +164,9 @@ CHOICES = (
 )
 
 
-def test_a_named_profile_is_used_and_taken_out_of_the_arguments(shell: str, opened: Open, lane: FastLane, place: Path, known: dict[str, str]) -> None:
+def test_a_named_profile_is_used_and_taken_out_of_the_arguments(
+    shell: str, opened: Open, lane: FastLane, place: Path, known: dict[str, str]
+) -> None:
     terminal = opened(shell, options=init.InitOptions(completions=False), **known)
     for typed, profile, arguments in CHOICES:
         before = len(lane.calls())
@@ -151,7 +176,9 @@ def test_a_named_profile_is_used_and_taken_out_of_the_arguments(shell: str, open
         assert [call[1] for call in calls] == ([] if profile is None else [profile]), typed
 
 
-def test_a_live_session_is_used_as_it_is_unless_another_profile_is_named(shell: str, opened: Open, lane: FastLane, place: Path, known: dict[str, str], now: int) -> None:
+def test_a_live_session_is_used_as_it_is_unless_another_profile_is_named(
+    shell: str, opened: Open, lane: FastLane, place: Path, known: dict[str, str], now: int
+) -> None:
     terminal = opened(shell, options=init.InitOptions(completions=False), **known)
     enter(terminal, lane, refresh_at=now + 900, expires_at=now + 3000)
     before = len(lane.calls())
@@ -165,7 +192,9 @@ def test_a_live_session_is_used_as_it_is_unless_another_profile_is_named(shell: 
     assert [call[:2] for call in lane.calls()[before:]] == [["exec", "other"]]
 
 
-def test_without_a_session_a_known_aws_profile_is_used(shell: str, opened: Open, lane: FastLane, place: Path, known: dict[str, str]) -> None:
+def test_without_a_session_a_known_aws_profile_is_used(
+    shell: str, opened: Open, lane: FastLane, place: Path, known: dict[str, str]
+) -> None:
     terminal = opened(shell, options=init.InitOptions(completions=False), AWS_PROFILE="other", **known)
     terminal.run("aws s3")
     assert shown(place)[0] == ["s3"]
@@ -191,29 +220,46 @@ def test_a_shim_never_finds_itself(tmp_path: Path, lane: FastLane, programs: Pat
     (second / "aws").symlink_to(path)
     (third / "aws").write_bytes(path.read_bytes())
     (third / "aws").chmod(0o755)
-    environment = {"PATH": f"{first}::{second}:{third}:{path_with(programs)}", "SHOWN": str(place), "HOME": str(tmp_path)}
+    environment = {
+        "PATH": f"{first}::{second}:{third}:{path_with(programs)}",
+        "SHOWN": str(place),
+        "HOME": str(tmp_path),
+    }
     for start in (first, second, third):
-        subprocess.run([str(start / "aws"), "x"], env=environment, stdin=subprocess.DEVNULL, cwd=first, check=False, timeout=20)
+        subprocess.run(
+            [str(start / "aws"), "x"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            cwd=first,
+            check=False,
+            timeout=20,
+        )
         assert shown(place)[0] == ["x"]
     environment["PATH"] = f"{first}:{second}:{third}:/usr/bin:/bin"
-    alone = subprocess.run([str(path)], env=environment, capture_output=True, check=False, timeout=20, text=True)
+    alone = subprocess.run(
+        [str(path)], env=environment, capture_output=True, check=False, timeout=20, text=True
+    )
     assert (alone.returncode, alone.stderr.count("\n")) == (127, 1)
 
 
-def test_a_shim_takes_the_profile_of_the_environment_before_its_own(tmp_path: Path, lane: FastLane, programs: Path, place: Path, known: dict[str, str]) -> None:
+def test_a_shim_takes_the_profile_of_the_environment_before_its_own(
+    tmp_path: Path, lane: FastLane, programs: Path, place: Path, known: dict[str, str]
+) -> None:
     folder = tmp_path / "shims"
     folder.mkdir()
-    path = shims.add(folder, "aws", "it's \"mine\" $(touch touched)")
+    path = shims.add(folder, "aws", 'it\'s "mine" $(touch touched)')
     base = {"PATH": f"{folder}:{path_with(programs)}", "SHOWN": str(place), "HOME": str(tmp_path), **known}
     for more, profile in (
-        ({}, "it's \"mine\" $(touch touched)"),
+        ({}, 'it\'s "mine" $(touch touched)'),
         ({"AWS_PROFILE": "other", "AWS_DEFAULT_PROFILE": "default"}, "other"),
         ({"AWS_DEFAULT_PROFILE": "a b"}, "a b"),
         ({"AWS_PROFILE": "nobody"}, None),
         ({"AWS_ACCESS_KEY_ID": "AKIAMINE"}, None),
     ):
         before = len(lane.calls())
-        subprocess.run([str(path), "x"], env=base | more, stdin=subprocess.DEVNULL, cwd=tmp_path, check=False, timeout=20)
+        subprocess.run(
+            [str(path), "x"], env=base | more, stdin=subprocess.DEVNULL, cwd=tmp_path, check=False, timeout=20
+        )
         assert shown(place)[0] == ["x"]
         assert [call[1] for call in lane.calls()[before:]] == ([] if profile is None else [profile])
     assert not (tmp_path / "touched").exists()
@@ -222,10 +268,14 @@ def test_a_shim_takes_the_profile_of_the_environment_before_its_own(tmp_path: Pa
 def test_a_signal_reaches_the_program_behind_a_shim(tmp_path: Path, lane: FastLane) -> None:
     folder, real = tmp_path / "shims", tmp_path / "real"
     folder.mkdir()
-    show_arguments(real, "aws").write_text("#!/bin/sh\ntrap 'exit 42' TERM\n: >\"$READY\"\nwhile :; do sleep 0.05; done\n")
+    show_arguments(real, "aws").write_text(
+        "#!/bin/sh\ntrap 'exit 42' TERM\n: >\"$READY\"\nwhile :; do sleep 0.05; done\n"
+    )
     path = shims.add(folder, "aws")
     ready = tmp_path / "ready"
-    running = subprocess.Popen([str(path)], env={"PATH": f"{folder}:{real}:{os.environ['PATH']}", "READY": str(ready)})
+    running = subprocess.Popen(
+        [str(path)], env={"PATH": f"{folder}:{real}:{os.environ['PATH']}", "READY": str(ready)}
+    )
     while not ready.exists():
         time.sleep(0.02)
     running.send_signal(signal.SIGTERM)

@@ -22,7 +22,8 @@ NAMES = ["default", "work", "a b", "it's", "ünï", "x-$(touch touched)"]
 def config(tmp_path: Path) -> dict[str, str]:
     """A config file, and the file of stored names."""
     (tmp_path / "config").write_text(
-        "[default]\nregion = x\n[profile work]\n  [profile nested]\n[ profile 'a b' ]\n[profile it's]\r\n[profile ünï] # note\n"
+        "[default]\nregion = x\n[profile work]\n  [profile nested]\n[ profile 'a b' ]\n[profile it's]\r\n"
+        "[profile ünï] # note\n"
         "# [profile gone]\n[sso-session s]\n[services x]\n[profile x-$(touch touched)]\n"
     )
     names = tmp_path / "state" / "shellvault" / "names"
@@ -48,14 +49,13 @@ def offered(terminal: Terminal, line: str) -> list[str]:
     elif terminal.shell == "powershell":
         escaped = line.replace("'", "''")
         terminal.run(
-            f"[IO.File]::WriteAllLines('{place}', [string[]]@((TabExpansion2 '{escaped}' {len(line)}).CompletionMatches "
+            f"$found = (TabExpansion2 '{escaped}' {len(line)}).CompletionMatches; "
+            f"[IO.File]::WriteAllLines('{place}', [string[]]@($found "
             "| ForEach-Object ListItemText))"
         )
     else:
-        words = " ".join("'" + word.replace("'", "'\\''") + "'" for word in line.split(" "))
-        terminal.run(
-            f"words=({words}) CURRENT={len(line.split(' '))}; __shellvault_offered >{place}"
-        )
+        quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in line.split(" "))
+        terminal.run(f"words=({quoted}) CURRENT={len(line.split(' '))}; __shellvault_offered >{place}")
     return [text for text in place.read_text().splitlines() if text]
 
 
@@ -67,7 +67,11 @@ function compadd { local array=$@[-1]; print -rl -- ${(P)array} }
 function _normal { print -r -- "normal: $words $CURRENT" }
 function _command_names { print -r -- commands }
 function _files { print -r -- files }
-function __shellvault_offered { __shellvault_complete | while IFS= read -r line; do [[ $line == "$words[CURRENT]"* || $line == normal* ]] && print -r -- $line; done }
+function __shellvault_offered {
+  __shellvault_complete | while IFS= read -r line; do
+    [[ $line == "$words[CURRENT]"* || $line == normal* ]] && print -r -- $line
+  done
+}
 """
 
 
@@ -91,7 +95,12 @@ def test_every_command_and_option_is_offered(completing: Terminal) -> None:
     for words, node in _commands(command, "shellvault", context):
         if isinstance(node, click.Group):
             assert set(node.list_commands(context)) <= set(offered(completing, words + " ")), words
-        wanted = {name for option in node.get_params(context) if isinstance(option, click.Option) for name in option.opts}
+        wanted = {
+            name
+            for option in node.get_params(context)
+            if isinstance(option, click.Option)
+            for name in option.opts
+        }
         assert wanted == {name for name in offered(completing, words + " -") if name.startswith("-")}, words
 
 
@@ -108,7 +117,12 @@ def test_choices_follow_their_option(completing: Terminal) -> None:
 def test_profile_names_come_from_config_and_vault(completing: Terminal) -> None:
     got = offered(completing, "shellvault env ")
     if completing.shell == "bash":
-        got = [subprocess.run(["bash", "-c", f"printf %s {name}"], capture_output=True, text=True, check=True).stdout for name in got]
+        got = [
+            subprocess.run(
+                ["bash", "-c", f"printf %s {name}"], capture_output=True, text=True, check=True
+            ).stdout
+            for name in got
+        ]
     assert sorted(set(got)) == sorted([*NAMES, "stored", "other stored"])
     assert not (completing.home / "touched").exists()
     assert offered(completing, "shellvault env -d 1h wor") == ["work"]
@@ -120,9 +134,11 @@ def test_after_exec_name_the_program_completes_its_own(completing: Terminal) -> 
         completing.run("complete -c show-arguments -f -a 'one two'")
         assert set(offered(completing, "shellvault exec work -- show-arguments ")) == {"one", "two"}
     elif completing.shell == "zsh":
-        assert offered(completing, "shellvault exec work -- show-arguments o") == ["normal: show-arguments o 2"]
+        assert offered(completing, "shellvault exec work -- show-arguments o") == [
+            "normal: show-arguments o 2"
+        ]
     elif completing.shell == "bash":
-        completing.run("_command_offset() { COMPREPLY=(\"from $1\"); }")
+        completing.run('_command_offset() { COMPREPLY=("from $1"); }')
         assert offered(completing, "shellvault exec work -- show-arguments o") == ["from 4"]
     else:
         completing.run(
@@ -131,24 +147,47 @@ def test_after_exec_name_the_program_completes_its_own(completing: Terminal) -> 
         assert set(offered(completing, "shellvault exec work -- show-arguments ")) == {"one", "two"}
 
 
-def test_a_thousand_profiles_take_no_process_and_little_time(shell: str, opened: Open, lane: FastLane, tmp_path: Path) -> None:
+def test_a_thousand_profiles_take_no_process_and_little_time(
+    shell: str, opened: Open, lane: FastLane, tmp_path: Path
+) -> None:
     (tmp_path / "config").write_text(
-        "".join(f"[profile p{n}]\nrole_arn = arn:aws:iam::{n:012}:role/x\nsource_profile = work\nregion = eu-west-1\n\n" for n in range(1000))
+        "".join(
+            f"[profile p{n}]\nrole_arn = arn:aws:iam::{n:012}:role/x\nsource_profile = work\nregion = eu-west-1\n\n"
+            for n in range(1000)
+        )
     )
-    terminal = opened(shell, before=_ZSH_PROBE if shell == "zsh" else "", AWS_CONFIG_FILE=str(tmp_path / "config"))
+    terminal = opened(
+        shell, before=_ZSH_PROBE if shell == "zsh" else "", AWS_CONFIG_FILE=str(tmp_path / "config")
+    )
     assert len(offered(terminal, "shellvault env p")) == 1000
     place = terminal.home / "taken"
     body = {
-        "bash": "COMP_WORDS=(shellvault env p9) COMP_CWORD=2; s=$EPOCHREALTIME; for i in {1..20}; do __shellvault_complete; done; e=$EPOCHREALTIME; echo $(( (${e/[.,]} - ${s/[.,]}) / 20 ))",
-        "zsh": "zmodload zsh/datetime; words=(shellvault env p9) CURRENT=3; s=$EPOCHREALTIME; repeat 20 { __shellvault_complete >/dev/null }; echo $(( int((EPOCHREALTIME - s) * 50000) ))",
-        "fish": "set s (date +%s%N); for i in (seq 20); complete -C 'shellvault env p9' >/dev/null; end; math -s0 '('(date +%s%N) - $s')' / 20000",
-        "powershell": "$w = [Diagnostics.Stopwatch]::StartNew(); 1..20 | ForEach-Object { $null = TabExpansion2 'shellvault env p9' 17 }; [int]($w.Elapsed.TotalMilliseconds * 50)",
+        "bash": (
+            "COMP_WORDS=(shellvault env p9) COMP_CWORD=2; s=$EPOCHREALTIME; "
+            "for i in {1..20}; do __shellvault_complete; done; "
+            "e=$EPOCHREALTIME; echo $(( (${e/[.,]} - ${s/[.,]}) / 20 ))"
+        ),
+        "zsh": (
+            "zmodload zsh/datetime zsh/mathfunc; words=(shellvault env p9) CURRENT=3; s=$EPOCHREALTIME; "
+            "repeat 20 { __shellvault_complete >/dev/null }; echo $(( int((EPOCHREALTIME - s) * 50000) ))"
+        ),
+        "fish": (
+            "set s (date +%s%N); for i in (seq 20); complete -C 'shellvault env p9' >/dev/null; end; "
+            "math -s0 '('(date +%s%N) - $s')' / 20000"
+        ),
+        "powershell": (
+            "$w = [Diagnostics.Stopwatch]::StartNew(); "
+            "1..20 | ForEach-Object { $null = TabExpansion2 'shellvault env p9' 17 }; "
+            "[int]($w.Elapsed.TotalMilliseconds * 50)"
+        ),
     }[shell]
     script = terminal.home / ("taken.ps1" if shell == "powershell" else "taken.sh")
     script.write_text(body + "\n")
     best = 10**9
     for _ in range(3):
-        terminal.run(f". {script} >{place}" if shell != "zsh" else f"zmodload zsh/mathfunc; . {script} >{place}")
+        terminal.run(
+            f". {script} >{place}" if shell != "zsh" else f"zmodload zsh/mathfunc; . {script} >{place}"
+        )
         best = min(best, int(float(place.read_text().split()[-1])))
     # Microseconds. The budget is 10 ms on an idle machine; the tests may share theirs.
     assert best < 20_000, f"{best} microseconds"
@@ -156,4 +195,6 @@ def test_a_thousand_profiles_take_no_process_and_little_time(shell: str, opened:
 
 
 def test_init_without_completions_has_none(shell: str, tmp_path: Path) -> None:
-    assert "__shellvault_complete" not in init.render_init(shell, init.InitOptions(completions=False), tmp_path)
+    assert "__shellvault_complete" not in init.render_init(
+        shell, init.InitOptions(completions=False), tmp_path
+    )

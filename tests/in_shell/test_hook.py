@@ -21,7 +21,9 @@ def test_a_session_is_renewed_when_it_is_due(shell: str, opened: Open, lane: Fas
     terminal = opened(shell)
     enter(terminal, lane, refresh_at=now + 5, expires_at=now + 3000)
     assert key(terminal) == "AKIAFIRST"
-    lane.answers("refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)))
+    lane.answers(
+        "refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
+    )
     time.sleep(max(0, now + 6 - time.time()))
     terminal.run("")
     assert key(terminal) == "AKIASECOND"
@@ -29,7 +31,9 @@ def test_a_session_is_renewed_when_it_is_due(shell: str, opened: Open, lane: Fas
     assert [call[:2] for call in lane.calls()].count(["refresh", shell]) == 1
 
 
-def test_a_refresh_that_is_not_ready_is_not_asked_for_at_every_prompt(shell: str, opened: Open, lane: FastLane, now: int) -> None:
+def test_a_refresh_that_is_not_ready_is_not_asked_for_at_every_prompt(
+    shell: str, opened: Open, lane: FastLane, now: int
+) -> None:
     terminal = opened(shell)
     lane.answers("refresh", "", 75)
     enter(terminal, lane, refresh_at=now - 5, expires_at=now + 3000)
@@ -39,7 +43,9 @@ def test_a_refresh_that_is_not_ready_is_not_asked_for_at_every_prompt(shell: str
     assert key(terminal) == "AKIAFIRST"
 
 
-def test_an_expired_session_that_needs_a_person_says_so_once(shell: str, opened: Open, lane: FastLane, now: int) -> None:
+def test_an_expired_session_that_needs_a_person_says_so_once(
+    shell: str, opened: Open, lane: FastLane, now: int
+) -> None:
     terminal = opened(shell)
     lane.answers("refresh", "", 77)
     enter(terminal, lane, refresh_at=now - 50, expires_at=now - 5)
@@ -50,7 +56,9 @@ def test_an_expired_session_that_needs_a_person_says_so_once(shell: str, opened:
     assert key(terminal) == "AKIAFIRST"
 
 
-def test_a_failing_fast_lane_is_silent_and_left_alone_for_a_minute(shell: str, opened: Open, lane: FastLane, now: int) -> None:
+def test_a_failing_fast_lane_is_silent_and_left_alone_for_a_minute(
+    shell: str, opened: Open, lane: FastLane, now: int
+) -> None:
     terminal = opened(shell)
     enter(terminal, lane, refresh_at=now - 5, expires_at=now - 1)
     lane.answers("refresh", "", 1)
@@ -69,7 +77,9 @@ def test_the_segment_shows_the_time_left(shell: str, opened: Open, lane: FastLan
         assert segment(terminal) == shown
 
 
-def test_leaving_empties_the_segment_and_restores_the_environment(shell: str, opened: Open, lane: FastLane, now: int, tmp_path: Path) -> None:
+def test_leaving_empties_the_segment_and_restores_the_environment(
+    shell: str, opened: Open, lane: FastLane, now: int, tmp_path: Path
+) -> None:
     terminal = opened(shell, AWS_PROFILE="other", AWS_REGION="eu-west-1")
     dump = "env -0 >{}" if shell != "powershell" else "sh -c 'env -0 >{}'"
     terminal.run(dump.format(tmp_path / "before"))
@@ -77,7 +87,9 @@ def test_leaving_empties_the_segment_and_restores_the_environment(shell: str, op
     lane.answers("env", render.leave_snippet(shell))
     terminal.run("shellvault leave")
     terminal.run(dump.format(tmp_path / "after"))
-    assert sorted((tmp_path / "after").read_bytes().split(b"\0")) == sorted((tmp_path / "before").read_bytes().split(b"\0"))
+    assert sorted((tmp_path / "after").read_bytes().split(b"\0")) == sorted(
+        (tmp_path / "before").read_bytes().split(b"\0")
+    )
     assert segment(terminal) == ""
 
 
@@ -85,13 +97,19 @@ def test_the_status_of_the_last_command_survives(shell: str, opened: Open, lane:
     terminal = opened(shell)
     enter(terminal, lane, refresh_at=now - 5, expires_at=now + 3000)
     place = terminal.home / "status"
-    write = f"[IO.File]::WriteAllText('{place}', {STATUS[shell]})" if shell == "powershell" else f"echo {STATUS[shell]} >{place}"
+    write = (
+        f"[IO.File]::WriteAllText('{place}', {STATUS[shell]})"
+        if shell == "powershell"
+        else f"echo {STATUS[shell]} >{place}"
+    )
     terminal.type(FALSE[shell])
     terminal.run(write)
     assert place.read_text().strip() == "3"
 
 
-def test_running_init_twice_changes_nothing(shell: str, opened: Open, lane: FastLane, now: int, tmp_path: Path) -> None:
+def test_running_init_twice_changes_nothing(
+    shell: str, opened: Open, lane: FastLane, now: int, tmp_path: Path
+) -> None:
     text = init.render_init(shell, init.InitOptions(), tmp_path / "state")
     terminal = opened(shell, text=text + "\n" + text)
     lane.answers("refresh", "", 75)
@@ -101,8 +119,22 @@ def test_running_init_twice_changes_nothing(shell: str, opened: Open, lane: Fast
     assert "work 49m work" not in terminal.screen
 
 
-@pytest.mark.parametrize("name", ["$(touch touched)", "`touch touched`", "';touch touched;'", "%F{red}%n", "\\u\\w$(touch touched)", "a\nb", "a[$(touch touched)]", "‘’‚‛;touch touched"])
-def test_a_hostile_profile_name_is_shown_and_not_run(shell: str, name: str, opened: Open, lane: FastLane, now: int) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "$(touch touched)",
+        "`touch touched`",
+        "';touch touched;'",
+        "%F{red}%n",
+        "\\u\\w$(touch touched)",
+        "a\nb",
+        "a[$(touch touched)]",
+        "‘’‚‛;touch touched",
+    ],
+)
+def test_a_hostile_profile_name_is_shown_and_not_run(
+    shell: str, name: str, opened: Open, lane: FastLane, now: int
+) -> None:
     terminal = opened(shell)
     enter(terminal, lane, profile=name, refresh_at=now + 900, expires_at=now + 47 * 60 + 50)
     terminal.run("")
@@ -113,30 +145,50 @@ def test_a_hostile_profile_name_is_shown_and_not_run(shell: str, name: str, open
 
 @pytest.mark.parametrize("value", ["a[$(touch touched)]", "1+1", "-5", "9" * 30, "08", "", " 5", "5\n"])
 def test_a_hostile_time_is_not_calculated_with(shell: str, value: str, opened: Open, lane: FastLane) -> None:
-    terminal = opened(shell, SHELLVAULT_REQUEST="work x=y", AWS_VAULT="work", SHELLVAULT_REFRESH_AT=value, SHELLVAULT_EXPIRES_AT=value)
+    terminal = opened(
+        shell,
+        SHELLVAULT_REQUEST="work x=y",
+        AWS_VAULT="work",
+        SHELLVAULT_REFRESH_AT=value,
+        SHELLVAULT_EXPIRES_AT=value,
+    )
     terminal.run("")
     assert not (terminal.home / "touched").exists()
     assert segment(terminal) in ("work", "work expired")
 
 
-def test_a_child_shell_keeps_an_inherited_session_fresh(shell: str, opened: Open, lane: FastLane, now: int) -> None:
-    lane.answers("refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)))
+def test_a_child_shell_keeps_an_inherited_session_fresh(
+    shell: str, opened: Open, lane: FastLane, now: int
+) -> None:
+    lane.answers(
+        "refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
+    )
     terminal = opened(shell, **session(refresh_at=now - 5, expires_at=now + 100).set)
     assert key(terminal) == "AKIASECOND"
 
 
-def test_a_value_that_is_no_longer_ours_is_left_alone(shell: str, opened: Open, lane: FastLane, now: int) -> None:
+def test_a_value_that_is_no_longer_ours_is_left_alone(
+    shell: str, opened: Open, lane: FastLane, now: int
+) -> None:
     terminal = opened(shell)
     enter(terminal, lane, refresh_at=now + 3, expires_at=now + 3000)
-    terminal.run({"fish": "set -gx AWS_ACCESS_KEY_ID mine", "powershell": "$env:AWS_ACCESS_KEY_ID = 'mine'"}.get(shell, "export AWS_ACCESS_KEY_ID=mine"))
-    lane.answers("refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)))
+    terminal.run(
+        {"fish": "set -gx AWS_ACCESS_KEY_ID mine", "powershell": "$env:AWS_ACCESS_KEY_ID = 'mine'"}.get(
+            shell, "export AWS_ACCESS_KEY_ID=mine"
+        )
+    )
+    lane.answers(
+        "refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
+    )
     time.sleep(max(0, now + 4 - time.time()))
     terminal.run("")
     assert key(terminal) == "mine"
     assert segment(terminal).startswith("work 2h0")
 
 
-def test_no_color_and_dumb_terminals_get_plain_text(shell: str, opened: Open, lane: FastLane, now: int) -> None:
+def test_no_color_and_dumb_terminals_get_plain_text(
+    shell: str, opened: Open, lane: FastLane, now: int
+) -> None:
     terminal = opened(shell, NO_COLOR="1")
     enter(terminal, lane, refresh_at=now + 900, expires_at=now + 47 * 60 + 50)
     terminal.run("")
@@ -152,26 +204,45 @@ def test_production_is_red(shell: str, opened: Open, lane: FastLane, now: int) -
     assert before.endswith(("\x1b[31m", "\x1b[1;31m", "\x1b[30m\x1b(B\x1b[m\x1b[31m"))
 
 
-def test_zsh_and_powershell_ask_the_agent_without_a_process(speaking: str, opened: Open, lane: FastLane, now: int, socket_agent: Agent) -> None:
-    socket_agent.reply = b"ok\n" + refresh(speaking, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)).encode()
+def test_zsh_and_powershell_ask_the_agent_without_a_process(
+    speaking: str, opened: Open, lane: FastLane, now: int, socket_agent: Agent
+) -> None:
+    socket_agent.reply = (
+        b"ok\n"
+        + refresh(speaking, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)).encode()
+    )
     terminal = opened(speaking)
     enter(terminal, lane, refresh_at=now - 5, expires_at=now + 3000)
     assert key(terminal) == "AKIASECOND"
     assert [call for call in lane.calls() if call[0] == "refresh"] == []
-    assert socket_agent.requests == [f"SV1 - peek refresh.{speaking} {terminal.process.pid} work config=/nowhere home=/nowhere\n"]
+    assert socket_agent.requests == [
+        f"SV1 - peek refresh.{speaking} {terminal.process.pid} work config=/nowhere home=/nowhere\n"
+    ]
 
 
-@pytest.mark.parametrize("reply", [b"", b"ok", b"ok\nexport AWS_ACCESS_KEY_ID=half", b"what\n", b"miss\n", b"\xff\xfe\n", None], ids=repr)
-def test_an_agent_that_answers_oddly_is_passed_over(speaking: str, reply: bytes | None, opened: Open, lane: FastLane, now: int, socket_agent: Agent) -> None:
+@pytest.mark.parametrize(
+    "reply",
+    [b"", b"ok", b"ok\nexport AWS_ACCESS_KEY_ID=half", b"what\n", b"miss\n", b"\xff\xfe\n", None],
+    ids=repr,
+)
+def test_an_agent_that_answers_oddly_is_passed_over(
+    speaking: str, reply: bytes | None, opened: Open, lane: FastLane, now: int, socket_agent: Agent
+) -> None:
     socket_agent.reply = reply
-    lane.answers("refresh", refresh(speaking, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)))
+    lane.answers(
+        "refresh", refresh(speaking, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
+    )
     terminal = opened(speaking)
     enter(terminal, lane, refresh_at=now - 5, expires_at=now + 3000)
     assert key(terminal) == "AKIASECOND"
 
 
-@pytest.mark.parametrize(("reply", "shown"), [(b"wait\n", "work 47m"), (b"needs-you\n", "work 47m, needs you")])
-def test_wait_and_needs_you_cost_no_process(speaking: str, reply: bytes, shown: str, opened: Open, lane: FastLane, now: int, socket_agent: Agent) -> None:
+@pytest.mark.parametrize(
+    ("reply", "shown"), [(b"wait\n", "work 47m"), (b"needs-you\n", "work 47m, needs you")]
+)
+def test_wait_and_needs_you_cost_no_process(
+    speaking: str, reply: bytes, shown: str, opened: Open, lane: FastLane, now: int, socket_agent: Agent
+) -> None:
     socket_agent.reply = reply
     terminal = opened(speaking)
     enter(terminal, lane, refresh_at=now - 5, expires_at=now + 47 * 60 + 30)
@@ -181,26 +252,61 @@ def test_wait_and_needs_you_cost_no_process(speaking: str, reply: bytes, shown: 
     assert len(socket_agent.requests) == 1
 
 
-def test_where_env_brought_the_hook_it_goes_with_the_session(shell: str, opened: Open, lane: FastLane, now: int) -> None:
-    lane.answers("refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)))
-    text = render.env_snippet(shell, session(refresh_at=now - 5, expires_at=now + 3000)) + init.hook_text(shell)
+def test_where_env_brought_the_hook_it_goes_with_the_session(
+    shell: str, opened: Open, lane: FastLane, now: int
+) -> None:
+    lane.answers(
+        "refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
+    )
+    text = render.env_snippet(shell, session(refresh_at=now - 5, expires_at=now + 3000)) + init.hook_text(
+        shell
+    )
     terminal = opened(shell, text=text)
     assert key(terminal) == "AKIASECOND"
     (terminal.home / "leave").write_text(render.leave_snippet(shell))
-    terminal.run("Invoke-Expression ([IO.File]::ReadAllText('leave'))" if shell == "powershell" else "source ./leave")
+    terminal.run(
+        "Invoke-Expression ([IO.File]::ReadAllText('leave'))" if shell == "powershell" else "source ./leave"
+    )
     assert key(terminal) == ""
-    (terminal.home / "again").write_text(render.env_snippet(shell, session(refresh_at=now - 5, expires_at=now + 3000)))
-    terminal.run("Invoke-Expression ([IO.File]::ReadAllText('again'))" if shell == "powershell" else "source ./again")
+    (terminal.home / "again").write_text(
+        render.env_snippet(shell, session(refresh_at=now - 5, expires_at=now + 3000))
+    )
+    terminal.run(
+        "Invoke-Expression ([IO.File]::ReadAllText('again'))" if shell == "powershell" else "source ./again"
+    )
     assert key(terminal) == "AKIAFIRST"
     assert "not found" not in terminal.screen
 
 
-@pytest.mark.parametrize("options", ["set -eu", "set -u", "set -o posix", "shopt -s nocasematch failglob dotglob extglob", "set -f; IFS=:", "set -x"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        "set -eu",
+        "set -u",
+        "set -o posix",
+        "shopt -s nocasematch failglob dotglob extglob",
+        "set -f; IFS=:",
+        "set -x",
+    ],
+)
 def test_bash_with_unusual_options(options: str, opened: Open, lane: FastLane, now: int) -> None:
     _unusual("bash", options, opened, lane, now)
 
 
-@pytest.mark.parametrize("options", ["setopt errexit nounset", "setopt ksharrays shwordsplit", "setopt nullglob cshnullglob", "setopt extendedglob promptsubst promptbang", "emulate sh", "emulate ksh", "setopt xtrace", "setopt warncreateglobal cshjunkiequotes rcquotes", "setopt noglob posixbuiltins octalzeroes cbases"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        "setopt errexit nounset",
+        "setopt ksharrays shwordsplit",
+        "setopt nullglob cshnullglob",
+        "setopt extendedglob promptsubst promptbang",
+        "emulate sh",
+        "emulate ksh",
+        "setopt xtrace",
+        "setopt warncreateglobal cshjunkiequotes rcquotes",
+        "setopt noglob posixbuiltins octalzeroes cbases",
+    ],
+)
 def test_zsh_with_unusual_options(options: str, opened: Open, lane: FastLane, now: int) -> None:
     _unusual("zsh", options, opened, lane, now)
 
@@ -208,7 +314,9 @@ def test_zsh_with_unusual_options(options: str, opened: Open, lane: FastLane, no
 def _unusual(shell: str, options: str, opened: Open, lane: FastLane, now: int) -> None:
     for place in ("before", "after"):
         terminal = opened(shell, **{place: options})
-        lane.answers("refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)))
+        lane.answers(
+            "refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
+        )
         enter(terminal, lane, refresh_at=now - 5, expires_at=now + 3000)
         assert key(terminal) == "AKIASECOND"
         assert segment(terminal).startswith("work 2h0")
@@ -220,7 +328,10 @@ def test_strict_mode_of_powershell_finds_nothing(opened: Open, lane: FastLane, n
     if program("powershell") is None:
         pytest.skip("needs pwsh")
     terminal = opened("powershell", before="Set-StrictMode -Version Latest; $ErrorActionPreference = 'Stop'")
-    lane.answers("refresh", refresh("powershell", session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)))
+    lane.answers(
+        "refresh",
+        refresh("powershell", session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)),
+    )
     enter(terminal, lane, refresh_at=now - 5, expires_at=now + 3000)
     assert key(terminal) == "AKIASECOND"
     assert "Error" not in terminal.screen

@@ -11,7 +11,12 @@ from shellvault.shells import install
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    return {"HOME": str(tmp_path), "ZDOTDIR": str(tmp_path / "zdot"), "XDG_CONFIG_HOME": "", "XDG_STATE_HOME": ""}
+    return {
+        "HOME": str(tmp_path),
+        "ZDOTDIR": str(tmp_path / "zdot"),
+        "XDG_CONFIG_HOME": "",
+        "XDG_STATE_HOME": "",
+    }
 
 
 FILES = {
@@ -23,7 +28,9 @@ FILES = {
 
 
 @pytest.mark.parametrize("shell", FILES)
-def test_the_line_is_written_once_and_taken_out_again(shell: str, tmp_path: Path, environment: dict[str, str]) -> None:
+def test_the_line_is_written_once_and_taken_out_again(
+    shell: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
     path = tmp_path / FILES[shell]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"# mine \xff\nalias x=y")
@@ -46,7 +53,9 @@ def test_the_line_is_written_once_and_taken_out_again(shell: str, tmp_path: Path
 def test_options_are_part_of_the_line(tmp_path: Path, environment: dict[str, str]) -> None:
     arguments = ["init", "--install", "bash", "--no-prompt", "--wrap", "cdk", "--cmd", "sv"]
     assert CliRunner(env=environment).invoke(command, arguments).exit_code == 0
-    assert (tmp_path / ".bashrc").read_text() == 'eval "$(shellvault init bash --no-prompt --wrap cdk --cmd sv)"\n'
+    assert (
+        tmp_path / ".bashrc"
+    ).read_text() == 'eval "$(shellvault init bash --no-prompt --wrap cdk --cmd sv)"\n'
     CliRunner(env=environment).invoke(command, ["init", "--uninstall", "bash"])
     assert (tmp_path / ".bashrc").read_text() == ""
 

@@ -13,33 +13,46 @@ pytestmark = pytest.mark.real
 #: Each notes the status it sees in $HOME/neighbour.
 NEIGHBOURS = {
     ("bash", "a string"): 'note() { echo "$?" >>~/neighbour; }; PROMPT_COMMAND="note;${PROMPT_COMMAND-}"',
-    ("bash", "a string with a comment"): 'note() { local s=$?; echo "$s" >>~/neighbour; return $s; }; PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND\n}note # x"',
-    ("bash", "an array"): 'note() { local s=$?; echo "$s" >>~/neighbour; return $s; }; PROMPT_COMMAND=(note "${PROMPT_COMMAND[@]}")',
+    (
+        "bash",
+        "a string with a comment",
+    ): 'note() { local s=$?; echo "$s" >>~/neighbour; return $s; }; PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND\n}note # x"',
+    (
+        "bash",
+        "an array",
+    ): 'note() { local s=$?; echo "$s" >>~/neighbour; return $s; }; PROMPT_COMMAND=(note "${PROMPT_COMMAND[@]}")',
     ("bash", "bash-preexec"): (
         '__bp_precmd() { local s=$?; echo "$s" >>~/neighbour; return $s; }; '
         'PROMPT_COMMAND="__bp_precmd${PROMPT_COMMAND:+\n$PROMPT_COMMAND}"; trap : DEBUG'
     ),
     ("bash", "starship"): (
         'starship_precmd() { local s=$?; echo "$s" >>~/neighbour; eval "${STARSHIP_PROMPT_COMMAND-}"; PS1="star $s> "; return 0; }; '
-        'if [[ ${PROMPT_COMMAND-} != *starship_precmd* ]]; then STARSHIP_PROMPT_COMMAND=${PROMPT_COMMAND-}; PROMPT_COMMAND=starship_precmd; fi'
+        "if [[ ${PROMPT_COMMAND-} != *starship_precmd* ]]; then STARSHIP_PROMPT_COMMAND=${PROMPT_COMMAND-}; PROMPT_COMMAND=starship_precmd; fi"
     ),
-    ("zsh", "add-zsh-hook"): 'note() { echo "$?" >>~/neighbour }; autoload -Uz add-zsh-hook; add-zsh-hook precmd note',
+    (
+        "zsh",
+        "add-zsh-hook",
+    ): 'note() { echo "$?" >>~/neighbour }; autoload -Uz add-zsh-hook; add-zsh-hook precmd note',
     ("zsh", "precmd"): 'precmd() { echo "$?" >>~/neighbour; psvar=(x) }',
-    ("fish", "an event"): 'function note --on-event fish_prompt; echo $status >>~/neighbour; end',
+    ("fish", "an event"): "function note --on-event fish_prompt; echo $status >>~/neighbour; end",
     ("fish", "a prompt"): 'function fish_prompt; echo $status >>~/neighbour; echo "> "; end',
     ("powershell", "a prompt"): (
         "$inner = $function:prompt; function global:prompt { $c = $global:LASTEXITCODE; "
-        "[IO.File]::AppendAllText(\"$HOME/neighbour\", \"$c`n\"); $global:LASTEXITCODE = $c; & $inner }"
+        '[IO.File]::AppendAllText("$HOME/neighbour", "$c`n"); $global:LASTEXITCODE = $c; & $inner }'
     ),
 }
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
 @pytest.mark.parametrize("kind", [kind for _, kind in NEIGHBOURS])
-def test_a_neighbour_keeps_running_and_sees_the_status(shell: str, kind: str, place: str, opened: Open, lane: FastLane, now: int) -> None:
+def test_a_neighbour_keeps_running_and_sees_the_status(
+    shell: str, kind: str, place: str, opened: Open, lane: FastLane, now: int
+) -> None:
     if (shell, kind) not in NEIGHBOURS:
         pytest.skip(f"{shell} has no such hook")
-    lane.answers("refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)))
+    lane.answers(
+        "refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
+    )
     terminal = opened(shell, **{place: NEIGHBOURS[shell, kind]})
     enter(terminal, lane, refresh_at=now - 5, expires_at=now + 3000)
     assert key(terminal) == "AKIASECOND"
@@ -51,7 +64,11 @@ def test_a_neighbour_keeps_running_and_sees_the_status(shell: str, kind: str, pl
 
 
 TOOLS = {
-    "direnv": {"bash": 'eval "$(direnv hook bash)"', "zsh": 'eval "$(direnv hook zsh)"', "fish": "direnv hook fish | source"},
+    "direnv": {
+        "bash": 'eval "$(direnv hook bash)"',
+        "zsh": 'eval "$(direnv hook zsh)"',
+        "fish": "direnv hook fish | source",
+    },
     "zoxide": {
         "bash": 'eval "$(zoxide init --hook prompt bash)"',
         "zsh": 'eval "$(zoxide init --hook prompt zsh)"',
@@ -62,12 +79,16 @@ TOOLS = {
 
 @pytest.mark.parametrize("place", ["before", "after"])
 @pytest.mark.parametrize("tool", TOOLS)
-def test_direnv_and_zoxide_keep_working(shell: str, tool: str, place: str, opened: Open, lane: FastLane, now: int, tmp_path: Path) -> None:
+def test_direnv_and_zoxide_keep_working(
+    shell: str, tool: str, place: str, opened: Open, lane: FastLane, now: int, tmp_path: Path
+) -> None:
     if shutil.which(tool) is None:
         pytest.skip(f"needs {tool}")
     if shell not in TOOLS[tool]:
         pytest.skip(f"this {tool} does not speak {shell}")
-    lane.answers("refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)))
+    lane.answers(
+        "refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
+    )
     terminal = opened(shell, _ZO_DATA_DIR=str(tmp_path / "zo"), **{place: TOOLS[tool][shell]})
     enter(terminal, lane, refresh_at=now - 5, expires_at=now + 3000)
     assert key(terminal) == "AKIASECOND"

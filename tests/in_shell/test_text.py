@@ -34,7 +34,10 @@ _MEANT = "SC2178,SC2128,SC2086,SC2207,SC2088,SC2016,SC2329,SC2317,SC2206"
 
 def _check(shell: str, path: Path) -> None:
     commands = {
-        "bash": [["bash", "-n"], [str(Path(sys.executable).with_name("shellcheck")), "-s", "bash", "-e", _MEANT]],
+        "bash": [
+            ["bash", "-n"],
+            [str(Path(sys.executable).with_name("shellcheck")), "-s", "bash", "-e", _MEANT],
+        ],
         "zsh": [["zsh", "-n"]],
         "fish": [["fish", "--no-execute"]],
         "powershell": [["pwsh", "-NoProfile", "-File", str(path.with_name("check.ps1"))]],
@@ -68,7 +71,9 @@ def test_a_shim_passes_the_check_of_a_posix_shell(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strict", ["", "set -eu", "set -euo posix"])
-def test_a_script_may_evaluate_it_in_an_empty_environment(shell: str, strict: str, lane: FastLane, tmp_path: Path) -> None:
+def test_a_script_may_evaluate_it_in_an_empty_environment(
+    shell: str, strict: str, lane: FastLane, tmp_path: Path
+) -> None:
     if strict and shell not in ("bash", "zsh"):
         pytest.skip("only bash and zsh have `set -eu`")
     text = init.render_init(shell, init.InitOptions(), tmp_path) + "\n" + init.hook_text(shell)
@@ -76,7 +81,13 @@ def test_a_script_may_evaluate_it_in_an_empty_environment(shell: str, strict: st
     strict = strict.replace(" -euo posix", " -eu") if shell == "zsh" else strict
     path.write_text(f"{strict}\n{text}\necho 'the end'\n")
     ran = subprocess.run(
-        ["env", "-i", str(program(shell)), *(["-NoProfile", "-File"] if shell == "powershell" else []), str(path)],
+        [
+            "env",
+            "-i",
+            str(program(shell)),
+            *(["-NoProfile", "-File"] if shell == "powershell" else []),
+            str(path),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -87,7 +98,21 @@ def test_a_script_may_evaluate_it_in_an_empty_environment(shell: str, strict: st
 
 def test_bash_3_2_would_understand_it(tmp_path: Path) -> None:
     text = init.render_init("bash", init.InitOptions(), tmp_path) + init.hook_text("bash")
-    for newer in ("mapfile", "readarray", "declare -A", "local -n", "&>>", "|&", "declare -g", ";;&", ";&", "coproc", "${EPOCH", ",,}", "^^}"):
+    for newer in (
+        "mapfile",
+        "readarray",
+        "declare -A",
+        "local -n",
+        "&>>",
+        "|&",
+        "declare -g",
+        ";;&",
+        ";&",
+        "coproc",
+        "${EPOCH",
+        ",,}",
+        "^^}",
+    ):
         assert newer not in text, newer
 
 
@@ -104,7 +129,9 @@ def test_the_plain_text_is_kept_where_the_fast_lane_looks(shell: str, tmp_path: 
 
 
 def test_the_text_holds_neither_times_nor_secrets(shell: str, tmp_path: Path) -> None:
-    assert init.render_init(shell, init.InitOptions(), tmp_path) == init.render_init(shell, init.InitOptions(), tmp_path)
+    assert init.render_init(shell, init.InitOptions(), tmp_path) == init.render_init(
+        shell, init.InitOptions(), tmp_path
+    )
 
 
 @pytest.mark.parametrize("name", ["", "a b", "$(x)", "a;b", "-x", "a\nb", "a/b", "'"])
