@@ -22,10 +22,7 @@ from shellvault.variables import PRIVATE_VARIABLES
 
 #: Seconds for an agent to come up (a cold disk included), between two looks, and for an answer that needs
 #: no worker.
-START_PATIENCE, PAUSE, ANSWER_PATIENCE = 5.0, 0.01, 5.0
-
-#: Seconds of silence after which a session is no longer waited for: longer than the agent's own deadlines.
-SESSION_PATIENCE = 330.0
+START_PATIENCE, PAUSE, ANSWER_PATIENCE = 5.0, 0.01, 10.0
 
 #: What the agent, and with it a worker that a shell's request starts, gets of its starter's environment.
 AGENT_VARIABLES = ("PATH", *WORKER_VARIABLES)
@@ -170,7 +167,7 @@ def _converse(connection: socket.socket, message: Message, answers: _Answers | N
     """One request to its result, or its error; None when the agent left first or is of another version."""
     asked_somebody = False
     try:
-        connection.settimeout(SESSION_PATIENCE if answers else ANSWER_PATIENCE)
+        connection.settimeout(ANSWER_PATIENCE)
         connection.sendall(encode(message))
         for reply in _messages(connection):
             if "ask" in reply and answers:
@@ -178,7 +175,9 @@ def _converse(connection: socket.socket, message: Message, answers: _Answers | N
                 connection.sendall(encode({"answer": answers.answer(reply["ask"])}))
             elif "tell" in reply and answers:
                 answers.prompter.tell(str(reply["tell"]))
-            elif reply.get("retry"):
+            elif "alive" in reply:
+                continue
+            elif "retry" in reply:
                 return None
             elif "error" in reply:
                 raise _error(reply["error"], answers)

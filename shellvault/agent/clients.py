@@ -41,7 +41,6 @@ class Client:
             self._handle = self._text if is_text else self._first_json
         try:
             for line in self._lines.feed(data):
-                self._deadline.cancel()
                 self._handle(line)
         except Exception:
             # Whatever was wrong with it: the agent goes on serving the others.
@@ -63,6 +62,7 @@ class Client:
     # The text half.
 
     def _text(self, line: bytes) -> None:
+        self._deadline.cancel()
         asked = protocol.parse_text(line)
         self._handle = self._nothing_more
         if not protocol.speaks_our_version(asked.version):
@@ -93,6 +93,7 @@ class Client:
     # The JSON half.
 
     def _first_json(self, line: bytes) -> None:
+        self._deadline.cancel()
         message = protocol.decode(line)
         self._handle = self._nothing_more
         if not protocol.speaks_our_version(message["version"]) and message["do"] in ("session", "endpoint"):
@@ -129,16 +130,23 @@ class Client:
             self._finish({"result": {"text": text}})
             return
         self._handle = self._answer
+        self._show_life()
         self._waiter = Waiter(partial(self._session_done, line, form, pid), self._ask, self._tell)
         want = Want(line, forms_with(form), fresh=bool(message["fresh"]))
         self._agent.jobs.start(want, self._waiter, environment, message["mfa_token"])
 
     def _session_done(self, line: str, form: str, pid: int | None, outcome: Message) -> None:
         self._waiter = None
+        self._deadline.cancel()
         if "result" in outcome:
             self._agent.use(line, pid)
             outcome = {"result": {"text": outcome["result"]["texts"][form]}}
         self._finish(outcome)
+
+    def _show_life(self) -> None:
+        """Lets the command tell a long wait from an agent that hangs."""
+        self._send({"alive": True})
+        self._deadline = self._agent.loop.later(protocol.SIGN_OF_LIFE, self._show_life)
 
     def _ask(self, question: Message, reply: Reply) -> None:
         self._reply = reply

@@ -208,8 +208,7 @@ class Exchange:
             ):
                 self._send(200, text)
                 return
-        trouble = self._endpoint.memory.troubles.get(want.memory_key)
-        if trouble and trouble.needs_you:
+        if self._endpoint.memory.needs_person(want.memory_key):
             self._needs_person(grant)
             return
         self._waiter = Waiter(partial(self._done, text, grant))

@@ -150,7 +150,12 @@ class Memory:
     def may_try(self, line: str, now: float) -> bool:
         """Whether getting this session without a person is worth trying now."""
         trouble = self.troubles.get(line)
-        return trouble is None or (not trouble.needs_you and trouble.retry_at <= now)
+        return trouble is None or trouble.retry_at <= now
+
+    def needs_person(self, line: str) -> bool:
+        """Whether the last try to get this session failed for want of a person."""
+        trouble = self.troubles.get(line)
+        return trouble is not None and trouble.needs_you
 
     def note_failure(self, line: str, now: float, message: str, *, needs_you: bool) -> None:
         """Remembers that this session could not be had without a person."""

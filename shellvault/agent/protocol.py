@@ -21,6 +21,9 @@ VERSION_LIMIT = 64
 #: Seconds from the connection to the end of a whole request, and for the reader to take the reply.
 REQUEST_DEADLINE = 5.0
 
+#: Seconds between the agent's signs of life to a command that waits.
+SIGN_OF_LIFE = 3.0
+
 SHELLS = ("bash", "fish", "powershell", "zsh")
 FORMATS = frozenset(
     [f"env.{shell}" for shell in SHELLS] + [f"refresh.{shell}" for shell in SHELLS] + ["exec", "json"]

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 SOCKET, LOCK = "agent.sock", "agent.lock"
 
-#: Connections served at once; more wait in the kernel's queue. The rest of the open files is for worker and
-#: endpoint.
+#: Connections served at once; more wait in the kernel's queue. RESERVE is for worker and endpoint.
 CONNECTIONS = 2048
+RESERVE = 320
 BACKLOG = 1024
 
 #: Seconds between two looks around: at most (a suspend stops the monotonic clock, not the wall clock) and
@@ -54,7 +54,7 @@ class Agent:
         self._path = folder / SOCKET
         self._lock: int | None = None
         self._listener: socket.socket | None = None
-        self._limit = min(CONNECTIONS, hardening.raise_descriptor_limit(CONNECTIONS * 2) - 64)
+        self._limit = max(16, min(CONNECTIONS, hardening.raise_descriptor_limit(CONNECTIONS * 2) - RESERVE))
         self._clients: set[Client] = set()
         self._endpoint: Endpoint | None = None
         self._idle_since = time.monotonic()
@@ -211,13 +211,14 @@ class Agent:
             text = self.remembered(line, form, pid)
         if text is not None:
             return "ok", text
+        status = "needs-you" if self.memory.needs_person(line) else "wait"
         if not self.memory.may_try(line, now):
-            return ("needs-you" if self.memory.troubles[line].needs_you else "wait"), ""
+            return status, ""
         entry = self.memory.entries.get(line)
         forms = forms_with(form) | frozenset(entry.texts() if entry else ())
         want = Want(line, forms, renew=is_refresh, quiet=True)
         self.jobs.start(want, Waiter(_ignore), entry.environment if entry else None)
-        return "wait", ""
+        return status, ""
 
     def use(self, line: str, pid: int | None) -> None:
         """A shell (None: nobody) uses this session from now on, and no other."""
@@ -242,7 +243,11 @@ class Agent:
         """What `shellvault agent status` shows; nothing secret."""
         now = time.time()
         sessions = [
-            {"profile": entry.profile, "expires_at": entry.expires_at, "needs_you": self._needs_you(line)}
+            {
+                "profile": entry.profile,
+                "expires_at": entry.expires_at,
+                "needs_you": self.memory.needs_person(line),
+            }
             for line, entry in self.memory.entries.items()
             if entry.expires_at > now
         ]
@@ -256,10 +261,6 @@ class Agent:
             "endpoint_users": sorted(self._endpoint.users()) if self._endpoint else [],
             "unlocked": sorted(self.memory.unlock_keys(now)),
         }
-
-    def _needs_you(self, line: str) -> bool:
-        trouble = self.memory.troubles.get(line)
-        return trouble is not None and trouble.needs_you
 
     def lock(self) -> None:
         """Forgets every session and what unlocks a vault, in the worker too."""

@@ -119,6 +119,22 @@ class Place:
         return True
 
 
+def until_asked(connection: socket.socket) -> None:
+    """Reads up to the agent's question."""
+    reply = b""
+    while b'"ask"' not in reply:
+        data = connection.recv(65536)
+        assert data, reply
+        reply += data
+
+
+def outcome(reply: bytes) -> Message:
+    """The last message of a reply in JSON."""
+    found = json.loads(reply.splitlines()[-1])
+    assert isinstance(found, dict)
+    return found
+
+
 def read_all(connection: socket.socket) -> bytes:
     reply = b""
     try:

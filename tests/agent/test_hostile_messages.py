@@ -62,11 +62,11 @@ def test_an_environment_that_no_process_can_have_is_refused(agent: Place) -> Non
 
 
 def test_two_requests_on_one_connection_are_one_too_many(agent: Place) -> None:
-    assert agent.send(session_message(agent, "wait-1") + session_message(agent, "wait-1")) == b""
+    assert b"result" not in agent.send(session_message(agent, "wait-1") + session_message(agent, "wait-1"))
 
 
 def test_an_answer_to_no_question_ends_the_connection(agent: Place) -> None:
-    assert agent.send(session_message(agent, "wait-1") + b'{"answer":"x"}\n') == b""
+    assert b"result" not in agent.send(session_message(agent, "wait-1") + b'{"answer":"x"}\n')
 
 
 @pytest.mark.parametrize(("start", "limit"), [(b"S", protocol.TEXT_LIMIT), (b"{", protocol.JSON_LIMIT)])

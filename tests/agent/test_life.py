@@ -17,7 +17,16 @@ import pytest
 from shellvault import __version__
 from shellvault.agent import client
 from shellvault.errors import AgentError
-from tests.agent.conftest import STAND_IN, Person, Place, read_all, session_message, until
+from tests.agent.conftest import (
+    STAND_IN,
+    Person,
+    Place,
+    outcome,
+    read_all,
+    session_message,
+    until,
+    until_asked,
+)
 
 START = "import os, sys; from shellvault.agent import client; client.ensure_agent(dict(os.environ))"
 
@@ -198,7 +207,7 @@ def test_a_command_of_another_version_starts_its_own_agent(
 def test_who_waits_for_the_old_agent_still_gets_an_answer(agent: Place) -> None:
     with agent.connect() as waiting:
         waiting.sendall(session_message(agent, "ask"))
-        waiting.recv(65536)
+        until_asked(waiting)
         agent.text("get", "env.bash", "work", version="0.0.1")
         client.ensure_agent(agent.environment)
         waiting.sendall(b'{"answer":"123456"}\n')
@@ -208,7 +217,7 @@ def test_who_waits_for_the_old_agent_still_gets_an_answer(agent: Place) -> None:
 def test_lock_and_stop_reach_an_old_agent_too(agent: Place) -> None:
     with agent.connect() as waiting:
         waiting.sendall(session_message(agent, "ask"))
-        waiting.recv(65536)
+        until_asked(waiting)
         agent.text("get", "env.bash", "work", version="0.0.1")
         client.ensure_agent(agent.environment)
         assert client.lock(agent.environment) == 2
@@ -235,14 +244,14 @@ def test_the_worker_dies_with_a_killed_agent(place: Place) -> None:
     until(lambda: not Path(f"/proc/{worker}").exists())
 
 
-def test_a_command_survives_the_death_of_the_agent_with_an_agent_error(place: Place) -> None:
+def test_the_death_of_the_agent_ends_the_wait_at_once(place: Place) -> None:
     process = place.start()
     with place.connect() as connection:
         connection.sendall(session_message(place, "wait-5"))
         time.sleep(0.2)
         process.kill()
         process.wait()
-        assert read_all(connection) == b""
+        assert outcome(read_all(connection)) == {"alive": True}
 
 
 def test_an_agent_with_nothing_to_do_leaves(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,6 +278,25 @@ def test_an_agent_stays_for_a_shell_that_is_alive(place: Place, monkeypatch: pyt
     agent.run()
     shell.wait()
     assert time.monotonic() - start >= 1.2
+
+
+def test_a_stopped_agent_hangs_no_command(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = place.start()
+    monkeypatch.setattr(client, "ANSWER_PATIENCE", 1.0)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(AgentError, match="does not answer"):
+            place.obtain("work")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_command_waits_for_a_slow_worker_as_long_as_the_agent_lives(
+    agent: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "ANSWER_PATIENCE", 4.0)
+    assert agent.obtain("wait-5")
 
 
 @pytest.mark.parametrize("victim", ["agent", "worker", "command"])
