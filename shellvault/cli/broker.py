@@ -99,10 +99,27 @@ def open_vault(
 
 
 def forget(name: str | None, vault: "Vault") -> int:
-    """Removes the sessions of a profile, or all, from vault and agent. Returns how many the vault held."""
-    stored = [fingerprint for fingerprint, label in vault.sessions() if name is None or label.profile == name]
-    removed = vault.remove_sessions(stored)
+    """Removes the sessions of a profile, or all, from the vault. Returns how many it held.
+
+    The agent forgets all that it has: it gets again what is still wanted.
+    """
     from shellvault.agent import client
 
-    client.forget(dict(os.environ))
+    stored = [fingerprint for fingerprint, label in vault.sessions() if name is None or label.profile == name]
+    removed = vault.remove_sessions(stored)
+    try:
+        client.forget(dict(os.environ))
+    except AgentError as error:
+        output.note(str(error))
     return removed
+
+
+def agent_sessions(environment: Mapping[str, str]) -> list[tuple[str, int]]:
+    """Profiles and expiries (epoch seconds) of the sessions that the agent holds; none without an agent."""
+    from shellvault.agent import client
+
+    try:
+        found = client.status(environment) or {}
+    except AgentError:
+        return []
+    return [(session["profile"], session["expires_at"]) for session in found.get("sessions", ())]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -17,10 +18,11 @@ from shellvault.cli.options import backend_option
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A stored session: the call that made it, and its expiry in epoch seconds (None: never)."""
+    """A session: the call that made it, its expiry in epoch seconds (None: never), and where it is kept."""
 
-    call: str
+    call: str | None
     expires_at: int | None
+    kept: Literal["vault", "agent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,11 @@ def gather(backend: str | None) -> list[ProfileRow]:
     sessions: dict[str, list[SessionRow]] = {}
     for _, label in vault.sessions():
         if label.expires_at is None or label.expires_at > now:
-            sessions.setdefault(label.profile, []).append(SessionRow(label.call, label.expires_at))
+            sessions.setdefault(label.profile, []).append(SessionRow(label.call, label.expires_at, "vault"))
+    for name, expires_at in broker.agent_sessions(dict(os.environ)):
+        rows = sessions.setdefault(name, [])
+        if expires_at not in (row.expires_at for row in rows):
+            rows.append(SessionRow(None, expires_at, "agent"))
     names = dict.fromkeys([*configured, *keys, *sessions])
     return [
         ProfileRow(name, name in configured, keys.get(name), tuple(sessions.get(name, ()))) for name in names
@@ -92,7 +98,7 @@ def _table(rows: Sequence[ProfileRow]) -> str:
         (
             output.printable(row.name),
             masked(row.access_key_id) if row.access_key_id else "-",
-            ", ".join(f"{session.call} {_left(session.expires_at)}" for session in row.sessions) or "-",
+            ", ".join(_described(session) for session in row.sessions) or "-",
         )
         for row in rows
     ]
@@ -102,6 +108,10 @@ def _table(rows: Sequence[ProfileRow]) -> str:
 def masked(access_key_id: str) -> str:
     """Enough of an access key id to tell it from others."""
     return f"{access_key_id[:4]}…{access_key_id[-4:]}" if len(access_key_id) > 8 else access_key_id
+
+
+def _described(session: SessionRow) -> str:
+    return f"{session.call or 'in the agent'} {_left(session.expires_at)}"
 
 
 def _left(expires_at: int | None) -> str:
