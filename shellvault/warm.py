@@ -80,7 +80,7 @@ def answer(arguments: list[str], environment: Environment) -> int | None:
         return refresh(rest, environment)
     if command == "init":
         # Options change the text, so they are for the full command line.
-        return show_kept("init", rest[0], environment) if len(rest) == 1 and rest[0] in SHELLS else None
+        return show(kept("init", rest[0], environment)) if len(rest) == 1 and rest[0] in SHELLS else None
     if command in OWN_OPTIONS and agent_allowed(environment):
         return serve(command, rest, environment)
     return None
@@ -98,10 +98,11 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
         if shell not in SHELLS:
             return None
         # What the agent keeps is without the hook in any case.
-        options.pop("no-hook", "")
+        hook = b"" if options.pop("no-hook", "") else kept("hook", shell, environment)
         if options.pop("leave", ""):
-            return None if name or options else show_kept("leave", shell, environment)
-        text = session(name, options, f"env.{shell}", pid, environment)
+            return None if name or options else show(kept("leave", shell, environment))
+        text = session(name, options, f"env.{shell}", pid, environment) if hook is not None else None
+        text = None if text is None or hook is None else text + hook
     elif command == "export":
         form = options.pop("format", "")
         text = session(name, options, form, None, environment) if form == "json" else None
@@ -219,18 +220,21 @@ def start_agent() -> None:
         return
 
 
-def show_kept(what: str, shell: str, environment: Environment) -> int | None:
-    """Prints the text that the full command line once rendered and kept for this version; None without it."""
+def kept(what: str, shell: str, environment: Environment) -> bytes | None:
+    """The text that the full command line once rendered and kept for this version and place; None without it."""
     state = dial.state_directory(environment)
     path = f"{state}/{what}/{shell}-{__version__}"
     try:
-        kept = posix.stat(path)
+        file = posix.stat(path)
         # A shell will evaluate this, so nobody else may have written it.
-        if not state or kept.st_uid != posix.geteuid() or kept.st_mode & 0o022:
+        if not state or file.st_uid != posix.geteuid() or file.st_mode & 0o022:
             return None
-        return show(read(path))
+        text = read(path)
     except OSError:
         return None
+    # Another installation of this version names its own interpreter and files.
+    ours = __file__.replace("warm.py", "fastlane.py").encode(sys.getfilesystemencoding(), "surrogateescape")
+    return text if what == "leave" or ours in text else None
 
 
 def shell_pid() -> int:
@@ -287,8 +291,10 @@ def read(path: str) -> bytes:
         posix.close(descriptor)
 
 
-def show(text: bytes) -> int | None:
-    """Writes the text to stdout; None when none of it could be written."""
+def show(text: bytes | None) -> int | None:
+    """Writes the text to stdout; None when there is none, or none of it could be written."""
+    if text is None:
+        return None
     rest = text
     while rest:
         try:

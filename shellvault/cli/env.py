@@ -17,9 +17,14 @@ from shellvault.shells import SHELLS
     "--shell", type=click.Choice(SHELLS), help="The shell to write for (default: the one that asked)."
 )
 @click.option("--leave", is_flag=True, help="Put every variable back as it was before.")
+@click.option(
+    "--no-hook", is_flag=True, help="Leave the hook out that keeps the session fresh in this shell."
+)
 @server_option
 @session_options
-def command(name: str | None, shell: str | None, leave: bool, server: bool, **given: Any) -> int:
+def command(
+    name: str | None, shell: str | None, leave: bool, no_hook: bool, server: bool, **given: Any
+) -> int:
     """Print what puts a session of profile NAME into this shell.
 
     \b
@@ -27,18 +32,19 @@ def command(name: str | None, shell: str | None, leave: bool, server: bool, **gi
     fish:        shellvault env NAME | source
     PowerShell:  shellvault env NAME | Out-String | Invoke-Expression
     """
-    from shellvault.shells import detect, render
+    from shellvault.shells import detect, init, render
 
     shell = shell or detect.detect(os.getppid())
     if leave:
-        output.result(render.leave_snippet(shell))
+        output.result(init.kept_leave_text(shell, os.environ))
         return 0
     try:
         asked = wish(name, given)
         if server:
-            output.result(render.env_snippet(shell, broker.endpoint(asked, os.getppid())))
+            snippet = render.env_snippet(shell, broker.endpoint(asked, os.getppid()))
         else:
-            output.result(broker.answer(asked, f"env.{shell}"))
+            snippet = broker.answer(asked, f"env.{shell}")
+        output.result(snippet if no_hook else snippet + init.kept_hook_text(shell, os.environ))
     except ShellvaultError as error:
         # An empty snippet would succeed, and the next command would run with the session from before.
         output.result(render.failure_snippet(shell))

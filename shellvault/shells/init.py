@@ -1,13 +1,14 @@
 """What a shell gets from `shellvault init`: the text, and the file that keeps it for the next shell.
 
 The text is the same for every shell of one installation, so it is rendered once and kept in the state directory. The
-fast lane prints the file of a plain `shellvault init SHELL` without asking here (`warm.show_kept`).
+fast lane prints the file of a plain `shellvault init SHELL` without asking here (`warm.kept`).
 """
 
 import hashlib
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,17 +51,9 @@ def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) 
     kept = _kept_file(state, shell, options)
     if options != InitOptions() and kept.is_file():
         return kept.read_text("utf-8", "surrogateescape")
-    text = render_init(shell, options, state)
     if shell == "powershell":
         _write_wrappers(state, options.wrap)
-    try:
-        locations.private_directory(kept.parent)
-        files.replace(kept, text, 0o600)
-    except OSError as error:
-        raise ShellvaultError(
-            f"{str(kept)!a} cannot be written ({error.strerror}): make the folder writable"
-        ) from error
-    return text
+    return _keep(kept, render_init(shell, options, state))
 
 
 def render_init(shell: str, options: InitOptions, state: Path) -> str:
@@ -101,6 +94,27 @@ def hook_text(shell: str) -> str:
         brought=True,
         prompt=False,
     )
+
+
+def kept_hook_text(shell: str, environment: Mapping[str, str]) -> str:
+    """`hook_text`, kept as `hook/<shell>-<version>` in the state directory, where the fast lane can find it.
+    """
+    state = locations.state_directory(environment)
+    return _keep(state / "hook" / f"{shell}-{__version__}", hook_text(shell))
+
+
+def kept_leave_text(shell: str, environment: Mapping[str, str]) -> str:
+    """What `env --leave` prints, kept as `leave/<shell>-<version>` in the same way."""
+    state = locations.state_directory(environment)
+    return _keep(state / "leave" / f"{shell}-{__version__}", render.leave_snippet(shell))
+
+
+def _keep(path: Path, text: str) -> str:
+    """Keeps the text where that is possible. Where not, the next shell waits a little longer."""
+    with suppress(OSError, ShellvaultError):
+        locations.private_directory(path.parent)
+        files.replace(path, text, 0o600)
+    return text
 
 
 def _installation(shell: str) -> dict[str, object]:
