@@ -1,18 +1,21 @@
-"""The door to the agent's processes: `python -I -S __main__.py FOLDER` is the agent itself, and
-`python -I __main__.py worker DESCRIPTOR` its worker. Run by path, since `-I -S` finds no installed package.
+"""The door to the agent's processes, run by path, since `-I -S` finds no installed package.
+
+`python -I -S __main__.py detached FOLDER` (or `foreground FOLDER`) is the agent itself, and
+`python -I __main__.py worker DESCRIPTOR` its worker.
 """
 
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 HERE = Path(__file__).resolve()
 PYTHON = sys.executable
 
 
-def agent_command(folder: Path) -> list[str]:
-    """The command line of an agent that detaches itself."""
-    return [PYTHON, "-I", "-S", str(HERE), str(folder)]
+def agent_command(folder: Path, how: Literal["detached", "foreground"]) -> list[str]:
+    """The command line of an agent whose socket lies in this folder."""
+    return [PYTHON, "-I", "-S", str(HERE), how, str(folder)]
 
 
 def worker_command() -> tuple[str, ...]:
@@ -30,15 +33,17 @@ def detach() -> None:
 def main(arguments: list[str]) -> None:
     """Becomes the agent or the worker."""
     sys.path.append(str(HERE.parents[2]))
-    if arguments[0] == "worker":
+    how, where = arguments
+    if how == "worker":
         from shellvault.agent import worker
 
-        worker.main(int(arguments[1]))
+        worker.main(int(where))
     else:
         from shellvault.agent import server
 
-        detach()
-        server.run(Path(arguments[0]), worker_command())
+        if how == "detached":
+            detach()
+        server.run(Path(where), worker_command())
 
 
 if __name__ == "__main__":

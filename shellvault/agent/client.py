@@ -3,29 +3,21 @@
 Every failure of the agent itself is an AgentError, after which the caller does the work in its own process.
 """
 
-import fcntl
 import os
+import signal
 import socket
-import subprocess
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from shellvault import __version__, errors, locations
 from shellvault.agent import hardening
-from shellvault.agent.__main__ import agent_command
-from shellvault.agent.protocol import JSON_LIMIT, WORKER_VARIABLES, Lines, Message, decode, encode
+from shellvault.agent.protocol import JSON_LIMIT, Lines, Message, decode, encode
+from shellvault.agent.starting import connect, connection_to_agent
 from shellvault.errors import AgentError, NeedsPersonError, ShellvaultError, WrongPassphraseError
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.variables import PRIVATE_VARIABLES
 
-#: Seconds for an agent to come up (a cold disk included), between two looks, and for an answer that needs
-#: no worker.
-START_PATIENCE, PAUSE, ANSWER_PATIENCE = 5.0, 0.01, 10.0
-
-#: What the agent, and with it a worker that a shell's request starts, gets of its starter's environment.
-AGENT_VARIABLES = ("PATH", *WORKER_VARIABLES)
+#: Seconds without a word after which the agent is taken to hang; it shows signs of life.
+ANSWER_PATIENCE = 10.0
 
 #: Never sent: the credentials that the command itself was started with.
 SECRET_VARIABLES = (
@@ -91,7 +83,7 @@ def open_endpoint(request_line: str, pid: int, environment: Mapping[str, str]) -
 
 def ensure_agent(environment: Mapping[str, str]) -> None:
     """Starts the agent, unless there is one. Raises AgentError when it does not come up."""
-    _connection(environment).close()
+    connection_to_agent(environment).close()
 
 
 def status(environment: Mapping[str, str]) -> Message | None:
@@ -100,7 +92,7 @@ def status(environment: Mapping[str, str]) -> Message | None:
 
 
 def stop(environment: Mapping[str, str]) -> int:
-    """Ends the agent, older ones too. Returns how many there were. Raises AgentError."""
+    """Ends the agent, older ones too, if need be by SIGKILL. Returns how many there were. Raises AgentError."""
     return len(_tell_all(environment, "stop"))
 
 
@@ -156,7 +148,7 @@ class _Answers:
 def _with_agent(environment: Mapping[str, str], message: Message, answers: _Answers | None) -> Message:
     """Sends a request to the agent, and again when an agent of another version has made room for ours."""
     for _ in range(TRIES):
-        with _connection(environment) as connection:
+        with connection_to_agent(environment) as connection:
             outcome = _converse(connection, message, answers)
         if outcome is not None:
             return outcome
@@ -213,95 +205,32 @@ def _error(error: Message, answers: _Answers | None) -> ShellvaultError:
     return kind(str(error["message"]))
 
 
-def _connection(environment: Mapping[str, str]) -> socket.socket:
-    """A connection to the agent, which is started if need be. Raises AgentError."""
-    try:
-        path = locations.socket_path(environment)
-        connection = _connect(path)
-        if connection is None:
-            with _starting(path.parent):
-                connection = _connect(path) or _start(path, environment)
-        return connection
-    except (OSError, ShellvaultError) as error:
-        reason = str(error) if isinstance(error, ShellvaultError) else error.strerror or type(error).__name__
-        raise AgentError(f"the agent cannot be used: {reason}") from error
-
-
-def _connect(path: Path) -> socket.socket | None:
-    """A connection to whoever listens at this path, if it is this user; None when nobody does."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        hardening.check_folder(path.parent)
-        connection.settimeout(ANSWER_PATIENCE)
-        connection.connect(str(path))
-        if hardening.peer_uid(connection) != os.getuid():
-            raise AgentError(f"{str(path)!a} is served by another user: remove it")
-    except (FileNotFoundError, ConnectionRefusedError):
-        connection.close()
-        return None
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-@contextmanager
-def _starting(folder: Path) -> Iterator[None]:
-    """Lets one command at a time start an agent, so that the others find it. Raises AgentError."""
-    deadline = time.monotonic() + 2 * START_PATIENCE
-    with (folder / "starting.lock").open("a") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise AgentError("another command is still starting the agent") from None
-                time.sleep(PAUSE)
-        yield
-
-
-def _start(path: Path, environment: Mapping[str, str]) -> socket.socket:
-    """Starts an agent and connects to it. Raises AgentError when it does not come up, and OSError."""
-    kept = {name: environment[name] for name in AGENT_VARIABLES if name in environment}
-    deadline = time.monotonic() + START_PATIENCE
-    process = subprocess.Popen(
-        agent_command(path.parent),
-        env=kept,
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        # It is our child only until it has detached itself.
-        process.wait(START_PATIENCE)
-        while time.monotonic() < deadline:
-            if connection := _connect(path):
-                return connection
-            time.sleep(PAUSE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    raise AgentError("the agent does not start")
-
-
 def _tell_all(environment: Mapping[str, str], do: str) -> list[Message]:
     """Says one thing to every agent of this user that listens, and returns the answers."""
     answers = []
     try:
         folder = locations.runtime_directory(environment)
         for path in [folder / "agent.sock", *folder.glob("old-*.sock")]:
-            connection = _connect(path)
+            connection = connect(path)
             if connection is None:
                 # Left behind by a killed agent; the current one's is replaced by the next.
                 if path.name != "agent.sock":
                     path.unlink(missing_ok=True)
                 continue
-            with connection, suppress(AgentError):
-                answer = _converse(connection, {"do": do, "version": __version__}, None)
-                if answer is not None:
-                    answers.append(answer)
+            with connection:
+                answers += _tell(connection, do)
     except (OSError, ShellvaultError) as error:
         raise AgentError(f"the agent cannot be told to {do}: {error}") from error
     return answers
+
+
+def _tell(connection: socket.socket, do: str) -> list[Message]:
+    """The answer of one agent, if it has not just left. One that hangs can still be stopped."""
+    try:
+        answer = _converse(connection, {"do": do, "version": __version__}, None)
+    except AgentError:
+        if do != "stop":
+            raise
+        os.kill(hardening.peer_pid(connection), signal.SIGKILL)
+        return [{}]
+    return [] if answer is None else [answer]

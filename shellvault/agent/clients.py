@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shellvault import request
 from shellvault.agent import protocol
-from shellvault.agent.jobs import Reply, Waiter, Want, forms_with
+from shellvault.agent.job import Reply, Waiter, Want, forms_with
 from shellvault.agent.loop import Stream
 from shellvault.agent.protocol import Message
 

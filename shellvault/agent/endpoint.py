@@ -19,7 +19,8 @@ import h11
 
 from shellvault import request
 from shellvault.agent import processes, renewal
-from shellvault.agent.jobs import Jobs, Waiter, Want
+from shellvault.agent.job import Waiter, Want
+from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream, Timer
 from shellvault.agent.memory import Memory
 from shellvault.agent.processes import Process

@@ -67,6 +67,12 @@ def peer_uid(connection: socket.socket) -> int:
     return int(struct.unpack_from("2I", data)[1])
 
 
+def peer_pid(connection: socket.socket) -> int:
+    """The process id at the other end, when it connected or began to listen: SO_PEERCRED, LOCAL_PEERPID."""
+    option = (socket.SOL_SOCKET, socket.SO_PEERCRED) if sys.platform == "linux" else (0, 2)
+    return int(struct.unpack("i", connection.getsockopt(*option, struct.calcsize("i")))[0])
+
+
 def raise_descriptor_limit(wanted: int) -> int:
     """Allows this process `wanted` open files if the hard limit does; returns how many it may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, NoReturn
 from shellvault import __version__
 from shellvault.agent import hardening
 from shellvault.agent.clients import Client
-from shellvault.agent.jobs import Jobs, Waiter, Want, forms_with
+from shellvault.agent.job import Waiter, Want, forms_with
+from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop
 from shellvault.agent.memory import Memory
 from shellvault.agent.protocol import Message

@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 
-from shellvault.agent import client
+from shellvault.agent import client, starting
 from shellvault.cli import output
-from shellvault.errors import UsageError
 
 
 @click.group(name="agent")
@@ -52,13 +51,7 @@ def lock() -> None:
 @command.command()
 def run() -> None:
     """Run the agent in the foreground, for a service manager (contrib/shellvault-agent.service)."""
-    from shellvault import locations
-    from shellvault.agent import server
-    from shellvault.agent.__main__ import worker_command
-
-    if client.status(os.environ):
-        raise UsageError("an agent runs already: `shellvault agent stop` ends it")
-    server.run(locations.runtime_directory(os.environ), worker_command())
+    starting.become_agent(os.environ)
 
 
 def _say_how_many(agents: int, done: str) -> None:

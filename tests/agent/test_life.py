@@ -287,6 +287,10 @@ def test_a_stopped_agent_hangs_no_command(place: Place, monkeypatch: pytest.Monk
     try:
         with pytest.raises(AgentError, match="does not answer"):
             place.obtain("work")
+        with pytest.raises(AgentError, match="cannot be told to lock"):
+            client.lock(place.environment)
+        assert client.stop(place.environment) == 1
+        assert process.wait(10) == -signal.SIGKILL
     finally:
         process.kill()
         process.wait()

@@ -1,0 +1,98 @@
+"""What is wanted of the worker, who waits for it, and the job that both become."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from shellvault import request
+from shellvault.agent.loop import Timer
+from shellvault.agent.protocol import Message
+from shellvault.agent.workers import Worker
+
+#: Gives the answer to a question, or None when there will be none.
+Reply = Callable[[str | None], None]
+
+
+class Waiter:
+    """Somebody who waits for a job. `ask` is None for those who cannot put questions to a person."""
+
+    __slots__ = ("ask", "asked", "done", "is_late", "tell")
+
+    def __init__(
+        self,
+        done: Callable[[Message], None],
+        ask: Callable[[Message, Reply], None] | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self.done = done
+        self.ask = ask
+        self.tell = tell
+        self.asked = False
+        """Whether this one has failed to answer and is not to be asked again."""
+        self.is_late = False
+        """Whether a question had been given up before this one came."""
+
+
+class Want(NamedTuple):
+    """What somebody wants: a request line's session in some forms.
+
+    `fresh`: no cached one. `renew`: one that is not due. `quiet`: nobody at the keyboard waits for it, so
+    no dialog may appear. `role_arn`: this role, assumed from it.
+    """
+
+    line: str
+    forms: frozenset[str]
+    fresh: bool = False
+    renew: bool = False
+    quiet: bool = False
+    role_arn: str = ""
+
+    def is_met_by(self, other: "Want") -> bool:
+        """Whether what the other asks for will do here too."""
+        return (
+            (self.line, self.role_arn) == (other.line, other.role_arn)
+            and self.forms <= other.forms
+            and self.fresh <= other.fresh
+            and self.quiet >= other.quiet
+        )
+
+    @property
+    def memory_key(self) -> str:
+        """Under which name the session is kept; no request line can have a field `role_arn`."""
+        return f"{self.line} role_arn={request.escape(self.role_arn)}" if self.role_arn else self.line
+
+
+class Job:
+    """One acquisition under way."""
+
+    __slots__ = (
+        "asking", "gave_up", "is_untouched", "message", "question", "timer", "waiters", "want", "worker"
+    )  # fmt: skip
+
+    def __init__(self, want: Want, waiter: Waiter, message: Message, worker: Worker) -> None:
+        self.want = want
+        self.waiters = [waiter]
+        self.message = message
+        """What the worker was sent."""
+        self.worker = worker
+        self.is_untouched = True
+        """Whether no worker has begun with it yet, so that another may."""
+        self.asking: Waiter | None = None
+        self.question: Message | None = None
+        self.gave_up = False
+        """Whether nobody could be asked a question."""
+        self.timer: Timer | None = None
+
+    def next_to_ask(self) -> Waiter | None:
+        """The first of the waiting who could still answer a question."""
+        return next((waiter for waiter in self.waiters if waiter.ask and not waiter.asked), None)
+
+
+def failure(kind: str, message: str) -> Message:
+    """An outcome that is an error; `kind` names a class of shellvault.errors."""
+    return {"error": {"type": kind, "message": message}}
+
+
+def forms_with(form: str) -> frozenset[str]:
+    """The forms to ask the worker for: beside `env.SHELL` also what the same shell will ask for later."""
+    kind, _, shell = form.partition(".")
+    return frozenset([form, f"refresh.{shell}"] if kind == "env" and shell else [form])

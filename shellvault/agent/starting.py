@@ -1,0 +1,109 @@
+"""Finding the agent, and starting it where there is none: exactly one, however many commands want it at once."""
+
+import fcntl
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from shellvault import locations
+from shellvault.agent import hardening
+from shellvault.agent.__main__ import agent_command
+from shellvault.agent.protocol import WORKER_VARIABLES
+from shellvault.errors import AgentError, ShellvaultError
+
+#: Seconds for an agent to come up (a cold disk included), between two looks, and for a connection.
+START_PATIENCE, PAUSE, CONNECT_PATIENCE = 5.0, 0.01, 5.0
+
+#: What the agent, and with it a worker that a shell's request starts, gets of its starter's environment.
+AGENT_VARIABLES = ("PATH", *WORKER_VARIABLES)
+
+
+def become_agent(environment: Mapping[str, str]) -> NoReturn:
+    """Turns this process into the agent, in the foreground. Raises AgentError when one serves already."""
+    path = locations.socket_path(environment)
+    if connection := connect(path):
+        connection.close()
+        raise AgentError("an agent runs already: `shellvault agent stop` ends it")
+    command = agent_command(path.parent, "foreground")
+    os.execve(command[0], command, _agent_environment(environment))  # noqa: S606 - it takes our place
+
+
+def connection_to_agent(environment: Mapping[str, str]) -> socket.socket:
+    """A connection to the agent, which is started if need be. Raises AgentError."""
+    try:
+        path = locations.socket_path(environment)
+        connection = connect(path)
+        if connection is None:
+            with _starting(path.parent):
+                connection = connect(path) or _start(path, environment)
+        return connection
+    except (OSError, ShellvaultError) as error:
+        reason = str(error) if isinstance(error, ShellvaultError) else error.strerror or type(error).__name__
+        raise AgentError(f"the agent cannot be used: {reason}") from error
+
+
+def connect(path: Path) -> socket.socket | None:
+    """A connection to whoever listens at this path, if it is this user; None when nobody does."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        hardening.check_folder(path.parent)
+        connection.settimeout(CONNECT_PATIENCE)
+        connection.connect(str(path))
+        if hardening.peer_uid(connection) != os.getuid():
+            raise AgentError(f"{str(path)!a} is served by another user: remove it")
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def _starting(folder: Path) -> Iterator[None]:
+    """Lets one command at a time start an agent, so that the others find it. Raises AgentError."""
+    deadline = time.monotonic() + 2 * START_PATIENCE
+    with (folder / "starting.lock").open("a") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise AgentError("another command is still starting the agent") from None
+                time.sleep(PAUSE)
+        yield
+
+
+def _start(path: Path, environment: Mapping[str, str]) -> socket.socket:
+    """Starts an agent and connects to it. Raises AgentError when it does not come up, and OSError."""
+    deadline = time.monotonic() + START_PATIENCE
+    process = subprocess.Popen(
+        agent_command(path.parent, "detached"),
+        env=_agent_environment(environment),
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        # It is our child only until it has detached itself.
+        process.wait(START_PATIENCE)
+        while time.monotonic() < deadline:
+            if connection := connect(path):
+                return connection
+            time.sleep(PAUSE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    raise AgentError("the agent does not start")
+
+
+def _agent_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: environment[name] for name in AGENT_VARIABLES if name in environment}
