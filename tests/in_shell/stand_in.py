@@ -6,7 +6,7 @@ import socket
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,8 +66,8 @@ class Agent:
 
     def __init__(self, path: Path) -> None:
         self.path, self.requests = path, list[str]()
-        self.reply: bytes | None = b"miss\n"
-        """What to say; None: accept and never answer."""
+        self.reply: bytes | Callable[[int], bytes] | None = b"miss\n"
+        """What to say, or what to say to the nth request; None: accept and never answer."""
         path.parent.mkdir(parents=True, mode=0o700)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -86,7 +86,8 @@ class Agent:
                 continue
             with channel:
                 self.requests.append(channel.recv(65536).decode())
-                channel.sendall(self.reply)
+                reply = self.reply
+                channel.sendall(reply if isinstance(reply, bytes) else reply(len(self.requests)))
 
     def close(self) -> None:
         """Stops listening."""

@@ -13,26 +13,26 @@ pytestmark = pytest.mark.real
 #: Each notes the status it sees in $HOME/neighbour.
 NEIGHBOURS = {
     ("bash", "a string"): 'note() { echo "$?" >>~/neighbour; }; PROMPT_COMMAND="note;${PROMPT_COMMAND-}"',
-    (
-        "bash",
-        "a string with a comment",
-    ): 'note() { local s=$?; echo "$s" >>~/neighbour; return $s; }; PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND\n}note # x"',
-    (
-        "bash",
-        "an array",
-    ): 'note() { local s=$?; echo "$s" >>~/neighbour; return $s; }; PROMPT_COMMAND=(note "${PROMPT_COMMAND[@]}")',
+    ("bash", "a string with a comment"): (
+        'note() { local s=$?; echo "$s" >>~/neighbour; return $s; }; '
+        'PROMPT_COMMAND="${PROMPT_COMMAND:+$PROMPT_COMMAND\n}note # x"'
+    ),
+    ("bash", "an array"): (
+        'note() { local s=$?; echo "$s" >>~/neighbour; return $s; }; '
+        'PROMPT_COMMAND=(note "${PROMPT_COMMAND[@]}")'
+    ),
     ("bash", "bash-preexec"): (
         '__bp_precmd() { local s=$?; echo "$s" >>~/neighbour; return $s; }; '
         'PROMPT_COMMAND="__bp_precmd${PROMPT_COMMAND:+\n$PROMPT_COMMAND}"; trap : DEBUG'
     ),
     ("bash", "starship"): (
-        'starship_precmd() { local s=$?; echo "$s" >>~/neighbour; eval "${STARSHIP_PROMPT_COMMAND-}"; PS1="star $s> "; return 0; }; '
-        "if [[ ${PROMPT_COMMAND-} != *starship_precmd* ]]; then STARSHIP_PROMPT_COMMAND=${PROMPT_COMMAND-}; PROMPT_COMMAND=starship_precmd; fi"
+        'starship_precmd() { local s=$?; echo "$s" >>~/neighbour; eval "${STARSHIP_PROMPT_COMMAND-}"; '
+        'PS1="star $s> "; return 0; }; if [[ ${PROMPT_COMMAND-} != *starship_precmd* ]]; then '
+        "STARSHIP_PROMPT_COMMAND=${PROMPT_COMMAND-}; PROMPT_COMMAND=starship_precmd; fi"
     ),
-    (
-        "zsh",
-        "add-zsh-hook",
-    ): 'note() { echo "$?" >>~/neighbour }; autoload -Uz add-zsh-hook; add-zsh-hook precmd note',
+    ("zsh", "add-zsh-hook"): (
+        'note() { echo "$?" >>~/neighbour }; autoload -Uz add-zsh-hook; add-zsh-hook precmd note'
+    ),
     ("zsh", "precmd"): 'precmd() { echo "$?" >>~/neighbour; psvar=(x) }',
     ("fish", "an event"): "function note --on-event fish_prompt; echo $status >>~/neighbour; end",
     ("fish", "a prompt"): 'function fish_prompt; echo $status >>~/neighbour; echo "> "; end',
@@ -44,12 +44,10 @@ NEIGHBOURS = {
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
-@pytest.mark.parametrize("kind", [kind for _, kind in NEIGHBOURS])
+@pytest.mark.parametrize(("shell", "kind"), list(NEIGHBOURS), indirect=["shell"])
 def test_a_neighbour_keeps_running_and_sees_the_status(
     shell: str, kind: str, place: str, opened: Open, lane: FastLane, now: int
 ) -> None:
-    if (shell, kind) not in NEIGHBOURS:
-        pytest.skip(f"{shell} has no such hook")
     lane.answers(
         "refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
     )
@@ -78,14 +76,14 @@ TOOLS = {
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize(
+    ("tool", "shell"), [(tool, shell) for tool, lines in TOOLS.items() for shell in lines], indirect=["shell"]
+)
 def test_direnv_and_zoxide_keep_working(
     shell: str, tool: str, place: str, opened: Open, lane: FastLane, now: int, tmp_path: Path
 ) -> None:
     if shutil.which(tool) is None:
         pytest.skip(f"needs {tool}")
-    if shell not in TOOLS[tool]:
-        pytest.skip(f"this {tool} does not speak {shell}")
     lane.answers(
         "refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
     )

@@ -11,7 +11,7 @@ from shellvault import __version__
 from shellvault.errors import UsageError
 from shellvault.shells import init, shims
 from tests.in_shell.stand_in import FastLane
-from tests.in_shell.terminal import program
+from tests.in_shell.terminal import SHELLS, program
 
 pytestmark = pytest.mark.real
 
@@ -70,15 +70,21 @@ def test_a_shim_passes_the_check_of_a_posix_shell(tmp_path: Path) -> None:
             assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("strict", ["", "set -eu", "set -euo posix"])
+@pytest.mark.parametrize(
+    ("shell", "strict"),
+    [
+        *((shell, "") for shell in SHELLS),
+        ("bash", "set -eu"),
+        ("bash", "set -eu; set -o posix"),
+        ("zsh", "set -eu"),
+    ],
+    indirect=["shell"],
+)
 def test_a_script_may_evaluate_it_in_an_empty_environment(
     shell: str, strict: str, lane: FastLane, tmp_path: Path
 ) -> None:
-    if strict and shell not in ("bash", "zsh"):
-        pytest.skip("only bash and zsh have `set -eu`")
     text = init.render_init(shell, init.InitOptions(), tmp_path) + "\n" + init.hook_text(shell)
     path = tmp_path / ("text.ps1" if shell == "powershell" else "text")
-    strict = strict.replace(" -euo posix", " -eu") if shell == "zsh" else strict
     path.write_text(f"{strict}\n{text}\necho 'the end'\n")
     ran = subprocess.run(
         [
@@ -126,6 +132,14 @@ def test_the_plain_text_is_kept_where_the_fast_lane_looks(shell: str, tmp_path: 
     assert other != text
     assert kept.read_text() == text
     assert init.init_text(shell, init.InitOptions(wrap=()), environment) == other
+
+
+def test_the_hook_is_kept_where_the_fast_lane_can_find_it(shell: str, tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    assert init.kept_hook_text(shell, environment) == init.hook_text(shell)
+    kept = tmp_path / "state" / "shellvault" / "hook" / f"{shell}-{__version__}"
+    assert kept.read_text() == init.hook_text(shell)
+    assert kept.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_text_holds_neither_times_nor_secrets(shell: str, tmp_path: Path) -> None:
