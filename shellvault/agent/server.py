@@ -181,8 +181,8 @@ class Agent:
         return lines | self._endpoint.living_lines() if self._endpoint else lines
 
     def _is_done(self) -> bool:
-        if self._lock is None:
-            # Retired: nobody new will come, and shells turn to the new agent.
+        if self._lock is None or not self._path.exists():
+            # Retired, or its folder went with the login: nobody new will come, and shells turn to a new agent.
             return not self._clients and not (self._endpoint and self._endpoint.living_lines())
         return time.monotonic() - self._idle_since >= IDLE
 

@@ -235,6 +235,13 @@ def test_stop_ends_the_agent_and_its_worker(agent: Place) -> None:
     assert client.status(agent.environment) is None
 
 
+def test_an_agent_that_nobody_can_reach_any_more_leaves(agent: Place) -> None:
+    agent.obtain("unlock")
+    pid = agent.status()["pid"]
+    agent.socket_path.unlink()
+    until(lambda: not Path(f"/proc/{pid}/fd/3").exists(), 15)
+
+
 def test_the_worker_dies_with_a_killed_agent(place: Place) -> None:
     process = place.start()
     place.obtain("work")
