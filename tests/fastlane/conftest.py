@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shellvault import __version__
 from tests.fastlane.agent_stand_in import StandIn, standing_in
 
 PACKAGE = Path(__file__).parents[2] / "shellvault"
@@ -54,6 +55,13 @@ class Lane:
         return (done.returncode, done.stdout) == (FULL, b"full:" + "\0".join(arguments).encode())
 
 
+def keep_hooks(folder: Path, package: Path) -> None:
+    """Keeps what `env` brings along, as the full command line does: here one line that names the installation."""
+    folder.mkdir(parents=True)
+    for shell in ("bash", "fish", "powershell", "zsh"):
+        (folder / f"{shell}-{__version__}").write_text(f"# the hook of {package}/fastlane.py\n")
+
+
 @pytest.fixture
 def lane(tmp_path: Path) -> Lane:
     """A fast lane whose agent does not run."""
@@ -65,6 +73,7 @@ def lane(tmp_path: Path) -> Lane:
     (package / "cli" / "main.py").write_text(FULL_COMMAND_LINE)
     runtime = tmp_path / "run"
     runtime.mkdir()
+    keep_hooks(tmp_path / ".local" / "state" / "shellvault" / "hook", package)
     environment = {
         "HOME": str(tmp_path),
         "LANG": "C.UTF-8",

@@ -96,7 +96,17 @@ def test_options(home: Home, lane: Lane, name: str, options: list[str]) -> None:
 @pytest.mark.parametrize("shell", ["bash", "fish", "powershell", "zsh"])
 @pytest.mark.parametrize("name", ["work", ODD_NAME])
 def test_shells(home: Home, lane: Lane, name: str, shell: str) -> None:
-    both(home, lane, ["env", name, "--shell", shell], {})
+    both(home, lane, ["env", name, "--no-hook", "--shell", shell], {})
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish", "powershell", "zsh"])
+def test_the_hook_that_env_brings_along(home: Home, shell: str) -> None:
+    full = outcome(home, [*FULL_LANE, "env", *TO_THE_FULL_COMMAND_LINE, "work", "--shell", shell], {})
+    fast = outcome(home, [*FULL_LANE, "env", "work", "--shell", shell], {})
+
+    assert full[0] == 0, full[2]
+    assert b"__shellvault_hook" in full[1]
+    assert fast == full
 
 
 @pytest.mark.parametrize(
@@ -115,7 +125,7 @@ def test_shells(home: Home, lane: Lane, name: str, shell: str) -> None:
     ids=str,
 )
 def test_environments(home: Home, lane: Lane, environment: dict[str, str]) -> None:
-    both(home, lane, ["env", "work", "--shell", "zsh"], environment)
+    both(home, lane, ["env", "--no-hook", "work", "--shell", "zsh"], environment)
     both(home, lane, ["exec", "role", "--", "env", "-0"], environment)
 
 
@@ -127,8 +137,8 @@ def test_the_profile_of_the_environment(home: Home, lane: Lane) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_the_shell_that_asks(home: Home, lane: Lane, shell: str) -> None:
     lanes = (
-        [*FULL_LANE, "env", *TO_THE_FULL_COMMAND_LINE, "work"],
-        [*fast_lane(lane), "env", "work"],
+        [*FULL_LANE, "env", *TO_THE_FULL_COMMAND_LINE, "--no-hook", "work"],
+        [*fast_lane(lane), "env", "--no-hook", "work"],
     )
     full, fast = (outcome(home, [shell, "-c", '"$@"; exit $?', shell, *command], {}) for command in lanes)
 

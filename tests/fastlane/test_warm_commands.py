@@ -21,11 +21,12 @@ def requested(lane: Lane, name: str, **options: str) -> str:
 @pytest.mark.parametrize("shell", ["bash", "fish", "powershell", "zsh"])
 def test_env_prints_the_snippet_of_the_shell(lane: Lane, agent: StandIn, shell: str) -> None:
     done = lane.run("env", "work", "--shell", shell)
+    brought = f"text of env.{shell}\n# the hook of {lane.script}\n"
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"text of env.{shell}\n".encode(), b"")
+    assert (done.returncode, done.stdout, done.stderr) == (0, brought.encode(), b"")
 
 
-def test_the_shell_function_which_has_the_hook_gets_the_same_snippet(lane: Lane, agent: StandIn) -> None:
+def test_the_shell_function_which_has_the_hook_gets_the_snippet_alone(lane: Lane, agent: StandIn) -> None:
     assert lane.run("env", "--shell", "bash", "--no-hook", "work").stdout == b"text of env.bash\n"
 
 
@@ -160,7 +161,7 @@ def test_a_warm_command_imports_only_a_socket(lane: Lane, agent: StandIn) -> Non
         "    posix.write(2, ' '.join(sorted(sys.modules)).encode())\n"
         "    leave(status)\n"
         "posix._exit = show\n"
-        "sys.argv = ['x', 'env', 'work', '--shell', 'bash']\n"
+        "sys.argv = ['x', 'env', '--no-hook', 'work', '--shell', 'bash']\n"
         f"sys.path.insert(0, {str(lane.script.parents[1])!r})\n"
         "from shellvault.fastlane import main\n"
         "main()\n"
