@@ -119,6 +119,7 @@ class Agent:
         while self._listener and len(self._clients) < self._limit:
             try:
                 connection, _ = self._listener.accept()
+                is_ours = hardening.peer_uid(connection) == os.getuid()
             except BlockingIOError:
                 return
             except OSError:
@@ -126,7 +127,7 @@ class Agent:
                 self.loop.unwatch(self._listener)
                 self.loop.later(ACCEPT_PAUSE, self._accept_again)
                 return
-            if hardening.peer_uid(connection) == os.getuid():
+            if is_ours:
                 self._clients.add(Client(self, connection))
             else:
                 connection.close()
