@@ -13,7 +13,7 @@ from tests.support.emulator import Aws
 from tests.support.home import Home, make_home, stop_agents
 from tests.support.sts_front import StsFront, fronting
 
-#: Programs that no package registry has: their absence is counted, and fails nothing.
+#: Reasons that name a program which no package registry has: counted, and no failure.
 NOT_INSTALLABLE = ("needs pwsh", "needs terraform")
 
 
@@ -45,8 +45,9 @@ def _reason(report: pytest.TestReport) -> str:
     return reason.removeprefix("Skipped: ")
 
 
-def _skipped(session: pytest.Session) -> Counter[str]:
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+def _skipped(config: pytest.Config) -> Counter[str]:
+    """How many tests were skipped, by reason."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
     return Counter(_reason(report) for report in reporter.stats.get("skipped", [])) if reporter else Counter()
 
 
@@ -55,13 +56,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """With SHELLVAULT_TESTS_REQUIRE_ALL=1, fails when a test lacked what can be installed."""
     if os.environ.get("SHELLVAULT_TESTS_REQUIRE_ALL") != "1" or os.environ.get("PYTEST_XDIST_WORKER"):
         return
-    lacking = [reason for reason in _skipped(session) if not reason.startswith(NOT_INSTALLABLE)]
-    if lacking and session.exitstatus == 0:
+    lacking = {reason for reason in _skipped(session.config) if reason.startswith("needs ")}
+    if lacking.difference(NOT_INSTALLABLE) and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Says how many tests were skipped for each reason."""
-    reasons = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
-    for reason, count in sorted(reasons.items()):
+    for reason, count in sorted(_skipped(config).items()):
         terminalreporter.write_line(f"skipped {count}: {reason}")

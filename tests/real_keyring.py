@@ -61,7 +61,7 @@ def private_keyring(folder: Path, unlocked: bool = True) -> Iterator[PrivateKeyr
     """
     missing = [program for program in _PROGRAMS if shutil.which(program) is None]
     if missing:
-        pytest.skip(f"{', '.join(missing)} not installed (Debian: gnome-keyring dbus)")
+        pytest.skip(f"needs {', '.join(missing)}")
     environment = _environment(folder)
     configuration = folder / "bus.conf"
     configuration.write_text(_BUS.format(socket=folder / "bus"))
