@@ -90,13 +90,17 @@ def test_a_reader_that_leaves_is_no_error(person: Person) -> None:
 
 
 def test_nobody_is_asked_without_a_terminal(person: Person) -> None:
+    person.home.succeed("agent", "lock")
     del person.home.environment["SHELLVAULT_FILE_PASSPHRASE"]
+    person.home.succeed("agent", "lock")
     assert "SHELLVAULT_FILE_PASSPHRASE" in person.home.fail("exec", "work", "--", "true")
 
 
 def test_a_wrong_passphrase_is_one_line_and_loses_nothing(person: Person) -> None:
+    person.home.succeed("agent", "lock")
     right = person.home.environment["SHELLVAULT_FILE_PASSPHRASE"]
     person.home.environment["SHELLVAULT_FILE_PASSPHRASE"] = "wrong"
+    person.home.succeed("agent", "lock")
     person.home.fail("exec", "work", "--", "true")
     person.home.environment["SHELLVAULT_FILE_PASSPHRASE"] = right
     person.home.succeed("exec", "work", "--", "true")
