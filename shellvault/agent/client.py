@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from shellvault import __version__, errors, locations
 from shellvault.agent import hardening
@@ -99,6 +100,28 @@ def stop(environment: Mapping[str, str]) -> int:
 def lock(environment: Mapping[str, str]) -> int:
     """Makes the agent forget sessions and unlock keys. Returns how many there were. Raises AgentError."""
     return len(_tell_all(environment, "lock"))
+
+
+def unlock_key(environment: Mapping[str, str], path: Path) -> bytes | None:
+    """What the agent keeps to open the encrypted file at `path`; None without that, or without an agent.
+
+    Raises AgentError.
+    """
+    return _unlock(environment, path, None)
+
+
+def keep_unlock_key(environment: Mapping[str, str], path: Path, key: bytes) -> None:
+    """Lets the agent keep what opens the encrypted file at `path`, for a time. Raises AgentError."""
+    ensure_agent(environment)
+    _unlock(environment, path, key)
+
+
+def _unlock(environment: Mapping[str, str], path: Path, key: bytes | None) -> bytes | None:
+    message = {"path": str(path), "key": key.hex() if key else None}
+    for answer in _tell_all(environment, "unlock", message):
+        if isinstance(kept := answer.get("key"), str):
+            return bytes.fromhex(kept)
+    return None
 
 
 def forget(environment: Mapping[str, str]) -> int:
@@ -205,7 +228,7 @@ def _error(error: Message, answers: _Answers | None) -> ShellvaultError:
     return kind(str(error["message"]))
 
 
-def _tell_all(environment: Mapping[str, str], do: str) -> list[Message]:
+def _tell_all(environment: Mapping[str, str], do: str, more: Message | None = None) -> list[Message]:
     """Says one thing to every agent of this user that listens, and returns the answers."""
     answers = []
     try:
@@ -218,18 +241,18 @@ def _tell_all(environment: Mapping[str, str], do: str) -> list[Message]:
                     path.unlink(missing_ok=True)
                 continue
             with connection:
-                answers += _tell(connection, do)
+                answers += _tell(connection, {"do": do, "version": __version__, **(more or {})})
     except (OSError, ShellvaultError) as error:
         raise AgentError(f"the agent cannot be told to {do}: {error}") from error
     return answers
 
 
-def _tell(connection: socket.socket, do: str) -> list[Message]:
+def _tell(connection: socket.socket, message: Message) -> list[Message]:
     """The answer of one agent, if it has not just left. One that hangs can still be stopped."""
     try:
-        answer = _converse(connection, {"do": do, "version": __version__}, None)
+        answer = _converse(connection, message, None)
     except AgentError:
-        if do != "stop":
+        if message["do"] != "stop":
             raise
         os.kill(hardening.peer_pid(connection), signal.SIGKILL)
         return [{}]

@@ -1,6 +1,7 @@
 """One connection to the agent's socket: its request, checked, and the replies to it."""
 
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 #: Seconds after which a text request that the worker is still busy with is handed to the full command line,
 #: which can show a person what is being waited for.
 TEXT_PATIENCE = 25.0
+
+#: Most bytes of an encrypted file's path and its unlock key together.
+UNLOCK_LIMIT = 8192
 
 #: Most bytes of a form's name; the worker knows which forms there are.
 FORM_LIMIT = 32
@@ -107,6 +111,7 @@ class Client:
             "forget": self._forget,
             "lock": self._lock,
             "stop": self._stop,
+            "unlock": self._unlock,
         }
         operations[message["do"]](message)
 
@@ -176,6 +181,19 @@ class Client:
     def _forget(self, message: Message) -> None:
         self._agent.memory.forget_sessions()
         self._finish({"result": {}})
+
+    def _unlock(self, message: Message) -> None:
+        path, key = message["path"], message["key"]
+        if (
+            not isinstance(path, str)
+            or not isinstance(key, str | None)
+            or len(path) + len(key or "") > UNLOCK_LIMIT
+        ):
+            raise ValueError("not an unlock request")
+        if key is not None:
+            bytes.fromhex(key)
+            self._agent.memory.unlock({path: key}, time.time())
+        self._finish({"result": {"key": self._agent.memory.unlock_keys(time.time()).get(path)}})
 
     def _lock(self, message: Message) -> None:
         self._agent.lock()

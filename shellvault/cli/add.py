@@ -33,17 +33,19 @@ def command(name: str, from_environment: bool, no_add_config: bool, force: bool,
     environment = dict(os.environ)
     config = load(Path(request.config_path(environment, str(Path.cwd()))))
     _check_own_keys_serve(config, name)
-    vault = broker.open_vault(backend, environment)
-    if name in vault.stored_keys() and not (force or _wants_to_replace(name, from_environment)):
-        raise UsageError(f"{name} has stored keys already: nothing was changed (use --force to replace them)")
-    if from_environment:
-        access_key_id, secret = _from_environment(environment)
-        mfa_serial = ""
-    else:
-        access_key_id, secret = _asked()
-        mfa_serial = "" if no_add_config or "mfa_serial" in config.section(name) else _asked_mfa_serial()
-    broker.forget(name, vault)
-    vault.save_keys(name, access_key_id, secret)
+    with broker.opened_vault(backend, environment) as vault:
+        if name in vault.stored_keys() and not (force or _wants_to_replace(name, from_environment)):
+            raise UsageError(
+                f"{name} has stored keys already: nothing was changed (use --force to replace them)"
+            )
+        if from_environment:
+            access_key_id, secret = _from_environment(environment)
+            mfa_serial = ""
+        else:
+            access_key_id, secret = _asked()
+            mfa_serial = "" if no_add_config or "mfa_serial" in config.section(name) else _asked_mfa_serial()
+        broker.forget(name, vault)
+        vault.save_keys(name, access_key_id, secret)
     output.note(f"added the keys of {name} to the vault ({vault.backend_name})")
     if not no_add_config:
         _add_to_config(config, name, mfa_serial)

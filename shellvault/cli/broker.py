@@ -2,12 +2,13 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from shellvault import locations
 from shellvault.cli import output, prompters
-from shellvault.cli.options import Wish
+from shellvault.cli.options import Wish, agent_allowed
 from shellvault.errors import AgentError, UsageError
 from shellvault.sessions.circles import check_circle
 from shellvault.sessions.model import Prompter
@@ -61,12 +62,12 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.sessions.obtain import obtain
     from shellvault.shells import answers
 
-    vault = open_vault(wish.options.get("backend"), wish.environment, prompter)
     state = locations.private_directory(locations.state_directory(wish.environment))
     circumstances = Circumstances(
         mfa_token=wish.mfa_token, fresh=wish.fresh, environment=wish.environment, state_directory=state
     )
-    obtained = obtain(wish.line, vault, DirectCache(vault, state, prompter), prompter, circumstances)
+    with opened_vault(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent) as vault:
+        obtained = obtain(wish.line, vault, DirectCache(vault, state, prompter), prompter, circumstances)
     change = change_for(obtained.profile, obtained.session, wish.line, time.time())
     return answers.text(form, change, obtained.profile.name)
 
@@ -75,10 +76,9 @@ def plan(wish: Wish) -> "Plan":
     """The plan for a wish, without a call to AWS."""
     from shellvault.sessions.obtain import plan_for
 
-    vault = open_vault(
-        wish.options.get("backend"), wish.environment, prompters.choose(wish.prompt, wish.environment)
-    )
-    return plan_for(wish.line, vault.stored_keys())[1]
+    prompter = prompters.choose(wish.prompt, wish.environment)
+    with opened_vault(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent) as vault:
+        return plan_for(wish.line, vault.stored_keys())[1]
 
 
 def _show_plan(wish: Wish, prompter: Prompter) -> None:
@@ -88,14 +88,37 @@ def _show_plan(wish: Wish, prompter: Prompter) -> None:
         prompter.tell(line)
 
 
-def open_vault(
-    backend: str | None, environment: Mapping[str, str], prompter: Prompter | None = None
-) -> "Vault":
-    """The vault that is named or configured; `prompter` (or the environment's) is asked for a passphrase."""
-    from shellvault.sessions.passphrase import asker
-    from shellvault.vault import open_vault as opened
+@contextmanager
+def opened_vault(
+    backend: str | None,
+    environment: Mapping[str, str],
+    prompter: Prompter | None = None,
+    *,
+    agent: bool | None = None,
+) -> Iterator["Vault"]:
+    """The vault that is named or configured; `prompter` (or the environment's) is asked for a passphrase.
 
-    return opened(backend, environment, asker(prompter or prompters.choose(None, environment)))
+    The passphrase of an encrypted file is not asked while the agent keeps it unlocked, and the agent keeps what a
+    person has unlocked here; `agent` says whether it may be used (default: as the environment does).
+    """
+    from shellvault.agent import client
+    from shellvault.sessions.passphrase import asker
+    from shellvault.vault import open_vault
+    from shellvault.vault.backends import file_path
+
+    path = file_path(environment)
+    may_keep = agent_allowed(environment) if agent is None else agent
+    known = None
+    if may_keep:
+        with suppress(AgentError):
+            known = client.unlock_key(environment, path)
+    vault = open_vault(
+        backend, environment, asker(prompter or prompters.choose(None, environment)), unlock_key=known
+    )
+    yield vault
+    if may_keep and vault.unlock_key not in (None, known):
+        with suppress(AgentError):
+            client.keep_unlock_key(environment, path, vault.unlock_key)
 
 
 def forget(name: str | None, vault: "Vault") -> int:

@@ -13,6 +13,7 @@ from shellvault.cli.options import backend_option
 @backend_option
 def command(name: str | None, backend: str | None) -> int:
     """Forget the sessions of profile NAME, or all of them. Keys stay in the vault."""
-    count = broker.forget(name, broker.open_vault(backend, dict(os.environ)))
+    with broker.opened_vault(backend, dict(os.environ)) as vault:
+        count = broker.forget(name, vault)
     output.note(f"forgot {count} stored sessions" + (f" of {name}" if name else ""))
     return 0

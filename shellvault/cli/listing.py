@@ -71,11 +71,11 @@ def _configured_names() -> Sequence[str]:
 
 def gather(backend: str | None) -> list[ProfileRow]:
     """All profiles of the config file and all names in the vault, in that order."""
-    vault = broker.open_vault(backend, dict(os.environ))
-    configured, keys = _configured_names(), vault.stored_keys()
+    with broker.opened_vault(backend, dict(os.environ)) as vault:
+        configured, keys, stored = _configured_names(), vault.stored_keys(), vault.sessions()
     now = time.time()
     sessions: dict[str, list[SessionRow]] = {}
-    for _, label in vault.sessions():
+    for _, label in stored:
         if label.expires_at is None or label.expires_at > now:
             sessions.setdefault(label.profile, []).append(SessionRow(label.call, label.expires_at, "vault"))
     for name, expires_at in broker.agent_sessions(dict(os.environ)):

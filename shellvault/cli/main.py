@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from shellvault import __version__
-from shellvault.cli.output import complain
+from shellvault.cli.output import OutputError, complain
 from shellvault.errors import ShellvaultError
 
 #: Each command's module under shellvault.cli, imported when it is used: none pays for another.
@@ -71,6 +71,10 @@ def run(arguments: Sequence[str]) -> int:
         where = error.ctx.command_path if error.ctx else "shellvault"
         complain(f"{error.format_message()} (see `{where} --help`)")
         return error.exit_code
+    except OutputError as error:
+        drop_output()
+        complain(str(error))
+        return error.exit_status
     except ShellvaultError as error:
         complain(str(error))
         return error.exit_status
@@ -78,12 +82,16 @@ def run(arguments: Sequence[str]) -> int:
         print(file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone; keep the interpreter from complaining about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 141
     except Exception as error:
         complain(f"internal error: {describe_origin(error)}; please report it with the command you ran")
         return 1
+
+
+def drop_output() -> None:
+    """Keeps the interpreter from writing, at its end, what could not be written before."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def describe_origin(error: Exception) -> str:

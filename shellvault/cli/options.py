@@ -90,6 +90,11 @@ def server_option(function: Decorated) -> Decorated:
     )(function)
 
 
+def agent_allowed(environment: Mapping[str, str]) -> bool:
+    """Whether the environment lets the agent be used."""
+    return environment.get("SHELLVAULT_NO_AGENT", "") in ("", "0")
+
+
 def known_names(environment: Mapping[str, str]) -> list[str]:
     """The profiles of the config file and the names with stored keys, without opening the vault."""
     from shellvault.profiles.parse import load
@@ -129,5 +134,5 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
         fresh=bool(given.get("fresh")),
         prompt=given.get("prompt"),
         debug=bool(given.get("debug")),
-        agent=not given.get("no_agent") and environment.get("SHELLVAULT_NO_AGENT", "") in ("", "0"),
+        agent=not given.get("no_agent") and agent_allowed(environment),
     )

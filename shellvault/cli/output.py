@@ -2,6 +2,8 @@
 
 import sys
 
+from shellvault.errors import ShellvaultError
+
 
 def printable(text: str) -> str:
     """The text on one line, with control characters shown instead of obeyed by the terminal."""
@@ -18,8 +20,16 @@ def complain(message: str) -> None:
     print(f"shellvault: error: {printable(message)}", file=sys.stderr, flush=True)
 
 
+class OutputError(ShellvaultError):
+    """A result could not be written to stdout."""
+
+
 def result(text: str) -> None:
     """Writes a command's result to stdout, byte for byte (undecodable bytes pass through)."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"the result cannot be written: {error.strerror}") from error

@@ -18,13 +18,13 @@ def command(name: str, force: bool, backend: str | None) -> int:
 
     The config file stays as it is, and so do the keys in AWS: delete them there if nobody needs them.
     """
-    vault = broker.open_vault(backend, dict(os.environ))
-    if name not in vault.stored_keys():
-        raise UsageError(f"no keys are stored for {name}: `shellvault list` shows what is there")
-    if not force and not terminal.confirm(f"Remove the stored keys of {name}?"):
-        raise ShellvaultError("nothing was removed")
-    sessions = broker.forget(name, vault)
-    vault.remove_keys(name)
+    with broker.opened_vault(backend, dict(os.environ)) as vault:
+        if name not in vault.stored_keys():
+            raise UsageError(f"no keys are stored for {name}: `shellvault list` shows what is there")
+        if not force and not terminal.confirm(f"Remove the stored keys of {name}?"):
+            raise ShellvaultError("nothing was removed")
+        sessions = broker.forget(name, vault)
+        vault.remove_keys(name)
     output.note(
         f"removed the keys of {name} and {sessions} stored sessions from the vault ({vault.backend_name})"
     )
