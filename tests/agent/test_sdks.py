@@ -75,6 +75,7 @@ def test_a_file_vault_stays_open_for_the_next_worker_until_it_is_locked(person: 
     environment = person.home.environment
     prompter = Prompter([environment["SHELLVAULT_FILE_PASSPHRASE"]])
     line = request.encode("work", {}, environment, "/")
+    client.lock(environment)
     first = client.obtain(line, "json", prompter, environment)
     before = client.status(environment)
     assert before
