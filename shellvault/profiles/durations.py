@@ -22,3 +22,10 @@ def parse_duration(text: str) -> int:
     if seconds <= 0:
         raise ConfigError(f"{text[:40]!a} is not a duration: write it like 15m, 1h30m, 1d or 900")
     return seconds
+
+
+def format_duration(seconds: int) -> str:
+    """A duration as `parse_duration` reads it: `15m`, `1h30m`, `20s`."""
+    hours, minutes = divmod(seconds // 60, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds % 60, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"

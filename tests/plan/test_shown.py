@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from shellvault.plan import describe, format_duration, to_json
-from shellvault.profiles.durations import parse_duration
+from shellvault.plan import describe, to_json
+from shellvault.profiles.durations import format_duration, parse_duration
 from tests.plan.profiles import HOUR, MFA, bar_role1, foo_admin, jonsmith, lasting, plan_of
 
 

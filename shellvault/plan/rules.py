@@ -7,31 +7,18 @@ Sources: the AWS STS API reference (GetSessionToken, AssumeRole, AssumeRoleWithW
 GetFederationToken) and the IAM User Guide, "Role chaining".
 """
 
-import hashlib
 import ipaddress
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from shellvault.errors import ConfigError
+from shellvault.plan.model import HOUR, Call, Endpoint, Options, Plan, Step, fingerprinted
+from shellvault.profiles.durations import format_duration
 from shellvault.profiles.model import Profile, Sso
 from shellvault.profiles.parse import printable
 from shellvault.profiles.resolve import default_sts_region
 
-Call = Literal[
-    "stored-keys",
-    "get-session-token",
-    "assume-role",
-    "assume-role-with-web-identity",
-    "sso",
-    "credential-process",
-    "get-federation-token",
-]
-
-HOUR = 3600
 _MINIMUM = 15 * 60
 #: The longest lifetime AWS gives, in seconds.
 _MAXIMUM: Mapping[Call, int] = {
@@ -41,96 +28,6 @@ _MAXIMUM: Mapping[Call, int] = {
     "get-federation-token": 36 * HOUR,
 }
 _CHAINED_SESSION_TOKEN = 8 * HOUR
-
-#: Regions outside the partition `aws`, by how their names begin.
-_PARTITIONS = {
-    "cn-": "aws-cn",
-    "eu-isoe-": "aws-iso-e",
-    "eusc-": "aws-eusc",
-    "us-gov-": "aws-us-gov",
-    "us-iso-": "aws-iso",
-    "us-isob-": "aws-iso-b",
-    "us-isof-": "aws-iso-f",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a session is asked for: without a session token, or for a console sign-in."""
-
-    no_session: bool = False
-    login: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a call goes: without `url` to AWS's endpoint in `region`, with `legacy` to its global one."""
-
-    region: str
-    url: str | None = None
-    legacy: bool = False
-    ca_bundle: str | None = None
-
-    @property
-    def authority(self) -> str:
-        """Who answers, as far as that matters: a session of one region is good in all of its partition."""
-        partition = next(
-            (_PARTITIONS[start] for start in _PARTITIONS if self.region.startswith(start)), "aws"
-        )
-        return self.url or f"{partition} {'global' if self.legacy else 'regional'}"
-
-
-#: Where calls go when nothing says otherwise.
-AWS = Endpoint("us-east-1")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One call that turns credentials (those of the step before) into other credentials."""
-
-    call: Call
-    profile: str
-    """The profile that asks for this step."""
-    cache: Literal["vault", "memory", "none"]
-    fingerprint: str = ""
-    """Hash of everything that decides the result; the only key of the session caches."""
-    role_arn: str | None = None
-    duration: int | None = None
-    """Lifetime to ask for, in seconds."""
-    requested_duration: int | None = None
-    """What the user asked for, in seconds, when AWS's limit for chained calls made it less."""
-    mfa_serial: str | None = None
-    mfa_process: str | None = None
-    access_key_id: str | None = None
-    external_id: str | None = None
-    session_name: str | None = None
-    source_identity: str | None = None
-    session_tags: tuple[tuple[str, str], ...] = ()
-    transitive_session_tags: tuple[str, ...] = ()
-    endpoint: Endpoint = AWS
-    sso: Sso | None = None
-    web_identity_token_file: str | None = None
-    web_identity_token_process: str | None = None
-    credential_process: str | None = None
-
-    @property
-    def prompts_mfa(self) -> bool:
-        """Whether this step needs an MFA code."""
-        return self.mfa_serial is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The steps from a profile to its session, and what a person should know about them."""
-
-    profile: str
-    steps: tuple[Step, ...]
-    notes: tuple[str, ...] = field(default=())
-
-    @property
-    def mfa_prompts(self) -> int:
-        """How many MFA codes the plan needs when nothing is cached: 0 or 1."""
-        return sum(step.prompts_mfa for step in self.steps)
 
 
 def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan:
@@ -164,7 +61,7 @@ def _chain(profile: Profile, stored: Mapping[str, str]) -> tuple[Profile, ...]:
 
 
 def _stored_keys(root: Profile, access_key_id: str) -> Step:
-    return _fingerprinted(Step("stored-keys", root.name, "none", access_key_id=access_key_id), None)
+    return fingerprinted(Step("stored-keys", root.name, "none", access_key_id=access_key_id), None)
 
 
 def _session_token(chain: Sequence[Profile], options: Options) -> Step | None:
@@ -210,7 +107,7 @@ def _first_call(root: Profile) -> Step:
         step = Step("credential-process", root.name, "memory", credential_process=root.credential_process)
     else:
         raise ConfigError(_missing(root))
-    return _fingerprinted(step, None)
+    return fingerprinted(step, None)
 
 
 def _sso(root: Profile, sso: Sso) -> Step:
@@ -329,36 +226,7 @@ def _is_loopback(endpoint: Endpoint) -> bool:
 
 
 def _following(steps: Sequence[Step], step: Step) -> Step:
-    return _fingerprinted(step, steps[-1].fingerprint)
-
-
-def _fingerprinted(step: Step, before: str | None) -> Step:
-    """The step with the hash of everything that decides its result.
-
-    Left out are the profile's name, so that profiles with the same keys and MFA device share a session, and
-    the region (see `Endpoint.authority`), so that another region does not cost another code.
-    """
-    sso = step.sso
-    facts = {
-        "before": before,
-        "call": step.call,
-        "access_key_id": step.access_key_id,
-        "authority": step.endpoint.authority,
-        "role_arn": step.role_arn,
-        "duration": step.duration,
-        "mfa_serial": step.mfa_serial,
-        "external_id": step.external_id,
-        "session_name": step.session_name,
-        "source_identity": step.source_identity,
-        "session_tags": sorted(step.session_tags),
-        "transitive_session_tags": sorted(step.transitive_session_tags),
-        "sso": [sso.start_url, sso.session_name, sso.region, sso.account_id, sso.role_name] if sso else None,
-        "web_identity_token_file": step.web_identity_token_file,
-        "web_identity_token_process": step.web_identity_token_process,
-        "credential_process": step.credential_process,
-    }
-    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
-    return replace(step, fingerprint=hashlib.sha256(canonical.encode()).hexdigest())
+    return fingerprinted(step, steps[-1].fingerprint)
 
 
 def _remarks(chain: Sequence[Profile], steps: Sequence[Step]) -> list[str]:
@@ -381,42 +249,3 @@ def _remarks(chain: Sequence[Profile], steps: Sequence[Step]) -> list[str]:
                 f"{format_duration(HOUR)}, AWS's limit for a role assumed from temporary credentials"
             )
     return remarks
-
-
-def to_json(plan: Plan) -> dict[str, Any]:
-    """The plan as `shellvault why --format json` prints it; what a step does not have is left out."""
-    steps = []
-    for step in plan.steps:
-        optional = {"role_arn": step.role_arn, "duration": step.duration, "mfa_serial": step.mfa_serial}
-        given = {name: value for name, value in optional.items() if value is not None}
-        shown = {"call": step.call, "profile": step.profile, **given}
-        steps.append({**shown, "prompts_mfa": step.prompts_mfa, "cache": step.cache})
-    return {"profile": plan.profile, "steps": steps, "mfa_prompts": plan.mfa_prompts}
-
-
-def describe(plan: Plan) -> str:
-    """The plan for a person, without a newline at the end."""
-    codes = "no MFA code" if plan.mfa_prompts == 0 else "one MFA code"
-    lines = [f"{printable(plan.profile)} needs {codes} when nothing is cached:"]
-    lines += [f"  {number}. {_described(step)}" for number, step in enumerate(plan.steps, 1)]
-    return "\n".join([*lines, *(f"note: {printable(note)}" for note in plan.notes)])
-
-
-def _described(step: Step) -> str:
-    parts = [f"{step.call} ({printable(step.profile)})"]
-    if step.role_arn:
-        parts.append(printable(step.role_arn))
-    if step.duration:
-        asked = f" (asked for {format_duration(step.requested_duration)})" if step.requested_duration else ""
-        parts.append(format_duration(step.duration) + asked)
-    if step.mfa_serial:
-        parts.append(f"MFA code of {printable(step.mfa_serial)}")
-    parts.append({"vault": "kept in the vault", "memory": "kept in memory", "none": "not cached"}[step.cache])
-    return ", ".join(parts)
-
-
-def format_duration(seconds: int) -> str:
-    """A duration as `parse_duration` reads it: `15m`, `1h30m`, `20s`."""
-    hours, minutes = divmod(seconds // 60, 60)
-    parts = ((hours, "h"), (minutes, "m"), (seconds % 60, "s"))
-    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"

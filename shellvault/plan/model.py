@@ -1,0 +1,139 @@
+"""What a plan is: its steps, where their calls go, and the hash that tells one step's result from another's."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from shellvault.profiles.model import Sso
+
+Call = Literal[
+    "stored-keys",
+    "get-session-token",
+    "assume-role",
+    "assume-role-with-web-identity",
+    "sso",
+    "credential-process",
+    "get-federation-token",
+]
+
+HOUR = 3600
+
+#: Regions outside the partition `aws`, by how their names begin.
+_PARTITIONS = {
+    "cn-": "aws-cn",
+    "eu-isoe-": "aws-iso-e",
+    "eusc-": "aws-eusc",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "us-isof-": "aws-iso-f",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a session is asked for: without a session token, or for a console sign-in."""
+
+    no_session: bool = False
+    login: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a call goes: without `url` to AWS's endpoint in `region`, with `legacy` to its global one."""
+
+    region: str
+    url: str | None = None
+    legacy: bool = False
+    ca_bundle: str | None = None
+
+    @property
+    def authority(self) -> str:
+        """Who answers, as far as that matters: a session of one region is good in all of its partition."""
+        partition = next(
+            (_PARTITIONS[start] for start in _PARTITIONS if self.region.startswith(start)), "aws"
+        )
+        return self.url or f"{partition} {'global' if self.legacy else 'regional'}"
+
+
+#: Where calls go when nothing says otherwise.
+AWS = Endpoint("us-east-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call that turns credentials (those of the step before) into other credentials."""
+
+    call: Call
+    profile: str
+    """The profile that asks for this step."""
+    cache: Literal["vault", "memory", "none"]
+    fingerprint: str = ""
+    """Hash of everything that decides the result; the only key of the session caches."""
+    role_arn: str | None = None
+    duration: int | None = None
+    """Lifetime to ask for, in seconds."""
+    requested_duration: int | None = None
+    """What the user asked for, in seconds, when AWS's limit for chained calls made it less."""
+    mfa_serial: str | None = None
+    mfa_process: str | None = None
+    access_key_id: str | None = None
+    external_id: str | None = None
+    session_name: str | None = None
+    source_identity: str | None = None
+    session_tags: tuple[tuple[str, str], ...] = ()
+    transitive_session_tags: tuple[str, ...] = ()
+    endpoint: Endpoint = AWS
+    sso: Sso | None = None
+    web_identity_token_file: str | None = None
+    web_identity_token_process: str | None = None
+    credential_process: str | None = None
+
+    @property
+    def prompts_mfa(self) -> bool:
+        """Whether this step needs an MFA code."""
+        return self.mfa_serial is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps from a profile to its session, and what a person should know about them."""
+
+    profile: str
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def mfa_prompts(self) -> int:
+        """How many MFA codes the plan needs when nothing is cached: 0 or 1."""
+        return sum(step.prompts_mfa for step in self.steps)
+
+
+def fingerprinted(step: Step, before: str | None) -> Step:
+    """The step with the hash of everything that decides its result.
+
+    Left out are the profile's name, so that profiles with the same keys and MFA device share a session, and
+    the region (see `Endpoint.authority`), so that another region does not cost another code.
+    """
+    sso = step.sso
+    facts = {
+        "before": before,
+        "call": step.call,
+        "access_key_id": step.access_key_id,
+        "authority": step.endpoint.authority,
+        "role_arn": step.role_arn,
+        "duration": step.duration,
+        "mfa_serial": step.mfa_serial,
+        "external_id": step.external_id,
+        "session_name": step.session_name,
+        "source_identity": step.source_identity,
+        "session_tags": sorted(step.session_tags),
+        "transitive_session_tags": sorted(step.transitive_session_tags),
+        "sso": [sso.start_url, sso.session_name, sso.region, sso.account_id, sso.role_name] if sso else None,
+        "web_identity_token_file": step.web_identity_token_file,
+        "web_identity_token_process": step.web_identity_token_process,
+        "credential_process": step.credential_process,
+    }
+    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return replace(step, fingerprint=hashlib.sha256(canonical.encode()).hexdigest())

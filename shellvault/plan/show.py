@@ -1,0 +1,39 @@
+"""A plan for a person, and for a program."""
+
+from typing import Any
+
+from shellvault.plan.model import Plan, Step
+from shellvault.profiles.durations import format_duration
+from shellvault.profiles.parse import printable
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as `shellvault why --format json` prints it; what a step does not have is left out."""
+    steps = []
+    for step in plan.steps:
+        optional = {"role_arn": step.role_arn, "duration": step.duration, "mfa_serial": step.mfa_serial}
+        given = {name: value for name, value in optional.items() if value is not None}
+        shown = {"call": step.call, "profile": step.profile, **given}
+        steps.append({**shown, "prompts_mfa": step.prompts_mfa, "cache": step.cache})
+    return {"profile": plan.profile, "steps": steps, "mfa_prompts": plan.mfa_prompts}
+
+
+def describe(plan: Plan) -> str:
+    """The plan for a person, without a newline at the end."""
+    codes = "no MFA code" if plan.mfa_prompts == 0 else "one MFA code"
+    lines = [f"{printable(plan.profile)} needs {codes} when nothing is cached:"]
+    lines += [f"  {number}. {_described(step)}" for number, step in enumerate(plan.steps, 1)]
+    return "\n".join([*lines, *(f"note: {printable(note)}" for note in plan.notes)])
+
+
+def _described(step: Step) -> str:
+    parts = [f"{step.call} ({printable(step.profile)})"]
+    if step.role_arn:
+        parts.append(printable(step.role_arn))
+    if step.duration:
+        asked = f" (asked for {format_duration(step.requested_duration)})" if step.requested_duration else ""
+        parts.append(format_duration(step.duration) + asked)
+    if step.mfa_serial:
+        parts.append(f"MFA code of {printable(step.mfa_serial)}")
+    parts.append({"vault": "kept in the vault", "memory": "kept in memory", "none": "not cached"}[step.cache])
+    return ", ".join(parts)
