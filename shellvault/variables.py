@@ -55,6 +55,11 @@ MANAGED_VARIABLES = SESSION_VARIABLES + OVERRIDING_VARIABLES
 PRIVATE_VARIABLES = ("SHELLVAULT_FILE_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE")
 
 
+def for_children(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment that another program may inherit."""
+    return {name: value for name, value in environment.items() if name not in PRIVATE_VARIABLES}
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a session does to an environment: variables to set, and variables to unset."""

@@ -58,9 +58,15 @@ def _wants_to_replace(name: str, from_environment: bool) -> bool:
 
 def check_name(name: str) -> None:
     """Raises UsageError for a profile name that a config file cannot hold."""
-    if not name.strip() or name != name.strip() or not name.isprintable() or "]" in name or len(name) > 256:
+    if (
+        not name.strip()
+        or name != name.strip()
+        or not name.isprintable()
+        or set("[]") & set(name)
+        or len(name) > 256
+    ):
         raise UsageError(
-            f"{name!r} cannot be a profile name: use printable characters without ], at most 256"
+            f"{name!r} cannot be a profile name: use printable characters without [ and ], at most 256"
         )
 
 

@@ -13,7 +13,7 @@ from shellvault.cli import broker, output
 from shellvault.cli.options import server_option, session_options, wish
 from shellvault.errors import UsageError
 from shellvault.shells import answers
-from shellvault.variables import PRIVATE_VARIABLES, Change
+from shellvault.variables import Change, for_children
 
 
 class CommandLine(click.Command):
@@ -76,8 +76,8 @@ def command(context: click.Context, /, name: str | None, server: bool, **given: 
 
 def apply(change: Change, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment after the change, without what only shellvault may read."""
-    taken = {*change.unset, *PRIVATE_VARIABLES}
-    return {name: value for name, value in environment.items() if name not in taken} | dict(change.set)
+    kept = {name: value for name, value in for_children(environment).items() if name not in change.unset}
+    return kept | dict(change.set)
 
 
 def run(program: list[str], environment: Mapping[str, str]) -> int:

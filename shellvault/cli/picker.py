@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from shellvault.cli import terminal
 from shellvault.cli.output import printable
 from shellvault.errors import NeedsPersonError, UsageError
+from shellvault.variables import for_children
 
 #: fzf(1): nothing matched; interrupted by ^C or Esc.
 _NO_MATCH, _INTERRUPTED = 1, 130
@@ -33,6 +34,7 @@ def _by_fzf(fzf: str, choices: Sequence[str]) -> str:
     # fzf draws on /dev/tty by itself. NUL separates the names, since the keyboard can put anything else into one.
     chosen = subprocess.run(
         [fzf, "--read0", "--print0", "--no-multi", "--height=40%", "--reverse", "--prompt=profile> "],
+        env=for_children(os.environ),
         input="\0".join(choices).encode("utf-8", "surrogateescape"),
         stdout=subprocess.PIPE,
         check=False,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from shellvault.cli import output, terminal
 from shellvault.errors import NeedsPersonError, UsageError
 from shellvault.sessions.model import Challenge, Prompter
-from shellvault.variables import PRIVATE_VARIABLES
+from shellvault.variables import PRIVATE_VARIABLES, for_children
 
 #: The graphical drivers, as aws-vault names them; each exists where its program is on PATH.
 GRAPHICAL = ("kdialog", "osascript", "zenity")
@@ -56,7 +56,7 @@ class ProgramPrompter(TerminalPrompter):
         try:
             done = subprocess.run(
                 command,
-                env=dict(self._environment),
+                env=for_children(self._environment),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 timeout=ANSWER_DEADLINE,

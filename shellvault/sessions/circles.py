@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from shellvault import request
 from shellvault.errors import SessionError
 from shellvault.profiles.parse import printable
-from shellvault.variables import PRIVATE_VARIABLES
+from shellvault.variables import for_children
 
 #: The profiles whose sessions the processes above this one are getting, as `request.escape` writes them.
 RESOLVING = "SHELLVAULT_RESOLVING"
@@ -22,6 +22,5 @@ def check_circle(profile: str, environment: Mapping[str, str]) -> None:
 
 def environment_for_helpers(environment: Mapping[str, str], *profiles: str) -> dict[str, str]:
     """`environment` without what is private, and with the mark that sessions of `profiles` are being got."""
-    kept = {name: value for name, value in environment.items() if name not in PRIVATE_VARIABLES}
     marks = dict.fromkeys([*environment.get(RESOLVING, "").split(), *map(request.escape, profiles)])
-    return kept | {RESOLVING: " ".join(marks)}
+    return for_children(environment) | {RESOLVING: " ".join(marks)}

@@ -2,14 +2,18 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 
-from shellvault.cli import main
+from shellvault.cli import main, prompters
+from shellvault.cli.add import check_name
 from shellvault.cli.execute import apply
 from shellvault.cli.execute import command as exec_command
 from shellvault.cli.output import printable
+from shellvault.errors import UsageError
+from shellvault.sessions.model import Challenge
 from shellvault.shells import answers
 
 
@@ -111,3 +115,30 @@ def test_the_version_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("shellvault, version ")
+
+
+def test_a_dialog_program_asks_and_never_sees_the_passphrase_variables(tmp_path: Path) -> None:
+    program = tmp_path / "zenity"
+    program.write_text(
+        '#!/bin/sh\nprintenv > "$0.environment"\nprintf "%s\\n" "$@" > "$0.arguments"\necho 123456\n'
+    )
+    program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SHELLVAULT_FILE_PASSPHRASE": "hunter2"}
+    challenge = Challenge("mfa-code", "arn:aws:iam::1:mfa/me", "Enter MFA code for arn:aws:iam::1:mfa/me: ")
+
+    assert prompters.choose("zenity", environment).ask(challenge) == "123456"
+    assert "hunter2" not in (tmp_path / "zenity.environment").read_text()
+    assert "--text=Enter MFA code for arn:aws:iam::1:mfa/me\n" in (tmp_path / "zenity.arguments").read_text()
+
+
+def test_a_prompt_driver_that_is_not_there_is_named() -> None:
+    with pytest.raises(UsageError, match="needs the program kdialog on PATH"):
+        prompters.choose("kdialog", {"PATH": "/nowhere"})
+    with pytest.raises(UsageError, match="no prompt driver 'pigeon'"):
+        prompters.choose("pigeon", {})
+
+
+@pytest.mark.parametrize("name", ["", " ", " a", "a ", "a]b", "a\nb", "a\x1b[31m", "x" * 257])
+def test_a_name_that_no_config_file_can_hold_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a profile name"):
+        check_name(name)
