@@ -51,8 +51,9 @@ class Terminal:
             "powershell": home / ".config/powershell/Microsoft.PowerShell_profile.ps1",
         }[shell]
         place.parent.mkdir(parents=True, exist_ok=True)
-        # Without this folder fish reads all manual pages in the background.
-        (home / ".local/share/fish/generated_completions").mkdir(parents=True)
+        # Without this folder, in the cache from fish 4 on, fish reads all manual pages in the background.
+        for folder in (".local/share", ".cache"):
+            (home / folder / "fish/generated_completions").mkdir(parents=True)
         place.write_text(start_up, "utf-8", "surrogateescape")
         self.process = pexpect.spawn(
             [*under, path][0],
