@@ -30,6 +30,13 @@ def detach() -> None:
         os._exit(0)
 
 
+def tell_starter() -> None:
+    """Closes the pipe at whose end the command that started us waits."""
+    silence = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    os.dup2(silence, 1)
+    os.close(silence)
+
+
 def main(arguments: list[str]) -> None:
     """Becomes the agent or the worker."""
     sys.path.append(str(HERE.parents[2]))
@@ -43,7 +50,9 @@ def main(arguments: list[str]) -> None:
 
         if how == "detached":
             detach()
-        server.run(Path(where), worker_command())
+            server.run(Path(where), worker_command(), tell_starter)
+        else:
+            server.run(Path(where), worker_command())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ from shellvault.variables import PRIVATE_VARIABLES
 #: Seconds without a word after which the agent is taken to hang; it shows signs of life.
 ANSWER_PATIENCE = 10.0
 
+#: The same for the unlock key, which needs no worker: a command without it only has to ask for the passphrase.
+UNLOCK_PATIENCE = 2.0
+
 #: Never sent: the credentials that the command itself was started with.
 SECRET_VARIABLES = (
     "AWS_ACCESS_KEY_ID",
@@ -80,6 +83,17 @@ def open_endpoint(request_line: str, pid: int, environment: Mapping[str, str]) -
         "environment": worker_environment(environment),
     }
     return {str(name): str(value) for name, value in _with_agent(environment, message, None).items()}
+
+
+def has_place(environment: Mapping[str, str]) -> bool:
+    """Whether the path of the agent's socket is short enough for one (unix(7)).
+
+    Where no folder for it is ours alone, that is for the attempt to say.
+    """
+    try:
+        return len(os.fsencode(locations.socket_path(environment))) <= locations.SOCKET_PATH_BYTES
+    except ShellvaultError:
+        return True
 
 
 def ensure_agent(environment: Mapping[str, str]) -> None:
@@ -182,7 +196,7 @@ def _converse(connection: socket.socket, message: Message, answers: _Answers | N
     """One request to its result, or its error; None when the agent left first or is of another version."""
     asked_somebody = False
     try:
-        connection.settimeout(ANSWER_PATIENCE)
+        connection.settimeout(UNLOCK_PATIENCE if message["do"] == "unlock" else ANSWER_PATIENCE)
         connection.sendall(encode(message))
         for reply in _messages(connection):
             if "ask" in reply and answers:

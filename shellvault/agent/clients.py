@@ -179,7 +179,7 @@ class Client:
         self._finish({"result": self._agent.status()})
 
     def _forget(self, message: Message) -> None:
-        self._agent.memory.forget_sessions()
+        self._agent.forget()
         self._finish({"result": {}})
 
     def _unlock(self, message: Message) -> None:

@@ -32,6 +32,9 @@ ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", re.
 #: Connections at once; those of ended requests are gone within REQUEST_DEADLINE.
 CONNECTIONS = 256
 
+#: Seconds without accepting after accepting has failed.
+ACCEPT_PAUSE = 0.1
+
 #: Seconds that an SDK is kept waiting for a renewal while the session that there is still lives, and at most.
 PATIENCE_WITH_SESSION, PATIENCE = 5.0, 25.0
 
@@ -105,12 +108,20 @@ class Endpoint:
     def closed(self) -> None:
         """A connection has ended."""
         self._connections -= 1
+        self._accept_again()
+
+    def _accept_again(self) -> None:
         self.loop.watch(self._listener, self._accept)
 
     def _accept(self) -> None:
         try:
             connection, (address, _) = self._listener.accept()
+        except BlockingIOError:
+            return
         except OSError:
+            # Out of files, or the other side has gone already.
+            self.loop.unwatch(self._listener)
+            self.loop.later(ACCEPT_PAUSE, self._accept_again)
             return
         if address != "127.0.0.1":
             connection.close()

@@ -68,7 +68,14 @@ class Jobs:
 
         `environment` is that of the asking command (None: a shell's own request, which carries none).
         """
-        job = next((job for job in self._jobs.values() if want.is_met_by(job.want)), None)
+        job = next(
+            (
+                job
+                for job in self._jobs.values()
+                if want.is_met_by(job.want) and not job.worker.knows_forgotten
+            ),
+            None,
+        )
         if job:
             waiter.is_late = job.gave_up
             job.waiters.append(waiter)
@@ -86,8 +93,8 @@ class Jobs:
         }
         try:
             job = Job(want, waiter, message, self._worker_for(environment))
-        except OSError as error:
-            waiter.done(failure("AgentError", f"the agent's worker cannot be started ({error.strerror})"))
+        except (OSError, ValueError) as error:
+            waiter.done(_not_started(error))
             return
         self._jobs[message["job"]] = job
         self._watch(job)
@@ -102,6 +109,13 @@ class Jobs:
                     self._ask(job)
                 return
 
+    def forget(self) -> None:
+        """Lets the jobs under way end for those who wait for them, without remembering what comes of them."""
+        for worker in {job.worker for job in self._jobs.values()}:
+            worker.knows_forgotten = True
+            if worker is self._worker:
+                self._worker = None
+
     def kill_workers(self) -> None:
         """Ends every worker and with it every job."""
         for worker in list(self._workers):
@@ -113,14 +127,14 @@ class Jobs:
         wanted = self._default_environment
         if environment is not None:
             wanted = worker_part(environment)
-            # The next request without an environment (a shell's) is meant for the same desktop session.
-            self._default_environment = wanted
         worker, retired = self._worker, None
         if worker is None or worker.environment != wanted:
             retired = worker
             worker = self._worker = Worker(self._loop, self._command, wanted, self._received, self._ended)
             self._workers.add(worker)
             worker.send({"unlock": self._memory.unlock_keys(time.time())})
+        # The next request without an environment (a shell's) is meant for the same desktop session.
+        self._default_environment = wanted
         if retired:
             self._kill_when_idle(retired)
         return worker
@@ -155,7 +169,8 @@ class Jobs:
             session = self._memory.load_step(message["load"], time.time())
             worker.send({"number": message["number"], "session": session})
         elif "store" in message:
-            self._memory.store_step(message["store"], message["session"])
+            if not worker.knows_forgotten:
+                self._memory.store_step(message["store"], message["session"])
         elif "unlock" in message:
             self._memory.unlock(message["unlock"], time.time())
         elif job := self._jobs.get(message["job"]):
@@ -211,6 +226,8 @@ class Jobs:
 
     def _remember(self, job: Job, outcome: Message) -> None:
         key = job.want.memory_key
+        if job.worker.knows_forgotten:
+            return
         if "error" in outcome:
             kind, message = outcome["error"]["type"], outcome["error"]["message"]
             self._memory.note_failure(key, time.time(), message, needs_you=kind == "NeedsPersonError")
@@ -249,8 +266,12 @@ class Jobs:
         job.is_untouched = False
         try:
             job.worker = self._worker_for(job.message["environment"])
-        except OSError as error:
-            message = f"the agent's worker cannot be started ({error.strerror})"
-            self._finish(job, failure("AgentError", message))
+        except (OSError, ValueError) as error:
+            self._finish(job, _not_started(error))
         else:
             job.worker.send(job.message)
+
+
+def _not_started(error: OSError | ValueError) -> Message:
+    reason = error.strerror if isinstance(error, OSError) else "its environment cannot be passed on"
+    return failure("AgentError", f"the agent's worker cannot be started ({reason})")

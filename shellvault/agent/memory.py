@@ -138,7 +138,10 @@ class Memory:
 
     def register(self, pid: int, line: str) -> None:
         """Remembers that a shell uses the session of this line, and no other any more."""
-        process = processes.find(pid)
+        try:
+            process = processes.find(pid)
+        except OSError:
+            return
         if process:
             self.shells[pid] = (process, line)
 

@@ -15,14 +15,17 @@ class Process(NamedTuple):
 
 
 def find(pid: int) -> Process | None:
-    """The process with this number, None when there is none (a zombie counts as gone)."""
+    """The process with this number, None when there is none (a zombie counts as gone).
+
+    Raises OSError when the system cannot say now (EMFILE, ENOMEM).
+    """
     if sys.platform == "linux":
         try:
             # The name in parentheses may hold anything, so the fields are counted from its end.
             fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-            return None if fields[0] in (b"Z", b"X") else Process(pid, fields[19].decode("ascii"))
-        except (OSError, IndexError):
+        except (FileNotFoundError, ProcessLookupError):
             return None
+        return None if fields[0] in (b"Z", b"X") else Process(pid, fields[19].decode("ascii"))
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -33,5 +36,8 @@ def find(pid: int) -> Process | None:
 
 
 def is_alive(process: Process) -> bool:
-    """Whether exactly this process still runs."""
-    return find(process.pid) == process
+    """Whether exactly this process still runs. One that cannot be looked at now has not ended."""
+    try:
+        return find(process.pid) == process
+    except OSError:
+        return True

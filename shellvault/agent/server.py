@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -55,6 +55,7 @@ class Agent:
         self._path = folder / SOCKET
         self._lock: int | None = None
         self._listener: socket.socket | None = None
+        self._socket_file: os.stat_result | None = None
         self._limit = max(16, min(CONNECTIONS, hardening.raise_descriptor_limit(CONNECTIONS * 2) - RESERVE))
         self._clients: set[Client] = set()
         self._endpoint: Endpoint | None = None
@@ -64,10 +65,11 @@ class Agent:
 
     # Its life.
 
-    def run(self) -> None:
+    def run(self, ready: Callable[[], None]) -> None:
         """Serves until nothing is left to do. Returns at once when another agent of this user serves already.
 
-        Raises AgentError when the folder is not private, OSError when the socket cannot be made.
+        `ready` is called as soon as connections are accepted. Raises AgentError when the folder is not private,
+        OSError when the socket cannot be made.
         """
         hardening.check_folder(self._folder)
         self._lock = os.open(
@@ -83,8 +85,10 @@ class Agent:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self._listener.bind(str(self._path))
         self._path.chmod(0o600)
+        self._socket_file = self._path.lstat()
         self._listener.listen(BACKLOG)
         self.loop.watch(self._listener, self._accept)
+        ready()
         try:
             self.loop.run()
         finally:
@@ -100,7 +104,7 @@ class Agent:
 
         The socket stays under another name, so that `lock` and `stop` still reach whoever holds sessions.
         """
-        if self._lock is None:
+        if self._lock is None or not self._has_socket_file():
             return
         aside = self._folder / f"old-{os.getpid()}.sock"
         self._path.rename(aside)
@@ -143,8 +147,15 @@ class Agent:
             self.loop.unwatch(self._listener)
             self._listener.close()
             self._listener = None
-            # After retire() the old name belongs to another agent.
-            self._path.unlink(missing_ok=True)
+            if self._has_socket_file():
+                self._path.unlink(missing_ok=True)
+
+    def _has_socket_file(self) -> bool:
+        """Whether the socket can still be found, and is not another agent's by now."""
+        try:
+            return self._socket_file is not None and os.path.samestat(self._socket_file, self._path.lstat())
+        except OSError:
+            return False
 
     def _leave(self) -> None:
         self._stop_listening()
@@ -182,8 +193,11 @@ class Agent:
         return lines | self._endpoint.living_lines() if self._endpoint else lines
 
     def _is_done(self) -> bool:
-        if self._lock is None or not self._path.exists():
-            # Retired, or its folder went with the login: nobody new will come, and shells turn to a new agent.
+        if self._lock is not None and not self._has_socket_file():
+            # Its folder went with the login, or somebody removed it: nobody can come, so another agent may.
+            os.close(self._lock)
+            self._lock = None
+        if self._lock is None:
             return not self._clients and not (self._endpoint and self._endpoint.living_lines())
         return time.monotonic() - self._idle_since >= IDLE
 
@@ -244,6 +258,7 @@ class Agent:
     def status(self) -> Message:
         """What `shellvault agent status` shows; nothing secret."""
         now = time.time()
+        self._used_lines()
         sessions = [
             {
                 "profile": entry.profile,
@@ -264,6 +279,11 @@ class Agent:
             "unlocked": sorted(self.memory.unlock_keys(now)),
         }
 
+    def forget(self) -> None:
+        """Forgets every session, those that are under way included."""
+        self.memory.forget_sessions()
+        self.jobs.forget()
+
     def lock(self) -> None:
         """Forgets every session and what unlocks a vault, in the worker too."""
         self.memory.lock()
@@ -274,15 +294,15 @@ def _ignore(outcome: Message) -> None:
     """A renewal has nobody waiting; what came of it is in the memory."""
 
 
-def run(folder: Path, worker_command: tuple[str, ...]) -> None:
-    """Serves in this process until nothing is left to do; see `Agent.run` for the errors."""
+def run(folder: Path, worker_command: tuple[str, ...], ready: Callable[[], None] = lambda: None) -> None:
+    """Serves in this process until nothing is left to do; see `Agent.run`."""
     os.umask(0o077)
     hardening.protect_process()
     # Whoever started us may ignore the end of children, and children are what the workers are.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    Agent(folder, worker_command, os.environ).run()
+    Agent(folder, worker_command, os.environ).run(ready)
 
 
 def _leave(number: int, frame: object) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import select
 import socket
 import subprocess
 import time
@@ -18,6 +19,9 @@ from shellvault.errors import AgentError, ShellvaultError
 
 #: Seconds for an agent to come up (a cold disk included), between two looks, and for a connection.
 START_PATIENCE, PAUSE, CONNECT_PATIENCE = 5.0, 0.01, 5.0
+
+#: How often an agent is started that ends at once, and seconds in between.
+START_TRIES, START_PAUSE = 3, 0.05
 
 #: What the agent, and with it a worker that a shell's request starts, gets of its starter's environment.
 AGENT_VARIABLES = ("PATH", *WORKER_VARIABLES)
@@ -69,7 +73,9 @@ def connect(path: Path) -> socket.socket | None:
 def _starting(folder: Path) -> Iterator[None]:
     """Lets one command at a time start an agent, so that the others find it. Raises AgentError."""
     deadline = time.monotonic() + 2 * START_PATIENCE
-    with (folder / "starting.lock").open("a") as lock:
+    # Not blocked by whatever lies there under that name (a FIFO).
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    with open(os.open(folder / "starting.lock", flags, 0o600), "rb+", buffering=0) as lock:  # noqa: PTH123
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,25 +90,36 @@ def _starting(folder: Path) -> Iterator[None]:
 def _start(path: Path, environment: Mapping[str, str]) -> socket.socket:
     """Starts an agent and connects to it. Raises AgentError when it does not come up, and OSError."""
     deadline = time.monotonic() + START_PATIENCE
+    for _ in range(START_TRIES):
+        _spawn(path.parent, environment, deadline)
+        if connection := connect(path):
+            return connection
+        # Perhaps the one before was just about to leave.
+        time.sleep(START_PAUSE)
+    raise AgentError("the agent does not start")
+
+
+def _spawn(folder: Path, environment: Mapping[str, str], deadline: float) -> None:
+    """Starts an agent and waits until it serves or has ended. Raises AgentError at the deadline, and OSError."""
     process = subprocess.Popen(
-        agent_command(path.parent, "detached"),
+        agent_command(folder, "detached"),
         env=_agent_environment(environment),
         cwd="/",
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+    # It is our child only until it has detached itself, but holds its end of the pipe until it serves.
+    assert process.stdout  # noqa: S101 - as asked for
+    with process.stdout as pipe:
+        is_settled = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]
     try:
-        # It is our child only until it has detached itself.
-        process.wait(START_PATIENCE)
-        while time.monotonic() < deadline:
-            if connection := connect(path):
-                return connection
-            time.sleep(PAUSE)
+        process.wait(max(0.1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    raise AgentError("the agent does not start")
+    if not is_settled:
+        raise AgentError("the agent does not start")
 
 
 def _agent_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -32,6 +32,8 @@ class Worker:
         self._ended = ended
         self._lines = Lines(JSON_LIMIT)
         self.environment = dict(environment)
+        self.knows_forgotten = False
+        """Whether it has begun with something before everything was forgotten: what it says is kept no more."""
         ours, theirs = socket.socketpair()
         with theirs:
             theirs.set_inheritable(True)

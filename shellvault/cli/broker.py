@@ -31,9 +31,10 @@ def answer(wish: Wish, form: str) -> str:
         from shellvault.agent import client
 
         try:
-            return client.obtain(
-                wish.line, form, prompter, wish.environment, mfa_token=wish.mfa_token, fresh=wish.fresh
-            )
+            if client.has_place(wish.environment):
+                return client.obtain(
+                    wish.line, form, prompter, wish.environment, mfa_token=wish.mfa_token, fresh=wish.fresh
+                )
         except AgentError as error:
             output.note(f"{error}; going on without the agent")
     return _answer_directly(wish, form, prompter)

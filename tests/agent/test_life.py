@@ -242,6 +242,43 @@ def test_an_agent_that_nobody_can_reach_any_more_leaves(agent: Place) -> None:
     until(lambda: not Path(f"/proc/{pid}/fd/3").exists(), 15)
 
 
+def test_an_agent_whose_socket_is_gone_keeps_nobody_from_another(agent: Place) -> None:
+    before = agent.status()["pid"]
+    with agent.connect() as waiting:
+        waiting.sendall(session_message(agent, "ask"))
+        until_asked(waiting)
+        agent.socket_path.unlink()
+        time.sleep(10.5)
+        client.ensure_agent(agent.environment)
+        assert agent.status()["pid"] != before
+        waiting.sendall(b'{"answer":"123456"}\n')
+        assert b'"result"' in read_all(waiting)
+    until(lambda: not Path(f"/proc/{before}/fd/3").exists(), 15)
+    assert agent.status()["pid"] != before
+
+
+def test_an_agent_that_cannot_start_is_not_waited_for(place: Place) -> None:
+    place.socket_path.mkdir()
+    start = time.monotonic()
+    with pytest.raises(AgentError, match="does not start"):
+        client.ensure_agent(place.environment)
+    assert time.monotonic() - start < 4
+
+
+@pytest.mark.parametrize("what", ["fifo", "file", "broken link"])
+def test_whatever_lies_in_the_sockets_place_is_replaced(place: Place, what: str) -> None:
+    path = place.socket_path
+    if what == "fifo":
+        os.mkfifo(path)
+        os.mkfifo(path.with_name("starting.lock"))
+    elif what == "file":
+        path.write_text("x")
+    else:
+        path.symlink_to("nowhere")
+    client.ensure_agent(place.environment)
+    assert place.status()["version"] == __version__
+
+
 def test_the_worker_dies_with_a_killed_agent(place: Place) -> None:
     process = place.start()
     place.obtain("work")
@@ -267,7 +304,7 @@ def test_an_agent_with_nothing_to_do_leaves(place: Place, monkeypatch: pytest.Mo
     monkeypatch.setattr(server, "IDLE", 0.3)
     monkeypatch.setattr(server, "LOOK_AROUND", 0.2)
     start = time.monotonic()
-    server.Agent(place.socket_path.parent, ("/bin/false",), {}).run()
+    server.Agent(place.socket_path.parent, ("/bin/false",), {}).run(lambda: None)
     assert 0.3 <= time.monotonic() - start < 5
     assert not place.socket_path.exists()
 
@@ -282,7 +319,7 @@ def test_an_agent_stays_for_a_shell_that_is_alive(place: Place, monkeypatch: pyt
     agent.use(place.line("work"), shell.pid)
     agent.loop.later(1.2, shell.poll)
     start = time.monotonic()
-    agent.run()
+    agent.run(lambda: None)
     shell.wait()
     assert time.monotonic() - start >= 1.2
 

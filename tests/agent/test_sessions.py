@@ -10,6 +10,7 @@ import time
 import pytest
 
 from shellvault import __version__
+from shellvault.agent import client
 from shellvault.errors import AgentError, NeedsPersonError, SessionError
 from tests.agent.conftest import Person, Place, outcome, read_all, session_message, until, until_asked
 
@@ -245,3 +246,24 @@ def test_a_reply_waits_for_a_slow_reader(agent: Place) -> None:
         connection.sendall(line.encode())
         time.sleep(0.5)
         assert len(read_all(connection)) > 500_000
+
+
+def test_what_was_under_way_when_all_was_forgotten_is_not_remembered(agent: Place) -> None:
+    with agent.connect() as waiting, agent.connect() as later:
+        waiting.sendall(session_message(agent, "wait-1"))
+        until(lambda: agent.calls("start") == 1)
+        assert client.forget(agent.environment) == 1
+        # Who asks from now on gets a session from now on.
+        later.sendall(session_message(agent, "wait-1"))
+        first, second = outcome(read_all(waiting)), outcome(read_all(later))
+    assert first["result"] != second["result"]
+    assert agent.calls("sts") == 2
+    assert agent.obtain("wait-1") == second["result"]["text"]
+    until(lambda: len(agent.status()["workers"]) == 1)
+
+
+def test_an_environment_that_cannot_be_passed_on_costs_the_agent_nothing(agent: Place) -> None:
+    environment = agent.environment | {"LANG": "\ud800"}
+    found = outcome(agent.send(session_message(agent, "work", environment=environment)))
+    assert found["error"]["type"] == "AgentError"
+    assert agent.text("get", "env.bash", "work").startswith("ok\n")
