@@ -102,26 +102,6 @@ def test_a_script_may_evaluate_it_in_an_empty_environment(
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "the end\n", "")
 
 
-def test_bash_3_2_would_understand_it(tmp_path: Path) -> None:
-    text = init.render_init("bash", init.InitOptions(), tmp_path) + init.hook_text("bash")
-    for newer in (
-        "mapfile",
-        "readarray",
-        "declare -A",
-        "local -n",
-        "&>>",
-        "|&",
-        "declare -g",
-        ";;&",
-        ";&",
-        "coproc",
-        "${EPOCH",
-        ",,}",
-        "^^}",
-    ):
-        assert newer not in text, newer
-
-
 def test_the_plain_text_is_kept_where_the_fast_lane_looks(shell: str, tmp_path: Path) -> None:
     environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
     text = init.init_text(shell, init.InitOptions(), environment)
