@@ -117,7 +117,8 @@ def test_the_program_has_the_same_process_and_default_signals(lane: Lane, agent:
     pid, ignored = running.communicate(timeout=20)[0].split(maxsplit=1)
 
     assert int(pid) == running.pid
-    assert int(ignored.split()[1], 16) == 0
+    # signal(7): the C library keeps 32 and 33 for itself, and below some programs (make) they arrive ignored.
+    assert int(ignored.split()[1], 16) & ~(0b11 << 31) == 0
 
 
 def test_no_descriptor_stays_open(lane: Lane, agent: StandIn) -> None:
