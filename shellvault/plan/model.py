@@ -71,6 +71,8 @@ class Step:
     cache: Literal["vault", "memory", "none"]
     fingerprint: str = ""
     """Hash of everything that decides the result; the only key of the session caches."""
+    substitutes: tuple[str, ...] = ()
+    """Fingerprints of cached sessions that serve as well as this step's own."""
     role_arn: str | None = None
     duration: int | None = None
     """Lifetime to ask for, in seconds."""

@@ -10,6 +10,7 @@ GetFederationToken) and the IAM User Guide, "Role chaining".
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from shellvault.errors import ConfigError
@@ -41,7 +42,7 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
     if root.name in stored:
         steps = [_stored_keys(root, stored[root.name])]
         if (session_token := _session_token(chain, options)) is not None:
-            steps.append(_following(steps, session_token))
+            steps.append(_shared(steps, session_token, root))
     else:
         steps = [_first_call(root)]
     for member in chain:
@@ -95,6 +96,20 @@ def _session_token(chain: Sequence[Profile], options: Options) -> Step | None:
             endpoint=_endpoint(root),
         )
     )
+
+
+def _shared(steps: Sequence[Step], session_token: Step, root: Profile) -> Step:
+    """The step `session_token`, which takes a session of the other usual lifetime too.
+
+    A user's own session and the one before a role differ in nothing but their lifetime, and either costs a code.
+    """
+    step = _following(steps, session_token)
+    durations = root.durations
+    usual = {durations.session_token or HOUR, durations.chained_session_token or _CHAINED_SESSION_TOKEN}
+    if step.mfa_serial is None or step.duration not in usual:
+        return step
+    others = [replace(session_token, duration=duration) for duration in usual if duration != step.duration]
+    return replace(step, substitutes=tuple(_following(steps, other).fingerprint for other in others))
 
 
 def _first_call(root: Profile) -> Step:

@@ -71,8 +71,16 @@ def _stored_keys(walk: _Walk, step: Step) -> Session:
 
 
 def _cached(walk: _Walk, step: Step, rejected: str | None) -> Session | None:
-    """The kept session of `step`, if it may be used: new enough or with enough life left."""
-    session = walk.cache.load(step)
+    """The kept session of `step`, or one that serves as well, if it may be used."""
+    kept = (
+        _usable(walk, step, walk.cache.load(replace(step, fingerprint=fingerprint)), rejected)
+        for fingerprint in (step.fingerprint, *step.substitutes)
+    )
+    return next(filter(None, kept), None)
+
+
+def _usable(walk: _Walk, step: Step, session: Session | None, rejected: str | None) -> Session | None:
+    """The session, if it is new enough or has enough life left."""
     remaining = session.remaining(walk.circumstances.clock()) if session else 0
     if session is None or session.access_key_id == rejected or remaining <= 0:
         return None

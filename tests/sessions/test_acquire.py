@@ -8,7 +8,7 @@ import pytest
 
 from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.plan import Options, Plan, Step, build
-from shellvault.profiles.model import Profile
+from shellvault.profiles.model import Durations, Profile
 from shellvault.sessions import calls
 from shellvault.sessions.acquire import acquire
 from shellvault.sessions.cache import DirectCache
@@ -109,6 +109,20 @@ def test_profiles_that_share_a_device_share_its_session(scene: Scene) -> None:
     scene.command(replace(home, name="other", role_arn="arn:aws:iam::3:role/Other"))
     assert [call for call, _ in scene.aws.called] == ["get-session-token", "assume-role", "assume-role"]
     assert len(scene.person.asked) == 1
+
+
+@pytest.mark.parametrize("profiles", [(work, home), (home, work)])
+def test_a_user_and_the_users_role_share_one_code(scene: Scene, profiles: tuple[Profile, ...]) -> None:
+    for profile in profiles:
+        scene.command(profile)
+    assert len(scene.person.asked) == 1
+
+
+def test_a_lifetime_that_was_asked_for_is_not_traded_for_another(scene: Scene) -> None:
+    scene.command(home)
+    asked_for = Durations(assume_role=1800, session_token=1800, chained_session_token=1800)
+    scene.command(replace(work, durations=asked_for))
+    assert len(scene.person.asked) == 2
 
 
 def test_a_role_session_that_cost_only_a_call_is_in_no_vault(scene: Scene) -> None:
