@@ -12,6 +12,7 @@ from a damaged file. The nonce is random and new for every write (NIST SP 800-38
 import hmac
 import os
 import struct
+import threading
 from dataclasses import dataclass, field
 
 _HEADER = struct.Struct(">10sBIIB16s16s12s")
@@ -20,6 +21,9 @@ _VERSION = 1
 _TAG_BYTES = 16
 #: What a header may ask for: an edited file must not eat all memory or time before its passphrase is checked.
 _MOST_MEMORY_KIB, _MOST_ITERATIONS, _MOST_LANES = 256 * 1024, 16, 16
+
+#: OpenSSL gives the lanes threads from one pool; two derivations that each hold a part of it wait for ever.
+_one_derivation = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ def derive(passphrase: str, cost: Cost, salt: bytes) -> Key:
     function = Argon2id(
         salt=salt, length=32, iterations=cost.iterations, lanes=cost.lanes, memory_cost=cost.memory_kib
     )
-    return Key(cost, salt, function.derive(passphrase.encode("utf-8", "surrogateescape")))
+    with _one_derivation:
+        return Key(cost, salt, function.derive(passphrase.encode("utf-8", "surrogateescape")))
 
 
 def new_key(passphrase: str, cost: Cost) -> Key:

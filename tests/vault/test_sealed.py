@@ -1,5 +1,7 @@
 """The encrypted file's format: whatever is not exactly as it was written does not open."""
 
+import threading
+
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from hypothesis import given, settings
@@ -90,3 +92,19 @@ def test_nothing_of_the_content_or_the_key_is_in_the_file_or_in_a_repr() -> None
 def test_every_write_has_a_nonce_of_its_own() -> None:
     nonces = {sealed.read_header(sealed.seal(CONTENT, KEY)).nonce for _ in range(100)}
     assert len(nonces) == 100
+
+
+def test_many_threads_may_derive_keys_at_once() -> None:
+    # With as many lanes as the default has: these are what two derivations contend for.
+    cost = sealed.Cost(memory_kib=8 * 1024, iterations=1, lanes=4)
+
+    def derive() -> None:
+        for _ in range(30):
+            sealed.derive("passphrase", cost, b"0" * 16)
+
+    threads = [threading.Thread(target=derive, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
