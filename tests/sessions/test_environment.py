@@ -47,7 +47,9 @@ def test_long_term_keys_unset_every_trace_of_a_session() -> None:
 def test_everything_that_would_override_the_session_is_unset() -> None:
     change = _change()
     # A region in neither request nor profile is left over from another session.
-    assert {"AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_REGION", "SHELLVAULT_REGION"} <= set(change.unset)
+    assert {"AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_REGION", "SHELLVAULT_REGION"} <= set(
+        change.unset
+    )
     assert set(change.set) | set(change.unset) == set(MANAGED_VARIABLES)
     assert not set(change.set) & set(change.unset)
 
