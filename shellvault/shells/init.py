@@ -67,7 +67,7 @@ def render_init(shell: str, options: InitOptions, state: Path) -> str:
         shell,
         "init",
         **_installation(shell),
-        again=f"run `{options.command} use` again",
+        again=f"run `{options.command} use` with that name",
         brought=False,
         command=options.command,
         completions=completions,

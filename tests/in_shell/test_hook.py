@@ -17,8 +17,9 @@ FALSE = {"bash": "(exit 3)", "zsh": "(exit 3)", "fish": "sh -c 'exit 3'", "power
 STATUS = {"bash": "$?", "zsh": "$?", "fish": "$status", "powershell": "$LASTEXITCODE"}
 
 
-def test_a_session_is_renewed_when_it_is_due(shell: str, opened: Open, lane: FastLane, now: int) -> None:
+def test_a_session_is_renewed_when_it_is_due(shell: str, opened: Open, lane: FastLane) -> None:
     terminal = opened(shell)
+    now = int(time.time())
     enter(terminal, lane, refresh_at=now + 5, expires_at=now + 3000)
     assert key(terminal) == "AKIAFIRST"
     lane.answers(
@@ -167,11 +168,10 @@ def test_a_child_shell_keeps_an_inherited_session_fresh(
     assert key(terminal) == "AKIASECOND"
 
 
-def test_a_value_that_is_no_longer_ours_is_left_alone(
-    shell: str, opened: Open, lane: FastLane, now: int
-) -> None:
+def test_a_value_that_is_no_longer_ours_is_left_alone(shell: str, opened: Open, lane: FastLane) -> None:
     terminal = opened(shell)
-    enter(terminal, lane, refresh_at=now + 3, expires_at=now + 3000)
+    now = int(time.time())
+    enter(terminal, lane, refresh_at=now + 5, expires_at=now + 3000)
     terminal.run(
         {"fish": "set -gx AWS_ACCESS_KEY_ID mine", "powershell": "$env:AWS_ACCESS_KEY_ID = 'mine'"}.get(
             shell, "export AWS_ACCESS_KEY_ID=mine"
@@ -180,7 +180,7 @@ def test_a_value_that_is_no_longer_ours_is_left_alone(
     lane.answers(
         "refresh", refresh(shell, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
     )
-    time.sleep(max(0, now + 4 - time.time()))
+    time.sleep(max(0, now + 6 - time.time()))
     terminal.run("")
     assert key(terminal) == "mine"
     assert segment(terminal).startswith("work 2h0")
