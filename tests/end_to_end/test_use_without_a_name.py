@@ -1,0 +1,89 @@
+"""`shellvault use` without a name: a person chooses on the terminal, from a list, in a real shell."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.end_to_end.conftest import Person, settle
+from tests.end_to_end.test_kept_fresh import INIT
+from tests.in_shell.terminal import PATIENCE, PROGRAMS, SHELLS, Terminal
+from tests.support.clients import need
+from tests.support.emulator import Aws
+from tests.support.home import Home
+from tests.support.sts_front import StsFront
+
+pytestmark = [pytest.mark.real, pytest.mark.parametrize("shell", SHELLS)]
+
+
+@pytest.fixture
+def person(home: Home, aws: Aws, front: StsFront) -> Person:
+    """A person who has an agent."""
+    del home.environment["SHELLVAULT_NO_AGENT"]
+    return settle(home, aws, front)
+
+
+@pytest.fixture
+def terminal(shell: str, person: Person) -> Iterator[Terminal]:
+    """The shell, with `init` in its start-up file."""
+    need(PROGRAMS[shell])
+    opened = Terminal(shell, person.home.path, INIT[shell] + "\n", person.home.environment)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def without_fzf(home: Home, tmp_path: Path) -> None:
+    """Takes fzf from PATH, and nothing else."""
+    folders = []
+    for number, folder in enumerate(map(Path, home.environment["PATH"].split(":"))):
+        if (folder / "fzf").exists():
+            rest = tmp_path / f"programs-{number}"
+            rest.mkdir()
+            for program in folder.iterdir():
+                if program.name != "fzf":
+                    (rest / program.name).symlink_to(program)
+            folder = rest
+        folders.append(str(folder))
+    home.environment["PATH"] = ":".join(folders)
+
+
+def await_text(terminal: Terminal, text: str) -> None:
+    """Waits until the text has come since the last line was typed."""
+    deadline = time.monotonic() + PATIENCE
+    while text not in terminal.screen:
+        terminal.drain()
+        assert time.monotonic() < deadline, f"no {text!r}:\n{terminal.screen[-2000:]}"
+
+
+def profile(terminal: Terminal) -> str:
+    """The profile whose session the shell has."""
+    return terminal.value("$env:AWS_VAULT" if terminal.shell == "powershell" else "$AWS_VAULT")
+
+
+def ask(terminal: Terminal, prompt: str) -> None:
+    """Types `shellvault use`, and waits for the prompt of whatever asks then."""
+    terminal.screen = ""
+    terminal.type("shellvault use")
+    await_text(terminal, prompt)
+
+
+def answer(terminal: Terminal, keys: str) -> None:
+    """Types the keys, and waits until nothing but the shell runs in the terminal."""
+    terminal.process.send(keys)
+    deadline = time.monotonic() + PATIENCE
+    while psutil.Process(terminal.process.pid).children(recursive=True):
+        terminal.drain()
+        assert time.monotonic() < deadline, f"still asking:\n{terminal.screen[-2000:]}"
+    terminal.run("")
+
+
+def test_a_person_chooses_from_the_list(without_fzf: None, terminal: Terminal) -> None:
+    prompt = "profile (number or part of the name): "
+    for keys, chosen in (("guar\r", "guarded"), ("2\r", "work"), ("\r", "work"), ("\x03", "work")):
+        ask(terminal, prompt)
+        answer(terminal, keys)
+        assert profile(terminal) == chosen
+    assert "Traceback" not in terminal.screen
