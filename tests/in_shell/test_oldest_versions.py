@@ -62,8 +62,10 @@ def _all_text(shell: str, folder: Path) -> str:
 
 def test_bash_3_2_would_understand_it(tmp_path: Path) -> None:
     text = _all_text("bash", tmp_path)
+    # A line that asks for the version first knows what it does.
+    lines = [line for line in text.splitlines() if "BASH_VERSINFO" not in line]
     for version, pattern in AFTER_BASH_3_2.items():
-        assert re.findall(f"^.*(?:{pattern}).*$", text, re.MULTILINE) == [], version
+        assert [line for line in lines if re.search(pattern, line)] == [], version
 
 
 def test_a_bash_before_4_2_and_5_1_renews_in_time(
