@@ -46,7 +46,8 @@ def escape(text: str) -> str:
     if _PLAIN.issuperset(text):
         return text
     return "".join(
-        chr(byte) if chr(byte) in _PLAIN else f"%{byte:02X}" for byte in text.encode("utf-8", "surrogateescape")
+        chr(byte) if chr(byte) in _PLAIN else f"%{byte:02X}"
+        for byte in text.encode("utf-8", "surrogateescape")
     )
 
 
@@ -73,11 +74,7 @@ def overrides(environment: dict[str, str]) -> dict[str, str]:
         "AWS_DEFAULT_REGION": environment.get("SHELLVAULT_REGION"),
         "AWS_ENDPOINT_URL": environment.get("SHELLVAULT_ENDPOINT_URL"),
     }
-    return {
-        name: value
-        for name in OVERRIDES
-        if (value := environment.get(name)) and value != ours.get(name)
-    }
+    return {name: value for name in OVERRIDES if (value := environment.get(name)) and value != ours.get(name)}
 
 
 def config_path(environment: dict[str, str], directory: str) -> str:
@@ -108,7 +105,11 @@ def decode(line: str) -> tuple[str, dict[str, str]]:
     fields = {}
     for word in words:
         name, separator, value = word.partition("=")
-        if not separator or name in fields or not (name in OVERRIDES or name in OPTIONS or name in ("config", "home")):
+        if (
+            not separator
+            or name in fields
+            or not (name in OVERRIDES or name in OPTIONS or name in ("config", "home"))
+        ):
             raise ValueError("not a request")
         fields[name] = unescape(value)
     if not profile or "config" not in fields:

@@ -97,8 +97,7 @@ def hook_text(shell: str) -> str:
 
 
 def kept_hook_text(shell: str, environment: Mapping[str, str]) -> str:
-    """`hook_text`, kept as `hook/<shell>-<version>` in the state directory, where the fast lane can find it.
-    """
+    """`hook_text`, kept as `hook/<shell>-<version>` in the state directory, where the fast lane can find it."""
     state = locations.state_directory(environment)
     return _keep(state / "hook" / f"{shell}-{__version__}", hook_text(shell))
 

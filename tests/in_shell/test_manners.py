@@ -205,7 +205,9 @@ def test_init_after_env_shows_the_session_in_powershell(
 ) -> None:
     need("pwsh")
     brought = render.env_snippet("powershell", session(refresh_at=now + 900, expires_at=now + 47 * 60 + 50))
-    text = brought + init.hook_text("powershell") + init.render_init("powershell", init.InitOptions(), tmp_path)
+    text = (
+        brought + init.hook_text("powershell") + init.render_init("powershell", init.InitOptions(), tmp_path)
+    )
     terminal = opened("powershell", text=text)
     terminal.run("")
     assert "work 47m" in terminal.screen
