@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from shellvault import __version__
-from shellvault.cli.output import OutputError, complain
-from shellvault.errors import ShellvaultError
+from shellvault.cli.output import OutputError, ReaderGoneError, complain
+from shellvault.errors import ShellvaultError, UsageError
 
 #: Each command's module under shellvault.cli, imported when it is used: none pays for another.
 COMMANDS = {
@@ -36,6 +36,17 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All command names, sorted."""
         return sorted(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but for the function's own words: a process cannot change the shell that started it."""
+        if args[0] in ("use", "leave"):
+            raise UsageError(
+                f"`{args[0]}` is a word of the shell function: run `shellvault init --install` and open a new shell, "
+                'or use eval "$(shellvault env NAME)"'
+            )
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports the command's module; None for a name that is no command."""
@@ -71,6 +82,9 @@ def run(arguments: Sequence[str]) -> int:
         where = error.ctx.command_path if error.ctx else "shellvault"
         complain(f"{error.format_message()} (see `{where} --help`)")
         return error.exit_code
+    except ReaderGoneError as error:
+        drop_output()
+        return error.exit_status
     except OutputError as error:
         drop_output()
         complain(str(error))
@@ -81,9 +95,6 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         print(file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        drop_output()
-        return 141
     except Exception as error:
         complain(f"internal error: {describe_origin(error)}; please report it with the command you ran")
         return 1

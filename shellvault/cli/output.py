@@ -24,12 +24,18 @@ class OutputError(ShellvaultError):
     """A result could not be written to stdout."""
 
 
+class ReaderGoneError(ShellvaultError):
+    """Whoever read our result has gone; a shell would say 128 + SIGPIPE."""
+
+    exit_status = 141
+
+
 def result(text: str) -> None:
     """Writes a command's result to stdout, byte for byte (undecodable bytes pass through)."""
     try:
         sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
     except OSError as error:
         raise OutputError(f"the result cannot be written: {error.strerror}") from error

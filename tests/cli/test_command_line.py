@@ -1,5 +1,6 @@
 """How command lines are read, and what a person is told when they are wrong."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,7 @@ def test_an_exec_answer_sets_unsets_and_withholds_the_passphrase() -> None:
     ("arguments", "status", "told"),
     [
         (["nosuch"], 2, "No such command 'nosuch'"),
+        (["use", "work"], 2, "`use` is a word of the shell function"),
         (["exec", "work", "--nosuch", "--", "true"], 2, "No such option"),
         (["exec", "work"], 2, "name a command to run"),
         (["env", "--shell", "tcsh", "work"], 2, "'tcsh' is not one of"),
@@ -142,3 +144,12 @@ def test_a_prompt_driver_that_is_not_there_is_named() -> None:
 def test_a_name_that_no_config_file_can_hold_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be a profile name"):
         check_name(name)
+
+
+def test_a_reader_that_has_gone_ends_the_command_quietly() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "shellvault", "list", "--backends"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=30)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
