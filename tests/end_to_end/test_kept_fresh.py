@@ -33,7 +33,12 @@ ENTER = {
 }
 
 #: A shell within the shell, which reads the same start-up file.
-NESTED = {"bash": "bash --noprofile --rcfile ~/start-up -i", "zsh": "zsh -d -i", "fish": "fish -i"}
+NESTED = {
+    "bash": "bash --noprofile --rcfile ~/start-up -i",
+    "zsh": "zsh -d -i",
+    "fish": "fish -i",
+    "powershell": "pwsh",
+}
 
 #: What a shell changes by itself from one command to the next.
 THEIR_OWN = (b"_=", b"SHLVL=", b"COLUMNS=", b"LINES=")
@@ -111,20 +116,17 @@ def test_a_day_in_a_shell(shell: str, person: Person, opened: Opened) -> None:
     assert works(person, second)
     assert int(second[b"SHELLVAULT_EXPIRES_AT"]) > int(first[b"SHELLVAULT_EXPIRES_AT"])
 
-    if shell in NESTED:
-        terminal.run(NESTED[shell])
-        inside = environment(terminal)
-        assert inside[b"AWS_ACCESS_KEY_ID"] != first[b"AWS_ACCESS_KEY_ID"]
-        inherited = keys_after(terminal, inside)
-        assert works(person, inherited)
-        terminal.run("shellvault leave")
-        assert not [
-            name for name in environment(terminal) if name.startswith((b"AWS_ACC", b"SHELLVAULT_REQ"))
-        ]
-        terminal.type("exit")
-        time.sleep(1)
-        terminal.run("")
-        assert environment(terminal)[b"AWS_VAULT"] == b"work"
+    terminal.run(NESTED[shell])
+    inside = environment(terminal)
+    assert inside[b"AWS_ACCESS_KEY_ID"] != first[b"AWS_ACCESS_KEY_ID"]
+    inherited = keys_after(terminal, inside)
+    assert works(person, inherited)
+    terminal.run("shellvault leave")
+    assert not [name for name in environment(terminal) if name.startswith((b"AWS_ACC", b"SHELLVAULT_REQ"))]
+    terminal.type("exit")
+    time.sleep(1)
+    terminal.run("")
+    assert environment(terminal)[b"AWS_VAULT"] == b"work"
 
     terminal.run("shellvault use other")
     switched = environment(terminal)
