@@ -8,10 +8,10 @@ import contextlib
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from shellvault import files
 from shellvault.errors import ConfigError
 from shellvault.profiles.parse import ConfigFile, decode, parse, printable, read_bytes, split_lines
 
@@ -121,8 +121,10 @@ def _rewrite(
             _check_result(before, parse(new, path), name, settings)
             mode = stat.S_IMODE(target.stat().st_mode) if old is not None else 0o600
             if old is not None:
-                _write(target.with_name(target.name + BACKUP_SUFFIX), old, mode, target, lambda: None)
-            _write(target, new, mode, target, lambda: _check_unchanged(target, old, path))
+                files.replace(target.with_name(target.name + BACKUP_SUFFIX), old, mode, owned_like=target)
+            files.replace(
+                target, new, mode, owned_like=target, check=lambda: _check_unchanged(target, old, path)
+            )
     except OSError as error:
         raise ConfigError(f"{printable(str(path))} cannot be changed: {error.strerror or error}") from error
 
@@ -141,37 +143,6 @@ def _check_result(before: ConfigFile, after: ConfigFile, name: str, settings: Ma
 def _check_unchanged(target: Path, old: bytes | None, path: Path) -> None:
     if read_bytes(target) != old:
         raise ConfigError(f"{printable(str(path))} was changed by another program just now: run this again")
-
-
-def _write(place: Path, data: bytes, mode: int, model: Path, check: Callable[[], None]) -> None:
-    """Replaces `place` atomically, with `mode` and the owner of `model`; `check` may refuse at the end."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            if hasattr(os, "fchown") and model.exists():
-                with contextlib.suppress(PermissionError):  # only root can give a file away
-                    owner = model.stat()
-                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            temporary.chmod(mode)
-            file.flush()
-            os.fsync(file.fileno())
-        check()
-        temporary.replace(place)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_directory(place.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    if os.name == "posix":  # elsewhere a directory cannot be opened
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from shellvault import __version__, fastlane, locations
+from shellvault import __version__, fastlane, files, locations
 from shellvault.errors import ShellvaultError, UsageError
-from shellvault.shells import files, render, shims
+from shellvault.shells import render, shims
 from shellvault.shells.quote import quote
 
 #: Profile names that the segment shows in red, as patterns that all four shells read alike.
@@ -112,7 +112,7 @@ def _keep(path: Path, text: str) -> str:
     """Keeps the text where that is possible. Where not, the next shell waits a little longer."""
     with suppress(OSError, ShellvaultError):
         locations.private_directory(path.parent)
-        files.replace(path, text, 0o600)
+        files.replace(path, text.encode("utf-8", "surrogateescape"), 0o600)
     return text
 
 

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from shellvault import files
 from shellvault.errors import ShellvaultError
-from shellvault.shells import files
 
 #: The line, without options of `init` and with them. What is typed by hand in another form is left alone.
 _LINES = {
@@ -96,7 +96,8 @@ def _write(path: Path, before: str | None, after: str) -> Path:
         if before is not None:
             backup = path.with_name(path.name + _BACKUP_SUFFIX)
             shutil.copy2(path, backup)
-        files.replace(path, after, path.stat().st_mode & 0o7777 if before is not None else 0o644)
+        mode = path.stat().st_mode & 0o7777 if before is not None else 0o644
+        files.replace(path, after.encode("utf-8", "surrogateescape"), mode)
     except OSError as error:
         raise ShellvaultError(
             f"{str(path)!a} cannot be written ({error.strerror}): add the line yourself"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shellvault import fastlane, locations
+from shellvault import fastlane, files, locations
 from shellvault.errors import ShellvaultError, UsageError
-from shellvault.shells import files, render
+from shellvault.shells import render
 from shellvault.shells.quote import quote
 
 #: The second line of every shim (the first names the interpreter): what tells a shim from a program.
@@ -54,7 +54,7 @@ def add(directory: Path, program: str, profile: str | None = None) -> Path:
     if path.exists() and not is_shim(path):
         raise ShellvaultError(f"{str(path)!a} is not a shim of ours: move it away first")
     try:
-        files.replace(path, text, 0o755)
+        files.replace(path, text.encode("utf-8", "surrogateescape"), 0o755)
     except OSError as error:
         raise ShellvaultError(
             f"{str(path)!a} cannot be written ({error.strerror}): make the folder writable"

@@ -1,8 +1,9 @@
-"""Files that are always whole: the old content or the new, whatever happens in between."""
+"""The vault's own files, replaced whole under a lock that the caller holds."""
 
 import os
-import sys
 from pathlib import Path
+
+from shellvault.files import sync_directory
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -23,15 +24,4 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    # The rename itself lives in the folder (fsync(2)); Windows has no such call on folders.
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path.parent)

@@ -1,0 +1,54 @@
+"""Files that are always whole: the old content or the new, whatever happens in between."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+
+def replace(
+    path: Path,
+    content: bytes,
+    mode: int,
+    *,
+    owned_like: Path | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """Writes `content` to `path` with permission bits `mode`; file and folder are synced to disk.
+
+    A symlink is followed, so that a file kept elsewhere stays where it is. The new file gets the owner of `owned_like`
+    where this user may give files away; `check` comes last and may refuse by raising. Raises OSError, and whatever
+    `check` raises; the old content is there then.
+    """
+    target = Path(os.path.realpath(path))
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    new = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            if owned_like is not None and sys.platform != "win32" and owned_like.exists():
+                owner = owned_like.stat()
+                with suppress(PermissionError):
+                    os.fchown(stream.fileno(), owner.st_uid, owner.st_gid)
+            new.chmod(mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+        check()
+        new.replace(target)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    sync_directory(target.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Syncs a folder, where a rename lives (fsync(2)); Windows has no such call on folders. Raises OSError."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
