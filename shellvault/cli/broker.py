@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def answer(wish: Wish, form: str) -> str:
     """The session that was wished for, as the text of `form` (see shells.answers)."""
     prompter = prompters.choose(wish.prompt, wish.environment)
-    if wish.debug:
-        _show_plan(wish, prompter)
+    if wish.debug and wish.agent:
+        _show_plan(plan(wish), prompter)
     if "no-session" not in wish.options:
         # Here and not only in `acquire`: the agent would have us wait for the very session that waits for us.
         check_circle(wish.profile, wish.environment)
@@ -60,7 +60,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.sessions.cache import DirectCache
     from shellvault.sessions.circumstances import Circumstances
     from shellvault.sessions.environment import change_for
-    from shellvault.sessions.obtain import obtain
+    from shellvault.sessions.obtain import obtain, plan_for
     from shellvault.shells import answers
 
     state = locations.private_directory(locations.state_directory(wish.environment))
@@ -68,6 +68,9 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
         mfa_token=wish.mfa_token, fresh=wish.fresh, environment=wish.environment, state_directory=state
     )
     with opened_vault(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent) as vault:
+        if wish.debug and not wish.agent:
+            # From the same vault: to open it again would ask for its passphrase again.
+            _show_plan(plan_for(wish.line, vault.stored_keys())[1], prompter)
         obtained = obtain(wish.line, vault, DirectCache(vault, state, prompter), prompter, circumstances)
     change = change_for(obtained.profile, obtained.session, wish.line, time.time())
     return answers.text(form, change, obtained.profile.name)
@@ -82,10 +85,10 @@ def plan(wish: Wish) -> "Plan":
         return plan_for(wish.line, vault.stored_keys())[1]
 
 
-def _show_plan(wish: Wish, prompter: Prompter) -> None:
-    from shellvault import plan as plans
+def _show_plan(found: "Plan", prompter: Prompter) -> None:
+    from shellvault.plan import describe
 
-    for line in plans.describe(plan(wish)).splitlines():
+    for line in describe(found).splitlines():
         prompter.tell(line)
 
 

@@ -6,8 +6,7 @@ import click
 
 from shellvault.cli import broker, output
 from shellvault.cli.options import session_options, wish
-
-FORMATS = ("env", "export-env", "json", "ini", "fish", "powershell", "dotenv")
+from shellvault.shells.export import FORMATS
 
 
 @click.command(name="export")
