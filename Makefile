@@ -26,7 +26,7 @@ bench: $(INSTALLED) tools
 tools: $(INSTALLED)
 	$(PYTHON) scripts/test_tools.py
 
-$(INSTALLED): pyproject.toml | packages
+$(INSTALLED): pyproject.toml launcher/shellvault | packages
 	python=$$(scripts/find-python) && { [ -x $(PYTHON) ] || "$$python" -m venv .venv; }
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@

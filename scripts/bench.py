@@ -19,14 +19,15 @@ from pathlib import Path
 from scripts import bench_report, bench_shells
 from scripts.bench_report import Row
 from scripts.measuring import Case, difference, interleaved, program, ratio
-from shellvault import dial, fastlane, request
-from shellvault.agent import client
+from shellvault import locations
+from shellvault.client import agent as client
+from shellvault.fastlane import connection, request
 from tests.support import emulator
 from tests.support.emulator import Aws, Keys
 from tests.support.home import Home, make_home
 from tests.support.sts_front import fronting
 
-LANE = (sys.executable, "-I", "-S", fastlane.__file__)
+LANE = (sys.executable, "-I", "-S", str(locations.DOOR))
 MIB = 1024 * 1024
 MS = 1000
 
@@ -166,7 +167,7 @@ def memory(home: Home) -> Iterator[Row]:
 
     def get(number: int) -> str:
         key = request.encode("work", {"region": f"xx-bench-{number}"}, home.environment, str(home.path))
-        return dial.ask(home.environment, "get", "env.bash", None, key, 60.0)[0]
+        return connection.ask(home.environment, "get", "env.bash", None, key, 60.0)[0]
 
     held = 1
     for wanted in SESSIONS:

@@ -7,6 +7,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+#: Stamps of a file: modification time in ns, size in bytes, inode; None for a file that is not there.
+Stamp = list[int] | None
+
+
+def stamp(path: str) -> Stamp:
+    """The file's stamp: two equal ones mean that it has not been changed in between."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a Path object would cost more than the call
+    except (OSError, ValueError):
+        return None
+    return [status.st_mtime_ns, status.st_size, status.st_ino]
+
 
 def replace(
     path: Path,

@@ -15,6 +15,9 @@ from shellvault.errors import ShellvaultError
 #: A Unix socket's `sun_path` holds 104 bytes on macOS and the BSDs (unix(4)), final NUL included.
 SOCKET_PATH_BYTES = 103
 
+#: What the launcher, hooks and shims start, in an interpreter that loads nothing else.
+DOOR = Path(__file__).resolve().with_name("__main__.py")
+
 
 def config_file(environment: Mapping[str, str]) -> Path:
     """shellvault's own settings; the file need not exist."""

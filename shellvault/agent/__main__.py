@@ -1,26 +1,18 @@
-"""The door to the agent's processes, run by path, since `-I -S` finds no installed package.
+"""The door to the agent, run by path, since `-I -S` finds no installed package.
 
-`python -I -S __main__.py detached FOLDER` (or `foreground FOLDER`) is the agent itself, and
-`python -I __main__.py worker DESCRIPTOR` its worker.
+`python -I -S __main__.py detached FOLDER` (or `foreground FOLDER`); its worker has a door of its own.
 """
 
 import os
 import sys
 from pathlib import Path
-from typing import Literal
 
-HERE = Path(__file__).resolve()
-PYTHON = sys.executable
-
-
-def agent_command(folder: Path, how: Literal["detached", "foreground"]) -> list[str]:
-    """The command line of an agent whose socket lies in this folder."""
-    return [PYTHON, "-I", "-S", str(HERE), how, str(folder)]
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def worker_command() -> tuple[str, ...]:
     """The command line of a worker, without its descriptor."""
-    return (PYTHON, "-I", str(HERE), "worker")
+    return (sys.executable, "-I", str(PACKAGE / "worker" / "__main__.py"))
 
 
 def detach() -> None:
@@ -38,21 +30,16 @@ def tell_starter() -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Becomes the agent or the worker."""
-    sys.path.append(str(HERE.parents[2]))
-    how, where = arguments
-    if how == "worker":
-        from shellvault.agent import worker
+    """Becomes the agent."""
+    sys.path.append(str(PACKAGE.parent))
+    from shellvault.agent import server
 
-        worker.main(int(where))
+    how, folder = arguments
+    if how == "detached":
+        detach()
+        server.run(Path(folder), worker_command(), tell_starter)
     else:
-        from shellvault.agent import server
-
-        if how == "detached":
-            detach()
-            server.run(Path(where), worker_command(), tell_starter)
-        else:
-            server.run(Path(where), worker_command())
+        server.run(Path(folder), worker_command())
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shellvault import request
-from shellvault.agent import protocol
+from shellvault import protocol
 from shellvault.agent.job import Reply, Waiter, Want, forms_with
 from shellvault.agent.loop import Stream
-from shellvault.agent.protocol import Message
+from shellvault.fastlane import request
+from shellvault.protocol import Message
 
 if TYPE_CHECKING:
     from shellvault.agent.server import Agent

@@ -17,14 +17,15 @@ from functools import partial
 
 import h11
 
-from shellvault import request
-from shellvault.agent import processes, renewal
+from shellvault import renewal
+from shellvault.agent import processes
 from shellvault.agent.job import Waiter, Want
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream, Timer
 from shellvault.agent.memory import Memory
 from shellvault.agent.processes import Process
-from shellvault.agent.protocol import CONTAINER_FORM, REQUEST_DEADLINE, Message
+from shellvault.fastlane import request
+from shellvault.protocol import CONTAINER_FORM, REQUEST_DEADLINE, Message
 
 BASE_PATH, ROLE_PATH = "/credentials", "/role-arn/"
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)

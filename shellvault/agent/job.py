@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from shellvault import request
 from shellvault.agent.loop import Timer
-from shellvault.agent.protocol import Message
 from shellvault.agent.workers import Worker
+from shellvault.fastlane import request
+from shellvault.protocol import Message
 
 #: Gives the answer to a question, or None when there will be none.
 Reply = Callable[[str | None], None]

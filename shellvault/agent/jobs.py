@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from shellvault.agent.job import Job, Waiter, Want, failure
 from shellvault.agent.loop import Loop, Timer
 from shellvault.agent.memory import Entry, Memory
-from shellvault.agent.protocol import WORKER_VARIABLES, Message
 from shellvault.agent.workers import Worker
+from shellvault.protocol import WORKER_VARIABLES, Message
 
 #: Seconds of silence after which a worker is taken to hang: where nobody can be asked, and where a person
 #: may be busy with a dialog of the keyring's or of a helper process (which has 120 s).

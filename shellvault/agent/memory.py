@@ -8,24 +8,14 @@ import json
 import os
 import zlib
 
-from shellvault.agent import processes, renewal
+from shellvault import renewal
+from shellvault.agent import processes
 from shellvault.agent.processes import Process
-from shellvault.agent.protocol import Message
+from shellvault.files import Stamp, stamp
+from shellvault.protocol import Message
 
 #: Seconds that the key of an encrypted-file vault is kept after a worker has handed it over: a working day.
 UNLOCK_LIFETIME = 8 * 3600
-
-#: Stamps of a file: modification time in ns, size in bytes, inode; None for a file that is not there.
-Stamp = list[int] | None
-
-
-def stamp(path: str) -> Stamp:
-    """The file's stamp: two equal ones mean that it has not been changed in between."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - a Path object would cost more than the call
-    except (OSError, ValueError):
-        return None
-    return [status.st_mtime_ns, status.st_size, status.st_ino]
 
 
 def pack(message: Message) -> bytes:

@@ -14,14 +14,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from shellvault import __version__
-from shellvault.agent import hardening
+from shellvault import __version__, hardening
 from shellvault.agent.clients import Client
 from shellvault.agent.job import Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop
 from shellvault.agent.memory import Memory
-from shellvault.agent.protocol import Message
+from shellvault.protocol import Message
 
 if TYPE_CHECKING:
     from shellvault.agent.endpoint import Endpoint

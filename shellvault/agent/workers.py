@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Mapping
 
 from shellvault.agent.loop import Loop, Stream
-from shellvault.agent.protocol import JSON_LIMIT, Lines, Message, decode, encode
+from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 
 #: Seconds between looks at whether a killed worker is gone; one in uninterruptible sleep may take a while.
 REAP_INTERVAL = 0.05

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from shellvault import request
 from shellvault.cli import broker, output, terminal
 from shellvault.cli.options import backend_option
 from shellvault.errors import UsageError
+from shellvault.fastlane import request
 from shellvault.profiles.parse import ConfigFile, load
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from shellvault.agent import client, starting
 from shellvault.cli import output
+from shellvault.client import agent as client
+from shellvault.client import starting
 
 
 @click.group(name="agent")

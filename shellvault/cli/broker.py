@@ -10,8 +10,8 @@ from shellvault import locations
 from shellvault.cli import output, prompters
 from shellvault.cli.options import Wish, agent_allowed
 from shellvault.errors import AgentError, UsageError
-from shellvault.sessions.circles import check_circle
 from shellvault.sessions.model import Prompter
+from shellvault.sessions.recursion import check_recursion
 
 if TYPE_CHECKING:
     from shellvault.plan import Plan
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 def answer(wish: Wish, form: str) -> str:
-    """The session that was wished for, as the text of `form` (see shells.answers)."""
+    """The session that was wished for, as the text of `form` (see shells.forms)."""
     prompter = prompters.choose(wish.prompt, wish.environment)
     if wish.debug and wish.agent:
         _show_plan(plan(wish), prompter)
     if "no-session" not in wish.options:
         # Here and not only in `acquire`: the agent would have us wait for the very session that waits for us.
-        check_circle(wish.profile, wish.environment)
+        check_recursion(wish.profile, wish.environment)
     if wish.agent:
-        from shellvault.agent import client
+        from shellvault.client import agent as client
 
         try:
             if client.has_place(wish.environment):
@@ -45,44 +45,46 @@ def endpoint(wish: Wish, pid: int) -> "Change":
 
     Raises UsageError without an agent, since somebody has to serve it, and any other ShellvaultError.
     """
-    from shellvault.agent import client
-    from shellvault.shells import answers
+    from shellvault.client import agent as client
+    from shellvault.shells import forms
 
     if not wish.agent:
         raise UsageError("--server is served by the agent: leave --no-agent and SHELLVAULT_NO_AGENT out")
     if wish.options.get("no-session"):
         raise UsageError("--server hands out sessions only: leave --no-session out")
-    change = answers.change(answer(wish, "exec"))
+    change = forms.change(answer(wish, "exec"))
     return change.with_endpoint(client.open_endpoint(wish.line, pid, wish.environment))
 
 
 def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.sessions.cache import DirectCache
-    from shellvault.sessions.circumstances import Circumstances
+    from shellvault.sessions.context import Context
     from shellvault.sessions.environment import change_for
-    from shellvault.sessions.obtain import obtain, plan_for
-    from shellvault.shells import answers
+    from shellvault.sessions.for_request import acquire_for_request, plan_for_request
+    from shellvault.shells import forms
 
     state = locations.private_directory(locations.state_directory(wish.environment))
-    circumstances = Circumstances(
+    context = Context(
         mfa_token=wish.mfa_token, fresh=wish.fresh, environment=wish.environment, state_directory=state
     )
     with opened_vault(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent) as vault:
         if wish.debug and not wish.agent:
             # From the same vault: to open it again would ask for its passphrase again.
-            _show_plan(plan_for(wish.line, vault.stored_keys())[1], prompter)
-        obtained = obtain(wish.line, vault, DirectCache(vault, state, prompter), prompter, circumstances)
-    change = change_for(obtained.profile, obtained.session, wish.line, time.time())
-    return answers.text(form, change, obtained.profile.name)
+            _show_plan(plan_for_request(wish.line, vault.stored_keys())[1], prompter)
+        acquired = acquire_for_request(
+            wish.line, vault, DirectCache(vault, state, prompter), prompter, context
+        )
+    change = change_for(acquired.profile, acquired.session, wish.line, time.time())
+    return forms.text(form, change, acquired.profile.name)
 
 
 def plan(wish: Wish) -> "Plan":
     """The plan for a wish, without a call to AWS."""
-    from shellvault.sessions.obtain import plan_for
+    from shellvault.sessions.for_request import plan_for_request
 
     prompter = prompters.choose(wish.prompt, wish.environment)
     with opened_vault(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent) as vault:
-        return plan_for(wish.line, vault.stored_keys())[1]
+        return plan_for_request(wish.line, vault.stored_keys())[1]
 
 
 def _show_plan(found: "Plan", prompter: Prompter) -> None:
@@ -105,7 +107,7 @@ def opened_vault(
     The passphrase of an encrypted file is not asked while the agent keeps it unlocked, and the agent keeps what a
     person has unlocked here; `agent` says whether it may be used (default: as the environment does).
     """
-    from shellvault.agent import client
+    from shellvault.client import agent as client
     from shellvault.sessions.passphrase import asker
     from shellvault.vault import open_vault
     from shellvault.vault.backends import file_path
@@ -130,7 +132,7 @@ def forget(name: str | None, vault: "Vault") -> int:
 
     The agent forgets all that it has: it gets again what is still wanted.
     """
-    from shellvault.agent import client
+    from shellvault.client import agent as client
 
     stored = [fingerprint for fingerprint, label in vault.sessions() if name is None or label.profile == name]
     removed = vault.remove_sessions(stored)
@@ -143,7 +145,7 @@ def forget(name: str | None, vault: "Vault") -> int:
 
 def agent_sessions(environment: Mapping[str, str]) -> list[tuple[str, int]]:
     """Profiles and expiries (epoch seconds) of the sessions that the agent holds; none without an agent."""
-    from shellvault.agent import client
+    from shellvault.client import agent as client
 
     try:
         found = client.status(environment) or {}

@@ -12,7 +12,7 @@ import click
 from shellvault.cli import broker, output
 from shellvault.cli.options import server_option, session_options, wish
 from shellvault.errors import UsageError
-from shellvault.shells import answers
+from shellvault.shells import forms
 from shellvault.variables import Change, for_children
 
 
@@ -70,7 +70,7 @@ def command(context: click.Context, /, name: str | None, server: bool, **given: 
             ' (for the shell you are in: eval "$(shellvault env NAME)")'
         )
     asked = wish(name, given)
-    change = broker.endpoint(asked, os.getpid()) if server else answers.change(broker.answer(asked, "exec"))
+    change = broker.endpoint(asked, os.getpid()) if server else forms.change(broker.answer(asked, "exec"))
     return run(program, apply(change, asked.environment))
 
 

@@ -11,9 +11,9 @@ from typing import Literal
 
 import click
 
-from shellvault import request
 from shellvault.cli import broker, output
 from shellvault.cli.options import backend_option
+from shellvault.fastlane import request
 
 
 @dataclass(frozen=True, slots=True)

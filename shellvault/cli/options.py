@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from shellvault import locations, request
+from shellvault import locations
+from shellvault.fastlane import request
 from shellvault.vault.backends import BACKENDS
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])

@@ -8,15 +8,15 @@ from shellvault.plan import Plan, Step
 from shellvault.profiles.parse import printable
 from shellvault.sessions import mfa, processes
 from shellvault.sessions.cache import SessionCache
-from shellvault.sessions.circles import check_circle, environment_for_helpers
-from shellvault.sessions.circumstances import Circumstances
+from shellvault.sessions.context import Context
 from shellvault.sessions.model import Prompter, Session
+from shellvault.sessions.recursion import check_recursion, environment_for_helpers
 from shellvault.sessions.refusals import RefusedError
 
 if TYPE_CHECKING:
     from shellvault.vault import Vault
 
-__all__ = ["Circumstances", "acquire"]
+__all__ = ["Context", "acquire"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +27,18 @@ class _Walk:
     vault: "Vault"
     cache: SessionCache
     prompter: Prompter
-    circumstances: Circumstances
+    context: Context
     started: float
     """Epoch seconds: what was issued later is as new as can be, whoever got it."""
 
 
-def acquire(
-    plan: Plan, vault: "Vault", cache: SessionCache, prompter: Prompter, circumstances: Circumstances
-) -> Session:
+def acquire(plan: Plan, vault: "Vault", cache: SessionCache, prompter: Prompter, context: Context) -> Session:
     """The session of `plan`, cached or new.
 
-    With `circumstances.fresh` the last step is always done anew, and so is every earlier one that costs no
+    With `context.fresh` the last step is always done anew, and so is every earlier one that costs no
     code. Raises ConfigError, VaultError, SessionError (RefusedError when AWS says no) and NeedsPersonError.
     """
-    walk = _Walk(plan, vault, cache, prompter, circumstances, circumstances.clock())
+    walk = _Walk(plan, vault, cache, prompter, context, context.clock())
     return _session(walk, len(plan.steps) - 1, rejected=None)
 
 
@@ -51,7 +49,7 @@ def _session(walk: _Walk, index: int, rejected: str | None) -> Session:
         return _stored_keys(walk, step)
     if (cached := _cached(walk, step, rejected)) is not None:
         return cached
-    check_circle(step.profile, walk.circumstances.environment)
+    check_recursion(step.profile, walk.context.environment)
     with walk.cache.lock(step):
         if (cached := _cached(walk, step, rejected)) is not None:
             return cached
@@ -81,15 +79,15 @@ def _cached(walk: _Walk, step: Step, rejected: str | None) -> Session | None:
 
 def _usable(walk: _Walk, step: Step, session: Session | None, rejected: str | None) -> Session | None:
     """The session, if it is new enough or has enough life left."""
-    remaining = session.remaining(walk.circumstances.clock()) if session else 0
+    remaining = session.remaining(walk.context.clock()) if session else 0
     if session is None or session.access_key_id == rejected or remaining <= 0:
         return None
     if session.issued_at >= walk.started:
         return session
     is_last = step is walk.plan.steps[-1]
-    if walk.circumstances.fresh and (is_last or not step.prompts_mfa):
+    if walk.context.fresh and (is_last or not step.prompts_mfa):
         return None
-    return session if remaining >= walk.circumstances.min_remaining else None
+    return session if remaining >= walk.context.min_remaining else None
 
 
 def _new(walk: _Walk, index: int) -> Session:
@@ -107,9 +105,9 @@ def _new(walk: _Walk, index: int) -> Session:
 def _done(walk: _Walk, step: Step, source: Session | None) -> Session:
     from shellvault.sessions.calls import call_sts
 
-    environment = environment_for_helpers(walk.circumstances.environment, walk.plan.profile, step.profile)
-    circumstances = replace(walk.circumstances, environment=environment)
-    now = circumstances.clock()
+    environment = environment_for_helpers(walk.context.environment, walk.plan.profile, step.profile)
+    context = replace(walk.context, environment=environment)
+    now = context.clock()
     if step.call == "credential-process":
         return processes.credential_process(step, environment, now)
     if step.sso is not None:
@@ -121,7 +119,7 @@ def _done(walk: _Walk, step: Step, source: Session | None) -> Session:
     if step.prompts_mfa:
 
         def use(code: str) -> Session:
-            return call_sts(step, source, circumstances.clock(), code)
+            return call_sts(step, source, context.clock(), code)
 
-        return mfa.with_code(step, walk.prompter, circumstances, use)
+        return mfa.with_code(step, walk.prompter, context, use)
     return call_sts(step, source, now)

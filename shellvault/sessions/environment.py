@@ -2,12 +2,10 @@
 
 from datetime import UTC, datetime
 
+from shellvault import renewal
 from shellvault.profiles.model import Profile
 from shellvault.sessions.model import Session
 from shellvault.variables import MANAGED_VARIABLES, Change
-
-#: Seconds before its end that a session is to be renewed; a third of its life when that is less.
-_REFRESH_AHEAD = 900
 
 
 def change_for(profile: Profile, session: Session, request_line: str, now: float) -> Change:
@@ -31,14 +29,13 @@ def change_for(profile: Profile, session: Session, request_line: str, now: float
 def _expiry(session: Session, now: float) -> dict[str, str]:
     if session.expires_at is None:
         return {}
-    life = session.expires_at - (session.issued_at or int(now))
-    ahead = min(_REFRESH_AHEAD, life // 3)
+    ahead = renewal.lead(session.issued_at or int(now), session.expires_at)
     text = datetime.fromtimestamp(session.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "AWS_CREDENTIAL_EXPIRATION": text,
         "AWS_SESSION_EXPIRATION": text,
         "SHELLVAULT_EXPIRES_AT": str(session.expires_at),
-        "SHELLVAULT_REFRESH_AT": str(session.expires_at - ahead),
+        "SHELLVAULT_REFRESH_AT": str(int(session.expires_at - ahead)),
     }
 
 

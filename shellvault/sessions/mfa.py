@@ -14,7 +14,7 @@ from shellvault.errors import SessionError
 from shellvault.plan import Step
 from shellvault.profiles.parse import printable
 from shellvault.sessions import processes
-from shellvault.sessions.circumstances import Circumstances
+from shellvault.sessions.context import Context
 from shellvault.sessions.locks import exclusive
 from shellvault.sessions.model import Challenge, Prompter, Session
 from shellvault.sessions.refusals import RefusedError
@@ -30,27 +30,23 @@ _LOCK_SECONDS = 10.0
 _CODE = re.compile(r"[0-9]{6,8}", re.ASCII)
 
 
-def with_code(
-    step: Step, prompter: Prompter, circumstances: Circumstances, use: Callable[[str], Session]
-) -> Session:
+def with_code(step: Step, prompter: Prompter, context: Context, use: Callable[[str], Session]) -> Session:
     """What `use` returns for a code that AWS takes.
 
     The code is that of --mfa-token, else of mfa_process, else the person's. Raises NeedsPersonError when
     nobody can be asked, SessionError when no code is taken, and whatever else `use` raises.
     """
-    if circumstances.mfa_token:
-        return _from_token(step, circumstances.mfa_token, circumstances, use)
+    if context.mfa_token:
+        return _from_token(step, context.mfa_token, context, use)
     if step.mfa_process:
-        return _from_process(step, prompter, circumstances, use)
-    return _from_person(step, prompter, circumstances, use)
+        return _from_process(step, prompter, context, use)
+    return _from_person(step, prompter, context, use)
 
 
-def _from_token(
-    step: Step, code: str, circumstances: Circumstances, use: Callable[[str], Session]
-) -> Session:
+def _from_token(step: Step, code: str, context: Context, use: Callable[[str], Session]) -> Session:
     if not _CODE.fullmatch(code):
         raise SessionError("the code of --mfa-token is not 6 digits: give the one your device shows")
-    if not _claim(step, code, circumstances):
+    if not _claim(step, code, context):
         raise SessionError("the code of --mfa-token has been used already: give the next one")
     try:
         return use(code)
@@ -60,18 +56,16 @@ def _from_token(
         raise
 
 
-def _from_process(
-    step: Step, prompter: Prompter, circumstances: Circumstances, use: Callable[[str], Session]
-) -> Session:
+def _from_process(step: Step, prompter: Prompter, context: Context, use: Callable[[str], Session]) -> Session:
     for tried in range(TRIES):
         if tried:
-            _wait_for_next_code(prompter, circumstances)
-        code = processes.mfa_code(step, circumstances.environment)
+            _wait_for_next_code(prompter, context)
+        code = processes.mfa_code(step, context.environment)
         if not _CODE.fullmatch(code):
             raise SessionError(
                 f"mfa_process of profile {printable(step.profile)} printed no code of 6 digits"
             )
-        if not _claim(step, code, circumstances):
+        if not _claim(step, code, context):
             continue
         try:
             return use(code)
@@ -83,16 +77,14 @@ def _from_process(
     )
 
 
-def _wait_for_next_code(prompter: Prompter, circumstances: Circumstances) -> None:
-    window = circumstances.mfa_window
-    seconds = window - circumstances.clock() % window
+def _wait_for_next_code(prompter: Prompter, context: Context) -> None:
+    window = context.mfa_window
+    seconds = window - context.clock() % window
     prompter.tell(f"this MFA code was used already or not accepted: waiting {seconds:.0f} s for the next one")
-    circumstances.sleep(seconds + 0.1)
+    context.sleep(seconds + 0.1)
 
 
-def _from_person(
-    step: Step, prompter: Prompter, circumstances: Circumstances, use: Callable[[str], Session]
-) -> Session:
+def _from_person(step: Step, prompter: Prompter, context: Context, use: Callable[[str], Session]) -> Session:
     serial = step.mfa_serial or ""
     challenge = Challenge("mfa-code", serial, f"Enter MFA code for {printable(serial)}: ")
     tries = TRIES
@@ -100,7 +92,7 @@ def _from_person(
         code = "".join(prompter.ask(challenge).split())
         if not _CODE.fullmatch(code):
             problem = "an MFA code is 6 digits"
-        elif not _claim(step, code, circumstances):
+        elif not _claim(step, code, context):
             prompter.tell("that code has been used already: wait for the next one")
             continue
         else:
@@ -117,11 +109,11 @@ def _from_person(
     raise SessionError(f"no MFA code was accepted for {printable(serial)}: check the device and the clock")
 
 
-def _claim(step: Step, code: str, circumstances: Circumstances) -> bool:
+def _claim(step: Step, code: str, context: Context) -> bool:
     """Whether `code` may be sent; from now on it counts as used, by this and every other process."""
-    path = circumstances.state_directory / "used-codes.json"
+    path = context.state_directory / "used-codes.json"
     digest = hashlib.sha256(f"{step.mfa_serial}\0{code}".encode()).hexdigest()
-    now = circumstances.clock()
+    now = context.clock()
     with exclusive(path.with_suffix(".lock"), "an MFA code", lambda message: None, _LOCK_SECONDS):
         used = {old: time for old, time in _used_codes(path).items() if abs(now - time) < _REMEMBERED}
         if digest in used:

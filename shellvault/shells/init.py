@@ -1,7 +1,7 @@
 """What a shell gets from `shellvault init`: the text, and the file that keeps it for the next shell.
 
 The text is the same for every shell of one installation, so it is rendered once and kept in the state directory. The
-fast lane prints the file of a plain `shellvault init SHELL` without asking here (`warm.kept`).
+fast lane prints the file of a plain `shellvault init SHELL` without asking here (`fastlane.commands.kept`).
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from shellvault import __version__, fastlane, files, locations
+from shellvault import __version__, files, locations
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.shells import render, shims
 from shellvault.shells.quote import quote
@@ -118,7 +118,7 @@ def _keep(path: Path, text: str) -> str:
 
 def _installation(shell: str) -> dict[str, object]:
     """The fast lane of this installation as words of the shell, and what else every template needs."""
-    python, script = quote(shell, sys.executable), quote(shell, str(Path(fastlane.__file__).resolve()))
+    python, script = quote(shell, sys.executable), quote(shell, str(locations.DOOR))
     return {
         "python": python,
         "script": script,
@@ -132,7 +132,7 @@ def _kept_file(state: Path, shell: str, options: InitOptions) -> Path:
     if options != InitOptions():
         # Two installations of one version may share a home: the file says which one wrote it.
         name += (
-            "-" + hashlib.sha256(repr((sys.executable, fastlane.__file__, options)).encode()).hexdigest()[:16]
+            "-" + hashlib.sha256(repr((sys.executable, locations.DOOR, options)).encode()).hexdigest()[:16]
         )
     return state / "init" / name
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shellvault import fastlane, files, locations
+from shellvault import files, locations
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.shells import render
 from shellvault.shells.quote import quote
@@ -48,8 +48,8 @@ def add(directory: Path, program: str, profile: str | None = None) -> Path:
         program=program,
         profile=profile,
         python=quote("bash", sys.executable),
-        script=quote("bash", str(Path(fastlane.__file__).resolve())),
-        fastlane=f"{quote('bash', sys.executable)} -I -S {quote('bash', str(Path(fastlane.__file__).resolve()))}",
+        script=quote("bash", str(locations.DOOR)),
+        fastlane=f"{quote('bash', sys.executable)} -I -S {quote('bash', str(locations.DOOR))}",
     )
     if path.exists() and not is_shim(path):
         raise ShellvaultError(f"{str(path)!a} is not a shim of ours: move it away first")

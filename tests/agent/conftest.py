@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from shellvault import __version__, locations, request
-from shellvault.agent import client
-from shellvault.agent.protocol import Message
+from shellvault import __version__, locations
+from shellvault.client import agent as client
 from shellvault.errors import AgentError, NeedsPersonError
+from shellvault.fastlane import request
+from shellvault.protocol import Message
 from shellvault.sessions.model import Challenge
 
 STAND_IN = Path(__file__).with_name("stand_in.py")

@@ -7,7 +7,8 @@ sys.path.insert(0, f"{HERE}/../..")
 
 from pathlib import Path  # noqa: E402
 
-from shellvault.agent import protocol, server  # noqa: E402
+from shellvault import protocol  # noqa: E402
+from shellvault.agent import server  # noqa: E402
 
 # Long enough for a busy machine, and shorter than what users get, so that tests need not wait as long.
 protocol.REQUEST_DEADLINE = 3.0

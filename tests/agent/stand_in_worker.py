@@ -15,11 +15,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from shellvault import request
-from shellvault.agent import memory, renewal, worker
-from shellvault.agent.protocol import Message
+from shellvault import renewal
+from shellvault.agent import memory
 from shellvault.errors import NeedsPersonError, SessionError
+from shellvault.fastlane import request
+from shellvault.protocol import Message
 from shellvault.sessions.model import Challenge
+from shellvault.worker import main as worker
 
 QUESTION = Challenge("mfa-code", "arn:mfa", "Enter MFA code for arn:mfa: ")
 

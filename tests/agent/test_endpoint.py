@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from shellvault.agent import client
+from shellvault.client import agent as client
 from shellvault.errors import AgentError
 from tests.agent.conftest import Person, Place, read_all, until
 

@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from shellvault import __version__
-from shellvault.agent import protocol
+from shellvault import __version__, protocol
 from tests.agent.conftest import Place, read_all, session_message
 
 #: Seconds that `stand_in.py` gives a request.

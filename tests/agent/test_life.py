@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from shellvault import __version__
-from shellvault.agent import client
+from shellvault.client import agent as client
 from shellvault.errors import AgentError
 from tests.agent.conftest import (
     STAND_IN,

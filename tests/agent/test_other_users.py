@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault.agent import client
+from shellvault.client import agent as client
 from tests.end_to_end.conftest import Person, settle
 from tests.support.emulator import Aws
 from tests.support.home import Home

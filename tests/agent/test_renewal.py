@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from shellvault.agent import memory, renewal
-from shellvault.agent.protocol import Message
+from shellvault import renewal
+from shellvault.agent import memory
+from shellvault.protocol import Message
 from tests.agent.conftest import Person, Place, until
 
 NOW = 1_800_000_000.0

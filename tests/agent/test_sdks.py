@@ -8,8 +8,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from shellvault import request
-from shellvault.agent import client
+from shellvault.client import agent as client
+from shellvault.fastlane import request
 from tests.agent.conftest import Person as Prompter
 from tests.end_to_end.conftest import Person, settle
 from tests.support.emulator import Aws

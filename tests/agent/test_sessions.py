@@ -10,7 +10,7 @@ import time
 import pytest
 
 from shellvault import __version__
-from shellvault.agent import client
+from shellvault.client import agent as client
 from shellvault.errors import AgentError, NeedsPersonError, SessionError
 from tests.agent.conftest import Person, Place, outcome, read_all, session_message, until, until_asked
 

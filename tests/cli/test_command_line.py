@@ -15,7 +15,7 @@ from shellvault.cli.execute import command as exec_command
 from shellvault.cli.output import printable
 from shellvault.errors import UsageError
 from shellvault.sessions.model import Challenge
-from shellvault.shells import answers
+from shellvault.shells import forms
 
 
 def parsed(arguments: list[str]) -> tuple[dict[str, object], list[str]]:
@@ -60,7 +60,7 @@ def test_an_exec_answer_sets_unsets_and_withholds_the_passphrase() -> None:
         "SHELLVAULT_FILE_PASSPHRASE": "p",
         "AWS_VAULT_FILE_PASSPHRASE": "q",
     }
-    change = answers.change("AWS_VAULT=a%20b%0Ac\n-AWS_PROFILE\n-NOT_THERE\n")
+    change = forms.change("AWS_VAULT=a%20b%0Ac\n-AWS_PROFILE\n-NOT_THERE\n")
     assert apply(change, before) == {"KEEP": "1", "AWS_VAULT": "a b\nc"}
 
 

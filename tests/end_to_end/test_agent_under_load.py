@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from shellvault.agent import client
+from shellvault.client import agent as client
 from tests.end_to_end.conftest import Person, settle
 from tests.support.emulator import ACCOUNT, Aws
 from tests.support.home import Home

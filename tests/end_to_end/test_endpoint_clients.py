@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from shellvault.agent import client
+from shellvault.client import agent as client
 from tests.end_to_end.conftest import Person, settle
 from tests.support.clients import find
 from tests.support.emulator import ACCOUNT, REGION, Aws

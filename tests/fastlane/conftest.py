@@ -59,7 +59,7 @@ def keep_hooks(folder: Path, package: Path) -> None:
     """Keeps what `env` brings along, as the full command line does: here one line that names the installation."""
     folder.mkdir(parents=True)
     for shell in ("bash", "fish", "powershell", "zsh"):
-        (folder / f"{shell}-{__version__}").write_text(f"# the hook of {package}/fastlane.py\n")
+        (folder / f"{shell}-{__version__}").write_text(f"# the hook of {package}/__main__.py\n")
 
 
 @pytest.fixture
@@ -67,8 +67,9 @@ def lane(tmp_path: Path) -> Lane:
     """A fast lane whose agent does not run."""
     package = tmp_path / "somewhere else" / "shellvault"
     (package / "cli").mkdir(parents=True)
-    for name in ("__init__", "__main__", "dial", "fastlane", "program", "request", "warm"):
-        shutil.copy(PACKAGE / f"{name}.py", package)
+    for name in ("__init__.py", "__main__.py"):
+        shutil.copy(PACKAGE / name, package)
+    shutil.copytree(PACKAGE / "fastlane", package / "fastlane", ignore=shutil.ignore_patterns("__pycache__"))
     (package / "cli" / "__init__.py").touch()
     (package / "cli" / "main.py").write_text(FULL_COMMAND_LINE)
     runtime = tmp_path / "run"
@@ -80,7 +81,7 @@ def lane(tmp_path: Path) -> Lane:
         "PATH": os.environ["PATH"],
         "XDG_RUNTIME_DIR": str(runtime),
     }
-    return Lane(package / "fastlane.py", environment, tmp_path)
+    return Lane(package / "__main__.py", environment, tmp_path)
 
 
 @pytest.fixture

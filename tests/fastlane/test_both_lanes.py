@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import fastlane
+from shellvault import locations
 from tests.fastlane.conftest import FULL, Lane
 from tests.support.emulator import Aws
 from tests.support.home import Home, make_home
@@ -20,7 +20,7 @@ from tests.support.home import Home, make_home
 pytestmark = pytest.mark.real
 
 TO_THE_FULL_COMMAND_LINE = ("--prompt", "terminal")
-FULL_LANE = (sys.executable, "-I", "-S", fastlane.__file__)
+FULL_LANE = (sys.executable, "-I", "-S", str(locations.DOOR))
 ODD_NAME = "näme with spaces"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import program, request
+from shellvault.fastlane import program, request
 from shellvault.variables import PRIVATE_VARIABLES
 from tests.fastlane.agent_stand_in import StandIn
 from tests.fastlane.conftest import Lane

@@ -27,7 +27,7 @@ def install(prefix: Path, *, library: str = f"lib/{PYTHON}/site-packages", pytho
     """Lays an installation out below `prefix` as pip does, and returns the command."""
     package = prefix / library / "shellvault"
     package.mkdir(parents=True)
-    (package / "fastlane.py").write_text(TELL)
+    (package / "__main__.py").write_text(TELL)
     return _install_command(prefix, python=python)
 
 
@@ -57,7 +57,7 @@ def test_a_virtual_environment(tmp_path: Path, name: str) -> None:
     command = install(tmp_path / name)
 
     assert run(command) == (
-        str(tmp_path / name / "lib" / PYTHON / "site-packages/shellvault/fastlane.py"),
+        str(tmp_path / name / "lib" / PYTHON / "site-packages/shellvault/__main__.py"),
         STARTED,
     )
 
@@ -82,7 +82,7 @@ def test_a_package_left_by_a_python_that_is_gone_is_passed_over(tmp_path: Path) 
     install(tmp_path, library="lib/python3.1/site-packages", python=False)
     command = install(tmp_path)
 
-    assert run(command) == (str(tmp_path / "lib" / PYTHON / "site-packages/shellvault/fastlane.py"), STARTED)
+    assert run(command) == (str(tmp_path / "lib" / PYTHON / "site-packages/shellvault/__main__.py"), STARTED)
 
 
 def test_links_to_the_command_are_followed(tmp_path: Path) -> None:
@@ -107,13 +107,13 @@ def test_a_command_without_a_slash(tmp_path: Path) -> None:
 def test_an_editable_installation(tmp_path: Path) -> None:
     checkout = tmp_path / "check out"
     (checkout / "shellvault").mkdir(parents=True)
-    (checkout / "shellvault" / "fastlane.py").write_text(TELL)
+    (checkout / "shellvault" / "__main__.py").write_text(TELL)
     packages = tmp_path / "env" / "lib" / PYTHON / "site-packages"
     packages.mkdir(parents=True)
     (packages / "_editable_impl_shellvault.pth").write_text(str(checkout))
 
     assert run(_install_command(tmp_path / "env", python=True)) == (
-        str(checkout / "shellvault" / "fastlane.py"),
+        str(checkout / "shellvault" / "__main__.py"),
         STARTED,
     )
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import dial, locations
+from shellvault import locations
+from shellvault.fastlane import connection
 from tests.fastlane.agent_stand_in import StandIn
 from tests.fastlane.conftest import FULL, Lane
 
@@ -119,7 +120,7 @@ def test_an_agent_that_has_died_and_left_its_socket(lane: Lane) -> None:
         b"needs-you\ntext\n",
         b'{"error": {}}\n',
         b"\xff\xfe\x00\n",
-        b"ok\n" + b"x" * (dial.REPLY_LIMIT + 1) + b"\n",
+        b"ok\n" + b"x" * (connection.REPLY_LIMIT + 1) + b"\n",
     ],
     ids=lambda reply: repr(reply[:20]),
 )
@@ -193,7 +194,7 @@ def test_python_m_goes_the_same_way(lane: Lane, agent: StandIn) -> None:
 
 
 def test_a_damaged_installation_says_so_in_one_line(lane: Lane) -> None:
-    for missing in ("cli/main.py", "request.py"):
+    for missing in ("cli/main.py", "fastlane/request.py"):
         (lane.script.parent / missing).unlink()
         done = lane.run("list")
 
@@ -215,5 +216,5 @@ def test_the_socket_is_where_locations_has_it(
     if state:
         environment["XDG_STATE_HOME"] = str(tmp_path) + state if state.startswith("/") else state
 
-    assert dial.socket_path(environment) == str(locations.socket_path(environment))
-    assert dial.state_directory(environment) == str(locations.state_directory(environment))
+    assert connection.socket_path(environment) == str(locations.socket_path(environment))
+    assert connection.state_directory(environment) == str(locations.state_directory(environment))

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from shellvault import __version__, request
+from shellvault import __version__
+from shellvault.fastlane import request
 from tests.fastlane.agent_stand_in import StandIn
 from tests.fastlane.conftest import Lane
 
@@ -153,7 +154,9 @@ def test_a_warm_command_imports_only_a_socket(lane: Lane, agent: StandIn) -> Non
         "encodings.utf_8",
     }
     bare |= {"io", "marshal", "posix", "sys", "time", "zipimport", "__main__"}
-    ours = {"shellvault", "shellvault.warm", "shellvault.dial", "shellvault.request"}
+    ours = {"shellvault"} | {
+        f"shellvault.fastlane{part}" for part in ("", ".commands", ".connection", ".request")
+    }
     watch = (
         "import posix, sys\n"
         "leave = posix._exit\n"
@@ -163,7 +166,7 @@ def test_a_warm_command_imports_only_a_socket(lane: Lane, agent: StandIn) -> Non
         "posix._exit = show\n"
         "sys.argv = ['x', 'env', '--no-hook', 'work', '--shell', 'bash']\n"
         f"sys.path.insert(0, {str(lane.script.parents[1])!r})\n"
-        "from shellvault.fastlane import main\n"
+        "from shellvault.__main__ import main\n"
         "main()\n"
     )
     done = subprocess.run(
@@ -171,4 +174,4 @@ def test_a_warm_command_imports_only_a_socket(lane: Lane, agent: StandIn) -> Non
     )
 
     assert done.stdout == b"text of env.bash\n"
-    assert set(done.stderr.decode().split()) - bare == {*ours, "shellvault.fastlane", "_socket"}
+    assert set(done.stderr.decode().split()) - bare == {*ours, "shellvault.__main__", "_socket"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import fastlane
+from shellvault import locations
 from shellvault.shells import init, render
 from tests.in_shell.stand_in import Agent, FastLane, agent, path_with, session, show_arguments
 from tests.in_shell.terminal import SHELLS, Terminal, program
@@ -28,7 +28,7 @@ def shell(request: pytest.FixtureRequest) -> str:
 def lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FastLane:
     """The fast lane that every text rendered in this test calls."""
     lane = FastLane(tmp_path / "lane")
-    monkeypatch.setattr(fastlane, "__file__", str(lane.script))
+    monkeypatch.setattr(locations, "DOOR", lane.script)
     return lane
 
 

@@ -40,12 +40,12 @@ for kept in (verb, verb + ".status"):
 
 
 class FastLane:
-    """A script in the place of `shellvault/fastlane.py`."""
+    """A script in the place of `shellvault/__main__.py`."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self.folder = folder
-        self.script = folder / "fastlane.py"
+        self.script = folder / "__main__.py"
         self.script.write_text(_FAST_LANE)
 
     def answers(self, verb: str, text: str, status: int = 0) -> None:

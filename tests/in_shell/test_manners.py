@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import dial, locations
+from shellvault import locations
+from shellvault.fastlane import connection
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, enter, key
 from tests.in_shell.stand_in import FastLane, agent, refresh, session, write_program
@@ -154,7 +155,7 @@ def test_all_parts_look_for_the_agent_in_the_same_place(
         runtime.mkdir()
         given = {"XDG_RUNTIME_DIR": str(runtime), "XDG_STATE_HOME": state, "HOME": str(tmp_path)}
         place = runtime / "shellvault" if length == 103 else Path(state, "shellvault", "run")
-        assert locations.socket_path(given) == Path(dial.socket_path(given)) == place / "agent.sock"
+        assert locations.socket_path(given) == Path(connection.socket_path(given)) == place / "agent.sock"
         place.rmdir()
         with agent(place / "agent.sock") as running:
             fresh = refresh(speaking, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))

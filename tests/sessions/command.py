@@ -9,9 +9,9 @@ from pathlib import Path
 
 from shellvault import locations
 from shellvault.sessions.cache import DirectCache
-from shellvault.sessions.circumstances import Circumstances
+from shellvault.sessions.context import Context
+from shellvault.sessions.for_request import acquire_for_request
 from shellvault.sessions.model import Challenge
-from shellvault.sessions.obtain import obtain
 from shellvault.vault import Vault, open_vault
 
 
@@ -42,10 +42,10 @@ def main() -> None:
     vault = vault_of(environment)
     start = float(environment.get("START_AT", "0"))
     time.sleep(max(0.0, start - time.time()))
-    obtained = obtain(
-        sys.argv[1], vault, DirectCache(vault, state, person), person, Circumstances(state, environment)
+    acquired = acquire_for_request(
+        sys.argv[1], vault, DirectCache(vault, state, person), person, Context(state, environment)
     )
-    print("got", obtained.session.access_key_id, flush=True)
+    print("got", acquired.session.access_key_id, flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from shellvault.plan import Options, build
 from shellvault.profiles.model import Durations, Profile
 from shellvault.sessions.acquire import acquire
 from shellvault.sessions.cache import DirectCache
-from shellvault.sessions.circumstances import Circumstances
+from shellvault.sessions.context import Context
 from shellvault.sessions.model import Session
 from shellvault.vault.records import StoredKeys
 from tests.sessions.parts import MemoryVault, Person, person
@@ -54,7 +54,7 @@ class Office:
         plan = build(profile, self.vault.stored_keys(), Options(no_session=no_session))
         cache = DirectCache(self.vault, self.folder, self.person)  # type: ignore[arg-type]
         settings = {"mfa_window": self.front.step} | others
-        around = Circumstances(self.folder, dict(os.environ), **settings)  # type: ignore[arg-type]
+        around = Context(self.folder, dict(os.environ), **settings)  # type: ignore[arg-type]
         return acquire(plan, self.vault, cache, self.person, around)  # type: ignore[arg-type]
 
     def arn(self, session: Session) -> str:

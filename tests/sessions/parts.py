@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shellvault.errors import NeedsPersonError, VaultError
-from shellvault.sessions.circumstances import Circumstances
+from shellvault.sessions.context import Context
 from shellvault.sessions.model import Challenge, Session
 from shellvault.vault.records import SessionLabel, StoredKeys
 
@@ -75,9 +75,9 @@ class Clock:
         self.now += seconds
 
 
-def circumstances(folder: Path, environment: Mapping[str, str] | None = None, **others: Any) -> Circumstances:
-    """Circumstances with their state in `folder`, with nothing but PATH in the environment."""
-    return Circumstances(folder, {"PATH": "/usr/bin:/bin"} | dict(environment or {}), **others)
+def context(folder: Path, environment: Mapping[str, str] | None = None, **others: Any) -> Context:
+    """Context with their state in `folder`, with nothing but PATH in the environment."""
+    return Context(folder, {"PATH": "/usr/bin:/bin"} | dict(environment or {}), **others)
 
 
 def session(number: int = 0, *, issued_at: int = 0, expires_at: int | None = None) -> Session:

@@ -15,7 +15,7 @@ from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.model import Session
 from shellvault.sessions.refusals import RefusedError
 from shellvault.vault.records import StoredKeys
-from tests.sessions.parts import Clock, MemoryVault, Person, circumstances, person
+from tests.sessions.parts import Clock, MemoryVault, Person, context, person
 
 KEYS = StoredKeys("AKIAWORK", "long-term-secret")
 MFA = "arn:aws:iam::111111111111:mfa/work"
@@ -68,7 +68,7 @@ class Scene:
         return self.acquire(self.plan(profile), cache, **others)
 
     def acquire(self, plan: Plan, cache: DirectCache, **others: Any) -> Session:
-        around = circumstances(self.folder, clock=self.clock, sleep=self.clock.sleep, **others)
+        around = context(self.folder, clock=self.clock, sleep=self.clock.sleep, **others)
         return acquire(plan, self.vault, cache, self.person, around)
 
     def plan(self, profile: Profile) -> Plan:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import request
+from shellvault.fastlane import request
 from tests.sessions.command import vault_of
 from tests.sessions.conftest import Office
 from tests.support.home import Home

@@ -7,11 +7,11 @@ import pytest
 
 from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.plan import Step
-from shellvault.sessions.circumstances import Circumstances
+from shellvault.sessions.context import Context
 from shellvault.sessions.mfa import with_code
 from shellvault.sessions.model import Session
 from shellvault.sessions.refusals import RefusedError
-from tests.sessions.parts import Clock, Person, circumstances, person, session
+from tests.sessions.parts import Clock, Person, context, person, session
 
 SERIAL = "arn:aws:iam::111111111111:mfa/work"
 STEP = Step("get-session-token", "work", "vault", mfa_serial=SERIAL)
@@ -31,9 +31,9 @@ class Aws:
         return session()
 
 
-def _around(folder: Path, **others: Any) -> Circumstances:
+def _around(folder: Path, **others: Any) -> Context:
     clock = Clock()
-    return circumstances(folder, clock=clock, sleep=clock.sleep, **others)
+    return context(folder, clock=clock, sleep=clock.sleep, **others)
 
 
 def _printing(folder: Path, *codes: str) -> Step:
@@ -176,7 +176,7 @@ def test_a_process_gives_the_code_before_a_person(tmp_path: Path) -> None:
 
 def test_a_process_runs_again_in_the_next_window_after_a_used_code(tmp_path: Path) -> None:
     clock = Clock(1_000_000_005)
-    around = circumstances(tmp_path, clock=clock, sleep=clock.sleep)
+    around = context(tmp_path, clock=clock, sleep=clock.sleep)
     aws = Aws("111111", "222222")
     with_code(_printing(tmp_path, "111111"), person(), around, aws)
     someone = person()

@@ -1,7 +1,7 @@
 """A session's change as the text that was asked for, the same with and without the agent."""
 
-from shellvault import request
 from shellvault.errors import UsageError
+from shellvault.fastlane import request
 from shellvault.variables import Change
 
 

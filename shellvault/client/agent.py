@@ -9,11 +9,10 @@ import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from shellvault import __version__, errors, locations
-from shellvault.agent import hardening
-from shellvault.agent.protocol import JSON_LIMIT, Lines, Message, decode, encode
-from shellvault.agent.starting import connect, connection_to_agent
+from shellvault import __version__, errors, hardening, locations
+from shellvault.client.starting import connect, connection_to_agent
 from shellvault.errors import AgentError, NeedsPersonError, ShellvaultError, WrongPassphraseError
+from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.variables import PRIVATE_VARIABLES
 
@@ -45,7 +44,7 @@ def obtain(
     mfa_token: str | None = None,
     fresh: bool = False,
 ) -> str:
-    """The session of a request line as the text of a form (see shells.answers), by an agent that is started
+    """The session of a request line as the text of a form (see shells.forms), by an agent that is started
     if need be.
 
     `environment` is the command's own; it goes to the worker without AWS credentials and private variables.

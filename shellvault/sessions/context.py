@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class Context:
     """Everything around one acquisition. Durations in seconds."""
 
     state_directory: Path

@@ -8,31 +8,31 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from shellvault import locations, request
-from shellvault.agent import renewal
-from shellvault.agent.memory import stamp
-from shellvault.agent.protocol import CONTAINER_FORM, Message
-from shellvault.agent.worker import Channel, Desk
+from shellvault import locations, renewal
 from shellvault.errors import AgentError, SessionError, UsageError
+from shellvault.fastlane import request
+from shellvault.files import stamp
 from shellvault.plan import HOUR, Endpoint, Plan, Step
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.model import Profile
 from shellvault.profiles.resolve import default_sts_region
+from shellvault.protocol import CONTAINER_FORM, Message
 from shellvault.sessions import passphrase
 from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.calls import call_sts
-from shellvault.sessions.circumstances import Circumstances
+from shellvault.sessions.context import Context
 from shellvault.sessions.environment import change_for
+from shellvault.sessions.for_request import Acquired, acquire_for_request, plan_for_request
 from shellvault.sessions.model import Session
-from shellvault.sessions.obtain import Obtained, obtain, plan_for
-from shellvault.shells import answers
+from shellvault.shells import forms
 from shellvault.vault import Vault, open_vault
 from shellvault.vault.backends import file_path
+from shellvault.worker.channel import Channel, Desk
 
 #: Where a keyring would show a dialog; a job that nobody waits for at the keyboard must not make it.
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
-#: `Circumstances.min_remaining` unless the request says otherwise, in seconds.
+#: `Context.min_remaining` unless the request says otherwise, in seconds.
 MIN_REMAINING = 300
 
 #: A renewal takes no cached session with less life than this many times its lead: the agent asks up to 1.25
@@ -56,11 +56,11 @@ def perform(job: Message, desk: Desk) -> Message:
     # Stamped before they are read: a change in between makes the result old at once, never young for ever.
     files = {path: stamp(path) for path in (fields["config"], str(locations.names_file(environment)))}
     vault = _open_vault(fields.get("backend"), environment, desk)
-    helpers = _helpers(plan_for(line, vault.stored_keys())[1])
+    helpers = _helpers(plan_for_request(line, vault.stored_keys())[1])
     if helpers and job["environment"] is None:
         raise AgentError("a helper process of this profile needs the environment of the command itself")
     try:
-        obtained = obtain(
+        acquired = acquire_for_request(
             line, vault, _cache(job, environment, vault, desk), desk, _circumstances(job, environment)
         )
     except SessionError as error:
@@ -70,11 +70,11 @@ def perform(job: Message, desk: Desk) -> Message:
         raise
     if vault.unlock_key is not None:
         desk.channel.keep_unlock_key(str(file_path(environment)), vault.unlock_key)
-    session = _assumed(job["role_arn"], obtained) if job["role_arn"] else obtained.session
+    session = _assumed(job["role_arn"], acquired) if job["role_arn"] else acquired.session
     remaining = _min_remaining(fields)
     return {
-        "profile": obtained.profile.name,
-        "texts": {form: _text(form, obtained.profile, session, line) for form in job["forms"]},
+        "profile": acquired.profile.name,
+        "texts": {form: _text(form, acquired.profile, session, line) for form in job["forms"]},
         "files": files,
         "issued_at": session.issued_at,
         "expires_at": session.expires_at,
@@ -82,7 +82,7 @@ def perform(job: Message, desk: Desk) -> Message:
         # Long-term keys are not the agent's to hold.
         "keep": session.expires_at is not None,
         "uses_environment": bool(helpers),
-        "needs_person": any(step.prompts_mfa or step.call == "sso" for step in obtained.plan.steps),
+        "needs_person": any(step.prompts_mfa or step.call == "sso" for step in acquired.plan.steps),
     }
 
 
@@ -113,8 +113,8 @@ def _helpers(plan: Plan) -> list[Step]:
     ]
 
 
-def _circumstances(job: Message, environment: Mapping[str, str]) -> Circumstances:
-    return Circumstances(
+def _circumstances(job: Message, environment: Mapping[str, str]) -> Context:
+    return Context(
         state_directory=locations.state_directory(environment),
         environment=environment,
         mfa_token=job["mfa_token"],
@@ -129,12 +129,12 @@ def _cache(job: Message, environment: Mapping[str, str], vault: Vault, desk: Des
 
 
 def _min_remaining(fields: Mapping[str, str]) -> float:
-    """As `obtain` reads it."""
+    """As `acquire_for_request` reads it."""
     asked = fields.get("min-remaining") or fields.get("AWS_MIN_TTL")
     return parse_duration(asked) if asked else MIN_REMAINING
 
 
-def _assumed(role_arn: str, base: Obtained) -> Session:
+def _assumed(role_arn: str, base: Acquired) -> Session:
     """The session of a role that a container asks for, assumed from the profile's own."""
     profile = base.profile
     step = Step(
@@ -155,7 +155,7 @@ def _assumed(role_arn: str, base: Obtained) -> Session:
 
 def _text(form: str, profile: Profile, session: Session, line: str) -> str:
     change = change_for(profile, session, line, time.time())
-    return _container(session) if form == CONTAINER_FORM else answers.text(form, change, profile.name)
+    return _container(session) if form == CONTAINER_FORM else forms.text(form, change, profile.name)
 
 
 def _container(session: Session) -> str:

@@ -7,7 +7,7 @@ import _signal  # type: ignore[import-not-found]  # the builtin half of `signal`
 import posix
 import sys
 
-from shellvault import request
+from shellvault.fastlane import request
 
 #: No program inherits these (variables.PRIVATE_VARIABLES, in bytes; that module would import dataclasses).
 PRIVATE_VARIABLES = (b"SHELLVAULT_FILE_PASSPHRASE", b"AWS_VAULT_FILE_PASSPHRASE")

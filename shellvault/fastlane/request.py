@@ -1,6 +1,6 @@
 """A request for a session as one line of printable ASCII: what the fast lane, the agent and the hook compare.
 
-Two commands that ask for the same thing in the same circumstances build the same line, so the agent can look a
+Two commands that ask for the same thing in the same context build the same line, so the agent can look a
 session up by the line itself, and an open shell can ask for a refresh by repeating it (SHELLVAULT_REQUEST).
 The line holds no secrets: a profile name, options, the overriding variables and the places of the config files.
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shellvault import plan as plans
-from shellvault import request
 from shellvault.errors import UsageError
+from shellvault.fastlane import request
 from shellvault.plan import Plan
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.model import Profile
@@ -15,7 +15,7 @@ from shellvault.profiles.parse import load
 from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.sessions.acquire import acquire
 from shellvault.sessions.cache import SessionCache
-from shellvault.sessions.circumstances import Circumstances
+from shellvault.sessions.context import Context
 from shellvault.sessions.model import Prompter, Session
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Obtained:
+class Acquired:
     """A session, with the profile and the plan that it came from."""
 
     profile: Profile
@@ -33,21 +33,21 @@ class Obtained:
     """The files that decided the plan: when one changes, the request must be worked out again."""
 
 
-def obtain(
-    request_line: str, vault: "Vault", cache: SessionCache, prompter: Prompter, circumstances: Circumstances
-) -> Obtained:
+def acquire_for_request(
+    request_line: str, vault: "Vault", cache: SessionCache, prompter: Prompter, context: Context
+) -> Acquired:
     """The session that `request_line` asks for. Raises any ShellvaultError.
 
-    The line's own min-remaining (else AWS_MIN_TTL) beats that of `circumstances`; helper processes see the
+    The line's own min-remaining (else AWS_MIN_TTL) beats that of `context`; helper processes see the
     line's config file, home and overriding variables, whichever process this is.
     """
     name, fields = _decoded(request_line)
     profile, plan = _planned(name, fields, vault.stored_keys())
-    session = acquire(plan, vault, cache, prompter, _adapted(circumstances, fields))
-    return Obtained(profile, plan, session, (Path(fields["config"]),))
+    session = acquire(plan, vault, cache, prompter, _adapted(context, fields))
+    return Acquired(profile, plan, session, (Path(fields["config"]),))
 
 
-def plan_for(request_line: str, stored: Mapping[str, str]) -> tuple[Profile, Plan]:
+def plan_for_request(request_line: str, stored: Mapping[str, str]) -> tuple[Profile, Plan]:
     """The plan that `request_line` asks for; `stored` maps names with long-term keys to their key ids."""
     return _planned(*_decoded(request_line), stored)
 
@@ -67,14 +67,14 @@ def _planned(name: str, fields: Mapping[str, str], stored: Mapping[str, str]) ->
     return profile, plans.build(profile, stored, plans.Options(no_session="no-session" in fields))
 
 
-def _adapted(circumstances: Circumstances, fields: Mapping[str, str]) -> Circumstances:
+def _adapted(context: Context, fields: Mapping[str, str]) -> Context:
     named = {name: fields[name] for name in request.OVERRIDES if name in fields}
     named["AWS_CONFIG_FILE"] = fields["config"]
     if fields.get("home"):
         named["HOME"] = fields["home"]
     remaining = fields.get("min-remaining") or fields.get("AWS_MIN_TTL")
     return replace(
-        circumstances,
-        environment={**circumstances.environment, **named},
-        min_remaining=parse_duration(remaining) if remaining else circumstances.min_remaining,
+        context,
+        environment={**context.environment, **named},
+        min_remaining=parse_duration(remaining) if remaining else context.min_remaining,
     )

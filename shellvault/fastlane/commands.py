@@ -8,7 +8,8 @@ arguments. No re, os, struct or socket: each costs more than everything here. Th
 import posix
 import sys
 
-from shellvault import __version__, dial
+from shellvault import __version__
+from shellvault.fastlane import connection
 
 #: Seconds that a command waits for what the agent has, and for what its worker must ask AWS for.
 PEEK_PATIENCE, GET_PATIENCE = 1.0, 30.0
@@ -21,7 +22,7 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 import shellvault
 del sys.path[0]
-from shellvault.agent import client
+from shellvault.client import agent as client
 client.ensure_agent(os.environ)
 """
 
@@ -112,7 +113,7 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
         return None
     if command != "exec":
         return show(text)
-    from shellvault.program import become
+    from shellvault.fastlane.program import become
 
     become(program, text, environment.get("PATH", ""))
     return None
@@ -121,7 +122,7 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
 def parse(command: str, arguments: list[str]) -> tuple[str, dict[str, str], list[str]] | None:
     """The profile's name ("" for none), the options, the program; None for what only click may judge."""
     # Here and not above: a refresh does without.
-    from shellvault.request import OPTIONS
+    from shellvault.fastlane.request import OPTIONS
 
     program: list[str] = []
     split = command == "exec" and "--" in arguments
@@ -172,7 +173,7 @@ def session(
     name: str, options: dict[str, str], form: str, pid: int | None, environment: Environment
 ) -> bytes | None:
     """A session as the agent has it, or as its worker gets it without a person; None on a miss."""
-    from shellvault.request import encode
+    from shellvault.fastlane.request import encode
 
     name = name or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE") or ""
     if not name:
@@ -182,9 +183,9 @@ def session(
     except OSError:
         return None
     # Asked twice, so that an agent that hangs is told from one whose worker is busy.
-    status, text = dial.ask(environment, "peek", form, pid, key, PEEK_PATIENCE)
+    status, text = connection.ask(environment, "peek", form, pid, key, PEEK_PATIENCE)
     if status in ("miss", "wait"):
-        status, text = dial.ask(environment, "get", form, pid, key, GET_PATIENCE)
+        status, text = connection.ask(environment, "get", form, pid, key, GET_PATIENCE)
     return text if status == "ok" else None
 
 
@@ -196,10 +197,10 @@ def refresh(arguments: list[str], environment: Environment) -> int | None:
     key = environment.get("SHELLVAULT_REQUEST", "")
     if not (key and key.isascii() and key.isprintable() and agent_allowed(environment)):
         return NOT_READY
-    status, text = dial.ask(environment, "peek", f"refresh.{shell}", int(pid), key, HOOK_PATIENCE)
+    status, text = connection.ask(environment, "peek", f"refresh.{shell}", int(pid), key, HOOK_PATIENCE)
     if status == "ok":
         return show(text)
-    if status == dial.ABSENT:
+    if status == connection.ABSENT:
         start_agent()
     return NEEDS_YOU if status == "needs-you" else NOT_READY
 
@@ -222,7 +223,7 @@ def start_agent() -> None:
 
 def kept(what: str, shell: str, environment: Environment) -> bytes | None:
     """The text that the full command line once rendered and kept for this version and place; None without it."""
-    state = dial.state_directory(environment)
+    state = connection.state_directory(environment)
     path = f"{state}/{what}/{shell}-{__version__}"
     try:
         file = posix.stat(path)
@@ -233,7 +234,9 @@ def kept(what: str, shell: str, environment: Environment) -> bytes | None:
     except OSError:
         return None
     # Another installation of this version names its own interpreter and files.
-    ours = __file__.replace("warm.py", "fastlane.py").encode(sys.getfilesystemencoding(), "surrogateescape")
+    ours = __file__.replace("fastlane/commands.py", "__main__.py").encode(
+        sys.getfilesystemencoding(), "surrogateescape"
+    )
     return text if what == "leave" or ours in text else None
 
 

@@ -8,7 +8,8 @@ agent, so it stays small.
 import json
 from typing import Any, NamedTuple
 
-from shellvault import __version__, request
+from shellvault import __version__
+from shellvault.fastlane import request
 
 #: Bytes of a text request and of one JSON message, the newline included; more costs the sender the
 #: connection.

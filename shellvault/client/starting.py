@@ -5,17 +5,16 @@ import os
 import select
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
-from shellvault import locations
-from shellvault.agent import hardening
-from shellvault.agent.__main__ import agent_command
-from shellvault.agent.protocol import WORKER_VARIABLES
+from shellvault import hardening, locations
 from shellvault.errors import AgentError, ShellvaultError
+from shellvault.protocol import WORKER_VARIABLES
 
 #: Seconds for an agent to come up (a cold disk included), between two looks, and for a connection.
 START_PATIENCE, PAUSE, CONNECT_PATIENCE = 5.0, 0.01, 5.0
@@ -25,6 +24,12 @@ START_TRIES, START_PAUSE = 3, 0.05
 
 #: What the agent, and with it a worker that a shell's request starts, gets of its starter's environment.
 AGENT_VARIABLES = ("PATH", *WORKER_VARIABLES)
+
+
+def agent_command(folder: Path, how: Literal["detached", "foreground"]) -> list[str]:
+    """The command line of an agent whose socket lies in this folder."""
+    door = Path(__file__).resolve().parents[1] / "agent" / "__main__.py"
+    return [sys.executable, "-I", "-S", str(door), how, str(folder)]
 
 
 def become_agent(environment: Mapping[str, str]) -> NoReturn:

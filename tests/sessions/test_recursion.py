@@ -3,7 +3,7 @@
 import pytest
 
 from shellvault.errors import SessionError
-from shellvault.sessions.circles import check_circle, environment_for_helpers
+from shellvault.sessions.recursion import check_recursion, environment_for_helpers
 from tests.support.home import PROGRAMS, Home
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
@@ -17,14 +17,14 @@ def test_a_helper_gets_no_passphrase() -> None:
 def test_a_circle_through_helpers_is_refused_however_long_it_is() -> None:
     environment = ENVIRONMENT
     for name in ("a b", "c", "d"):
-        check_circle(name, environment)
+        check_recursion(name, environment)
         environment = environment_for_helpers(environment, name, name)
     for name in ("a b", "c", "d"):
         with pytest.raises(
             SessionError, match=f"the helper process of profile {name} asks for that same profile"
         ):
-            check_circle(name, environment)
-    check_circle("a", environment)
+            check_recursion(name, environment)
+    check_recursion("a", environment)
 
 
 @pytest.mark.real

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import request
 from shellvault.errors import ConfigError, UsageError
+from shellvault.fastlane import request
 from shellvault.sessions.cache import DirectCache
-from shellvault.sessions.obtain import Obtained, obtain, plan_for
-from tests.sessions.parts import MemoryVault, circumstances, person
+from shellvault.sessions.for_request import Acquired, acquire_for_request, plan_for_request
+from tests.sessions.parts import MemoryVault, context, person
 
 HELPER = """#!/bin/sh
 test -n "$AWS_CONFIG_FILE" && env > "$(dirname "$AWS_CONFIG_FILE")/seen"
@@ -40,21 +40,21 @@ def _line(config: Path, profile: str, options: Mapping[str, str] | None = None, 
     return request.encode(profile, dict(options or {}), environment, "/")
 
 
-def _obtain(line: str, folder: Path) -> Obtained:
+def _acquire(line: str, folder: Path) -> Acquired:
     someone, vault = person(), MemoryVault()
-    return obtain(line, vault, DirectCache(vault, folder, someone), someone, circumstances(folder))
+    return acquire_for_request(line, vault, DirectCache(vault, folder, someone), someone, context(folder))
 
 
 def test_a_request_gives_a_session_and_what_it_came_from(config: Path, tmp_path: Path) -> None:
-    obtained = _obtain(_line(config, "helped"), tmp_path)
-    assert obtained.session.access_key_id == "AKIA1"
-    assert (obtained.profile.name, obtained.profile.region) == ("helped", "eu-west-1")
-    assert [step.call for step in obtained.plan.steps] == ["credential-process"]
-    assert obtained.files == (config,)
+    acquired = _acquire(_line(config, "helped"), tmp_path)
+    assert acquired.session.access_key_id == "AKIA1"
+    assert (acquired.profile.name, acquired.profile.region) == ("helped", "eu-west-1")
+    assert [step.call for step in acquired.plan.steps] == ["credential-process"]
+    assert acquired.files == (config,)
 
 
 def test_a_helper_sees_the_environment_of_the_request(config: Path, tmp_path: Path) -> None:
-    _obtain(_line(config, "helped", AWS_ENDPOINT_URL_STS="https://sts.example"), tmp_path)
+    _acquire(_line(config, "helped", AWS_ENDPOINT_URL_STS="https://sts.example"), tmp_path)
     seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines())
     assert (seen["HOME"], seen["AWS_ENDPOINT_URL_STS"]) == ("/home/me", "https://sts.example")
     assert seen["SHELLVAULT_RESOLVING"] == "helped"
@@ -78,7 +78,7 @@ def test_a_helper_sees_the_environment_of_the_request(config: Path, tmp_path: Pa
 def test_options_and_overrides_decide_the_plan(
     config: Path, options: dict[str, str], environment: dict[str, str], calls: list[str], duration: int
 ) -> None:
-    profile, plan = plan_for(_line(config, "home", options, **environment), {"work": "AKIAWORK"})
+    profile, plan = plan_for_request(_line(config, "home", options, **environment), {"work": "AKIAWORK"})
     assert profile.name == plan.profile == "home"
     assert [step.call for step in plan.steps] == calls
     assert plan.steps[-1].duration == duration
@@ -86,13 +86,13 @@ def test_options_and_overrides_decide_the_plan(
 
 def test_the_region_of_the_command_line_beats_the_files(config: Path) -> None:
     line = _line(config, "work", {"region": "us-west-2"}, AWS_REGION="eu-north-1")
-    profile, _ = plan_for(line, {"work": "AKIAWORK"})
+    profile, _ = plan_for_request(line, {"work": "AKIAWORK"})
     assert (profile.region, profile.region_origin) == ("us-west-2", "flag")
 
 
 def test_a_name_with_nothing_behind_it_is_an_error(config: Path) -> None:
     with pytest.raises(ConfigError, match="typo has neither a section in the config file nor stored keys"):
-        plan_for(_line(config, "typo"), {"work": "AKIAWORK"})
+        plan_for_request(_line(config, "typo"), {"work": "AKIAWORK"})
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,4 @@ def test_a_name_with_nothing_behind_it_is_an_error(config: Path) -> None:
 )
 def test_what_is_no_request_is_an_error(line: str, tmp_path: Path) -> None:
     with pytest.raises((UsageError, ConfigError)):
-        _obtain(line, tmp_path)
+        _acquire(line, tmp_path)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from shellvault import request
 from shellvault.errors import SessionError
+from shellvault.fastlane import request
 from shellvault.profiles.parse import printable
 from shellvault.variables import for_children
 
@@ -11,7 +11,7 @@ from shellvault.variables import for_children
 RESOLVING = "SHELLVAULT_RESOLVING"
 
 
-def check_circle(profile: str, environment: Mapping[str, str]) -> None:
+def check_recursion(profile: str, environment: Mapping[str, str]) -> None:
     """Raises SessionError when one of our own parents is getting the session of the same profile."""
     if request.escape(profile) in environment.get(RESOLVING, "").split():
         raise SessionError(
