@@ -65,7 +65,7 @@ def test_a_hundred_commands_ask_for_one_code_and_make_one_call(home: Home, aws: 
         opened.type("bash crowd")
         opened.wait_for("Enter MFA code for .*: ", timeout=60)
         opened.type(mfa.code(SERIAL))
-        printed = opened.wait_for("<<ready>> ", timeout=110)
+        printed = opened.finish(timeout=110)
     assert "Enter MFA code" not in printed
     ends = [(home.path / f"end-{n}").read_text() for n in range(1, AT_ONCE + 1)]
     assert ends == ["0\n"] * AT_ONCE, [(home.path / f"err-{n}").read_text() for n in range(1, AT_ONCE + 1)]

@@ -176,12 +176,12 @@ def test_a_shell_gets_an_endpoint_that_ends_with_it(person: Person, shell: str) 
     ask = f"{shlex.quote(sys.executable)} {script}"
     with terminal(person.home, shell) as opened:
         opened.run(enter[shell])
-        assert f"arn:aws:sts::{ACCOUNT}:assumed-role/{person.user}-short/" in opened.run(ask)
+        assert f"arn:aws:sts::{ACCOUNT}:assumed-role/{person.user}-short/" in opened.printed(ask)
         keys = {"powershell": '"<$env:AWS_ACCESS_KEY_ID>"'}.get(shell, 'echo "<$AWS_ACCESS_KEY_ID>"')
-        assert opened.run(keys) == "<>"
+        assert opened.printed(keys) == "<>"
         found = client.status(person.home.environment)
         assert found
-        assert found["endpoint_users"] == [opened.child.pid]
+        assert found["endpoint_users"] == [opened.process.pid]
     deadline = time.monotonic() + 15
     while (found := client.status(person.home.environment)) and found["endpoint_users"]:
         assert time.monotonic() < deadline, "the endpoint still counts a shell that has ended"

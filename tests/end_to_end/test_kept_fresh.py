@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import Person, settle
-from tests.in_shell.terminal import PATIENCE, PROGRAMS, SHELLS, Terminal
 from tests.support.clients import need
 from tests.support.emulator import Aws, Keys
 from tests.support.home import Home
 from tests.support.sts_front import StsFront
+from tests.support.terminal import PATIENCE, PROGRAMS, SHELLS, Terminal
 
 pytestmark = pytest.mark.real
 

@@ -55,8 +55,8 @@ def test_the_code_is_asked_on_the_terminal_of_the_open_shell(
         opened.type(ENTER[shell])
         opened.wait_for(r"Enter MFA code for .*: ")
         opened.type(mfa.code(SERIAL))
-        opened.wait_for("<<ready>> ")
-        assert opened.run(SHOW.get(shell, "echo $AWS_VAULT")) == "work"
+        opened.finish()
+        assert opened.printed(SHOW.get(shell, "echo $AWS_VAULT")) == "work"
     assert mfa.calls["GetSessionToken"] == 1
 
 
@@ -67,7 +67,7 @@ def test_a_wrong_code_is_asked_again(guarded: Home, mfa: MfaFront) -> None:
         opened.type(mfa.wrong_code(SERIAL))
         opened.wait_for(r"Enter MFA code for .*: ")
         opened.type(mfa.code(SERIAL))
-        assert "work" in opened.wait_for("<<ready>> ")
+        assert "work" in opened.finish()
     assert mfa.calls["GetSessionToken"] == 2
 
 

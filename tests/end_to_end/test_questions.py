@@ -26,7 +26,7 @@ def test_add_asks_for_the_keys_and_shows_no_secret(home: Home, aws: Aws) -> None
         answer(shell, "Enter Access Key Id: ", keys.access_key_id)
         answer(shell, "Enter Secret Key: ", keys.secret_access_key)
         answer(shell, "Enter MFA device ARN (blank: none): ", serial)
-        printed = shell.wait_for("<<ready>> ")
+        printed = shell.finish()
     assert keys.secret_access_key not in printed
     assert home.config_file.read_text() == f"[profile work]\nmfa_serial = {serial}\n"
     assert home.succeed("list", "--credentials") == "work\n"
@@ -42,21 +42,21 @@ def test_a_new_encrypted_file_asks_for_its_passphrase_twice(home: Home, aws: Aws
         shell.type("shellvault add work --env --no-add-config")
         answer(shell, "passphrase", PASSPHRASE)
         answer(shell, "again", PASSPHRASE)
-        assert PASSPHRASE not in shell.wait_for("<<ready>> ")
+        assert PASSPHRASE not in shell.finish()
         shell.type("shellvault list --credentials")
         answer(shell, "passphrase", PASSPHRASE)
-        assert "work" in shell.wait_for("<<ready>> ")
+        assert "work" in shell.finish()
 
 
 def test_remove_asks_first(person: Person) -> None:
     with terminal(person.home, "bash") as shell:
         shell.type("shellvault remove work")
         answer(shell, "(y|N) ", "")
-        shell.wait_for("<<ready>> ")
+        shell.finish()
         assert person.home.succeed("list", "--credentials").split() == ["work", "guarded"]
         shell.type("shellvault remove work")
         answer(shell, "(y|N) ", "y")
-        shell.wait_for("<<ready>> ")
+        shell.finish()
     assert person.home.succeed("list", "--credentials") == "guarded\n"
 
 
@@ -65,6 +65,6 @@ def test_the_terminal_echoes_again_after_an_interrupted_question(home: Home) -> 
         shell.type("shellvault add work --no-add-config")
         answer(shell, "Enter Access Key Id: ", "AKIAIOSFODNN7EXAMPLE")
         shell.wait_for("Enter Secret Key: ")
-        shell.child.sendintr()
-        shell.wait_for("<<ready>> ")
-        assert re.search(r"(?<!-)\becho\b", shell.run("stty -a"))
+        shell.press("\x03")
+        shell.finish()
+        assert re.search(r"(?<!-)\becho\b", shell.printed("stty -a"))

@@ -1,19 +1,18 @@
 """`shellvault use` without a name: a person chooses on the terminal, from a list, in a real shell."""
 
-import time
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.end_to_end.conftest import Person, settle
 from tests.end_to_end.test_kept_fresh import INIT
-from tests.in_shell.terminal import PATIENCE, PROGRAMS, SHELLS, Terminal
 from tests.support.clients import need
 from tests.support.emulator import Aws
 from tests.support.home import Home
 from tests.support.sts_front import StsFront
+from tests.support.terminal import PROGRAMS, SHELLS, Terminal
 
 pytestmark = [pytest.mark.real, pytest.mark.parametrize("shell", SHELLS)]
 
@@ -50,14 +49,6 @@ def without_fzf(home: Home, tmp_path: Path) -> None:
     home.environment["PATH"] = ":".join(folders)
 
 
-def await_text(terminal: Terminal, text: str) -> None:
-    """Waits until the text has come since the last line was typed."""
-    deadline = time.monotonic() + PATIENCE
-    while text not in terminal.screen:
-        terminal.drain()
-        assert time.monotonic() < deadline, f"no {text!r}:\n{terminal.screen[-2000:]}"
-
-
 def profile(terminal: Terminal) -> str:
     """The profile whose session the shell has."""
     return terminal.value("$env:AWS_VAULT" if terminal.shell == "powershell" else "$AWS_VAULT")
@@ -65,19 +56,14 @@ def profile(terminal: Terminal) -> str:
 
 def ask(terminal: Terminal, prompt: str) -> None:
     """Types `shellvault use`, and waits for the prompt of whatever asks then."""
-    terminal.screen = ""
     terminal.type("shellvault use")
-    await_text(terminal, prompt)
+    terminal.wait_for(re.escape(prompt))
 
 
 def answer(terminal: Terminal, keys: str) -> None:
     """Types the keys, and waits until nothing but the shell runs in the terminal."""
-    terminal.process.send(keys)
-    deadline = time.monotonic() + PATIENCE
-    while psutil.Process(terminal.process.pid).children(recursive=True):
-        terminal.drain()
-        assert time.monotonic() < deadline, f"still asking:\n{terminal.screen[-2000:]}"
-    terminal.run("")
+    terminal.press(keys)
+    terminal.finish()
 
 
 def test_a_person_chooses_from_the_list(without_fzf: None, terminal: Terminal) -> None:

@@ -10,7 +10,7 @@ import pytest
 from shellvault import locations
 from shellvault.shells import init, render
 from tests.in_shell.stand_in import Agent, FastLane, agent, path_with, session, show_arguments
-from tests.in_shell.terminal import SHELLS, Terminal, program
+from tests.support.terminal import SHELLS, Terminal, program
 
 Open = Callable[..., Terminal]
 

@@ -11,7 +11,7 @@ from shellvault.cli.main import command
 from shellvault.shells import init
 from tests.in_shell.conftest import Open
 from tests.in_shell.stand_in import FastLane
-from tests.in_shell.terminal import Terminal
+from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.real
 

@@ -8,7 +8,7 @@ import pytest
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, enter, key, segment
 from tests.in_shell.stand_in import Agent, FastLane, refresh, session
-from tests.in_shell.terminal import program
+from tests.support.terminal import program
 
 pytestmark = pytest.mark.real
 

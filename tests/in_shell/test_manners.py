@@ -14,8 +14,8 @@ from shellvault.fastlane import connection
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, enter, key
 from tests.in_shell.stand_in import FastLane, agent, refresh, session, write_program
-from tests.in_shell.terminal import PATIENCE, PROGRAMS, Terminal
 from tests.support.clients import need
+from tests.support.terminal import PATIENCE, PROGRAMS, Terminal
 
 pytestmark = pytest.mark.real
 

@@ -9,7 +9,7 @@ import pytest
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, key
 from tests.in_shell.stand_in import Agent, FastLane, refresh, session
-from tests.in_shell.terminal import Terminal
+from tests.support.terminal import Terminal
 
 pytestmark = [
     pytest.mark.real,

@@ -11,7 +11,7 @@ from shellvault import __version__
 from shellvault.errors import UsageError
 from shellvault.shells import init, shims
 from tests.in_shell.stand_in import FastLane
-from tests.in_shell.terminal import SHELLS, program
+from tests.support.terminal import SHELLS, program
 
 pytestmark = pytest.mark.real
 
