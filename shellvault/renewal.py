@@ -7,7 +7,7 @@ BACKOFF_FIRST, BACKOFF_LAST = 60, 15 * 60
 
 def lead(issued_at: float, expires_at: float) -> float:
     """How long before its end a session is due, for the agent and for the shells that have it."""
-    return min(LEAD, (expires_at - issued_at) // 3)
+    return min(LEAD, (expires_at - issued_at) / 3)
 
 
 def due_at(issued_at: float, expires_at: float, jitter: float) -> float:

@@ -22,8 +22,8 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 import shellvault
 del sys.path[0]
-from shellvault.client import agent as client
-client.ensure_agent(os.environ)
+from shellvault.client import agent
+agent.ensure_agent(os.environ)
 """
 
 #: Exit statuses of `refresh` (sysexits.h: EX_TEMPFAIL, EX_NOPERM).
