@@ -84,9 +84,7 @@ def test_the_agent_leaves_no_core(agent: Place) -> None:
 
 def test_a_protected_process_cannot_be_debugged_by_its_user() -> None:
     # PR_GET_DUMPABLE is 3 (prctl(2)); what is not dumpable cannot be traced either (ptrace(2)).
-    look = (
-        "import ctypes, sys; from shellvault import hardening; {} sys.exit(ctypes.CDLL(None).prctl(3))"
-    )
+    look = "import ctypes, sys; from shellvault import hardening; {} sys.exit(ctypes.CDLL(None).prctl(3))"
     for protect, dumpable in (("", 1), ("hardening.protect_process();", 0)):
         assert subprocess.run([sys.executable, "-c", look.format(protect)]).returncode == dumpable
 

@@ -99,8 +99,8 @@ def test_a_missing_agent_is_started_without_waiting_for_it(lane: Lane) -> None:
 
 
 def _write_agent(lane: Lane, code: str) -> None:
-    (lane.script.parent / "agent").mkdir()
-    (lane.script.parent / "agent" / "client.py").write_text(
+    (lane.script.parent / "client").mkdir()
+    (lane.script.parent / "client" / "agent.py").write_text(
         f"import os, pathlib, time\ndef ensure_agent(given): {code}\n"
     )
 
