@@ -81,6 +81,8 @@ class Step:
     mfa_serial: str | None = None
     mfa_process: str | None = None
     access_key_id: str | None = None
+    root_key_id: str | None = None
+    """The access key id of the stored keys that all of this step's credentials come from."""
     external_id: str | None = None
     session_name: str | None = None
     source_identity: str | None = None

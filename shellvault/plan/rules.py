@@ -241,7 +241,7 @@ def _is_loopback(endpoint: Endpoint) -> bool:
 
 
 def _following(steps: Sequence[Step], step: Step) -> Step:
-    return fingerprinted(step, steps[-1].fingerprint)
+    return fingerprinted(replace(step, root_key_id=steps[0].access_key_id), steps[-1].fingerprint)
 
 
 def _remarks(chain: Sequence[Profile], steps: Sequence[Step]) -> list[str]:

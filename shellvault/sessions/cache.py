@@ -37,11 +37,15 @@ class DirectCache:
         self._state_directory = state_directory
         self._prompter = prompter
         self._memory: dict[str, Session] = {}
+        self._generation: str | None = None
 
     def load(self, step: Step) -> Session | None:
         """See SessionCache. A damaged session counts as none. Raises VaultError."""
         if step.cache != "vault":
             return self._memory.get(step.fingerprint)
+        if self._generation is None:
+            # Before anything is loaded that a new session could be made from.
+            self._generation = self._vault.generation()
         data = self._vault.load_session(step.fingerprint)
         try:
             return Session.from_json(data) if data else None
@@ -49,15 +53,18 @@ class DirectCache:
             return None
 
     def store(self, step: Step, session: Session) -> None:
-        """See SessionCache. A vault that cannot keep it costs a code next time, not this session."""
+        """See SessionCache. A vault that cannot keep it costs a code next time, not this session.
+
+        Nothing is kept when sessions have been cleared, or the keys removed, since `load`.
+        """
         from shellvault.vault import SessionLabel
 
         if step.cache != "vault":
             self._memory[step.fingerprint] = session
             return
-        label = SessionLabel(step.profile, step.call, session.expires_at)
+        label = SessionLabel(step.profile, step.call, session.expires_at, step.root_key_id or "")
         try:
-            self._vault.save_session(step.fingerprint, label, session.to_json())
+            self._vault.save_session(step.fingerprint, label, session.to_json(), self._generation)
         except VaultError as error:
             self._prompter.tell(f"the session could not be kept for later: {error}")
 

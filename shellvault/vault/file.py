@@ -65,6 +65,10 @@ class FileKeyring(KeyringBackend):
         key, cost = self._key, self._key.cost
         return _UNLOCK_KEY.pack(cost.memory_kib, cost.iterations, cost.lanes, key.salt, key.master)
 
+    def exists(self) -> bool:
+        """Whether there is a file, without opening it."""
+        return self._path.exists()
+
     def unlock(self, create: bool = False) -> None:
         """Gets the key, asking a person if need be; a missing file is made where `create` is given.
 

@@ -58,12 +58,15 @@ class Items:
         self._set(key, text)
         self._delete_parts(key, old)
 
-    def remove(self, key: str) -> None:
-        """Removes a document, if it is there. Raises VaultError."""
+    def remove(self, key: str) -> bool:
+        """Removes a document. Returns whether it was there. Raises VaultError."""
         text = self._get(key)
-        if text is not None:
-            self._delete(key)
-            self._delete_parts(key, text)
+        if text is None:
+            return False
+        # The head last: a removal that is cut short can be finished as long as it tells the parts.
+        self._delete_parts(key, text)
+        self._delete(key)
+        return True
 
     def _write_parts(self, key: str, text: str, size: int) -> str:
         pieces = [text[start : start + size] for start in range(0, len(text), size)]

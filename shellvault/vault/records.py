@@ -1,7 +1,6 @@
 """What the vault holds, and the checks on reading it back: nothing in a keyring is taken on trust."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,6 +20,17 @@ class SessionLabel:
     profile: str
     call: str
     expires_at: int | None
+    key_id: str | None = None
+    """The access key id of the stored keys at its root, empty without any; None: nobody noted it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionIndex:
+    """The labels of the stored sessions, by fingerprint."""
+
+    generation: str = ""
+    """Changes whenever sessions are forgotten on purpose: what was begun before is not stored afterwards."""
+    labels: dict[str, SessionLabel] = field(default_factory=dict)
 
 
 def keys_from_json(data: Any) -> StoredKeys:
@@ -43,23 +53,31 @@ def key_index_from_json(data: Any) -> dict[str, str]:
     return dict(index)
 
 
-def session_index_to_json(index: Mapping[str, SessionLabel]) -> dict[str, Any]:
+def session_index_to_json(index: SessionIndex) -> dict[str, Any]:
     """The plain data of an index of sessions."""
-    return {fingerprint: asdict(label) for fingerprint, label in index.items()}
+    labels = {fingerprint: asdict(label) for fingerprint, label in index.labels.items()}
+    return {"generation": index.generation, "sessions": labels}
 
 
-def session_index_from_json(data: Any) -> dict[str, SessionLabel]:
-    """Rebuilds the index of sessions, fingerprint to label; None is an empty one. Raises ValueError."""
-    index = {} if data is None else data
-    if not isinstance(index, dict):
-        raise ValueError("no index of sessions")
-    return {str(fingerprint): _label_from_json(label) for fingerprint, label in index.items()}
+def session_index_from_json(data: Any) -> SessionIndex:
+    """Rebuilds the index of sessions; None is an empty one. Raises ValueError."""
+    match {} if data is None else data:
+        case {"generation": str(generation), "sessions": dict(labels)}:
+            pass
+        case dict(labels):
+            # As it was written before there were generations.
+            generation = ""
+        case _:
+            raise ValueError("no index of sessions")
+    checked = {str(fingerprint): _label_from_json(label) for fingerprint, label in labels.items()}
+    return SessionIndex(generation, checked)
 
 
 def _label_from_json(data: Any) -> SessionLabel:
     match data:
         case {"profile": str(profile), "call": str(call), "expires_at": int() | None as expires_at}:
-            return SessionLabel(profile, call, expires_at)
+            key_id = data.get("key_id")
+            return SessionLabel(profile, call, expires_at, key_id if isinstance(key_id, str) else None)
     raise ValueError("no label of a session")
 
 

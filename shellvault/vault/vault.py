@@ -2,14 +2,15 @@
 
 A keyring cannot list, so two index items (names, sessions) lie beside one item per key pair and one per
 session. An item is written before its index mentions it, and the index before an item is removed: a crash in
-between leaves at worst an item that nobody mentions. Sessions are a cache: what is damaged there counts as
-absent. Keys never do.
+between leaves at worst an item that nobody mentions, and `remove_keys` removes that too. Sessions are a cache:
+what is damaged there counts as absent. Keys never do.
 """
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from shellvault.vault.atomic import write_atomically
 from shellvault.vault.items import Items
 from shellvault.vault.locking import held
 from shellvault.vault.records import (
+    SessionIndex,
     SessionLabel,
     StoredKeys,
     key_index_from_json,
@@ -89,25 +91,37 @@ class Vault:
         raise VaultError(f"the vault ({self.backend_name}) has no keys of {name!r}: run `shellvault add`")
 
     def save_keys(self, name: str, access_key_id: str, secret_access_key: str) -> None:
-        """Stores a key pair, in place of an older one. Raises VaultError; the older one is whole then."""
+        """Stores a key pair, in place of an older one, whose sessions are forgotten.
+
+        Raises VaultError; the older one is whole then.
+        """
         if not name or not name.isprintable():
             raise VaultError(f"keys cannot be stored for {name!r}: a name has printable characters only")
         keys = StoredKeys(access_key_id, secret_access_key)
         with self._writing():
+            index = self._mended_key_index()
+            if name in index:
+                self._forget_sessions_of(name, {index[name]})
             self._items.write(_keys_item(name), asdict(keys))
             if self.load_keys(name) != keys:
                 raise VaultError(f"the keyring ({self.backend_name}) has not kept the keys: choose another")
-            self._write_key_index({**self._mended_key_index(), name: access_key_id})
+            self._write_key_index({**index, name: access_key_id})
 
-    def remove_keys(self, name: str) -> None:
-        """Removes a key pair, if there is one. Raises VaultError."""
-        if name not in self.stored_keys():
-            return
+    def remove_keys(self, name: str) -> int | None:
+        """Removes a key pair, whatever the index says of it, and the sessions made from it.
+
+        Returns how many sessions there were, None when there was nothing of that name. Raises VaultError.
+        """
+        if self._file and not self._file.exists():
+            return None
         with self._writing():
-            index = self.stored_keys()
-            index.pop(name, None)
+            index = self._mended_key_index()
+            key_id = index.pop(name, None)
+            # A session without a note of its root may be one of these.
+            sessions = self._forget_sessions_of(name, {key_id, self._key_id_of(name), None})
             self._write_key_index(index)
-            self._items.remove(_keys_item(name))
+            found = self._items.remove(_keys_item(name))
+        return sessions if found or key_id else None
 
     def load_session(self, fingerprint: str) -> dict[str, Any] | None:
         """The data of a session, as given to `save_session`; None when there is none. Raises VaultError."""
@@ -117,29 +131,59 @@ class Vault:
             return None
         return data if isinstance(data, dict) else None
 
-    def save_session(self, fingerprint: str, label: SessionLabel, data: dict[str, Any]) -> None:
-        """Stores a session's data (plain JSON), and forgets sessions that have expired. Raises VaultError."""
+    def generation(self) -> str:
+        """What `save_session` needs to know whether sessions were forgotten in between. Raises VaultError."""
+        return self._session_index().generation
+
+    def save_session(
+        self, fingerprint: str, label: SessionLabel, data: dict[str, Any], generation: str | None = None
+    ) -> bool:
+        """Stores a session's data (plain JSON), and forgets sessions that have expired. Raises VaultError.
+
+        Nothing is stored when `generation`, from before the session was asked for, is no longer the vault's:
+        somebody has cleared or removed what it was made from. Returns whether it was stored.
+        """
         with self._writing():
+            index = self._session_index()
+            if generation not in (None, index.generation):
+                return False
             self._items.write(_session_item(fingerprint), data)
-            index = {**self._session_index(), fingerprint: label}
+            index.labels[fingerprint] = label
             now = time.time()
-            expired = [other for other, its in index.items() if its.expires_at and its.expires_at <= now]
+            expired = [
+                other for other, its in index.labels.items() if its.expires_at and its.expires_at <= now
+            ]
             self._forget(index, expired)
+        return True
 
     def sessions(self) -> list[tuple[str, SessionLabel]]:
         """The stored sessions, fingerprint and label; some may have expired. Raises VaultError."""
-        return list(self._session_index().items())
+        return list(self._session_index().labels.items())
 
     def remove_sessions(self, fingerprints: Iterable[str]) -> int:
         """Removes sessions. Returns how many of them there were. Raises VaultError."""
         wanted = set(fingerprints)
-        if wanted.isdisjoint(self._session_index()):
+        if wanted.isdisjoint(self._session_index().labels):
             return 0
         with self._writing():
             index = self._session_index()
-            found = [fingerprint for fingerprint in index if fingerprint in wanted]
+            found = [fingerprint for fingerprint in index.labels if fingerprint in wanted]
             self._forget(index, found)
         return len(found)
+
+    def clear_sessions(self, name: str | None = None) -> int:
+        """Forgets the sessions of a profile and of its stored keys, or all, those under way included.
+
+        Returns how many there were. Raises VaultError.
+        """
+        if self._file and not self._file.exists():
+            return 0
+        with self._writing():
+            if name is not None:
+                return self._forget_sessions_of(name, {self._mended_key_index().get(name)} - {None})
+            index = _next(self._session_index())
+            self._forget(index, list(index.labels))
+        return len(index.labels)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -151,17 +195,38 @@ class Vault:
         with held(self._lock), held(self._file.lock) if self._file else nullcontext():
             yield
 
-    def _forget(self, index: dict[str, SessionLabel], fingerprints: list[str]) -> None:
-        kept = {fingerprint: label for fingerprint, label in index.items() if fingerprint not in fingerprints}
-        self._items.write(_SESSION_INDEX, session_index_to_json(kept))
+    def _forget_sessions_of(self, name: str, key_ids: set[str | None]) -> int:
+        """Forgets the sessions that the profile asked for, and those with one of these roots."""
+        index = _next(self._session_index())
+        found = [
+            fingerprint
+            for fingerprint, label in index.labels.items()
+            if label.profile == name or label.key_id in key_ids
+        ]
+        self._forget(index, found)
+        return len(found)
+
+    def _forget(self, index: SessionIndex, fingerprints: list[str]) -> None:
+        kept = {
+            fingerprint: label
+            for fingerprint, label in index.labels.items()
+            if fingerprint not in fingerprints
+        }
+        self._items.write(_SESSION_INDEX, session_index_to_json(replace(index, labels=kept)))
         for fingerprint in fingerprints:
             self._items.remove(_session_item(fingerprint))
 
-    def _session_index(self) -> dict[str, SessionLabel]:
+    def _session_index(self) -> SessionIndex:
         try:
             return session_index_from_json(self._items.read(_SESSION_INDEX))
         except ValueError:
-            return {}
+            return SessionIndex()
+
+    def _key_id_of(self, name: str) -> str | None:
+        try:
+            return self.load_keys(name).access_key_id
+        except VaultError:
+            return None
 
     def _mended_key_index(self) -> dict[str, str]:
         """The index of keys; when it is damaged, what can be found by the names file."""
@@ -169,13 +234,8 @@ class Vault:
             return key_index_from_json(self._items.read(_KEY_INDEX))
         except ValueError:
             pass
-        found = {}
-        for name in self._noted_names():
-            try:
-                found[name] = self.load_keys(name).access_key_id
-            except VaultError:
-                continue
-        return found
+        found = {name: self._key_id_of(name) for name in self._noted_names()}
+        return {name: key_id for name, key_id in found.items() if key_id}
 
     def _noted_names(self) -> list[str]:
         try:
@@ -200,6 +260,11 @@ class Vault:
 
 def _keys_item(name: str) -> str:
     return f"keys/{name}"
+
+
+def _next(index: SessionIndex) -> SessionIndex:
+    """The index of a new generation."""
+    return replace(index, generation=os.urandom(8).hex())
 
 
 def _session_item(fingerprint: str) -> str:

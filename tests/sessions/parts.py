@@ -29,7 +29,12 @@ class MemoryVault:
     def load_session(self, fingerprint: str) -> dict[str, Any] | None:
         return self.kept.get(fingerprint)
 
-    def save_session(self, fingerprint: str, label: SessionLabel, data: dict[str, Any]) -> None:
+    def generation(self) -> str:
+        return ""
+
+    def save_session(
+        self, fingerprint: str, label: SessionLabel, data: dict[str, Any], generation: str | None = None
+    ) -> None:
         if self.is_read_only:
             raise VaultError("the vault is read-only")
         self.kept[fingerprint], self.labels[fingerprint] = data, label

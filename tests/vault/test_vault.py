@@ -68,7 +68,7 @@ def test_removed_keys_leave_nothing_in_the_keyring(vault: Vault, keyring: Memory
     vault.save_keys("work", "AKIAWORK", "s" * 200)
     vault.remove_keys("work")
     assert not any("AKIAWORK" in password or "sss" in password for password in keyring.passwords.values())
-    assert len(keyring.passwords) == 1
+    assert sorted(key for _, key in keyring.passwords) == ["index/keys", "index/sessions"]
 
 
 def test_keys_that_are_not_there_are_an_error_that_says_what_to_do(vault: Vault) -> None:
@@ -165,6 +165,69 @@ def test_no_item_is_larger_than_windows_can_hold(keyring: MemoryKeyring, tmp_pat
     assert len(vault.sessions()) == 40
 
 
+def rooted(profile: str, key_id: str | None) -> SessionLabel:
+    return dataclasses.replace(label(profile), key_id=key_id)
+
+
+def test_clearing_a_profile_forgets_the_sessions_of_its_keys_under_whatever_name(vault: Vault) -> None:
+    vault.save_keys("work", "AKIASAME", "secret")
+    vault.save_keys("guarded", "AKIASAME", "secret")
+    vault.save_keys("home", "AKIAHOME", "other")
+    for name, key_id in (("work", "AKIASAME"), ("deploy", "AKIASAME"), ("home", "AKIAHOME")):
+        vault.save_session(name, rooted(name, key_id), {"token": name})
+    assert vault.clear_sessions("guarded") == 2
+    assert [name for name, _ in vault.sessions()] == ["home"]
+    assert vault.clear_sessions() == 1
+    assert vault.sessions() == []
+
+
+def test_removed_keys_take_every_session_made_from_them_along(vault: Vault) -> None:
+    vault.save_keys("work", "AKIAWORK", "secret")
+    vault.save_keys("home", "AKIAHOME", "other")
+    for name, key_id in (("role", "AKIAWORK"), ("unknown", None), ("home", "AKIAHOME")):
+        vault.save_session(name, rooted(name, key_id), {"token": name})
+    assert vault.remove_keys("work") == 2
+    assert [name for name, _ in vault.sessions()] == ["home"]
+    assert vault.load_session("role") is None
+    assert vault.remove_keys("work") is None
+
+
+@pytest.mark.parametrize("forgetting", ["clear", "clear one", "remove", "replace"])
+def test_a_session_that_was_under_way_when_its_kind_was_forgotten_is_not_stored(
+    vault: Vault, forgetting: str
+) -> None:
+    vault.save_keys("work", "AKIAWORK", "secret")
+    before = vault.generation()
+    assert vault.save_session("first", rooted("work", "AKIAWORK"), {"token": "t"}, before)
+    if forgetting == "remove":
+        vault.remove_keys("work")
+    elif forgetting == "replace":
+        vault.save_keys("work", "AKIANEW", "secret")
+    else:
+        vault.clear_sessions(None if forgetting == "clear" else "work")
+    assert not vault.save_session("second", rooted("work", "AKIAWORK"), {"token": "t"}, before)
+    assert vault.sessions() == []
+    assert vault.load_session("second") is None
+    assert vault.save_session("third", rooted("work", "AKIAWORK"), {"token": "t"}, vault.generation())
+
+
+@pytest.mark.parametrize("calls", range(12))
+def test_keys_whose_removal_was_cut_short_can_be_removed(
+    keyring: MemoryKeyring, backend: str, tmp_path: Path, calls: int
+) -> None:
+    vault = vault_over(keyring, tmp_path, backend)
+    vault.save_keys("work", "AKIAWORK", "s" * 2000)
+    keyring.calls_left = calls
+    with contextlib.suppress(Broken):
+        vault.remove_keys("work")
+    keyring.calls_left = None
+    again = vault_over(keyring, tmp_path, backend)
+    again.remove_keys("work")
+    assert again.stored_keys() == {}
+    assert not any(key.startswith("keys/work") for _, key in keyring.passwords)
+    assert again.remove_keys("work") is None
+
+
 # Crashes
 
 
@@ -183,7 +246,7 @@ def test_a_crash_at_any_point_leaves_all_the_rest(
     vault = vault_over(keyring, tmp_path, backend)
     vault.save_keys("kept", "AKIAKEPT", "kept")
     vault.save_keys("work", "AKIAWORK", "old")
-    vault.save_session("kept", label(), {"token": "k" * 3000})
+    vault.save_session("kept", rooted("kept", "AKIAKEPT"), {"token": "k" * 3000})
     vault.save_session("work", label(), {"token": "o" * 3000})
     keyring.calls_left = calls
     with contextlib.suppress(Broken):
