@@ -1,0 +1,213 @@
+"""One rotation, step by step, each of which either happens or leaves what the next run completes.
+
+The order: note what is there → create → keep the new pair beside the old one → prove it → put it in the old
+one's place → make the old one inactive → delete it. The note in the vault says which step comes next, so that
+a run that was killed, or refused by AWS, is taken up again. Until the new pair is proved the old one stays
+what it was; once it is, the old one is worth nothing. So no secret ever exists in one memory alone.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from shellvault.errors import SessionError, ShellvaultError, VaultError
+from shellvault.profiles.parse import printable
+from shellvault.rotation.access_keys import AccessKey, AccessKeys
+from shellvault.vault import StoredKeys
+
+#: Access keys that IAM allows a user (IAM User Guide, quotas).
+LIMIT = 2
+#: Seconds in which IAM must have made a new key known everywhere, and the longest pause between two tries.
+PROOF_SECONDS, LONGEST_PAUSE = 60.0, 4.0
+
+
+class KeyStore(Protocol):
+    """What rotation needs of the vault."""
+
+    def load_keys(self, name: str) -> StoredKeys:
+        """The key pair of `name`. Raises VaultError."""
+
+    def save_keys(self, name: str, access_key_id: str, secret_access_key: str) -> None:
+        """Puts a key pair in the place of the old one, read back. Raises VaultError; the old one is whole then."""
+
+    def load_rotation(self, name: str) -> dict[str, Any] | None:
+        """The note of a rotation under way. Raises VaultError."""
+
+    def save_rotation(self, name: str, note: dict[str, Any]) -> None:
+        """Keeps the note, read back. Raises VaultError."""
+
+    def remove_rotation(self, name: str) -> None:
+        """Forgets the note. Raises VaultError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What came of it: the ids, and what became of the old key."""
+
+    name: str
+    old_id: str
+    new_id: str
+    created_at: int | None
+    old_is: Literal["deleted", "inactive"]
+    was_under_way: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What the steps of one rotation share. `tell` shows a line of progress."""
+
+    name: str
+    store: KeyStore
+    access_keys: AccessKeys
+    tell: Callable[[str], None]
+    keep_old: bool = False
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+
+def rotate(rotation: Rotation) -> Rotated:
+    """Replaces the stored keys of a name by new ones, or completes a rotation that stopped on its way.
+
+    Raises SessionError and VaultError; the keys in the vault work then, whatever happened.
+    """
+    note = rotation.store.load_rotation(rotation.name)
+    was_under_way = bool(note and "new_id" in note)
+    if note and not was_under_way:
+        # It stopped around CreateAccessKey: a key made since then has a secret that nobody knows.
+        _delete_orphans(rotation, note)
+    if not note or not was_under_way:
+        note = _new_pair(rotation)
+    else:
+        rotation.tell(f"completing the rotation of {printable(rotation.name)} that was under way")
+    return _completed(rotation, note, was_under_way)
+
+
+def _new_pair(rotation: Rotation) -> dict[str, Any]:
+    """The note of a new key pair, kept in the vault beside the old one."""
+    old = rotation.store.load_keys(rotation.name)
+    present = rotation.access_keys.all()
+    _check_room(rotation, old.access_key_id, present)
+    before = {
+        "old_id": old.access_key_id,
+        "old_secret": old.secret_access_key,
+        "present": sorted(key.access_key_id for key in present),
+    }
+    rotation.store.save_rotation(rotation.name, before)
+    new, created_at = rotation.access_keys.create()
+    note = before | {
+        "new_id": new.access_key_id,
+        "new_secret": new.secret_access_key,
+        "created_at": created_at,
+    }
+    try:
+        rotation.store.save_rotation(rotation.name, note)
+    except ShellvaultError as error:
+        raise _taken_back(
+            rotation, new.access_key_id, f"the vault has not kept the new key: {error}"
+        ) from error
+    return note
+
+
+def _check_room(rotation: Rotation, old_id: str, present: list[AccessKey]) -> None:
+    """Raises SessionError when IAM has no room for one more key, or does not know the stored one."""
+    if old_id not in (key.access_key_id for key in present):
+        raise SessionError(
+            f"the stored key {old_id} of {printable(rotation.name)} is not among that user's access keys: "
+            f"store the right one with `shellvault add`"
+        )
+    if len(present) < LIMIT:
+        return
+    other = next(key for key in present if key.access_key_id != old_id)
+    used = rotation.access_keys.last_used(other.access_key_id)
+    state = "active" if other.is_active else "inactive"
+    since = f"last used {_date(used)}" if used else f"never used since {_date(other.created_at)}"
+    raise SessionError(
+        f"{printable(rotation.name)} has two access keys, and IAM allows no third: {other.access_key_id} is not "
+        f"in the vault ({state}, {since}): delete it in IAM if nobody needs it, then rotate again"
+    )
+
+
+def _delete_orphans(rotation: Rotation, note: dict[str, Any]) -> None:
+    """Deletes what CreateAccessKey made just before the last run ended: its secret is known to nobody."""
+    known = {note.get("old_id"), *note.get("present", ())}
+    for key in rotation.access_keys.all():
+        if key.access_key_id not in known:
+            rotation.tell(f"deleting {key.access_key_id}, which a rotation made that was stopped")
+            rotation.access_keys.delete(key.access_key_id)
+    rotation.store.remove_rotation(rotation.name)
+
+
+def _completed(rotation: Rotation, note: dict[str, Any], was_under_way: bool) -> Rotated:
+    """Everything from the proof on; what was done already is done again, to the same end."""
+    name, store = rotation.name, rotation.store
+    old_id, new = note["old_id"], StoredKeys(note["new_id"], note["new_secret"])
+    if store.load_keys(name) != new:
+        try:
+            _prove(rotation, new)
+        except ShellvaultError as error:
+            raise _taken_back(rotation, new.access_key_id, str(error)) from error
+        _put_in_place(rotation, note, new)
+    rotation.access_keys.deactivate(old_id)
+    if not rotation.keep_old:
+        rotation.access_keys.delete(old_id)
+    store.remove_rotation(name)
+    old_is: Literal["deleted", "inactive"] = "inactive" if rotation.keep_old else "deleted"
+    return Rotated(name, old_id, new.access_key_id, note.get("created_at"), old_is, was_under_way)
+
+
+def _put_in_place(rotation: Rotation, note: dict[str, Any], new: StoredKeys) -> None:
+    """Stores the new pair in the place of the old one, which still works: both are in the note until the end."""
+    name, store = rotation.name, rotation.store
+    try:
+        store.save_keys(name, new.access_key_id, new.secret_access_key)
+        if store.load_keys(name) != new:
+            raise VaultError("the vault has not kept the new key")
+    except ShellvaultError as error:
+        old = StoredKeys(note["old_id"], note["old_secret"])
+        try:
+            if store.load_keys(name) != old:
+                store.save_keys(name, old.access_key_id, old.secret_access_key)
+        except ShellvaultError:
+            raise SessionError(
+                f"{error}; both keys of {printable(name)} are in the vault still: mend the vault, then run "
+                f"`shellvault rotate` again"
+            ) from error
+        raise _taken_back(rotation, new.access_key_id, str(error)) from error
+
+
+def _prove(rotation: Rotation, new: StoredKeys) -> None:
+    """Waits until AWS takes the new key (IAM is eventually consistent). Raises SessionError when it never does."""
+    deadline = rotation.clock() + PROOF_SECONDS
+    pause = 0.5
+    while True:
+        try:
+            rotation.access_keys.identity(new)
+            return
+        except SessionError:
+            if rotation.clock() + pause > deadline:
+                raise
+        if pause == 0.5:
+            rotation.tell("waiting until AWS knows the new key everywhere")
+        rotation.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _taken_back(rotation: Rotation, new_id: str, reason: str) -> SessionError:
+    """Deletes the new key, which nothing uses yet; the error that says so."""
+    name = printable(rotation.name)
+    try:
+        rotation.access_keys.delete(new_id)
+        rotation.store.remove_rotation(rotation.name)
+    except ShellvaultError as error:
+        return SessionError(
+            f"{reason}; the new key {new_id} of {name} could not be deleted again ({error}): "
+            f"the old one is in use as before, and the next `shellvault rotate` goes on from here"
+        )
+    return SessionError(
+        f"{reason}; the new key {new_id} of {name} was deleted again, the old one is in use as before"
+    )
+
+
+def _date(epoch: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(epoch))
