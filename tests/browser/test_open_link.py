@@ -159,7 +159,8 @@ def test_a_connection_that_says_nothing_holds_nobody_up(monkeypatch: pytest.Monk
 def test_another_user_is_not_led_on() -> None:
     ask = (
         "import os, sys, encodings.idna, http.client; os.setuid(65534); "
-        "c = http.client.HTTPConnection(sys.argv[1], timeout=5); c.request('GET', sys.argv[2]); sys.exit(0 if c.getresponse().status == 404 else 1)"
+        "c = http.client.HTTPConnection(sys.argv[1], timeout=5); c.request('GET', sys.argv[2]); "
+        "sys.exit(0 if c.getresponse().status == 404 else 1)"
     )
     with one_time_link(LINK) as once:
         _, _, host, path = once.url.split("/", 3)
