@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tests.support import emulator
 from tests.support.clients import find
-from tests.support.home import PROGRAMS, make_home
+from tests.support.home import make_home
+from tests.support.installation import install
 
 #: What is shown and run, line by line, in one bash.
 STEPS = """\
@@ -60,7 +61,7 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="shellvault-demo-") as folder,
         tempfile.TemporaryDirectory(prefix="shellvault-demo-") as runtime,
     ):
-        home = make_home(Path(folder), Path(runtime))
+        home = make_home(Path(folder), Path(runtime), install(Path(folder, "installation")).programs)
         state = Path(folder, "aws")
         state.mkdir()
         with emulator.running(state) as aws:
@@ -73,7 +74,7 @@ def main() -> int:
             home.environment.update(
                 AWS_ACCESS_KEY_ID=keys.access_key_id,
                 AWS_SECRET_ACCESS_KEY=keys.secret_access_key,
-                PATH=f"{PROGRAMS}:{aws_cli.parent}:{home.environment['PATH']}",
+                PATH=f"{aws_cli.parent}:{home.environment['PATH']}",
             )
             bash = ["bash", "--norc", "-c", SHOW, "demo", STEPS]
             shown = subprocess.run(bash, env=home.environment, cwd=home.path, timeout=300)

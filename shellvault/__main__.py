@@ -35,6 +35,13 @@ def _warm() -> None:
 
 
 def _everything() -> None:
+    made_for = FOLDER.rpartition("/")[0].rpartition("/")[2].rstrip("t")
+    if made_for.startswith("python3.") and made_for != "python{}.{}".format(*sys.version_info):
+        # The same path may lead to a newer Python one day; compiled packages then fail, each in its own way.
+        sys.exit(
+            f"shellvault: error: it was installed for {made_for}, and {sys.executable} has become "
+            "{}.{}: install shellvault again".format(*sys.version_info)
+        )
     import site
 
     if sys.flags.no_site:

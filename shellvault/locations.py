@@ -15,8 +15,10 @@ from shellvault.errors import ShellvaultError
 #: A Unix socket's `sun_path` holds 104 bytes on macOS and the BSDs (unix(4)), final NUL included.
 SOCKET_PATH_BYTES = 103
 
-#: What the launcher, hooks and shims start, in an interpreter that loads nothing else.
-DOOR = Path(__file__).resolve().with_name("__main__.py")
+#: What the launcher, hooks and shims start, in an interpreter that loads nothing else: the interpreter and the
+#: script. A virtual environment is known by the interpreter's own path, so only its folder is resolved.
+PYTHON = Path(sys.executable).parent.resolve() / Path(sys.executable).name
+DOOR = Path(__file__).parent.resolve() / "__main__.py"
 
 
 def config_file(environment: Mapping[str, str]) -> Path:

@@ -11,6 +11,7 @@ import pytest
 from tests.support import emulator
 from tests.support.emulator import Aws
 from tests.support.home import Home, make_home, stop_agents
+from tests.support.installation import Installation, install
 from tests.support.sts_front import StsFront, fronting
 
 #: Reasons that name a program which no package registry has: counted, and no failure.
@@ -31,11 +32,24 @@ def front(aws: Aws) -> Iterator[StsFront]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Installation:
+    """shellvault installed from the wheel of this checkout, once a run for all workers.
+
+    What a test starts as `shellvault` is this one, as its users have it: `home.shellvault(…)`, `home.succeed(…)`,
+    `home.run("shellvault", …)` and whatever runs in `home.environment` find it on PATH. It lies in a path with
+    blanks and an `à`, behind a relative link as pipx makes it. A home of another kind takes it by
+    `make_home(folder, runtime, installation.programs)`.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    return install((folder if worker_id == "master" else folder.parent) / "installation")
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+def home(tmp_path: Path, installation: Installation) -> Iterator[Home]:
     """A throw-away home whose vault is an encrypted file; an agent that a test started there is stopped."""
     with tempfile.TemporaryDirectory(prefix="shellvault-") as runtime:
-        yield make_home(tmp_path, Path(runtime))
+        yield make_home(tmp_path, Path(runtime), installation.programs)
         if any(Path(runtime).iterdir()):
             stop_agents(Path(runtime))
 

@@ -73,18 +73,8 @@ def _install(shell: str, options: "InitOptions") -> None:
 
     # Renders first: what cannot be rendered must not be run at every start, and the next shell finds the text ready.
     init.init_text(shell, options, os.environ)
-    words = [
-        *([] if options.prompt else ["--no-prompt"]),
-        *([] if options.completions else ["--no-completions"]),
-    ]
-    words += (
-        ["--no-wrapper"]
-        if not options.wrap
-        else [word for name in options.wrap[1:] for word in ("--wrap", name)]
-    )
-    words += [] if options.command == "shellvault" else ["--cmd", options.command]
     path = install.start_up_file(shell, os.environ)
-    line = install.init_line(shell, words)
+    line = install.init_line(shell, init.init_words(options))
     backup = install.install(path, line)
     if backup is None:
         output.note(f"{path} runs `shellvault init` already; nothing was changed")

@@ -16,6 +16,9 @@ PEEK_PATIENCE, GET_PATIENCE = 1.0, 30.0
 #: Seconds that a prompt hook waits; with the interpreter's start it stays within 0.3.
 HOOK_PATIENCE = 0.25
 
+#: The folder that holds the package.
+FOLDER = __file__.rpartition("/shellvault/")[0]
+
 #: Starts the agent as every command does; its argument is the folder that holds the package.
 STARTER = """
 import os, sys
@@ -80,8 +83,7 @@ def answer(arguments: list[str], environment: Environment) -> int | None:
     if command == "refresh":
         return refresh(rest, environment)
     if command == "init":
-        # Options change the text, so they are for the full command line.
-        return show(kept("init", rest[0], environment)) if len(rest) == 1 and rest[0] in SHELLS else None
+        return show(kept("init", rest[0], environment, rest[1:])) if rest and rest[0] in SHELLS else None
     if command in OWN_OPTIONS and agent_allowed(environment):
         return serve(command, rest, environment)
     return None
@@ -213,7 +215,7 @@ def agent_allowed(environment: Environment) -> bool:
 
 def start_agent() -> None:
     """Has another process start the agent, and does not wait for it: the hook asks again later."""
-    command = [sys.executable, "-I", "-c", STARTER, __file__.rpartition("/shellvault/")[0]]
+    command = [sys.executable, "-I", "-c", STARTER, FOLDER]
     silence = [(posix.POSIX_SPAWN_OPEN, descriptor, "/dev/null", posix.O_RDWR, 0) for descriptor in range(3)]
     try:
         posix.posix_spawn(sys.executable, command, posix.environ, file_actions=silence, setsid=True)
@@ -221,23 +223,32 @@ def start_agent() -> None:
         return
 
 
-def kept(what: str, shell: str, environment: Environment) -> bytes | None:
-    """The text that the full command line once rendered and kept for this version and place; None without it."""
+def kept(what: str, shell: str, environment: Environment, options: list[str] | None = None) -> bytes | None:
+    """The text that the full command line once rendered and kept for this version and place; None without it.
+
+    `shells.init.keep` says what such a file is called and what is in it.
+    """
     state = connection.state_directory(environment)
-    path = f"{state}/{what}/{shell}-{__version__}"
+    name = " ".join([f"{shell}-{__version__}", *(options or ())])
+    path = f"{state}/{what}/{name}"
     try:
         file = posix.stat(path)
         # A shell will evaluate this, so nobody else may have written it.
-        if not state or file.st_uid != posix.geteuid() or file.st_mode & 0o022:
+        if not state or "/" in name or file.st_uid != posix.geteuid() or file.st_mode & 0o022:
             return None
-        text = read(path)
-    except OSError:
+        python, script, text = read(path).split(b"\0", 2)
+        # Another installation of this version names its own interpreter and files. Files are compared and not
+        # their names: links and `..` give one many.
+        ours = same_file(python, sys.executable) and same_file(script, f"{FOLDER}/shellvault/__main__.py")
+    except (OSError, ValueError):
         return None
-    # Another installation of this version names its own interpreter and files.
-    ours = __file__.replace("fastlane/commands.py", "__main__.py").encode(
-        sys.getfilesystemencoding(), "surrogateescape"
-    )
-    return text if what == "leave" or ours in text else None
+    return text if ours else None
+
+
+def same_file(one: bytes, other: str) -> bool:
+    """Whether both paths lead to one file. Raises OSError when one leads nowhere, ValueError for no path."""
+    first, second = posix.stat(one), posix.stat(other)
+    return (first.st_ino, first.st_dev) == (second.st_ino, second.st_dev)
 
 
 def shell_pid() -> int:

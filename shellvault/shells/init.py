@@ -1,13 +1,12 @@
 """What a shell gets from `shellvault init`: the text, and the file that keeps it for the next shell.
 
 The text is the same for every shell of one installation, so it is rendered once and kept in the state directory. The
-fast lane prints the file of a plain `shellvault init SHELL` without asking here (`fastlane.commands.kept`).
+fast lane prints the file without asking here (`fastlane.commands.kept`).
 """
 
-import hashlib
+import os
 import re
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,7 @@ class InitOptions:
 
 
 def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) -> str:
-    """The text to evaluate; kept for the next shell, and as it was kept where only this installation can have done so.
+    """The text to evaluate, kept for the next shell.
 
     Raises:
         UsageError: a name that cannot be a function's.
@@ -48,12 +47,18 @@ def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) 
     """
     _check_names(options)
     state = locations.state_directory(environment)
-    kept = _kept_file(state, shell, options)
-    if options != InitOptions() and kept.is_file():
-        return kept.read_text("utf-8", "surrogateescape")
     if shell == "powershell":
         _write_wrappers(state, options.wrap)
-    return _keep(kept, render_init(shell, options, state))
+    return keep(state, "init", shell, render_init(shell, options, state), init_words(options))
+
+
+def init_words(options: InitOptions) -> list[str]:
+    """The options of `shellvault init` that mean `options`, as `init --install` writes them."""
+    words = [] if options.prompt else ["--no-prompt"]
+    words += [] if options.completions else ["--no-completions"]
+    words += [word for name in options.wrap[1:] for word in ("--wrap", name)]
+    words += [] if options.wrap else ["--no-wrapper"]
+    return words + ([] if options.command == "shellvault" else ["--cmd", options.command])
 
 
 def render_init(shell: str, options: InitOptions, state: Path) -> str:
@@ -66,7 +71,8 @@ def render_init(shell: str, options: InitOptions, state: Path) -> str:
     return render.snippet(
         shell,
         "init",
-        **_installation(shell),
+        **render.starting(shell),
+        production=PRODUCTION,
         again=f"run `{options.command} use` with that name",
         brought=False,
         command=options.command,
@@ -89,7 +95,8 @@ def hook_text(shell: str) -> str:
     return render.snippet(
         shell,
         "hook",
-        **_installation(shell),
+        **render.starting(shell),
+        production=PRODUCTION,
         again="run `shellvault env` again",
         brought=True,
         prompt=False,
@@ -97,44 +104,29 @@ def hook_text(shell: str) -> str:
 
 
 def kept_hook_text(shell: str, environment: Mapping[str, str]) -> str:
-    """`hook_text`, kept as `hook/<shell>-<version>` in the state directory, where the fast lane can find it."""
-    state = locations.state_directory(environment)
-    return _keep(state / "hook" / f"{shell}-{__version__}", hook_text(shell))
+    """`hook_text`, kept as `hook`."""
+    return keep(locations.state_directory(environment), "hook", shell, hook_text(shell))
 
 
 def kept_leave_text(shell: str, environment: Mapping[str, str]) -> str:
-    """What `env --leave` prints, kept as `leave/<shell>-<version>` in the same way."""
-    state = locations.state_directory(environment)
-    return _keep(state / "leave" / f"{shell}-{__version__}", render.leave_snippet(shell))
+    """What `env --leave` prints, kept as `leave`."""
+    return keep(locations.state_directory(environment), "leave", shell, render.leave_snippet(shell))
 
 
-def _keep(path: Path, text: str) -> str:
-    """Keeps the text where that is possible. Where not, the next shell waits a little longer."""
+def keep(state: Path, what: str, shell: str, text: str, options: Sequence[str] = ()) -> str:
+    """Keeps a text where the fast lane finds it, and returns it. Where that fails the next shell waits a little longer.
+
+    The file is `WHAT/SHELL-VERSION OPTIONS` in the state directory. Before the text stand the interpreter and the
+    script that it starts, each ended by a NUL: two installations of one version may share a home.
+    """
+    path = state / what / " ".join([f"{shell}-{__version__}", *options])
+    content = b"\0".join(
+        (os.fsencode(locations.PYTHON), os.fsencode(locations.DOOR), text.encode("utf-8", "surrogateescape"))
+    )
     with suppress(OSError, ShellvaultError):
         locations.private_directory(path.parent)
-        files.replace(path, text.encode("utf-8", "surrogateescape"), 0o600)
+        files.replace(path, content, 0o600)
     return text
-
-
-def _installation(shell: str) -> dict[str, object]:
-    """The fast lane of this installation as words of the shell, and what else every template needs."""
-    python, script = quote(shell, sys.executable), quote(shell, str(locations.DOOR))
-    return {
-        "python": python,
-        "script": script,
-        "fastlane": f"{python} -I -S {script}",
-        "production": PRODUCTION,
-    }
-
-
-def _kept_file(state: Path, shell: str, options: InitOptions) -> Path:
-    name = f"{shell}-{__version__}"
-    if options != InitOptions():
-        # Two installations of one version may share a home: the file says which one wrote it.
-        name += (
-            "-" + hashlib.sha256(repr((sys.executable, locations.DOOR, options)).encode()).hexdigest()[:16]
-        )
-    return state / "init" / name
 
 
 def _check_names(options: InitOptions) -> None:

@@ -1,10 +1,12 @@
 """The text that a shell evaluates, rendered from the templates in `shells/<shell>/`."""
 
+import os
 from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shellvault import locations
 from shellvault.shells.quote import quote
 from shellvault.variables import MANAGED_VARIABLES, SESSION_VARIABLES, Change
 
@@ -51,6 +53,16 @@ def failure_snippet(shell: str) -> str:
     those who give the text to Invoke-Expression as an argument.
     """
     return snippet(shell, "failure")
+
+
+def starting(shell: str) -> dict[str, object]:
+    """How a text starts the fast lane of this installation, as words of `shell`: `python`, `script`, `fastlane`."""
+    # As the file system has the paths, in whatever encoding the locale has made text of them.
+    python, script = (
+        quote(shell, os.fsencode(path).decode("utf-8", "surrogateescape"))
+        for path in (locations.PYTHON, locations.DOOR)
+    )
+    return {"python": python, "script": script, "fastlane": f"{python} -I -S {script}"}
 
 
 def template_folder(name: str) -> Path:

@@ -1,7 +1,6 @@
 """Shims: small scripts that stand for a program on PATH and give it a session, for what is not a shell."""
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 from shellvault import files, locations
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.shells import render
-from shellvault.shells.quote import quote
 
 #: The second line of every shim (the first names the interpreter): what tells a shim from a program.
 MARK = b"# shellvault shim\n"
@@ -42,15 +40,7 @@ def add(directory: Path, program: str, profile: str | None = None) -> Path:
             f"{program!a} is not the name of a program: use letters, digits, `_`, `.`, `+` and `-`"
         )
     path = directory / program
-    text = render.snippet(
-        "bash",
-        "shim",
-        program=program,
-        profile=profile,
-        python=quote("bash", sys.executable),
-        script=quote("bash", str(locations.DOOR)),
-        fastlane=f"{quote('bash', sys.executable)} -I -S {quote('bash', str(locations.DOOR))}",
-    )
+    text = render.snippet("bash", "shim", program=program, profile=profile, **render.starting("bash"))
     if path.exists() and not is_shim(path):
         raise ShellvaultError(f"{str(path)!a} is not a shim of ours: move it away first")
     try:

@@ -9,6 +9,7 @@ import pytest
 from tests.end_to_end.conftest import Person, settle
 from tests.support.emulator import Aws
 from tests.support.home import Home, make_home, stop_agents
+from tests.support.installation import Installation
 from tests.support.sts_front import StsFront
 
 HEAVY = ("boto3", "botocore", "cryptography", "jinja2", "keyring", "psutil", "rich")
@@ -152,13 +153,13 @@ def test_clear_forgets_sessions_and_keeps_keys(person: Person) -> None:
 
 
 def test_a_home_too_deep_for_a_socket_is_served_all_the_same(
-    tmp_path: Path, aws: Aws, front: StsFront
+    tmp_path: Path, aws: Aws, front: StsFront, installation: Installation
 ) -> None:
     # unix(7): the path of a socket holds 108 bytes, on macOS 104.
     folder = tmp_path / ("deep" * 30)
     runtime = folder / "runtime"
     runtime.mkdir(parents=True)
-    home = make_home(folder, runtime)
+    home = make_home(folder, runtime, installation.programs)
     del home.environment["SHELLVAULT_NO_AGENT"], home.environment["XDG_RUNTIME_DIR"]
     try:
         settle(home, aws, front)

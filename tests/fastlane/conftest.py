@@ -55,11 +55,17 @@ class Lane:
         return (done.returncode, done.stdout) == (FULL, b"full:" + "\0".join(arguments).encode())
 
 
+def belonging_to(script: Path, text: bytes, python: str = sys.executable) -> bytes:
+    """A kept text as the full command line writes it: behind the interpreter and the script that it starts."""
+    return b"\0".join((os.fsencode(python), os.fsencode(script), text))
+
+
 def keep_hooks(folder: Path, package: Path) -> None:
-    """Keeps what `env` brings along, as the full command line does: here one line that names the installation."""
+    """Keeps what `env` brings along, as the full command line does: here one line."""
     folder.mkdir(parents=True)
     for shell in ("bash", "fish", "powershell", "zsh"):
-        (folder / f"{shell}-{__version__}").write_text(f"# the hook of {package}/__main__.py\n")
+        hook = belonging_to(package / "__main__.py", b"# the hook\n")
+        (folder / f"{shell}-{__version__}").write_bytes(hook)
 
 
 @pytest.fixture

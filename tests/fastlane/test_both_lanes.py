@@ -16,6 +16,7 @@ from shellvault import locations
 from tests.fastlane.conftest import FULL, Lane
 from tests.support.emulator import Aws
 from tests.support.home import Home, make_home
+from tests.support.installation import Installation
 
 pytestmark = pytest.mark.real
 
@@ -25,10 +26,12 @@ ODD_NAME = "näme with spaces"
 
 
 @pytest.fixture(scope="module")
-def home(aws: Aws, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Home]:
+def home(
+    aws: Aws, installation: Installation, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Iterator[Home]:
     """A home with keys, a role, and an agent, for all tests of this file."""
     with tempfile.TemporaryDirectory(prefix="sv-") as runtime:
-        home = make_home(tmp_path_factory.mktemp("lanes"), Path(runtime))
+        home = make_home(tmp_path_factory.mktemp("lanes"), Path(runtime), installation.programs)
         del home.environment["SHELLVAULT_NO_AGENT"]
         user = f"{worker_id}-lanes"
         keys = aws.user(user)

@@ -1,39 +1,63 @@
 """`init SHELL` and `env --leave`, from the texts that the full command line has kept for this version."""
 
 import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shellvault import __version__
 from tests.fastlane.agent_stand_in import StandIn
-from tests.fastlane.conftest import Lane
+from tests.fastlane.conftest import Lane, belonging_to
 
 TEXT = b"text of init\n\xff"
 
 
-def keep(lane: Lane, what: str, *, version: str = __version__, text: bytes = b"") -> Path:
-    path = Path(lane.environment["HOME"], ".local", "state", "shellvault", what, f"bash-{version}")
-    path.parent.mkdir(parents=True)
-    path.write_bytes(text or text_of(lane))
+def keep(
+    lane: Lane, what: str, *, version: str = __version__, options: str = "", content: bytes | None = None
+) -> Path:
+    name = f"bash-{version}{options}"
+    path = Path(lane.environment["HOME"], ".local", "state", "shellvault", what, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(belonging_to(lane.script, TEXT) if content is None else content)
     path.chmod(0o600)
     return path
-
-
-def text_of(lane: Lane) -> bytes:
-    """A kept text names the installation that it belongs to."""
-    return TEXT + str(lane.script).encode()
 
 
 def test_init_prints_the_kept_text(lane: Lane) -> None:
     keep(lane, "init")
     done = lane.run("init", "bash")
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, text_of(lane), b"")
+    assert (done.returncode, done.stdout, done.stderr) == (0, TEXT, b"")
 
 
-def test_a_text_of_another_installation_is_a_miss(lane: Lane) -> None:
-    keep(lane, "init", text=TEXT)
+def test_the_text_of_an_installation_is_found_by_whatever_path_it_is_started(lane: Lane) -> None:
+    keep(lane, "init")
+    link = lane.directory / "a link"
+    link.symlink_to(lane.script.parents[1])
+    for script in (
+        link / "shellvault" / "__main__.py",
+        lane.script.parents[1] / ".." / lane.script.parents[1].name / "shellvault" / "__main__.py",
+    ):
+        assert replace(lane, script=script).run("init", "bash").stdout == TEXT
+
+
+@pytest.mark.parametrize(
+    ("script", "python"), [("elsewhere.py", "python"), ("gone.py", "python"), ("script", "elsewhere.py")]
+)
+def test_a_text_of_another_installation_is_a_miss(lane: Lane, script: str, python: str) -> None:
+    (lane.directory / "elsewhere.py").touch()
+    places = {"script": lane.script, "python": Path(sys.executable)}
+    script_path, python_path = (places.get(name, lane.directory / name) for name in (script, python))
+    keep(lane, "init", content=belonging_to(script_path, TEXT, str(python_path)))
+
+    assert lane.misses("init", "bash")
+
+
+@pytest.mark.parametrize("content", [b"", TEXT, b"\0\0" + TEXT, b"a\0" + TEXT])
+def test_a_text_that_says_of_no_installation_is_a_miss(lane: Lane, content: bytes) -> None:
+    keep(lane, "init", content=content)
 
     assert lane.misses("init", "bash")
 
@@ -47,7 +71,7 @@ def test_a_missing_hook_is_a_miss(lane: Lane, agent: StandIn) -> None:
 def test_leaving_prints_the_kept_text(lane: Lane) -> None:
     keep(lane, "leave")
 
-    assert lane.run("env", "--leave", "--shell", "bash").stdout == text_of(lane)
+    assert lane.run("env", "--leave", "--shell", "bash").stdout == TEXT
     assert lane.misses("env", "--leave", "--shell", "bash", "work")
     assert lane.misses("env", "--leave", "--shell", "zsh")
 
@@ -60,6 +84,14 @@ def test_the_text_of_another_version_is_not_printed(lane: Lane) -> None:
 def test_options_change_the_text(lane: Lane) -> None:
     keep(lane, "init")
     assert lane.misses("init", "bash", "--no-prompt")
+    keep(lane, "init", options=" --no-prompt --wrap terraform")
+    assert lane.run("init", "bash", "--no-prompt", "--wrap", "terraform").stdout == TEXT
+
+
+def test_no_option_leads_out_of_the_folder(lane: Lane) -> None:
+    keep(lane, "hook", options=" x")
+    keep(lane, "init", options=" ").unlink()
+    assert lane.misses("init", "bash", f"/../../hook/bash-{__version__}", "x")
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import __version__
 from shellvault.errors import UsageError
+from shellvault.fastlane.commands import kept
 from shellvault.shells import init, shims
 from tests.in_shell.stand_in import FastLane
 from tests.support.terminal import SHELLS, program
@@ -102,24 +102,22 @@ def test_a_script_may_evaluate_it_in_an_empty_environment(
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "the end\n", "")
 
 
-def test_the_plain_text_is_kept_where_the_fast_lane_looks(shell: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options", [init.InitOptions(), init.InitOptions(False, False, ("aws", "cdk"), "sv")]
+)
+def test_the_text_is_kept_where_the_fast_lane_looks(
+    shell: str, options: init.InitOptions, tmp_path: Path
+) -> None:
     environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
-    text = init.init_text(shell, init.InitOptions(), environment)
-    kept = tmp_path / "state" / "shellvault" / "init" / f"{shell}-{__version__}"
-    assert kept.read_text() == text
-    assert kept.stat().st_mode & 0o777 == 0o600
-    other = init.init_text(shell, init.InitOptions(wrap=()), environment)
-    assert other != text
-    assert kept.read_text() == text
-    assert init.init_text(shell, init.InitOptions(wrap=()), environment) == other
+    text = init.init_text(shell, options, environment)
+
+    assert kept("init", shell, environment, init.init_words(options)) == text.encode()
 
 
-def test_the_hook_is_kept_where_the_fast_lane_can_find_it(shell: str, tmp_path: Path) -> None:
+def test_the_hook_is_kept_where_the_fast_lane_looks(shell: str, tmp_path: Path) -> None:
     environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
     assert init.kept_hook_text(shell, environment) == init.hook_text(shell)
-    kept = tmp_path / "state" / "shellvault" / "hook" / f"{shell}-{__version__}"
-    assert kept.read_text() == init.hook_text(shell)
-    assert kept.stat().st_mode & 0o777 == 0o600
+    assert kept("hook", shell, environment) == init.hook_text(shell).encode()
 
 
 def test_the_text_holds_neither_times_nor_secrets(shell: str, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from shellvault.errors import SessionError
 from shellvault.sessions.recursion import check_recursion, environment_for_helpers
-from tests.support.home import PROGRAMS, Home
+from tests.support.home import Home
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 
@@ -30,7 +30,7 @@ def test_a_circle_through_helpers_is_refused_however_long_it_is() -> None:
 @pytest.mark.real
 @pytest.mark.parametrize("no_agent", ["0", "1"])
 def test_commands_that_call_each_other_end_with_one_clear_error(home: Home, no_agent: str) -> None:
-    helper = f"credential_process = {PROGRAMS}/shellvault export"
+    helper = "credential_process = shellvault export"
     home.write_config(f"[profile a]\n{helper} --format json b\n[profile b]\n{helper} --format json a\n")
     home.environment["SHELLVAULT_NO_AGENT"] = no_agent
     line = home.fail("export", "a")

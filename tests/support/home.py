@@ -2,13 +2,11 @@
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-PROGRAMS = Path(sys.executable).parent
 PASSPHRASE = "correct horse battery staple"
 
 #: What a child needs of the test runner's environment; everything else starts empty.
@@ -88,16 +86,17 @@ def stop_agents(runtime: Path) -> None:
             process.kill()
 
 
-def make_home(folder: Path, runtime: Path) -> Home:
+def make_home(folder: Path, runtime: Path, programs: Path) -> Home:
     """A new home in `folder`; its vault is an encrypted file that opens without asking, and no agent is used.
 
-    `runtime` is an empty folder whose path is as short as systemd's, since sockets lie in it.
+    `programs` is the folder with the `shellvault` that runs there (`Installation.programs`), `runtime` an empty
+    folder whose path is as short as systemd's, since sockets lie in it.
     """
     path = folder / "home"
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environment |= {
         "HOME": str(path),
-        "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
+        "PATH": f"{programs}:{os.environ['PATH']}",
         "SHELLVAULT_BACKEND": "file",
         "SHELLVAULT_FILE_PASSPHRASE": PASSPHRASE,
         "SHELLVAULT_NO_AGENT": "1",
