@@ -1,14 +1,13 @@
 """`shellvault add`: long-term keys into the vault, and a profile for them into the config file."""
 
 import os
-import re
 from pathlib import Path
 
 import click
 
-from shellvault.cli import broker, output, terminal
+from shellvault.cli import broker, output, questions, terminal
 from shellvault.cli.options import backend_option
-from shellvault.errors import UsageError
+from shellvault.errors import ConfigError, UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.parse import ConfigFile, load
 
@@ -40,15 +39,16 @@ def command(name: str, from_environment: bool, no_add_config: bool, force: bool,
             )
         if from_environment:
             access_key_id, secret = _from_environment(environment)
-            mfa_serial = ""
+            settings = {}
         else:
-            access_key_id, secret = _asked()
-            mfa_serial = "" if no_add_config or "mfa_serial" in config.section(name) else _asked_mfa_serial()
+            access_key_id, secret = questions.ask_keys()
+            settings = {} if no_add_config else _asked_settings(config, name, environment)
         broker.forget(name, vault)
         vault.save_keys(name, access_key_id, secret)
     output.note(f"added the keys of {name} to the vault ({vault.backend_name})")
     if not no_add_config:
-        _add_to_config(config, name, mfa_serial)
+        _add_to_config(config, name, settings)
+    _name_next_step(name)
     return 0
 
 
@@ -89,43 +89,49 @@ def _from_environment(environment: dict[str, str]) -> tuple[str, str]:
         raise UsageError(
             "AWS_SESSION_TOKEN is set: these are temporary keys, only an IAM user's own keys can be stored"
         )
-    return _checked(access_key_id, secret)
-
-
-def _asked() -> tuple[str, str]:
-    access_key_id = terminal.ask("Enter Access Key Id: ").strip()
-    return _checked(access_key_id, terminal.ask("Enter Secret Key: ", hidden=True).strip())
-
-
-def _checked(access_key_id: str, secret: str) -> tuple[str, str]:
-    # AWS API, AccessKey: the id is 16 to 128 word characters; emulators use shorter ones.
-    if not re.fullmatch(r"[A-Za-z0-9_]{4,128}", access_key_id):
-        raise UsageError("that is no access key id: it has only letters, digits and _ (AKIA…)")
-    if access_key_id.startswith("ASIA"):
-        raise UsageError(
-            "an id that starts with ASIA belongs to temporary keys; only an IAM user's own keys can be stored"
-        )
-    if not re.fullmatch(r"[!-~]{4,256}", secret):
-        raise UsageError("that is no secret key: it has only printable characters without spaces")
+    for problem in (questions.key_id_problem(access_key_id), questions.secret_problem(secret)):
+        if problem:
+            raise UsageError(problem)
     return access_key_id, secret
 
 
-def _asked_mfa_serial() -> str:
-    serial = terminal.ask("Enter MFA device ARN (blank: none): ").strip()
-    if serial and not re.fullmatch(r"[\w+=/:,.@-]{9,256}", serial, re.ASCII):
-        raise UsageError(
-            "that is no MFA device: give its ARN (arn:aws:iam::123456789012:mfa/name) or a serial number"
-        )
-    return serial
+def _asked_settings(config: ConfigFile, name: str, environment: dict[str, str]) -> dict[str, str]:
+    """What the profile lacks and a person knows."""
+    asked = {}
+    if "mfa_serial" not in config.section(name):
+        asked["mfa_serial"] = questions.ask_mfa_serial()
+    if not _has_region(config, name, environment):
+        asked["region"] = questions.ask_region()
+    return {key: value for key, value in asked.items() if value}
 
 
-def _add_to_config(config: ConfigFile, name: str, mfa_serial: str) -> None:
+def _has_region(config: ConfigFile, name: str, environment: dict[str, str]) -> bool:
+    from shellvault.profiles.resolve import Overrides, resolve
+
+    try:
+        return resolve(config, name, Overrides(None, None, request.overrides(environment))).region is not None
+    except ConfigError:
+        # `env` will say what is wrong with the profile; it has nothing to do with these keys.
+        return True
+
+
+def _add_to_config(config: ConfigFile, name: str, settings: dict[str, str]) -> None:
     from shellvault.profiles.edit import append_profile, set_key
 
-    settings = {"mfa_serial": mfa_serial} if mfa_serial else {}
     if name not in config.profile_names:
         append_profile(config.path, name, settings)
         output.note(f"added [profile {name}] to {config.path}")
-    elif mfa_serial:
-        set_key(config.path, name, "mfa_serial", mfa_serial)
-        output.note(f"added mfa_serial to [profile {name}] in {config.path}")
+        return
+    for key, value in settings.items():
+        set_key(config.path, name, key, value)
+        output.note(f"added {key} to [profile {name}] in {config.path}")
+
+
+def _name_next_step(name: str) -> None:
+    from shellvault.shells import detect, lines
+
+    try:
+        shell = detect.detect(os.getppid())
+        output.note(f"next: {lines.evaluated(shell, 'env', name)}")
+    except UsageError:
+        output.note(f"next: shellvault exec {name} -- COMMAND")

@@ -1,13 +1,19 @@
 """Questions on the terminal itself: stdout is evaluated by a shell and stdin may be a pipe."""
 
 import os
+import select
+import signal
 import termios
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from shellvault.errors import NeedsPersonError
 
 TERMINAL = "/dev/tty"
+
+#: Seconds without another key after which a paste is taken to have ended, and in which it has to.
+_PASTE_PAUSE, _PASTE_PATIENCE = 0.1, 2.0
 
 
 @contextmanager
@@ -38,13 +44,38 @@ def ask(prompt: str, *, hidden: bool = False) -> str:
     Raises NeedsPersonError when there is no terminal or it is closed instead of answered.
     """
     with opened() as terminal:
-        os.write(terminal, prompt.encode("utf-8", "surrogateescape"))
-        if hidden:
-            with _echo_off(terminal):
-                line = _read_line(terminal)
-            os.write(terminal, b"\n")
-        else:
-            line = _read_line(terminal)
+        if not hidden:
+            return _asked(terminal, prompt)
+        with _echo_off(terminal):
+            answer = _asked(terminal, prompt)
+        os.write(terminal, b"\n")
+    return answer
+
+
+@contextmanager
+def silent() -> Iterator[Callable[[str], str]]:
+    """Keeps the echo off for several questions, so that what is pasted for all of them at once is never shown.
+
+    Yields what asks one of them, and shows what it is given. What is left of the paste is thrown away at the end.
+    Raises NeedsPersonError as `ask` does.
+    """
+    with opened() as terminal, _echo_off(terminal):
+        yield lambda prompt: _asked(terminal, prompt)
+        deadline = time.monotonic() + _PASTE_PATIENCE
+        while select.select([terminal], [], [], _PASTE_PAUSE)[0] and time.monotonic() < deadline:
+            if not os.read(terminal, 4096):
+                break
+
+
+def show(text: str) -> None:
+    """Writes the text to the terminal. Raises NeedsPersonError where there is none."""
+    with opened() as terminal:
+        os.write(terminal, text.encode("utf-8", "surrogateescape"))
+
+
+def _asked(terminal: int, prompt: str) -> str:
+    os.write(terminal, prompt.encode("utf-8", "surrogateescape"))
+    line = _read_line(terminal)
     if not line:
         raise NeedsPersonError("the terminal was closed before the question was answered")
     return line.decode("utf-8", "surrogateescape").rstrip("\r\n")
@@ -62,10 +93,17 @@ def _echo_off(terminal: int) -> Iterator[None]:
     before = termios.tcgetattr(terminal)
     silent = list(before)
     silent[3] &= ~termios.ECHO
-    termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
+
+    def silence(*_: object) -> None:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
+
+    # A shell turns the echo on again for a command that was stopped (^Z) and goes on.
+    handler = signal.signal(signal.SIGCONT, silence)
+    silence()
     try:
         yield
     finally:
+        signal.signal(signal.SIGCONT, handler)
         termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.end_to_end.conftest import Person
 from tests.support.emulator import Aws
 from tests.support.home import PASSPHRASE, Home
-from tests.support.terminal import Terminal, terminal
+from tests.support.terminal import PLAIN, USUAL, Terminal, terminal
 
 pytestmark = pytest.mark.real
 
@@ -18,18 +18,81 @@ def answer(asked: Terminal, question: str, reply: str) -> None:
     asked.type(reply)
 
 
-def test_add_asks_for_the_keys_and_shows_no_secret(home: Home, aws: Aws) -> None:
-    keys = aws.user("asked")
+@pytest.fixture
+def pair(home: Home) -> tuple[str, str]:
+    """Keys as AWS shapes them, for a home in which nothing is asked but them."""
+    home.write_config("[default]\nregion = eu-central-1\n[profile work]\nmfa_serial = 123456789\n")
+    return "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+
+
+def test_add_asks_for_what_it_needs_and_names_the_next_step(home: Home, pair: tuple[str, str]) -> None:
+    home.config_file.unlink()
     serial = "arn:aws:iam::000000000000:mfa/asked"
+    with terminal(home, "bash", PLAIN["bash"], USUAL) as shell:
+        shell.clear()
+        shell.type("shellvault add work")
+        answer(shell, "Enter Access Key Id: ", pair[0][:-1])
+        answer(shell, "Enter Access Key Id: ", pair[0])
+        answer(shell, "Enter Secret Key: ", pair[1])
+        answer(shell, "(blank: none): ", serial)
+        answer(shell, "(blank: none): ", "Frankfurt")
+        answer(shell, "(blank: none): ", "eu-central-1")
+        shown = shell.picture_at_prompt()
+    asked, _, told = shown.partition("shellvault: ")
+    assert (
+        asked
+        == f"""\
+$ shellvault add work
+Type or paste both (two lines, or the console's CSV file): nothing is shown.
+Enter Access Key Id:
+an id that starts with AKIA has 20 characters, this one 19.
+Enter Access Key Id: {pair[0]}
+Enter Secret Key:
+Enter MFA device ARN (blank: none): {serial}
+Enter region, such as eu-central-1 (blank: none): Frankfurt
+that is no region: give its name, such as eu-central-1.
+Enter region, such as eu-central-1 (blank: none): eu-central-1
+"""
+    )
+    assert told.endswith('shellvault: next: eval "$(shellvault env work)"\n')
+    assert pair[1] not in shell.screen
+    assert home.config_file.read_text() == f"[profile work]\nmfa_serial = {serial}\nregion = eu-central-1\n"
+    assert home.succeed("list", "--credentials") == "work\n"
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "{0}\n{1}\n",
+        "Access key ID,Secret access key\n{0},{1}\n",
+        "[default]\naws_access_key_id = {0}\naws_secret_access_key = {1}\n\noutput = json\n",
+    ],
+    ids=["two lines", "CSV", "credentials file"],
+)
+def test_a_paste_of_both_is_taken_and_never_shown(home: Home, pair: tuple[str, str], pasted: str) -> None:
     with terminal(home, "bash") as shell:
         shell.type("shellvault add work")
-        answer(shell, "Enter Access Key Id: ", keys.access_key_id)
-        answer(shell, "Enter Secret Key: ", keys.secret_access_key)
-        answer(shell, "Enter MFA device ARN (blank: none): ", serial)
+        shell.wait_for("Enter Access Key Id: ")
+        shell.press(pasted.format(*pair))
         printed = shell.finish()
-    assert keys.secret_access_key not in printed
-    assert home.config_file.read_text() == f"[profile work]\nmfa_serial = {serial}\n"
-    assert home.succeed("list", "--credentials") == "work\n"
+        assert pair[1][:12] not in shell.screen
+        assert 'next: eval "$(shellvault env work)"' in printed
+        shell.type(
+            "shellvault exec --no-session work -- printenv AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY >keys"
+        )
+        shell.finish()
+    assert (home.path / "keys").read_text().split() == list(pair)
+
+
+def test_a_secret_of_another_length_is_asked_again(home: Home, pair: tuple[str, str]) -> None:
+    with terminal(home, "bash") as shell:
+        shell.type("shellvault add work")
+        shell.wait_for("Enter Access Key Id: ")
+        shell.press(f"{pair[0]}\n{pair[1][:-1]}\n")
+        answer(shell, "The secret has 39 characters, one of AWS has 40", "n")
+        shell.wait_for("Enter Access Key Id: ")
+        shell.press(f"{pair[0]}\n{pair[1]}\n")
+        assert "added the keys of work" in shell.finish()
 
 
 def test_a_new_encrypted_file_asks_for_its_passphrase_twice(home: Home, aws: Aws) -> None:

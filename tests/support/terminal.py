@@ -28,6 +28,15 @@ PATIENCE = 30.0
 #: Rows and columns: a screen that people have, and one on which no line is ever broken.
 USUAL, WIDE = (24, 80), (50, 4000)
 
+#: A prompt that `picture_at_prompt` knows, and what sets it.
+PROMPT = "$ "
+PLAIN = {
+    "bash": f"PS1='{PROMPT}'",
+    "zsh": f"PS1='{PROMPT}'",
+    "fish": f"function fish_prompt; echo -n '{PROMPT}'; end; function fish_greeting; end",
+    "powershell": f"function prompt {{ '{PROMPT}' }}",
+}
+
 #: What programs ask a terminal (fish 4 at its start; pickers), and what one answers: device attributes, and
 #: where the cursor is.
 _DEVICE_QUERY, _DEVICE_ANSWER = "\x1b[c", "\x1b[?62;22c"
@@ -144,9 +153,20 @@ class Terminal:
             cursor = self._drawn().cursor
             self.press(_CURSOR_ANSWER.format(cursor.y + 1, cursor.x + 1))
 
+    def clear(self) -> None:
+        """Begins an empty screen; only for a shell at the prompt PROMPT."""
+        self._all = PROMPT
+
     def picture(self) -> str:
         """The screen as a person sees it now, without the blanks at the ends of its lines and below it."""
         return "\n".join(line.rstrip() for line in self._drawn().display).rstrip() + "\n"
+
+    def picture_at_prompt(self) -> str:
+        """The same as soon as nothing but the shell runs, which shows PROMPT again; without that prompt."""
+        self._await(
+            lambda: not self.children() and self.picture().endswith(f"\n{PROMPT.strip()}\n"), "prompt"
+        )
+        return self.picture().removesuffix(f"{PROMPT.strip()}\n")
 
     def value(self, expression: str) -> str:
         """What the shell makes of one expression (`$x`, in the shell's own syntax)."""
