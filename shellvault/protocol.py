@@ -33,6 +33,9 @@ FORMATS = frozenset(
 #: The form in which the worker renders a session for the container endpoint; never sent to anybody else.
 CONTAINER_FORM = "container"
 
+#: The operations on the vault, by whether they change what the agent's sessions are made from.
+VAULT_OPERATIONS = {"list": False, "save": True, "remove": True, "clear": True}
+
 #: What the worker process itself reads from its environment. A worker started with other values is replaced.
 WORKER_VARIABLES = (
     "ALL_PROXY",

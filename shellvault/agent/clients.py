@@ -1,7 +1,6 @@
 """One connection to the agent's socket: its request, checked, and the replies to it."""
 
 import socket
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 #: Seconds after which a text request that the worker is still busy with is handed to the full command line,
 #: which can show a person what is being waited for.
 TEXT_PATIENCE = 25.0
-
-#: Most bytes of an encrypted file's path and its unlock key together.
-UNLOCK_LIMIT = 8192
 
 #: Most bytes of a form's name; the worker knows which forms there are.
 FORM_LIMIT = 32
@@ -100,7 +96,11 @@ class Client:
         self._deadline.cancel()
         message = protocol.decode(line)
         self._handle = self._nothing_more
-        if not protocol.speaks_our_version(message["version"]) and message["do"] in ("session", "endpoint"):
+        if not protocol.speaks_our_version(message["version"]) and message["do"] in (
+            "session",
+            "endpoint",
+            "vault",
+        ):
             self._agent.retire()
             self._finish({"retry": True})
             return
@@ -111,7 +111,7 @@ class Client:
             "forget": self._forget,
             "lock": self._lock,
             "stop": self._stop,
-            "unlock": self._unlock,
+            "vault": self._vault,
         }
         operations[message["do"]](message)
 
@@ -182,18 +182,23 @@ class Client:
         self._agent.forget()
         self._finish({"result": {}})
 
-    def _unlock(self, message: Message) -> None:
-        path, key = message["path"], message["key"]
-        if (
-            not isinstance(path, str)
-            or not isinstance(key, str | None)
-            or len(path) + len(key or "") > UNLOCK_LIMIT
-        ):
-            raise ValueError("not an unlock request")
-        if key is not None:
-            bytes.fromhex(key)
-            self._agent.memory.unlock({path: key}, time.time())
-        self._finish({"result": {"key": self._agent.memory.unlock_keys(time.time()).get(path)}})
+    def _vault(self, message: Message) -> None:
+        operation, backend, environment = message["operation"], message["backend"], message["environment"]
+        changes = protocol.VAULT_OPERATIONS[operation["do"]]
+        if not isinstance(backend, str | None):
+            raise ValueError("not a request for the vault")
+        _check_environment(environment)
+        self._handle = self._answer
+        self._show_life()
+        self._waiter = Waiter(partial(self._vault_done, changes), self._ask, self._tell)
+        self._agent.jobs.operate(operation, backend, self._waiter, environment)
+
+    def _vault_done(self, changes: bool, outcome: Message) -> None:
+        self._waiter = None
+        self._deadline.cancel()
+        if changes:
+            self._agent.forget()
+        self._finish({"result": outcome["result"]} if "result" in outcome else outcome)
 
     def _lock(self, message: Message) -> None:
         self._agent.lock()

@@ -62,14 +62,15 @@ class Want(NamedTuple):
 
 
 class Job:
-    """One acquisition under way."""
+    """One acquisition, or one operation on the vault, under way."""
 
     __slots__ = (
         "asking", "gave_up", "is_untouched", "message", "question", "timer", "waiters", "want", "worker"
     )  # fmt: skip
 
-    def __init__(self, want: Want, waiter: Waiter, message: Message, worker: Worker) -> None:
+    def __init__(self, want: Want | None, waiter: Waiter, message: Message, worker: Worker) -> None:
         self.want = want
+        """None: an operation on the vault, which nobody else can join."""
         self.waiters = [waiter]
         self.message = message
         """What the worker was sent."""

@@ -72,7 +72,7 @@ class Jobs:
             (
                 job
                 for job in self._jobs.values()
-                if want.is_met_by(job.want) and not job.worker.knows_forgotten
+                if job.want and want.is_met_by(job.want) and not job.worker.knows_forgotten
             ),
             None,
         )
@@ -91,8 +91,17 @@ class Jobs:
             "environment": environment,
             "mfa_token": mfa_token,
         }
+        self._begin(want, waiter, message)
+
+    def operate(self, operation: Message, backend: str | None, waiter: Waiter, environment: Message) -> None:
+        """Has the worker do an operation on the vault (shellvault.vault.operations)."""
+        number = next(self._numbers)
+        message = {"job": number, "vault": operation, "backend": backend, "environment": environment}
+        self._begin(None, waiter, message)
+
+    def _begin(self, want: Want | None, waiter: Waiter, message: Message) -> None:
         try:
-            job = Job(want, waiter, message, self._worker_for(environment))
+            job = Job(want, waiter, message, self._worker_for(message["environment"]))
         except (OSError, ValueError) as error:
             waiter.done(_not_started(error))
             return
@@ -215,17 +224,18 @@ class Jobs:
             return
         if job.timer:
             job.timer.cancel()
-        self._remember(job, outcome)
+        if job.want:
+            self._remember(job, job.want, outcome)
         self._kill_when_idle(job.worker)
         needs_person = outcome.get("error", {}).get("type") == "NeedsPersonError"
         for waiter in job.waiters:
-            if needs_person and waiter.ask and waiter.is_late:
+            if job.want and needs_person and waiter.ask and waiter.is_late:
                 self.start(job.want, waiter, job.message["environment"])
             else:
                 waiter.done(outcome)
 
-    def _remember(self, job: Job, outcome: Message) -> None:
-        key = job.want.memory_key
+    def _remember(self, job: Job, want: Want, outcome: Message) -> None:
+        key = want.memory_key
         if job.worker.knows_forgotten:
             return
         if "error" in outcome:
@@ -233,7 +243,7 @@ class Jobs:
             self._memory.note_failure(key, time.time(), message, needs_you=kind == "NeedsPersonError")
             return
         result = outcome["result"]
-        if job.waiters and not job.want.renew:
+        if job.waiters and not want.renew:
             # Somebody at the keyboard has it again: what only a person could mend may be mended for others
             # too.
             self._memory.person_was_here()
@@ -244,7 +254,7 @@ class Jobs:
         self._memory.put(
             key, Entry(result, job.message["environment"] if result["uses_environment"] else None)
         )
-        if job.want.renew and older and older.expires_at >= result["expires_at"]:
+        if want.renew and older and older.expires_at >= result["expires_at"]:
             # The same session again: a longer one takes a person, or cannot be had yet.
             self._memory.note_failure(
                 key, time.time(), "it cannot be renewed", needs_you=result["needs_person"]

@@ -32,20 +32,18 @@ def command(name: str, from_environment: bool, no_add_config: bool, force: bool,
     environment = dict(os.environ)
     config = load(Path(request.config_path(environment, str(Path.cwd()))))
     _check_own_keys_serve(config, name)
-    with broker.opened_vault(backend, environment) as vault:
-        if name in vault.stored_keys() and not (force or _wants_to_replace(name, from_environment)):
-            raise UsageError(
-                f"{name} has stored keys already: nothing was changed (use --force to replace them)"
-            )
-        if from_environment:
-            access_key_id, secret = _from_environment(environment)
-            settings = {}
-        else:
-            access_key_id, secret = questions.ask_keys()
-            settings = {} if no_add_config else _asked_settings(config, name, environment)
-        broker.forget(name, vault)
-        vault.save_keys(name, access_key_id, secret)
-    output.note(f"added the keys of {name} to the vault ({vault.backend_name})")
+    operate = broker.vault_operations(backend, environment)
+    is_stored = name in operate({"do": "list"})["keys"]
+    if is_stored and not (force or _wants_to_replace(name, from_environment)):
+        raise UsageError(f"{name} has stored keys already: nothing was changed (use --force to replace them)")
+    if from_environment:
+        access_key_id, secret = _from_environment(environment)
+        settings = {}
+    else:
+        access_key_id, secret = questions.ask_keys()
+        settings = {} if no_add_config else _asked_settings(config, name, environment)
+    saved = operate({"do": "save", "name": name, "access_key_id": access_key_id, "secret_access_key": secret})
+    output.note(f"added the keys of {name} to the vault ({saved['backend']})")
     if not no_add_config:
         _add_to_config(config, name, settings)
     _name_next_step(name)

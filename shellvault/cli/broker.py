@@ -1,15 +1,14 @@
 """Whoever hands out sessions to the commands: the agent, or without one this process itself."""
 
-import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from shellvault import locations
 from shellvault.cli import output, prompters
 from shellvault.cli.options import Wish, agent_allowed
 from shellvault.errors import AgentError, UsageError
+from shellvault.protocol import VAULT_OPERATIONS, Message
 from shellvault.sessions.model import Prompter
 from shellvault.sessions.recursion import check_recursion
 
@@ -67,13 +66,11 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     context = Context(
         mfa_token=wish.mfa_token, fresh=wish.fresh, environment=wish.environment, state_directory=state
     )
-    with opened_vault(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent) as vault:
-        if wish.debug and not wish.agent:
-            # From the same vault: to open it again would ask for its passphrase again.
-            _show_plan(plan_for_request(wish.line, vault.stored_keys())[1], prompter)
-        acquired = acquire_for_request(
-            wish.line, vault, DirectCache(vault, state, prompter), prompter, context
-        )
+    vault = opened_vault(wish.options.get("backend"), wish.environment, prompter)
+    if wish.debug and not wish.agent:
+        # From the same vault: to open it again would ask for its passphrase again.
+        _show_plan(plan_for_request(wish.line, vault.stored_keys())[1], prompter)
+    acquired = acquire_for_request(wish.line, vault, DirectCache(vault, state, prompter), prompter, context)
     change = change_for(acquired.profile, acquired.session, wish.line, time.time())
     return forms.text(form, change, acquired.profile.name)
 
@@ -83,8 +80,8 @@ def plan(wish: Wish) -> "Plan":
     from shellvault.sessions.for_request import plan_for_request
 
     prompter = prompters.choose(wish.prompt, wish.environment)
-    with opened_vault(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent) as vault:
-        return plan_for_request(wish.line, vault.stored_keys())[1]
+    operate = vault_operations(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent)
+    return plan_for_request(wish.line, operate({"do": "list"})["keys"])[1]
 
 
 def _show_plan(found: "Plan", prompter: Prompter) -> None:
@@ -94,53 +91,64 @@ def _show_plan(found: "Plan", prompter: Prompter) -> None:
         prompter.tell(line)
 
 
-@contextmanager
-def opened_vault(
+def vault_operations(
     backend: str | None,
     environment: Mapping[str, str],
     prompter: Prompter | None = None,
     *,
     agent: bool | None = None,
-) -> Iterator["Vault"]:
-    """The vault that is named or configured; `prompter` (or the environment's) is asked for a passphrase.
+) -> Callable[[Message], Message]:
+    """What does operations (shellvault.vault.operations) on the vault that is named or configured.
 
-    The passphrase of an encrypted file is not asked while the agent keeps it unlocked, and the agent keeps what a
-    person has unlocked here; `agent` says whether it may be used (default: as the environment does).
+    For an encrypted file the agent's worker does them, so that a person types its passphrase once; where there is no
+    agent (or `agent`, by default as the environment says, is False), and for a keyring, this process does. Whoever is
+    asked for a passphrase is `prompter`, else as the environment says.
     """
     from shellvault.client import agent as client
+    from shellvault.vault.backends import choose
+
+    asked = prompter or prompters.choose(None, environment)
+    by_agent = (
+        (agent_allowed(environment) if agent is None else agent)
+        and choose(backend, environment).backend == "file"
+        and client.has_place(environment)
+    )
+    opened: list[Vault] = []
+
+    def operate(operation: Message) -> Message:
+        if by_agent and not opened:
+            try:
+                return client.operate(operation, backend, asked, environment)
+            except AgentError as error:
+                output.note(f"{error}; going on without the agent")
+        from shellvault.vault import operations
+
+        if not opened:
+            opened.append(opened_vault(backend, environment, asked))
+        result = operations.perform(operation, opened[0])
+        if VAULT_OPERATIONS[operation["do"]]:
+            _forget(environment)
+        return result
+
+    return operate
+
+
+def opened_vault(backend: str | None, environment: Mapping[str, str], prompter: Prompter) -> "Vault":
+    """The vault, for this process's own use; `prompter` is asked for a passphrase."""
     from shellvault.sessions.passphrase import asker
     from shellvault.vault import open_vault
-    from shellvault.vault.backends import file_path
 
-    path = file_path(environment)
-    may_keep = agent_allowed(environment) if agent is None else agent
-    known = None
-    if may_keep:
-        with suppress(AgentError):
-            known = client.unlock_key(environment, path)
-    vault = open_vault(
-        backend, environment, asker(prompter or prompters.choose(None, environment)), unlock_key=known
-    )
-    yield vault
-    if may_keep and vault.unlock_key not in (None, known):
-        with suppress(AgentError):
-            client.keep_unlock_key(environment, path, vault.unlock_key)
+    return open_vault(backend, environment, asker(prompter))
 
 
-def forget(name: str | None, vault: "Vault") -> int:
-    """Removes the sessions of a profile, or all, from the vault. Returns how many it held.
-
-    The agent forgets all that it has: it gets again what is still wanted.
-    """
+def _forget(environment: Mapping[str, str]) -> None:
+    """Has the agent, if there is one, forget its sessions: it gets again what is still wanted."""
     from shellvault.client import agent as client
 
-    stored = [fingerprint for fingerprint, label in vault.sessions() if name is None or label.profile == name]
-    removed = vault.remove_sessions(stored)
     try:
-        client.forget(dict(os.environ))
+        client.forget(environment)
     except AgentError as error:
         output.note(str(error))
-    return removed
 
 
 def agent_sessions(environment: Mapping[str, str]) -> list[tuple[str, int]]:

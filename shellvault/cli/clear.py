@@ -13,7 +13,6 @@ from shellvault.cli.options import backend_option
 @backend_option
 def command(name: str | None, backend: str | None) -> int:
     """Forget the sessions of profile NAME, or all of them. Keys stay in the vault."""
-    with broker.opened_vault(backend, dict(os.environ)) as vault:
-        count = broker.forget(name, vault)
+    count = broker.vault_operations(backend, dict(os.environ))({"do": "clear", "name": name})["sessions"]
     output.note(f"forgot {count} stored sessions" + (f" of {name}" if name else ""))
     return 0

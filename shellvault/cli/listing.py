@@ -71,13 +71,15 @@ def _configured_names() -> Sequence[str]:
 
 def gather(backend: str | None) -> list[ProfileRow]:
     """All profiles of the config file and all names in the vault, in that order."""
-    with broker.opened_vault(backend, dict(os.environ)) as vault:
-        configured, keys, stored = _configured_names(), vault.stored_keys(), vault.sessions()
+    configured = _configured_names()
+    found = broker.vault_operations(backend, dict(os.environ))({"do": "list"})
+    keys: dict[str, str] = found["keys"]
     now = time.time()
     sessions: dict[str, list[SessionRow]] = {}
-    for _, label in stored:
-        if label.expires_at is None or label.expires_at > now:
-            sessions.setdefault(label.profile, []).append(SessionRow(label.call, label.expires_at, "vault"))
+    for label in found["sessions"]:
+        if label["expires_at"] is None or label["expires_at"] > now:
+            row = SessionRow(label["call"], label["expires_at"], "vault")
+            sessions.setdefault(label["profile"], []).append(row)
     for name, expires_at in broker.agent_sessions(dict(os.environ)):
         rows = sessions.setdefault(name, [])
         if expires_at not in (row.expires_at for row in rows):

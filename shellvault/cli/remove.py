@@ -18,14 +18,16 @@ def command(name: str, force: bool, backend: str | None) -> int:
 
     The config file stays as it is, and so do the keys in AWS: delete them there if nobody needs them.
     """
-    with broker.opened_vault(backend, dict(os.environ)) as vault:
-        if name not in vault.stored_keys():
-            raise UsageError(f"no keys are stored for {name}: `shellvault list` shows what is there")
-        if not force and not terminal.confirm(f"Remove the stored keys of {name}?"):
-            raise ShellvaultError("nothing was removed")
-        sessions = broker.forget(name, vault)
-        vault.remove_keys(name)
+    operate = broker.vault_operations(backend, dict(os.environ))
+    # Keys that are not listed may still be there, if their removal was cut short: they are removed unasked.
+    is_listed = name in operate({"do": "list"})["keys"]
+    if is_listed and not force and not terminal.confirm(f"Remove the stored keys of {name}?"):
+        raise ShellvaultError("nothing was removed")
+    removed = operate({"do": "remove", "name": name})
+    sessions = removed["sessions"]
+    if sessions is None:
+        raise UsageError(f"no keys are stored for {name}: `shellvault list` shows what is there")
     output.note(
-        f"removed the keys of {name} and {sessions} stored sessions from the vault ({vault.backend_name})"
+        f"removed the keys of {name} and {sessions} stored sessions from the vault ({removed['backend']})"
     )
     return 0

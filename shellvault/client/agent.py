@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from shellvault import __version__, errors, hardening, locations
 from shellvault.client.starting import connect, connection_to_agent
@@ -18,9 +17,6 @@ from shellvault.variables import PRIVATE_VARIABLES
 
 #: Seconds without a word after which the agent is taken to hang; it shows signs of life.
 ANSWER_PATIENCE = 10.0
-
-#: The same for the unlock key, which needs no worker: a command without it only has to ask for the passphrase.
-UNLOCK_PATIENCE = 2.0
 
 #: Never sent: the credentials that the command itself was started with.
 SECRET_VARIABLES = (
@@ -115,26 +111,22 @@ def lock(environment: Mapping[str, str]) -> int:
     return len(_tell_all(environment, "lock"))
 
 
-def unlock_key(environment: Mapping[str, str], path: Path) -> bytes | None:
-    """What the agent keeps to open the encrypted file at `path`; None without that, or without an agent.
+def operate(
+    operation: Message, backend: str | None, prompter: Prompter, environment: Mapping[str, str]
+) -> Message:
+    """The result of an operation on the vault (shellvault.vault.operations), done by the agent's worker.
 
-    Raises AgentError.
+    What the operation changes is forgotten by the agent. Raises AgentError when the agent cannot be used, and whatever
+    the operation raised.
     """
-    return _unlock(environment, path, None)
-
-
-def keep_unlock_key(environment: Mapping[str, str], path: Path, key: bytes) -> None:
-    """Lets the agent keep what opens the encrypted file at `path`, for a time. Raises AgentError."""
-    ensure_agent(environment)
-    _unlock(environment, path, key)
-
-
-def _unlock(environment: Mapping[str, str], path: Path, key: bytes | None) -> bytes | None:
-    message = {"path": str(path), "key": key.hex() if key else None}
-    for answer in _tell_all(environment, "unlock", message):
-        if isinstance(kept := answer.get("key"), str):
-            return bytes.fromhex(kept)
-    return None
+    message = {
+        "do": "vault",
+        "version": __version__,
+        "operation": operation,
+        "backend": backend,
+        "environment": worker_environment(environment),
+    }
+    return _with_agent(environment, message, _Answers(prompter, None, environment))
 
 
 def forget(environment: Mapping[str, str]) -> int:
@@ -195,7 +187,7 @@ def _converse(connection: socket.socket, message: Message, answers: _Answers | N
     """One request to its result, or its error; None when the agent left first or is of another version."""
     asked_somebody = False
     try:
-        connection.settimeout(UNLOCK_PATIENCE if message["do"] == "unlock" else ANSWER_PATIENCE)
+        connection.settimeout(ANSWER_PATIENCE)
         connection.sendall(encode(message))
         for reply in _messages(connection):
             if "ask" in reply and answers:
@@ -241,7 +233,7 @@ def _error(error: Message, answers: _Answers | None) -> ShellvaultError:
     return kind(str(error["message"]))
 
 
-def _tell_all(environment: Mapping[str, str], do: str, more: Message | None = None) -> list[Message]:
+def _tell_all(environment: Mapping[str, str], do: str) -> list[Message]:
     """Says one thing to every agent of this user that listens, and returns the answers."""
     answers = []
     try:
@@ -254,7 +246,7 @@ def _tell_all(environment: Mapping[str, str], do: str, more: Message | None = No
                     path.unlink(missing_ok=True)
                 continue
             with connection:
-                answers += _tell(connection, {"do": do, "version": __version__, **(more or {})})
+                answers += _tell(connection, {"do": do, "version": __version__})
     except (OSError, ShellvaultError) as error:
         raise AgentError(f"the agent cannot be told to {do}: {error}") from error
     return answers

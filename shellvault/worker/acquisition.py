@@ -25,7 +25,7 @@ from shellvault.sessions.environment import change_for
 from shellvault.sessions.for_request import Acquired, acquire_for_request, plan_for_request
 from shellvault.sessions.model import Session
 from shellvault.shells import forms
-from shellvault.vault import Vault, open_vault
+from shellvault.vault import Vault, open_vault, operations
 from shellvault.vault.backends import file_path
 from shellvault.worker.channel import Channel, Desk
 
@@ -50,6 +50,18 @@ def warm_up() -> None:
 
 def perform(job: Message, desk: Desk) -> Message:
     """Does one job of the agent and returns its `result` (docs/protocol.md). Raises any ShellvaultError."""
+    return _operated(job, desk) if "vault" in job else _obtained(job, desk)
+
+
+def _operated(job: Message, desk: Desk) -> Message:
+    environment = {**os.environ, **job["environment"]}
+    vault = _open_vault(job["backend"], environment, desk)
+    result = operations.perform(job["vault"], vault)
+    _keep_unlocked(vault, environment, desk)
+    return result
+
+
+def _obtained(job: Message, desk: Desk) -> Message:
     line = job["request"]
     fields = request.decode(line)[1]
     environment = _environment(job, fields)
@@ -68,8 +80,7 @@ def perform(job: Message, desk: Desk) -> Message:
             # It may want the terminal, which only the command itself has.
             raise AgentError(str(error)) from error
         raise
-    if vault.unlock_key is not None:
-        desk.channel.keep_unlock_key(str(file_path(environment)), vault.unlock_key)
+    _keep_unlocked(vault, environment, desk)
     session = _assumed(job["role_arn"], acquired) if job["role_arn"] else acquired.session
     remaining = _min_remaining(fields)
     return {
@@ -103,6 +114,11 @@ def _environment(job: Message, fields: Mapping[str, str]) -> dict[str, str]:
 def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk) -> Vault:
     key = desk.channel.unlock_key(str(file_path(environment)))
     return open_vault(backend, environment, passphrase.asker(desk), unlock_key=key)
+
+
+def _keep_unlocked(vault: Vault, environment: Mapping[str, str], desk: Desk) -> None:
+    if vault.unlock_key is not None:
+        desk.channel.keep_unlock_key(str(file_path(environment)), vault.unlock_key)
 
 
 def _helpers(plan: Plan) -> list[Step]:

@@ -45,7 +45,7 @@ def _real_perform() -> Perform:
 
 
 def _receive(channel: Channel, message: Message, perform: Perform) -> None:
-    if "request" in message:
+    if "request" in message or "vault" in message:
         channel.answers[message["job"]] = queue.SimpleQueue()
         channel.send({"job": message["job"], "begun": True})
         threading.Thread(target=_do, args=(channel, message, perform), daemon=True).start()

@@ -1,0 +1,34 @@
+"""What commands do with the vault, as plain data in and out.
+
+The agent's worker does them with what unlocks the vault, which never leaves it; without an agent the command does them
+itself. No result holds a secret.
+"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from shellvault.errors import UsageError
+
+if TYPE_CHECKING:
+    from shellvault.vault.vault import Vault
+
+
+def perform(operation: dict[str, Any], vault: "Vault") -> dict[str, Any]:
+    """Does one operation (docs/protocol.md) and returns its result. Raises UsageError for none, VaultError."""
+    match operation:
+        case {"do": "list"}:
+            labels = [asdict(label) for _, label in vault.sessions()]
+            return {"backend": vault.backend_name, "keys": vault.stored_keys(), "sessions": labels}
+        case {
+            "do": "save",
+            "name": str(name),
+            "access_key_id": str(key_id),
+            "secret_access_key": str(secret),
+        }:
+            vault.save_keys(name, key_id, secret)
+            return {"backend": vault.backend_name}
+        case {"do": "remove", "name": str(name)}:
+            return {"backend": vault.backend_name, "sessions": vault.remove_keys(name)}
+        case {"do": "clear", "name": str() | None as name}:
+            return {"backend": vault.backend_name, "sessions": vault.clear_sessions(name)}
+    raise UsageError("the vault knows no such operation")
