@@ -14,8 +14,13 @@ OVERRIDES = (
     "AWS_CHAINED_SESSION_TOKEN_TTL",
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_IAM",
+    "AWS_ENDPOINT_URL_SIGNIN",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
     "AWS_ENDPOINT_URL_STS",
     "AWS_FEDERATION_TOKEN_TTL",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     "AWS_MFA_SERIAL",
     "AWS_MIN_TTL",
     "AWS_REGION",
@@ -26,14 +31,26 @@ OVERRIDES = (
     "AWS_SOURCE_IDENTITY",
     "AWS_STS_REGIONAL_ENDPOINTS",
     "AWS_TRANSITIVE_TAGS",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_USE_FIPS_ENDPOINT",
     "AWS_VAULT_BACKEND",
     "AWS_VAULT_DURATION",
     "AWS_VAULT_FILE_DIR",
+    "REQUESTS_CA_BUNDLE",
     "SHELLVAULT_BACKEND",
     "SHELLVAULT_FILE_DIR",
     "XDG_CONFIG_HOME",
     "XDG_STATE_HOME",
 )
+
+#: Overrides that a session of ours may have exported, and the variable that holds what we set them to.
+MARKS = {
+    "AWS_DEFAULT_REGION": "SHELLVAULT_REGION",
+    "AWS_ENDPOINT_URL": "SHELLVAULT_ENDPOINT_URL",
+    "AWS_REGION": "SHELLVAULT_REGION",
+    "AWS_USE_DUALSTACK_ENDPOINT": "SHELLVAULT_USE_DUALSTACK_ENDPOINT",
+    "AWS_USE_FIPS_ENDPOINT": "SHELLVAULT_USE_FIPS_ENDPOINT",
+}
 
 #: Options of `env`, `exec` and `export` that decide the session itself (not how it is shown).
 OPTIONS = ("backend", "duration", "min-remaining", "no-session", "region")
@@ -66,14 +83,10 @@ def unescape(text: str) -> str:
 def overrides(environment: dict[str, str]) -> dict[str, str]:
     """The overriding variables that the user has set.
 
-    AWS_REGION, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL that an earlier session of ours exported into this environment
-    are not the user's wish for the next one: those that still have our value are left out.
+    What an earlier session of ours exported into this environment (MARKS) is not the user's wish for the next one:
+    variables that still have our value are left out.
     """
-    ours = {
-        "AWS_REGION": environment.get("SHELLVAULT_REGION"),
-        "AWS_DEFAULT_REGION": environment.get("SHELLVAULT_REGION"),
-        "AWS_ENDPOINT_URL": environment.get("SHELLVAULT_ENDPOINT_URL"),
-    }
+    ours = {name: environment.get(mark) for name, mark in MARKS.items()}
     return {name: value for name in OVERRIDES if (value := environment.get(name)) and value != ours.get(name)}
 
 

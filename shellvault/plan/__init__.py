@@ -1,7 +1,22 @@
 """The plan: the ordered calls from a profile to its session, pure and shown before they are made."""
 
-from shellvault.plan.model import HOUR, Call, Endpoint, Options, Plan, Step
-from shellvault.plan.rules import build
+from shellvault.plan.endpoints import Endpoint, account_of, endpoint_for
+from shellvault.plan.model import HOUR, LONGEST, Call, Options, Plan, Step
+from shellvault.plan.rules import assumed_role, build
 from shellvault.plan.show import describe, to_json
 
-__all__ = ["HOUR", "Call", "Endpoint", "Options", "Plan", "Step", "build", "describe", "to_json"]
+__all__ = [
+    "HOUR",
+    "LONGEST",
+    "Call",
+    "Endpoint",
+    "Options",
+    "Plan",
+    "Step",
+    "account_of",
+    "assumed_role",
+    "build",
+    "describe",
+    "endpoint_for",
+    "to_json",
+]

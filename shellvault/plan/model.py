@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from shellvault.plan.endpoints import AWS, Endpoint
 from shellvault.profiles.model import Sso
 
 Call = Literal[
@@ -19,15 +21,16 @@ Call = Literal[
 
 HOUR = 3600
 
-#: Regions outside the partition `aws`, by how their names begin.
-_PARTITIONS = {
-    "cn-": "aws-cn",
-    "eu-isoe-": "aws-iso-e",
-    "eusc-": "aws-eusc",
-    "us-gov-": "aws-us-gov",
-    "us-iso-": "aws-iso",
-    "us-isob-": "aws-iso-b",
-    "us-isof-": "aws-iso-f",
+#: The longest lifetime that each call gives, in seconds (STS API reference; IAM Identity Center User Guide). A
+#: credential process can have its session from nowhere else.
+LONGEST: Mapping[Call, int] = {
+    "stored-keys": 0,
+    "get-session-token": 36 * HOUR,
+    "assume-role": 12 * HOUR,
+    "assume-role-with-web-identity": 12 * HOUR,
+    "sso": 12 * HOUR,
+    "credential-process": 36 * HOUR,
+    "get-federation-token": 36 * HOUR,
 }
 
 
@@ -37,28 +40,6 @@ class Options:
 
     no_session: bool = False
     login: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a call goes: without `url` to AWS's endpoint in `region`, with `legacy` to its global one."""
-
-    region: str
-    url: str | None = None
-    legacy: bool = False
-    ca_bundle: str | None = None
-
-    @property
-    def authority(self) -> str:
-        """Who answers, as far as that matters: a session of one region is good in all of its partition."""
-        partition = next(
-            (_PARTITIONS[start] for start in _PARTITIONS if self.region.startswith(start)), "aws"
-        )
-        return self.url or f"{partition} {'global' if self.legacy else 'regional'}"
-
-
-#: Where calls go when nothing says otherwise.
-AWS = Endpoint("us-east-1")
 
 
 @dataclass(frozen=True, slots=True)

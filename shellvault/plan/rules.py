@@ -14,20 +14,13 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from shellvault.errors import ConfigError
-from shellvault.plan.model import HOUR, Call, Endpoint, Options, Plan, Step, fingerprinted
+from shellvault.plan.endpoints import Endpoint, endpoint_for, partition_of
+from shellvault.plan.model import HOUR, LONGEST, Options, Plan, Step, fingerprinted
 from shellvault.profiles.durations import format_duration
 from shellvault.profiles.model import Profile, Sso
 from shellvault.profiles.parse import printable
-from shellvault.profiles.resolve import default_sts_region
 
 _MINIMUM = 15 * 60
-#: The longest lifetime AWS gives, in seconds.
-_MAXIMUM: Mapping[Call, int] = {
-    "get-session-token": 36 * HOUR,
-    "assume-role": 12 * HOUR,
-    "assume-role-with-web-identity": 12 * HOUR,
-    "get-federation-token": 36 * HOUR,
-}
 _CHAINED_SESSION_TOKEN = 8 * HOUR
 
 
@@ -37,19 +30,19 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
     Raises ConfigError when the profile has no credentials, or asks for a lifetime that AWS does not give.
     """
     chain = _chain(profile, stored)
-    root = chain[0]
+    root, partition = chain[0], partition_of(reversed(chain))
     notes = [note for member in chain for note in member.notes]
     if root.name in stored:
         steps = [_stored_keys(root, stored[root.name])]
-        if (session_token := _session_token(chain, options)) is not None:
+        if (session_token := _session_token(chain, options, partition)) is not None:
             steps.append(_shared(steps, session_token, root))
     else:
-        steps = [_first_call(root)]
+        steps = [_first_call(root, partition)]
     for member in chain:
         if member.role_arn and not (member is root and steps[0].call == "assume-role-with-web-identity"):
-            steps.append(_following(steps, _assume_role(member, steps[-1])))
+            steps.append(_following(steps, _assume_role(member, steps[-1], partition)))
     if options.login and steps[-1].call == "stored-keys":
-        steps.append(_following(steps, _federation_token(profile)))
+        steps.append(_following(steps, _federation_token(profile, partition)))
     return Plan(profile.name, tuple(steps), tuple(dict.fromkeys([*notes, *_remarks(chain, steps)])))
 
 
@@ -65,19 +58,23 @@ def _stored_keys(root: Profile, access_key_id: str) -> Step:
     return fingerprinted(Step("stored-keys", root.name, "none", access_key_id=access_key_id), None)
 
 
-def _session_token(chain: Sequence[Profile], options: Options) -> Step | None:
+def _session_token(chain: Sequence[Profile], options: Options, partition: str) -> Step | None:
     """GetSessionToken with the stored keys of the first in `chain`, where it is called for.
 
-    On its own a user gets a session for an hour. Before a role, a session is worth its call only when it
-    carries the code that the role asks for too; and a single role for more than an hour is assumed by the
-    keys themselves, since from a session it would be capped.
+    On its own a user gets a session for an hour, by an alias with an MFA device of its own for eight. Before a
+    role, a session is worth its call only when it carries the code that the role asks for too; and a single role
+    for more than an hour is assumed by the keys themselves, since from a session it would be capped.
     """
     root, roles = chain[0], [member for member in chain if member.role_arn]
     if options.no_session or (options.login and not roles):
         return None
     if not roles:
         serial = next((member.mfa_serial for member in reversed(chain) if member.mfa_serial), None)
-        duration = chain[-1].durations.session_token or HOUR
+        durations = chain[-1].durations
+        if len(chain) > 1 and chain[-1].mfa_serial:  # an alias: as long as a session before a role
+            duration = durations.chained_session_token or _CHAINED_SESSION_TOKEN
+        else:
+            duration = durations.session_token or HOUR
     else:
         above = next((member for member in chain[1:] if member.role_arn), None)
         long_role = len(roles) == 1 and (roles[0].durations.assume_role or HOUR) > HOUR
@@ -93,7 +90,7 @@ def _session_token(chain: Sequence[Profile], options: Options) -> Step | None:
             duration=duration,
             mfa_serial=serial,
             mfa_process=(root.mfa_process or chain[-1].mfa_process) if serial else None,
-            endpoint=_endpoint(root),
+            endpoint=endpoint_for(root, "sts", partition=partition),
         )
     )
 
@@ -112,12 +109,12 @@ def _shared(steps: Sequence[Step], session_token: Step, root: Profile) -> Step:
     return replace(step, substitutes=tuple(_following(steps, other).fingerprint for other in others))
 
 
-def _first_call(root: Profile) -> Step:
+def _first_call(root: Profile, partition: str) -> Step:
     """The step that needs no credentials before it, for a profile without stored keys."""
     if root.sso is not None:
         step = _sso(root, root.sso)
     elif root.web_identity_token_file or root.web_identity_token_process:
-        step = _web_identity(root)
+        step = _web_identity(root, partition)
     elif root.credential_process:
         step = Step("credential-process", root.name, "memory", credential_process=root.credential_process)
     else:
@@ -130,11 +127,10 @@ def _sso(root: Profile, sso: Sso) -> Step:
         raise ConfigError(
             f"profile {printable(root.name)} needs both sso_account_id and sso_role_name: add them"
         )
-    endpoint = Endpoint(sso.region, root.endpoint_url, ca_bundle=root.ca_bundle)
-    return Step("sso", root.name, "memory", sso=sso, endpoint=endpoint)
+    return Step("sso", root.name, "memory", sso=sso, endpoint=endpoint_for(root, "sso", sso.region))
 
 
-def _web_identity(root: Profile) -> Step:
+def _web_identity(root: Profile, partition: str) -> Step:
     if not root.role_arn:
         raise ConfigError(f"profile {printable(root.name)} has a web identity token but no role_arn: add one")
     return _limited(
@@ -145,7 +141,7 @@ def _web_identity(root: Profile) -> Step:
             role_arn=root.role_arn,
             duration=root.durations.assume_role or HOUR,
             session_name=root.role_session_name,
-            endpoint=_endpoint(root),
+            endpoint=endpoint_for(root, "sts", partition=partition),
             web_identity_token_file=root.web_identity_token_file,
             web_identity_token_process=root.web_identity_token_process,
         )
@@ -163,7 +159,7 @@ def _missing(root: Profile) -> str:
     return f"profile {name}{where} {what}: store keys with `shellvault add {name}`"
 
 
-def _assume_role(member: Profile, before: Step) -> Step:
+def _assume_role(member: Profile, before: Step, partition: str) -> Step:
     """AssumeRole for `member` with the credentials of the step `before`.
 
     Only a user's own credentials can carry a code: AWS takes none from a role, and after a session that was
@@ -187,12 +183,12 @@ def _assume_role(member: Profile, before: Step) -> Step:
             source_identity=member.source_identity,
             session_tags=member.session_tags,
             transitive_session_tags=member.transitive_session_tags,
-            endpoint=_endpoint(member),
+            endpoint=endpoint_for(member, "sts", partition=partition),
         )
     )
 
 
-def _federation_token(profile: Profile) -> Step:
+def _federation_token(profile: Profile, partition: str) -> Step:
     """GetFederationToken, the only way from long-term keys to a console sign-in without a role."""
     # The API takes 2 to 32 of these characters.
     name = re.sub(r"[^\w+=,.@-]", "-", profile.name, flags=re.ASCII)[:32]
@@ -203,18 +199,16 @@ def _federation_token(profile: Profile) -> Step:
             "memory",
             duration=profile.durations.federation_token or HOUR,
             session_name=name if len(name) > 1 else f"user-{name}",
-            endpoint=_endpoint(profile),
+            endpoint=endpoint_for(profile, "sts", partition=partition),
         )
     )
 
 
-def _endpoint(profile: Profile) -> Endpoint:
-    return Endpoint(
-        default_sts_region(profile),
-        profile.sts_endpoint_url or profile.endpoint_url,
-        profile.sts_regional_endpoints == "legacy",
-        profile.ca_bundle,
-    )
+def assumed_role(profile: Profile, role_arn: str) -> Step:
+    """AssumeRole of any `role_arn` with the session of `profile`: what a container may ask its endpoint for."""
+    duration = min(profile.durations.assume_role or HOUR, HOUR)
+    endpoint = endpoint_for(profile, "sts", partition=role_arn.split(":")[1] if ":" in role_arn else "aws")
+    return Step("assume-role", profile.name, "none", role_arn=role_arn, duration=duration, endpoint=endpoint)
 
 
 def _limited(step: Step) -> Step:
@@ -222,7 +216,7 @@ def _limited(step: Step) -> Step:
 
     A loopback endpoint is an emulator, never AWS: there shorter ones are fine, so that expiry can be tested.
     """
-    duration, maximum = step.duration or 0, _MAXIMUM[step.call]
+    duration, maximum = step.duration or 0, LONGEST[step.call]
     minimum = 1 if _is_loopback(step.endpoint) else _MINIMUM
     if not minimum <= duration <= maximum:
         raise ConfigError(
@@ -258,6 +252,10 @@ def _remarks(chain: Sequence[Profile], steps: Sequence[Step]) -> list[str]:
                 f"the mfa_serial of {printable(member.name)} is unused: AWS takes codes only with user keys"
             )
     for step in steps:
+        if step.endpoint.fips and step.endpoint.url:
+            remarks.append(
+                f"use_fips_endpoint has no effect on {step.call}: the endpoint_url {step.endpoint.url} is asked"
+            )
         if step.requested_duration:
             remarks.append(
                 f"{printable(step.profile)} asks for {format_duration(step.requested_duration)} and gets "

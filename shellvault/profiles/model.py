@@ -1,10 +1,17 @@
 """What a profile is, once inheritance and overrides have been applied."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 #: Where a value came from: the command line, the environment, the config file, or nowhere.
 Origin = Literal["flag", "environment", "config", "none"]
+
+
+#: The services of AWS that are asked for sessions, keys and sign-ins, by their names in botocore. In a variable
+#: (AWS_ENDPOINT_URL_SSO_OIDC) and in a `[services]` section (`sso_oidc`), `_` stands for `-`.
+Service = Literal["sts", "iam", "sso", "sso-oidc", "signin"]
+SERVICES: tuple[Service, ...] = get_args(Service)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +48,12 @@ class Profile:
     region_origin: Origin = "none"
     endpoint_url: str | None = None
     endpoint_url_origin: Origin = "none"
-    sts_endpoint_url: str | None = None
-    """AWS_ENDPOINT_URL_STS; wins over endpoint_url for STS alone."""
+    service_endpoint_urls: Mapping[str, str] = field(default_factory=dict)
+    """By service (names of SERVICES): what wins over `endpoint_url` for that one alone."""
+    use_fips_endpoint: bool | None = None
+    use_fips_endpoint_origin: Origin = "none"
+    use_dualstack_endpoint: bool | None = None
+    use_dualstack_endpoint_origin: Origin = "none"
     sts_regional_endpoints: str | None = None
     ca_bundle: str | None = None
     mfa_serial: str | None = None

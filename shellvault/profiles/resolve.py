@@ -7,22 +7,10 @@ keys (`settings.IDENTITY_KEYS`) are the exception: `[default]` does not give the
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shellvault.profiles.model import Durations, Profile, Sso
+from shellvault.profiles.model import SERVICES, Durations, Profile, Service, Sso
 from shellvault.profiles.parse import ConfigFile, Section, printable
 from shellvault.profiles.settings import Layers, Setting, check_chain, find_in, layers_of
-from shellvault.profiles.shapes import duration, seconds, session_tags, shaped, transitive_tags
-
-#: The region whose STS is asked when a profile has none, by the partition of its ARNs.
-PARTITION_REGIONS = {
-    "aws": "us-east-1",
-    "aws-cn": "cn-north-1",
-    "aws-eusc": "eusc-de-east-1",
-    "aws-iso": "us-iso-east-1",
-    "aws-iso-b": "us-isob-east-1",
-    "aws-iso-e": "eu-isoe-west-1",
-    "aws-iso-f": "us-isof-south-1",
-    "aws-us-gov": "us-gov-west-1",
-}
+from shellvault.profiles.shapes import duration, seconds, session_tags, shaped, transitive_tags, truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +54,6 @@ def resolve(config: ConfigFile, name: str, overrides: Overrides) -> Profile:
     return _resolve(config, name, overrides, (), None)
 
 
-def default_sts_region(profile: Profile) -> str:
-    """The region whose STS this profile asks: its own, else the default of the partition its ARNs are in."""
-    if profile.region:
-        return profile.region
-    arns = (arn for arn in (profile.role_arn, profile.mfa_serial) if arn and arn.startswith("arn:"))
-    partition = next(arns, "arn:aws").split(":")[1]
-    return PARTITION_REGIONS.get(partition, PARTITION_REGIONS["aws"])
-
-
 def _resolve(
     config: ConfigFile, name: str, overrides: Overrides, users: tuple[str, ...], mention: Setting | None
 ) -> Profile:
@@ -91,7 +70,9 @@ def _resolve(
 def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting | None) -> Profile:
     section = lookup.config.profiles.get(name)
     named = mention.name if mention else None
-    region, endpoint = _region(lookup), lookup.find("endpoint_url", "AWS_ENDPOINT_URL")
+    region, endpoint = _region(lookup), _endpoint_url(lookup)
+    fips = lookup.find("use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT")
+    dualstack = lookup.find("use_dualstack_endpoint", "AWS_USE_DUALSTACK_ENDPOINT")
     role_arn = lookup.find_for_target("role_arn", "AWS_ROLE_ARN")
     tags = lookup.find_for_target("session_tags", "AWS_SESSION_TAGS")
     transitive = lookup.find_for_target("transitive_session_tags", "AWS_TRANSITIVE_TAGS")
@@ -106,9 +87,13 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
         region_origin=region.origin if region else "none",
         endpoint_url=_text(endpoint, "url"),
         endpoint_url_origin=endpoint.origin if endpoint else "none",
-        sts_endpoint_url=_text(_sts_endpoint(lookup), "url"),
+        service_endpoint_urls=_service_endpoint_urls(lookup),
+        use_fips_endpoint=truth(fips) if fips else None,
+        use_fips_endpoint_origin=fips.origin if fips else "none",
+        use_dualstack_endpoint=truth(dualstack) if dualstack else None,
+        use_dualstack_endpoint_origin=dualstack.origin if dualstack else "none",
         sts_regional_endpoints=_sts_regional_endpoints(lookup),
-        ca_bundle=_text(lookup.find("ca_bundle", "AWS_CA_BUNDLE"), "text"),
+        ca_bundle=_text(_ca_bundle(lookup), "text"),
         mfa_serial=_text(lookup.find("mfa_serial", "AWS_MFA_SERIAL"), "mfa_serial"),
         mfa_process=mfa_process or (source.mfa_process if source else None),
         role_arn=_text(role_arn, "role_arn"),
@@ -194,16 +179,41 @@ def _sts_regional_endpoints(lookup: _Lookup) -> str | None:
     return value and value.lower()
 
 
-def _sts_endpoint(lookup: _Lookup) -> Setting | None:
-    """AWS_ENDPOINT_URL_STS, else (without AWS_ENDPOINT_URL) what `[services]` has for STS, as in the SDKs."""
+def _ca_bundle(lookup: _Lookup) -> Setting | None:
+    """As botocore has it: the variable of the `requests` library comes after everything of AWS's own."""
+    return lookup.find("ca_bundle", "AWS_CA_BUNDLE") or lookup.variable("REQUESTS_CA_BUNDLE")
+
+
+def _ignores_endpoint_urls(lookup: _Lookup) -> bool:
+    setting = lookup.find("ignore_configured_endpoint_urls", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+    return truth(setting) if setting else False
+
+
+def _endpoint_url(lookup: _Lookup) -> Setting | None:
+    return None if _ignores_endpoint_urls(lookup) else lookup.find("endpoint_url", "AWS_ENDPOINT_URL")
+
+
+def _service_endpoint_urls(lookup: _Lookup) -> dict[str, str]:
+    """What is set for one service alone, as botocore's ConfiguredEndpointProvider ranks it.
+
+    Its own variable, AWS_ENDPOINT_URL, its block in the profile's `[services]` section, then `endpoint_url`.
+    """
     services = _services(lookup)
-    block = services.values.get("sts") if services else None
+    if _ignores_endpoint_urls(lookup):
+        return {}
+    found = ((service, _service_endpoint(lookup, services, service)) for service in SERVICES)
+    return {service: shaped(setting, "url") for service, setting in found if setting}
+
+
+def _service_endpoint(lookup: _Lookup, services: Section | None, service: Service) -> Setting | None:
+    key = service.replace("-", "_")
+    if own := lookup.variable(f"AWS_ENDPOINT_URL_{key.upper()}"):
+        return own
+    block = services.values.get(key) if services else None
     url = block.get("endpoint_url") if isinstance(block, Mapping) else None
-    if services and url and not lookup.variable("AWS_ENDPOINT_URL"):
-        configured = Setting(url, f"{lookup.config.at(services.lines['sts'])}: sts", "config")
-    else:
-        configured = None
-    return lookup.variable("AWS_ENDPOINT_URL_STS") or configured
+    if not services or not url or lookup.variable("AWS_ENDPOINT_URL"):
+        return None
+    return Setting(url, f"{lookup.config.at(services.lines[key])}: {key}", "config")
 
 
 def _services(lookup: _Lookup) -> Section | None:
@@ -236,7 +246,8 @@ def _notes(
     if role_arn and role_arn.origin == "environment":
         notes.append(f"{role_arn.name} is set and decides the role")
     services = _services(lookup)
-    others = ", ".join(key for key in services.values if key != "sts") if services else ""
+    asked = {service.replace("-", "_") for service in SERVICES}
+    others = ", ".join(key for key in services.values if key not in asked) if services else ""
     if services and others:
         where = config.at(services.line)
         notes.append(f"{where}: the endpoints of {printable(others)} are not exported to commands")

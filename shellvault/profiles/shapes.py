@@ -47,6 +47,16 @@ def shaped(setting: Setting, kind: str) -> str:
     return setting.text
 
 
+def truth(setting: Setting) -> bool:
+    """`true` or `false`, in any case. Raises ConfigError for anything else.
+
+    botocore takes anything else for false. A setting such as use_fips_endpoint must not be lost to a `yes`.
+    """
+    if setting.text.lower() not in ("true", "false"):
+        raise setting.error("is neither `true` nor `false`")
+    return setting.text.lower() == "true"
+
+
 def seconds(setting: Setting) -> int:
     """Whole seconds, as the AWS CLI has duration_seconds. Raises ConfigError for anything else."""
     if not re.fullmatch(r"0*[1-9][0-9]{0,8}", setting.text):

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shellvault import __version__
 from shellvault.errors import SessionError
-from shellvault.plan import Endpoint, Step
-from shellvault.profiles.model import Sso
+from shellvault.plan import LONGEST, Endpoint, Step, account_of
+from shellvault.profiles.model import Service, Sso
 from shellvault.profiles.parse import printable
+from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
 from shellvault.sessions.refusals import one_line, refusal
 from shellvault.sessions.replies import checked_session
@@ -20,8 +20,6 @@ from shellvault.vault.deadline import within
 
 #: Seconds that one call may take, name resolution, retries and a slow answer included.
 DEADLINE = 20.0
-_CONNECT_SECONDS = 4
-_READ_SECONDS = 8
 
 #: A console session may do what the user may do: without a policy a federation token may do nothing.
 _EVERYTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
@@ -38,7 +36,7 @@ def call_sts(
     what = described(step)
     # A code is good for one attempt: a retry after a lost answer would only report it as used.
     reply = _invoke("sts", operation, parameters, step.endpoint, source, 1 if code else 2, what)
-    return _credentials(reply, what, now)
+    return _credentials(reply, step, what, now)
 
 
 def get_role_credentials(step: Step, sso: Sso, access_token: str, now: float) -> Session:
@@ -52,7 +50,9 @@ def get_role_credentials(step: Step, sso: Sso, access_token: str, now: float) ->
     if type(expiration) is not int:
         raise SessionError(f"AWS gave no expiry time for {what}: try again, or check endpoint_url")
     parts = (given.get("accessKeyId"), given.get("secretAccessKey"), given.get("sessionToken"))
-    return checked_session("AWS", *parts, expiration // 1000, now)
+    return checked_session(
+        "AWS", *parts, expiration // 1000, now, longest=LONGEST["sso"], account_id=sso.account_id
+    )
 
 
 def described(step: Step) -> str:
@@ -81,7 +81,7 @@ def _request(step: Step, now: float, code: str | None, token: str | None) -> tup
     return "assume_role", parameters | {name: value for name, value in optional.items() if value}
 
 
-def _credentials(reply: Mapping[str, Any], what: str, now: float) -> Session:
+def _credentials(reply: Mapping[str, Any], step: Step, what: str, now: float) -> Session:
     found = reply.get("Credentials")
     given: Mapping[str, Any] = found if isinstance(found, dict) else {}
     try:
@@ -89,11 +89,20 @@ def _credentials(reply: Mapping[str, Any], what: str, now: float) -> Session:
     except (KeyError, AttributeError, ValueError, OverflowError) as error:
         raise SessionError(f"AWS gave no expiry time for {what}: try again, or check endpoint_url") from error
     parts = (given.get("AccessKeyId"), given.get("SecretAccessKey"), given.get("SessionToken"))
-    return checked_session("AWS", *parts, expires_at, now)
+    user = reply.get("AssumedRoleUser")
+    account = account_of(user.get("Arn") if isinstance(user, dict) else None)
+    return checked_session(
+        "AWS",
+        *parts,
+        expires_at,
+        now,
+        longest=LONGEST[step.call],
+        account_id=account or account_of(step.role_arn or step.mfa_serial),
+    )
 
 
 def _invoke(
-    service: str,
+    service: Service,
     operation: str,
     parameters: Mapping[str, Any],
     endpoint: Endpoint,
@@ -111,7 +120,7 @@ def _invoke(
         secrets += [source.secret_access_key, source.session_token]
 
     def run() -> Mapping[str, Any]:
-        client = _client(service, endpoint, source, attempts)
+        client = client_for(service, endpoint, source, attempts)
         reply: Mapping[str, Any] = getattr(client, operation)(**parameters)
         return reply
 
@@ -133,40 +142,3 @@ def _invoke(
         raise SessionError(
             f"{what} failed ({type(error).__name__}): check endpoint_url and what answers there"
         ) from None
-
-
-def _client(service: str, endpoint: Endpoint, source: Session | None, attempts: int) -> Any:
-    import botocore.session
-    from botocore import UNSIGNED
-    from botocore.config import Config
-
-    # A variable is its key in the config file, its name in the environment, its default and its conversion.
-    # Without the first two, neither a config file nor AWS_PROFILE is looked at.
-    nowhere = (None, None, None, None)
-    session = botocore.session.Session(
-        session_vars=dict.fromkeys(("profile", "config_file", "credentials_file"), nowhere)
-    )
-    session.set_config_variable("sts_regional_endpoints", "legacy" if endpoint.legacy else "regional")
-    settings: dict[str, Any] = {
-        "connect_timeout": _CONNECT_SECONDS,
-        "read_timeout": _READ_SECONDS,
-        "retries": {"total_max_attempts": attempts, "mode": "standard"},
-        "defaults_mode": "legacy",
-        "ignore_configured_endpoint_urls": True,
-        # AWS checks what it is sent; the plan has checked the durations, which are shorter for an emulator.
-        "parameter_validation": False,
-        "user_agent_extra": f"shellvault/{__version__}",
-    }
-    if source is None:
-        settings["signature_version"] = UNSIGNED
-    create: Any = session.create_client
-    return create(
-        service,
-        region_name=endpoint.region,
-        endpoint_url=endpoint.url,
-        verify=endpoint.ca_bundle or True,
-        aws_access_key_id=source.access_key_id if source else None,
-        aws_secret_access_key=source.secret_access_key if source else None,
-        aws_session_token=source.session_token if source else None,
-        config=Config(**settings),
-    )

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 
 from shellvault import renewal
-from shellvault.profiles.model import Profile
+from shellvault.fastlane.request import MARKS
+from shellvault.profiles.model import Origin, Profile
 from shellvault.sessions.model import Session
 from shellvault.variables import MANAGED_VARIABLES, Change
 
@@ -22,7 +23,9 @@ def change_for(profile: Profile, session: Session, request_line: str, now: float
     }
     if session.session_token is not None:
         variables["AWS_SESSION_TOKEN"] = session.session_token
-    variables |= _expiry(session, now) | _region(profile) | _endpoint(profile)
+    if session.account_id is not None:
+        variables["AWS_ACCOUNT_ID"] = session.account_id
+    variables |= _expiry(session, now) | _settings(profile)
     return Change(variables, tuple(name for name in MANAGED_VARIABLES if name not in variables))
 
 
@@ -39,17 +42,24 @@ def _expiry(session: Session, now: float) -> dict[str, str]:
     }
 
 
-def _region(profile: Profile) -> dict[str, str]:
-    """The region, marked by SHELLVAULT_REGION as ours and not the user's wish for the next session."""
-    if profile.region is None:
+def _marked(name: str, value: str | None, origin: Origin) -> dict[str, str]:
+    """A variable, with its mark (request.MARKS) unless the user has set it: then it is a wish for the next too."""
+    if value is None:
         return {}
-    mark = {} if profile.region_origin == "environment" else {"SHELLVAULT_REGION": profile.region}
-    return {"AWS_REGION": profile.region, "AWS_DEFAULT_REGION": profile.region, **mark}
+    return {name: value} if origin == "environment" else {name: value, MARKS[name]: value}
 
 
-def _endpoint(profile: Profile) -> dict[str, str]:
-    if profile.endpoint_url is None:
-        return {}
-    is_users = profile.endpoint_url_origin == "environment"
-    mark = {} if is_users else {"SHELLVAULT_ENDPOINT_URL": profile.endpoint_url}
-    return {"AWS_ENDPOINT_URL": profile.endpoint_url, **mark}
+def _settings(profile: Profile) -> dict[str, str]:
+    """What the profile says about where its commands call: they do not read it, since AWS_PROFILE is unset."""
+    fips, dualstack = profile.use_fips_endpoint, profile.use_dualstack_endpoint
+    return {
+        **_marked("AWS_REGION", profile.region, profile.region_origin),
+        **_marked("AWS_DEFAULT_REGION", profile.region, profile.region_origin),
+        **_marked("AWS_ENDPOINT_URL", profile.endpoint_url, profile.endpoint_url_origin),
+        **_marked("AWS_USE_FIPS_ENDPOINT", _text(fips), profile.use_fips_endpoint_origin),
+        **_marked("AWS_USE_DUALSTACK_ENDPOINT", _text(dualstack), profile.use_dualstack_endpoint_origin),
+    }
+
+
+def _text(flag: bool | None) -> str | None:
+    return None if flag is None else str(flag).lower()

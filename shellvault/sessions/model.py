@@ -17,6 +17,8 @@ class Session:
     session_token: str | None = field(repr=False, default=None)
     issued_at: int = 0
     expires_at: int | None = None
+    account_id: str | None = None
+    """The account that they are of, where it is known."""
 
     def remaining(self, now: float) -> float:
         """Seconds of life left at epoch `now`; infinite for keys that do not expire."""
@@ -30,6 +32,7 @@ class Session:
             "session_token": self.session_token,
             "issued_at": self.issued_at,
             "expires_at": self.expires_at,
+            "account_id": self.account_id,
         }
 
     @classmethod
@@ -45,7 +48,11 @@ class Session:
             or type(issued_at) is not int
         ):
             raise SessionError("a cached session is damaged: run `shellvault clear`")
-        return cls(str(strings[0]), str(strings[1]), token, issued_at, expires_at)
+        account = data.get("account_id")
+        is_account = isinstance(account, str) and re.fullmatch("[0-9]{12}", account)
+        return cls(
+            str(strings[0]), str(strings[1]), token, issued_at, expires_at, account if is_account else None
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 
 from shellvault.errors import SessionError
+from shellvault.plan import LONGEST
 from shellvault.sessions.model import Session
 
 _VISIBLE = re.compile(r"[!-~]+")
@@ -18,9 +19,13 @@ def checked_session(
     session_token: object,
     expires_at: int | None,
     now: float,
+    *,
+    longest: int = LONGEST["credential-process"],
+    account_id: str | None = None,
 ) -> Session:
     """A session from a reply's parts; times are epoch seconds.
 
+    An expiry later than `longest` seconds from now is not believed: the session is taken to end by then.
     Raises SessionError, naming `giver` and never a secret, for anything that cannot be AWS credentials.
     """
     token = None if session_token is None else _visible(giver, "session token", session_token)
@@ -31,7 +36,8 @@ def checked_session(
         _visible(giver, "secret access key", secret_access_key),
         token,
         int(now),
-        expires_at,
+        None if expires_at is None else min(expires_at, int(now) + longest),
+        account_id,
     )
 
 

@@ -17,9 +17,12 @@ _EXPORTED = (
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_ACCOUNT_ID",
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
 )
 
 #: Means itself, unquoted, to every shell and every reader of .env files.
@@ -55,6 +58,7 @@ def _credential_process(values: Mapping[str, str]) -> str:
         "SecretAccessKey": values["AWS_SECRET_ACCESS_KEY"],
         "SessionToken": values.get("AWS_SESSION_TOKEN"),
         "Expiration": values.get("AWS_CREDENTIAL_EXPIRATION"),
+        "AccountId": values.get("AWS_ACCOUNT_ID"),
     }
     return json.dumps({key: value for key, value in document.items() if value is not None}, indent=2) + "\n"
 

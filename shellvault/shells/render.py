@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shellvault import locations
+from shellvault.fastlane.request import MARKS
 from shellvault.shells.quote import quote
 from shellvault.variables import MANAGED_VARIABLES, SESSION_VARIABLES, Change
 
@@ -94,4 +95,5 @@ def _environment(shell: str) -> "Environment":
     )
     environment.filters["quote"] = partial(quote, shell)
     environment.globals["session_variables"] = SESSION_VARIABLES
+    environment.globals["marks"] = MARKS
     return environment

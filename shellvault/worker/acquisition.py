@@ -12,10 +12,9 @@ from shellvault import locations, renewal
 from shellvault.errors import AgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
-from shellvault.plan import HOUR, Endpoint, Plan, Step
+from shellvault.plan import Plan, Step, assumed_role
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.model import Profile
-from shellvault.profiles.resolve import default_sts_region
 from shellvault.protocol import CONTAINER_FORM, Message
 from shellvault.sessions import passphrase
 from shellvault.sessions.cache import DirectCache
@@ -152,21 +151,7 @@ def _min_remaining(fields: Mapping[str, str]) -> float:
 
 def _assumed(role_arn: str, base: Acquired) -> Session:
     """The session of a role that a container asks for, assumed from the profile's own."""
-    profile = base.profile
-    step = Step(
-        "assume-role",
-        profile.name,
-        "none",
-        role_arn=role_arn,
-        duration=min(profile.durations.assume_role or HOUR, HOUR),
-        endpoint=Endpoint(
-            default_sts_region(profile),
-            profile.sts_endpoint_url or profile.endpoint_url,
-            profile.sts_regional_endpoints == "legacy",
-            profile.ca_bundle,
-        ),
-    )
-    return call_sts(step, base.session, time.time())
+    return call_sts(assumed_role(base.profile, role_arn), base.session, time.time())
 
 
 def _text(form: str, profile: Profile, session: Session, line: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shellvault.errors import ConfigError
-from shellvault.plan import Options, build
+from shellvault.plan import Options, assumed_role, build
 from shellvault.profiles.model import Durations, Profile, Sso
 from tests.plan.profiles import (
     HOUR,
@@ -157,7 +157,8 @@ def test_an_endpoint_elsewhere_may_not(url: str) -> None:
 
 
 def test_the_sts_endpoint_wins_over_the_general_one() -> None:
-    profile = replace(jonsmith, endpoint_url="https://all.example", sts_endpoint_url="https://sts.example")
+    urls = {"sts": "https://sts.example", "iam": "https://iam.example"}
+    profile = replace(jonsmith, endpoint_url="https://all.example", service_endpoint_urls=urls)
     assert last(profile).endpoint.url == "https://sts.example"
 
 
@@ -171,6 +172,40 @@ def test_the_sts_endpoint_wins_over_the_general_one() -> None:
 )
 def test_without_a_region_sts_is_asked_in_the_partitions_own(role: str, region: str) -> None:
     assert last(replace(foo_readonly, role_arn=role)).endpoint.region == region
+
+
+def test_every_step_without_a_region_is_in_the_partition_of_the_plan() -> None:
+    user = replace(jonsmith, mfa_serial="GAHT12345678")
+    role = "arn:aws-us-gov:iam::1:role/a"
+    plan = plan_of(replace(foo_admin, source=user, role_arn=role, mfa_serial="GAHT12345678"))
+    assert calls(plan) == ["stored-keys", "get-session-token", "assume-role"]
+    assert [step.endpoint.region for step in plan.steps[1:]] == ["us-gov-west-1"] * 2
+
+
+def test_the_region_of_one_profile_gives_the_others_its_partition() -> None:
+    user = replace(jonsmith, mfa_serial=None)
+    plan = plan_of(Profile("alias", True, user, region="cn-northwest-1"))
+    assert plan.steps[-1].endpoint.region == "cn-north-1"
+
+
+def test_an_alias_with_a_device_of_its_own_gets_a_session_as_before_a_role() -> None:
+    plan = plan_of(Profile("alias", True, jonsmith, mfa_serial=MFA))
+    assert calls(plan) == ["stored-keys", "get-session-token"]
+    assert (plan.steps[-1].duration, plan.steps[-1].mfa_serial) == (8 * HOUR, MFA)
+
+
+def test_fips_that_a_url_of_ones_own_switches_off_is_said() -> None:
+    plan = plan_of(replace(jonsmith, use_fips_endpoint=True, endpoint_url="https://all.example"))
+    (note,) = plan.notes
+    assert note == (
+        "use_fips_endpoint has no effect on get-session-token: the endpoint_url https://all.example is asked"
+    )
+    assert plan_of(replace(jonsmith, use_fips_endpoint=True)).notes == ()
+
+
+def test_a_role_of_a_container_is_asked_for_in_its_partition() -> None:
+    step = assumed_role(jonsmith, "arn:aws-cn:iam::1:role/a")
+    assert (step.call, step.duration, step.endpoint.region) == ("assume-role", HOUR, "cn-north-1")
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,41 @@ def test_variables_for_all_reach_the_sources() -> None:
     assert target.source is not None
     for profile in (target, target.source):
         assert (profile.region, profile.endpoint_url) == ("env-1", "http://env")
-        assert profile.sts_endpoint_url == "http://sts"
+        assert profile.service_endpoint_urls == {"sts": "http://sts"}
         assert (profile.sts_regional_endpoints, profile.ca_bundle) == ("legacy", "/env.pem")
         assert profile.mfa_serial == "env-mfa"
         assert profile.durations == Durations(3600, 7200, 10800, 14400)
+
+
+def test_endpoint_settings_of_the_environment_beat_the_file() -> None:
+    file = (
+        "[profile work]\nuse_fips_endpoint = true\nuse_dualstack_endpoint = true\nendpoint_url = http://own\n"
+    )
+    profile = resolved(file)
+    assert (profile.use_fips_endpoint, profile.use_dualstack_endpoint) == (True, True)
+    assert (profile.use_fips_endpoint_origin, profile.use_dualstack_endpoint_origin) == ("config", "config")
+    other = resolved(
+        file,
+        AWS_USE_FIPS_ENDPOINT="False",
+        AWS_USE_DUALSTACK_ENDPOINT="false",
+        AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="TRUE",
+        AWS_ENDPOINT_URL_STS="http://sts",
+    )
+    assert (other.use_fips_endpoint, other.use_dualstack_endpoint) == (False, False)
+    assert other.use_fips_endpoint_origin == "environment"
+    assert (other.endpoint_url, other.service_endpoint_urls) == (None, {})
+
+
+def test_a_compliance_setting_is_not_lost_to_another_word_for_true() -> None:
+    assert "is neither `true` nor `false`" in refusal("[profile work]\nuse_fips_endpoint = yes\n")
+    assert refusal(CHAIN, AWS_USE_FIPS_ENDPOINT="1").startswith("AWS_USE_FIPS_ENDPOINT: '1' is neither")
+
+
+def test_the_bundle_of_requests_is_the_last_choice() -> None:
+    file = "[profile work]\nca_bundle = /file.pem\n"
+    assert resolved(CHAIN, REQUESTS_CA_BUNDLE="/requests.pem").ca_bundle == "/requests.pem"
+    assert resolved(file, REQUESTS_CA_BUNDLE="/requests.pem").ca_bundle == "/file.pem"
+    assert resolved(CHAIN, REQUESTS_CA_BUNDLE="/r.pem", AWS_CA_BUNDLE="/aws.pem").ca_bundle == "/aws.pem"
 
 
 def test_variables_for_the_active_profile_do_not_reach_its_sources() -> None:

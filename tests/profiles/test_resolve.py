@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from shellvault.errors import ConfigError
 from shellvault.profiles.model import Durations, Profile, Sso
-from shellvault.profiles.resolve import default_sts_region
 from tests.profiles.resolving import MFA, ROLE, refusal, resolved
 
 # Every key
@@ -20,6 +19,8 @@ def test_every_key_of_a_role_profile_is_read() -> None:
 region = eu-west-1
 endpoint_url = https://localhost:4566/base
 sts_regional_endpoints = Regional
+use_fips_endpoint = True
+use_dualstack_endpoint = false
 ca_bundle = /etc/ca with space.pem
 mfa_serial = {MFA}
 mfa_process = pass otp aws
@@ -37,12 +38,16 @@ source_profile = base
     assert profile == Profile(
         name="work",
         defined=True,
-        source=Profile("base", True, where="config:16"),
+        source=Profile("base", True, where="config:18"),
         region="eu-west-1",
         region_origin="config",
         endpoint_url="https://localhost:4566/base",
         endpoint_url_origin="config",
         sts_regional_endpoints="regional",
+        use_fips_endpoint=True,
+        use_fips_endpoint_origin="config",
+        use_dualstack_endpoint=False,
+        use_dualstack_endpoint_origin="config",
         ca_bundle="/etc/ca with space.pem",
         mfa_serial=MFA,
         mfa_process="pass otp aws",
@@ -128,12 +133,14 @@ SERVICES = "[profile work]\nservices = local\n{}[services local]\nsts =\n  endpo
 
 def test_the_sts_endpoint_of_a_services_section_is_used() -> None:
     profile = resolved(SERVICES.format("endpoint_url = http://all\n"))
-    assert (profile.sts_endpoint_url, profile.endpoint_url) == ("http://sts-file", "http://all")
+    assert profile.endpoint_url == "http://all"
+    assert profile.service_endpoint_urls == {"sts": "http://sts-file"}
 
 
 def test_endpoints_of_the_environment_beat_the_services_section() -> None:
-    assert resolved(SERVICES.format(""), AWS_ENDPOINT_URL_STS="http://env").sts_endpoint_url == "http://env"
-    assert resolved(SERVICES.format(""), AWS_ENDPOINT_URL="http://env").sts_endpoint_url is None
+    own = resolved(SERVICES.format(""), AWS_ENDPOINT_URL_STS="http://env")
+    assert own.service_endpoint_urls == {"sts": "http://env"}
+    assert resolved(SERVICES.format(""), AWS_ENDPOINT_URL="http://env").service_endpoint_urls == {}
 
 
 def test_endpoints_of_other_services_are_noted() -> None:
@@ -174,29 +181,6 @@ def test_notes_about_the_file_are_told_once() -> None:
     profile = resolved("[profile a b]\n[profile work]\nsource_profile = base\n[profile base]\n")
     assert len(profile.notes) == 1
     assert profile.source is not None and profile.source.notes == ()
-
-
-# Regions for STS
-
-
-@pytest.mark.parametrize(
-    ("profile", "region"),
-    [
-        (Profile("a", True, region="eu-west-1", role_arn="arn:aws-cn:iam::123456789012:role/a"), "eu-west-1"),
-        (Profile("a", True), "us-east-1"),
-        (Profile("a", True, role_arn=ROLE), "us-east-1"),
-        (Profile("a", True, role_arn="arn:aws-cn:iam::123456789012:role/a"), "cn-north-1"),
-        (Profile("a", True, role_arn="arn:aws-us-gov:iam::123456789012:role/a"), "us-gov-west-1"),
-        (Profile("a", True, role_arn="arn:aws-eusc:iam::123456789012:role/a"), "eusc-de-east-1"),
-        (Profile("a", True, role_arn="arn:aws-iso:iam::123456789012:role/a"), "us-iso-east-1"),
-        (Profile("a", True, role_arn="arn:aws-iso-b:iam::123456789012:role/a"), "us-isob-east-1"),
-        (Profile("a", True, role_arn="arn:aws-new:iam::123456789012:role/a"), "us-east-1"),
-        (Profile("a", True, mfa_serial="arn:aws-cn:iam::123456789012:mfa/a"), "cn-north-1"),
-        (Profile("a", True, mfa_serial="GAHT12345678"), "us-east-1"),
-    ],
-)
-def test_sts_is_asked_in_the_region_of_the_partition(profile: Profile, region: str) -> None:
-    assert default_sts_region(profile) == region
 
 
 # Anything at all

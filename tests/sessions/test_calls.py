@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from shellvault.errors import SessionError
 from shellvault.plan import Endpoint, Step
 from shellvault.sessions import calls
 from shellvault.sessions.calls import call_sts
+from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
 from shellvault.sessions.refusals import RefusedError
 from tests.support.mfa_front import MfaFront, fronting
@@ -59,10 +61,17 @@ def _answer(inner: str) -> bytes:
 
 
 def test_a_session_is_what_aws_gave(front: MfaFront) -> None:
-    front.answer = _reply()
-    assert call_sts(_step(front), SOURCE, NOW) == Session(
-        "ASIA1", "new-secret", "new-token", int(NOW), 4102444800
+    front.answer = _reply(Expiration=datetime.fromtimestamp(int(NOW) + 900, UTC).isoformat())
+    step = replace(_step(front), mfa_serial="arn:aws:iam::111111111111:mfa/me")
+    assert call_sts(step, SOURCE, NOW) == Session(
+        "ASIA1", "new-secret", "new-token", int(NOW), int(NOW) + 900, "111111111111"
     )
+
+
+def test_an_expiry_beyond_what_aws_gives_is_not_believed(front: MfaFront) -> None:
+    front.answer = _reply(Expiration="2100-01-01T00:00:00Z")
+    session = call_sts(_step(front), SOURCE, NOW)
+    assert (session.expires_at, session.account_id) == (int(NOW) + 36 * 3600, None)
 
 
 def test_a_role_is_asked_for_with_everything_in_its_step(front: MfaFront) -> None:
@@ -245,5 +254,5 @@ def test_a_missing_ca_bundle_is_an_error(tmp_path: Path) -> None:
     ],
 )
 def test_each_region_has_its_endpoint(endpoint: Endpoint, url: str, signed_in: str) -> None:
-    client = calls._client("sts", endpoint, SOURCE, 1)
+    client = client_for("sts", endpoint, SOURCE, 1)
     assert (client.meta.endpoint_url, client._request_signer._region_name) == (url, signed_in)

@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+from botocore import credentials
+from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES
+
 from shellvault.profiles.model import Profile
 from shellvault.sessions.environment import change_for
 from shellvault.sessions.model import Session
@@ -73,6 +76,35 @@ def test_an_endpoint_is_marked_like_a_region() -> None:
     assert (ours.set["AWS_ENDPOINT_URL"], ours.set["SHELLVAULT_ENDPOINT_URL"]) == (url, url)
     assert users.set["AWS_ENDPOINT_URL"] == url
     assert "SHELLVAULT_ENDPOINT_URL" in users.unset
+
+
+def test_how_endpoints_are_chosen_goes_along() -> None:
+    fips = replace(WORK, use_fips_endpoint=True, use_fips_endpoint_origin="config")
+    ours = _change(replace(fips, use_dualstack_endpoint=False, use_dualstack_endpoint_origin="environment"))
+    assert ours.set["AWS_USE_FIPS_ENDPOINT"] == ours.set["SHELLVAULT_USE_FIPS_ENDPOINT"] == "true"
+    assert ours.set["AWS_USE_DUALSTACK_ENDPOINT"] == "false"
+    assert "SHELLVAULT_USE_DUALSTACK_ENDPOINT" in ours.unset
+    assert "AWS_USE_FIPS_ENDPOINT" in _change().unset
+
+
+def test_the_account_is_that_of_the_session_or_none() -> None:
+    assert (
+        _change(session=replace(SESSION, account_id="111111111111")).set["AWS_ACCOUNT_ID"] == "111111111111"
+    )
+    assert {"AWS_ACCOUNT_ID", "AWS_CREDENTIAL_SCOPE"} <= set(_change().unset)
+
+
+def test_every_variable_that_botocore_takes_credentials_from_is_managed() -> None:
+    env, container = credentials.EnvProvider, credentials.ContainerProvider
+    web_identity = credentials.AssumeRoleWithWebIdentityProvider._CONFIG_TO_ENV_VAR
+    names = {env.ACCESS_KEY, env.SECRET_KEY, *env.TOKENS, env.EXPIRY_TIME, env.ACCOUNT_ID}
+    names |= {container.ENV_VAR, container.ENV_VAR_FULL}
+    names |= {container.ENV_VAR_AUTH_TOKEN, container.ENV_VAR_AUTH_TOKEN_FILE}
+    names |= {*web_identity.values(), credentials.OriginalEC2Provider.CRED_FILE_ENV}
+    names |= {*BOTOCORE_DEFAUT_SESSION_VARIABLES["profile"][1]}
+    assert names <= set(MANAGED_VARIABLES)
+    found = {name for name in vars(env) if name.isupper()} - {"METHOD", "CANONICAL_NAME"}
+    assert found == {"ACCESS_KEY", "SECRET_KEY", "TOKENS", "EXPIRY_TIME", "ACCOUNT_ID"}  # none that is new
 
 
 def test_secrets_do_not_show_in_a_representation() -> None:

@@ -84,7 +84,9 @@ VALID = {"accessToken": "sign-in-token", "expiresAt": "2001-09-09T02:46:40Z"}
 
 def test_the_session_of_the_role_is_got_with_the_clis_sign_in(tmp_path: Path, portal: Portal) -> None:
     _sign_in(tmp_path, VALID)
-    assert _session(tmp_path, portal) == Session("ASIA1", "secret", "token", int(NOW), 1_000_003_600)
+    assert _session(tmp_path, portal) == Session(
+        "ASIA1", "secret", "token", int(NOW), 1_000_003_600, "111111111111"
+    )
     path, token = portal.asked[0]
     asked = urllib.parse.parse_qs(urllib.parse.urlsplit(path).query)
     assert asked == {"role_name": ["Admin"], "account_id": ["111111111111"]}

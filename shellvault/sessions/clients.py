@@ -1,0 +1,71 @@
+"""Clients for AWS's services, as one step or command needs them.
+
+Nothing here reads the user's AWS config file, credentials, profile or variables: the agent's worker runs in an
+environment that is not the command's. All that decides where a call goes is in the Endpoint; the host itself is
+botocore's choice.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from shellvault import __version__
+from shellvault.plan import Endpoint
+from shellvault.profiles.model import Service
+
+if TYPE_CHECKING:
+    from shellvault.sessions.model import Session
+
+_CONNECT_SECONDS = 4
+_READ_SECONDS = 8
+
+
+def client_for(service: Service, endpoint: Endpoint, source: "Session | None", attempts: int = 2) -> Any:
+    """A client of `service` that signs with `source`, or not at all without one, and tries `attempts` times.
+
+    Making it may take 0.1 s, a call of it longer: see `calls.bounded`. Raises botocore's BotoCoreError, and
+    ValueError for a URL that is none.
+    """
+    import botocore.session
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
+    # A variable is its key in the config file, its name in the environment, its default and its conversion.
+    # Without the first two, neither a config file nor AWS_PROFILE is looked at.
+    nowhere = (None, None, None, None)
+    session = botocore.session.Session(
+        session_vars=dict.fromkeys(("profile", "config_file", "credentials_file"), nowhere)
+    )
+    session.set_config_variable("sts_regional_endpoints", "legacy" if endpoint.legacy else "regional")
+    settings: dict[str, Any] = {
+        "connect_timeout": _CONNECT_SECONDS,
+        "read_timeout": _READ_SECONDS,
+        "retries": {"total_max_attempts": attempts, "mode": "standard"},
+        "defaults_mode": "legacy",
+        "ignore_configured_endpoint_urls": True,
+        "use_fips_endpoint": endpoint.fips,
+        "use_dualstack_endpoint": endpoint.dual_stack,
+        # AWS checks what it is sent; the plan has checked the durations, which are shorter for an emulator.
+        "parameter_validation": False,
+        "user_agent_extra": f"shellvault/{__version__}",
+    }
+    if source is None:
+        settings["signature_version"] = UNSIGNED
+    return _create(session, service)(
+        service,
+        region_name=endpoint.region,
+        endpoint_url=endpoint.url,
+        # Never None: that would make botocore look for a bundle in this process's environment.
+        verify=endpoint.ca_bundle or True,
+        aws_access_key_id=source.access_key_id if source else None,
+        aws_secret_access_key=source.secret_access_key if source else None,
+        aws_session_token=source.session_token if source else None,
+        config=Config(**settings),
+    )
+
+
+def _create(session: Any, service: Service) -> Any:
+    """boto3's way to make a client, except for STS: that is on the way to every session, and boto3 costs 30 ms."""
+    if service == "sts":
+        return session.create_client
+    import boto3
+
+    return boto3.Session(botocore_session=session).client
