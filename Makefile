@@ -1,6 +1,6 @@
 # make test    everything that must pass, from a fresh clone (as root it installs what is missing)
 # make demo    the main job on an emulated AWS, in a throw-away home
-# make bench   the time budgets, measured
+# make bench   the time budgets of an installed wheel, measured (`.venv/bin/python -m scripts.bench --quick` sees whether it runs)
 # make clean   remove what the above made inside the checkout
 
 PYTHON = .venv/bin/python

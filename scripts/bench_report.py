@@ -13,13 +13,14 @@ RESULT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 INTRODUCTION = """\
 # Benchmarks
 
-Written by `make bench`; do not edit. F is the time of `python -I -S -c pass` with the same interpreter; every
-multiple of F comes from runs in turns with it (median of the ratios of {rounds} rounds). STS is ministack on
-the loopback interface with signatures checked: its own time is in the row "the STS round trip". A shell's
-numbers are a loop timed from outside, less the same loop with an empty function, after 20 turns that do not
-count (.NET compiles what is used often); at a prompt it is the hook's function alone, and a refresh sets all
-variables, to what they are. "For scale" rows are other tools' hooks, measured the same way. Times differ by
-30 % between moments of one machine, and double when it is busy (see the load average below); the ratios hardly.
+Written by `make bench`; do not edit. What is measured is a wheel, installed in an environment of its own. F
+is the time of `python -I -S -c pass` with the same interpreter; every multiple of F comes from runs in turns
+with it (median of the ratios of {rounds} rounds). STS is ministack on the loopback interface with signatures
+checked: its own time is in the row "the STS round trip". A shell's numbers are a loop timed from outside,
+less the same loop with an empty function, after 20 turns that do not count (.NET compiles what is used
+often); at a prompt it is the hook's function alone, and a refresh sets all variables, to what they are. "For
+scale" rows are other tools' hooks, measured the same way. Times differ by 30 % between moments of one
+machine, and double when it is busy (see the load average below); the ratios hardly.
 """
 
 
