@@ -17,6 +17,7 @@ COMMANDS = {
     "add": "add",
     "agent": "agent",
     "clear": "clear",
+    "console": "console",
     "env": "env",
     "exec": "execute",
     "export": "export",
@@ -27,7 +28,7 @@ COMMANDS = {
     "why": "why",
 }
 
-ALIASES = {"ls": "list", "rm": "remove"}
+ALIASES = {"login": "console", "ls": "list", "rm": "remove"}
 
 
 class LazyGroup(click.Group):

@@ -52,8 +52,8 @@ MARKS = {
     "AWS_USE_FIPS_ENDPOINT": "SHELLVAULT_USE_FIPS_ENDPOINT",
 }
 
-#: Options of `env`, `exec` and `export` that decide the session itself (not how it is shown).
-OPTIONS = ("backend", "duration", "min-remaining", "no-session", "region")
+#: Options that decide the session itself (not how it is shown). `console` asks for one that can sign in there.
+OPTIONS = ("backend", "console", "duration", "min-remaining", "no-session", "region")
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:,@+-")
 

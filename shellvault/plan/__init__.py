@@ -2,7 +2,7 @@
 
 from shellvault.plan.endpoints import Endpoint, account_of, endpoint_for
 from shellvault.plan.model import HOUR, LONGEST, Call, Options, Plan, Step
-from shellvault.plan.rules import assumed_role, build
+from shellvault.plan.rules import assumed_role, build, federation_token
 from shellvault.plan.show import describe, to_json
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "build",
     "describe",
     "endpoint_for",
+    "federation_token",
     "to_json",
 ]

@@ -39,7 +39,7 @@ class Options:
     """How a session is asked for: without a session token, or for a console sign-in."""
 
     no_session: bool = False
-    login: bool = False
+    console: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
     for member in chain:
         if member.role_arn and not (member is root and steps[0].call == "assume-role-with-web-identity"):
             steps.append(_following(steps, _assume_role(member, steps[-1], partition)))
-    if options.login and steps[-1].call == "stored-keys":
-        steps.append(_following(steps, _federation_token(profile, partition)))
+    if options.console and steps[-1].call == "stored-keys":
+        steps.append(_following(steps, federation_token(profile, partition)))
     return Plan(profile.name, tuple(steps), tuple(dict.fromkeys([*notes, *_remarks(chain, steps)])))
 
 
@@ -66,7 +66,7 @@ def _session_token(chain: Sequence[Profile], options: Options, partition: str) -
     for more than an hour is assumed by the keys themselves, since from a session it would be capped.
     """
     root, roles = chain[0], [member for member in chain if member.role_arn]
-    if options.no_session or (options.login and not roles):
+    if options.no_session or (options.console and not roles):
         return None
     if not roles:
         serial = next((member.mfa_serial for member in reversed(chain) if member.mfa_serial), None)
@@ -188,7 +188,7 @@ def _assume_role(member: Profile, before: Step, partition: str) -> Step:
     )
 
 
-def _federation_token(profile: Profile, partition: str) -> Step:
+def federation_token(profile: Profile, partition: str) -> Step:
     """GetFederationToken, the only way from long-term keys to a console sign-in without a role."""
     # The API takes 2 to 32 of these characters.
     name = re.sub(r"[^\w+=,.@-]", "-", profile.name, flags=re.ASCII)[:32]

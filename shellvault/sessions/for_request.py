@@ -64,7 +64,9 @@ def _planned(name: str, fields: Mapping[str, str], stored: Mapping[str, str]) ->
     environment = {variable: fields[variable] for variable in request.OVERRIDES if variable in fields}
     overrides = Overrides(fields.get("region"), duration, environment)
     profile = resolve(load(Path(fields["config"])), name, overrides)
-    return profile, plans.build(profile, stored, plans.Options(no_session="no-session" in fields))
+    return profile, plans.build(
+        profile, stored, plans.Options(no_session="no-session" in fields, console="console" in fields)
+    )
 
 
 def _adapted(context: Context, fields: Mapping[str, str]) -> Context:

@@ -45,7 +45,9 @@ def _shown(step: Step) -> str:
             ["assume-role 1h MFA vault", "assume-role 1h memory"],
             id="bar-role2 --no-session",
         ),
-        pytest.param(jonsmith, Options(login=True), ["get-federation-token 1h memory"], id="login jonsmith"),
+        pytest.param(
+            jonsmith, Options(console=True), ["get-federation-token 1h memory"], id="login jonsmith"
+        ),
     ],
 )
 def test_the_plan_is_that_of_the_manual(profile: Profile, options: Options, expected: list[str]) -> None:

@@ -113,12 +113,12 @@ def test_a_chain_without_a_role_is_a_users_session() -> None:
 
 
 def test_a_sign_in_by_a_role_may_start_with_a_session() -> None:
-    assert calls(plan_of(foo_admin, login=True)) == ["stored-keys", "get-session-token", "assume-role"]
+    assert calls(plan_of(foo_admin, console=True)) == ["stored-keys", "get-session-token", "assume-role"]
 
 
 def test_a_federated_name_is_one_that_aws_takes() -> None:
     user = Profile("ü", True)
-    step = build(user, {"ü": "AKIA"}, Options(login=True)).steps[-1]
+    step = build(user, {"ü": "AKIA"}, Options(console=True)).steps[-1]
     assert step.session_name == "user--"
 
 
@@ -140,7 +140,7 @@ def test_a_duration_that_aws_does_not_give_is_an_error(profile: Profile, seconds
 @pytest.mark.parametrize("seconds", [899, 36 * HOUR + 1])
 def test_a_sign_in_duration_that_aws_does_not_give_is_an_error(seconds: int) -> None:
     with pytest.raises(ConfigError, match="15m to 36h for get-federation-token"):
-        plan_of(replace(jonsmith, durations=Durations(federation_token=seconds)), login=True)
+        plan_of(replace(jonsmith, durations=Durations(federation_token=seconds)), console=True)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:4566"])

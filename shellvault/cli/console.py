@@ -1,0 +1,141 @@
+"""`shellvault console`: the AWS management console in the browser, signed in with a session."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shellvault.browser import open_link
+from shellvault.cli import broker, output
+from shellvault.cli.options import Wish, session_options, wish
+from shellvault.console import links
+from shellvault.errors import UsageError
+from shellvault.fastlane import request
+from shellvault.plan import Plan, federation_token
+from shellvault.profiles.durations import parse_duration
+from shellvault.profiles.parse import ConfigFile
+from shellvault.profiles.resolve import Overrides, resolve
+from shellvault.sessions.model import Session
+from shellvault.shells import forms
+from shellvault.variables import Change
+
+
+@click.command(name="console")
+@click.argument("name", required=False)
+@click.option(
+    "--path", "--service", "page", metavar="PAGE", help="The page: ec2/home#Instances:, or a service (s3)."
+)
+@click.option("-s", "--stdout", is_flag=True, help="Print the link instead of opening it.")
+@click.option("-a", "--auto-logout", is_flag=True, help="End the browser's present console session first.")
+@click.option("--browser", metavar="COMMAND", help="The browser to use, instead of $BROWSER or the system's.")
+@click.option("--container", metavar="NAME", help="Open it in this container of Firefox.")
+@session_options
+def command(
+    name: str | None,
+    page: str | None,
+    stdout: bool,
+    auto_logout: bool,
+    browser: str | None,
+    container: str | None,
+    **given: Any,
+) -> int:
+    """Open the AWS console with a session of profile NAME.
+
+    Without NAME it is the session of this shell, if there is one. The link is worth a sign-in for 15 minutes: it is
+    printed only with --stdout, or where no browser can be opened.
+    """
+    environment = dict(os.environ)
+    session, region, seconds = (
+        _of_shell(environment, given)
+        if name is None and _has_session(environment)
+        else _of(wish(name, given))
+    )
+    link = _link(session, region, page, seconds, environment, auto_logout)
+    if container:
+        link = links.container_link(link, container)
+    if stdout:
+        output.result(f"{link}\n")
+    elif not open_link(link, environment, browser):
+        output.note("no browser can be opened here: open this link (it works for 15 minutes)")
+        output.result(f"{link}\n")
+    return 0
+
+
+def _has_session(environment: Mapping[str, str]) -> bool:
+    return bool(environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"))
+
+
+def _of_shell(
+    environment: Mapping[str, str], given: Mapping[str, Any]
+) -> tuple[Session, str | None, int | None]:
+    """The session in the environment, and the region to arrive at."""
+    if given.get("no_session"):
+        raise UsageError("--no-session is for a profile: name one")
+    token = environment.get("AWS_SESSION_TOKEN")
+    session = Session(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], token)
+    region = given.get("region") or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    return session if token else _federated(session, region, environment), region, None
+
+
+def _federated(keys: Session, region: str | None, environment: Mapping[str, str]) -> Session:
+    """A federation token for the long-term keys of the environment, which cannot sign in by themselves."""
+    from shellvault.sessions.calls import call_sts
+
+    nothing = ConfigFile(Path(os.devnull), exists=False)
+    overriding = {name: environment[name] for name in request.OVERRIDES if name in environment}
+    profile = resolve(nothing, "environment", Overrides(region, None, overriding))
+    return call_sts(federation_token(profile, links.partition_of(region)), keys, time.time())
+
+
+def _of(asked: Wish) -> tuple[Session, str | None, int | None]:
+    """The session that was asked for, the region to arrive at, and how long the console session is to last."""
+    if "no-session" in asked.options:
+        raise UsageError("long-term keys cannot sign in to the console: leave out --no-session")
+    asked = replace(asked, options={**asked.options, "console": "1"})
+    seconds = None
+    if asked.options.get("duration"):
+        seconds = links.checked_seconds(parse_duration(asked.options["duration"]))
+        seconds = seconds if may_set_length(broker.plan(asked)) else None
+    change = forms.change(broker.answer(asked, "exec"))
+    return session_of(change), change.set.get("AWS_REGION"), seconds
+
+
+def may_set_length(plan: Plan) -> bool:
+    """Whether AWS takes SessionDuration: only for a role that long-term keys have assumed (IAM User Guide).
+
+    For all others the console session lasts as long as the session itself.
+    """
+    calls = [step.call for step in plan.steps]
+    return calls[-2:] == ["stored-keys", "assume-role"]
+
+
+def session_of(change: Change) -> Session:
+    """The session that a change puts into an environment."""
+    values = change.set
+    return Session(
+        values["AWS_ACCESS_KEY_ID"], values["AWS_SECRET_ACCESS_KEY"], values.get("AWS_SESSION_TOKEN")
+    )
+
+
+def _link(
+    session: Session,
+    region: str | None,
+    page: str | None,
+    seconds: int | None,
+    environment: Mapping[str, str],
+    auto_logout: bool,
+) -> str:
+    from shellvault.console.signin_token import signin_token
+
+    endpoint = links.federation_endpoint(region, environment.get("AWS_ENDPOINT_URL_SIGNIN"))
+    arrival = links.destination(region, page)
+    if auto_logout and links.partition_of(region) != "aws":
+        raise UsageError("--auto-logout works in AWS's first partition alone: sign out in the console's menu")
+    bundle = environment.get("AWS_CA_BUNDLE") or environment.get("REQUESTS_CA_BUNDLE")
+    token = signin_token(endpoint, session, seconds, bundle)
+    link = links.sign_in_link(endpoint, token, arrival)
+    return links.logged_out_first(endpoint, link) if auto_logout else link
