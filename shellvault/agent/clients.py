@@ -3,16 +3,14 @@
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from shellvault import protocol
 from shellvault.agent.job import Reply, Waiter, Want, forms_with
-from shellvault.agent.loop import Stream
+from shellvault.agent.jobs import Jobs
+from shellvault.agent.loop import Loop, Stream
 from shellvault.fastlane import request
 from shellvault.protocol import Message
-
-if TYPE_CHECKING:
-    from shellvault.agent.server import Agent
 
 #: Seconds after which a text request that the worker is still busy with is handed to the full command line,
 #: which can show a person what is being waited for.
@@ -22,10 +20,28 @@ TEXT_PATIENCE = 25.0
 FORM_LIMIT = 32
 
 
+class Agent(Protocol):
+    """What a connection needs of the agent (`server.Agent`)."""
+
+    loop: Loop
+    jobs: Jobs
+
+    def closed(self, client: "Client") -> None: ...  # noqa: D102 - the methods are described there
+    def remembered(self, line: str, form: str, pid: int | None) -> str | None: ...  # noqa: D102
+    def peek(self, line: str, form: str, pid: int | None) -> tuple[str, str]: ...  # noqa: D102
+    def use(self, line: str, pid: int | None) -> None: ...  # noqa: D102
+    def endpoint(self, pid: int, line: str, environment: Message) -> dict[str, str]: ...  # noqa: D102
+    def status(self) -> Message: ...  # noqa: D102
+    def forget(self) -> None: ...  # noqa: D102
+    def lock(self) -> None: ...  # noqa: D102
+    def retire(self) -> None: ...  # noqa: D102
+    def stop(self) -> None: ...  # noqa: D102
+
+
 class Client:
     """A connection from the first byte to the last. Whatever it sends wrong costs nobody but itself."""
 
-    def __init__(self, agent: "Agent", sock: socket.socket) -> None:
+    def __init__(self, agent: Agent, sock: socket.socket) -> None:
         self._agent = agent
         self._lines: protocol.Lines | None = None
         self._handle: Callable[[bytes], None] = self._first_json

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from shellvault import locations
 from shellvault.errors import ConfigError, ShellvaultError
 from shellvault.vault.deadline import within
+from shellvault.vault.presence import Presence
 
 #: In the order in which they are probed.
 BACKENDS = ("keychain", "wincred", "secret-service", "kwallet", "file")
@@ -41,14 +42,6 @@ class Choice(NamedTuple):
     backend: str
     source: str | None = None
     named: bool = False
-
-
-class Presence(NamedTuple):
-    """What probing tells of a backend: one may be there and yet not be usable now, as a locked keyring."""
-
-    there: bool
-    usable: bool
-    reason: str
 
 
 def choose(backend: str | None, environment: Mapping[str, str]) -> Choice:

@@ -16,7 +16,7 @@ from keyring.errors import KeyringLocked
 from secretstorage.util import add_match_rules
 
 from shellvault.errors import VaultError
-from shellvault.vault.backends import Presence
+from shellvault.vault.presence import Presence
 
 #: Seconds for a message that no person has to see.
 MESSAGE_SECONDS = 5.0
