@@ -97,6 +97,10 @@ class Endpoint:
         """The process ids that hold a token."""
         return {grant.process.pid for grant in self._grants}
 
+    def uses(self) -> list[tuple[int, str]]:
+        """The process ids that hold a token, each with the line of its session."""
+        return [(grant.process.pid, grant.line) for grant in self._grants]
+
     def grant_of(self, token: str) -> Grant | None:
         """The grant with this token, if its process still runs; no faster for a nearly right one."""
         found = [

@@ -258,11 +258,17 @@ class Agent:
         """What `shellvault agent status` shows; nothing secret."""
         now = time.time()
         self._used_lines()
+        users: dict[str, set[int]] = {}
+        for pid, (_, line) in self.memory.shells.items():
+            users.setdefault(line, set()).add(pid)
+        for pid, line in self._endpoint.uses() if self._endpoint else ():
+            users.setdefault(line, set()).add(pid)
         sessions = [
             {
                 "profile": entry.profile,
                 "expires_at": entry.expires_at,
                 "needs_you": self.memory.needs_person(line),
+                "users": sorted(users.get(line, ())),
             }
             for line, entry in self.memory.entries.items()
             if entry.expires_at > now

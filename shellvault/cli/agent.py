@@ -1,17 +1,19 @@
 """`shellvault agent`: look at, stop, lock or run the process that holds sessions in memory."""
 
 import os
+import sys
 import time
 from typing import Any
 
 import click
 
-from shellvault.cli import output
+from shellvault.cli import output, tables
+from shellvault.cli.suggest import Group
 from shellvault.client import agent as client
 from shellvault.client import starting
 
 
-@click.group(name="agent")
+@click.group(name="agent", cls=Group)
 def command() -> None:
     """The process that holds sessions in memory. It starts and ends by itself."""
 
@@ -32,8 +34,9 @@ def status(as_json: bool) -> int:
 
         output.result(json.dumps(found, indent=2) + "\n")
     else:
-        lines = _lines(found) if found else ["the agent does not run: it starts when a session is asked for"]
-        output.result("".join(f"{output.printable(line)}\n" for line in lines))
+        output.result(
+            _shown(found) if found else "the agent does not run: it starts when a session is asked for\n"
+        )
     return 0 if found else 3
 
 
@@ -59,23 +62,38 @@ def _say_how_many(agents: int, done: str) -> None:
     output.note(f"the agent is {done}" if agents else "no agent runs")
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
+def _shown(found: dict[str, Any]) -> str:
     """What a person wants to know: nothing secret."""
     lines = [f"shellvault agent {found['version']}, process {found['pid']}"]
-    lines += [_session_line(session) for session in found["sessions"]] or ["no sessions"]
-    lines.append(f"kept fresh for {_count(found['shells'], 'shell')}")
-    if found["endpoint_users"]:
-        lines.append(f"container endpoint open for {_count(found['endpoint_users'], 'process')}")
     lines += [f"unlocked: {path}" for path in found["unlocked"]]
-    return lines
+    if not found["sessions"]:
+        lines.append("no sessions")
+    shown = "".join(f"{output.printable(line)}\n" for line in lines)
+    return shown + (_table(found["sessions"]) if found["sessions"] else "")
 
 
-def _session_line(session: dict[str, Any]) -> str:
-    minutes = max(0, int(session["expires_at"] - time.time())) // 60
-    needs = ", needs you to renew it" if session["needs_you"] else ""
-    return f"{session['profile']}: {minutes // 60}h{minutes % 60:02}m left{needs}"
+def _table(sessions: list[dict[str, Any]]) -> str:
+    """One row a session, however many requests it serves."""
+    users: dict[tuple[str, float, bool], set[int]] = {}
+    for session in sessions:
+        key = (session["profile"], session["expires_at"], session["needs_you"])
+        users.setdefault(key, set()).update(session.get("users", ()))
+    marks, current, now = sys.stdout.isatty(), os.environ.get("AWS_VAULT"), time.time()
+    rows = [
+        (
+            tables.profile(name, current=name == current, marks=marks),
+            tables.left(expires_at - now) + (", needs you" if needs_you else ""),
+            ", ".join(_process(pid) for pid in sorted(pids)) or "-",
+        )
+        for (name, expires_at, needs_you), pids in sorted(users.items())
+    ]
+    return tables.table(("  Session" if marks else "Session", "Left", "Used by"), rows)
 
 
-def _count(things: list[Any], name: str) -> str:
-    plural = f"{name}es" if name.endswith("s") else f"{name}s"
-    return f"{len(things)} {name if len(things) == 1 else plural}"
+def _process(pid: int) -> str:
+    import psutil
+
+    try:
+        return f"{psutil.Process(pid).name()} {pid}{' (this one)' if pid == os.getppid() else ''}"
+    except psutil.Error:
+        return f"process {pid}"

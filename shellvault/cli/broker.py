@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shellvault import locations
 from shellvault.cli import output, prompters
 from shellvault.cli.options import Wish, agent_allowed
+from shellvault.cli.suggest import suggesting
 from shellvault.errors import AgentError, UsageError
 from shellvault.protocol import VAULT_OPERATIONS, Message
 from shellvault.sessions.model import Prompter
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 def answer(wish: Wish, form: str) -> str:
     """The session that was wished for, as the text of `form` (see shells.forms)."""
+    with suggesting(wish):
+        return _answer(wish, form)
+
+
+def _answer(wish: Wish, form: str) -> str:
     prompter = prompters.choose(wish.prompt, wish.environment)
     if wish.debug and wish.agent:
         _show_plan(plan(wish), prompter)
@@ -81,7 +87,8 @@ def plan(wish: Wish) -> "Plan":
 
     prompter = prompters.choose(wish.prompt, wish.environment)
     operate = vault_operations(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent)
-    return plan_for_request(wish.line, operate({"do": "list"})["keys"])[1]
+    with suggesting(wish):
+        return plan_for_request(wish.line, operate({"do": "list"})["keys"])[1]
 
 
 def _show_plan(found: "Plan", prompter: Prompter) -> None:

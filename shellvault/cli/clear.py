@@ -1,11 +1,14 @@
 """`shellvault clear`: sessions forgotten; keys stay."""
 
 import os
+from contextlib import suppress
 
 import click
 
 from shellvault.cli import broker, output
-from shellvault.cli.options import backend_option
+from shellvault.cli.options import backend_option, known_names
+from shellvault.cli.suggest import unknown_profile
+from shellvault.errors import ConfigError, UsageError
 
 
 @click.command(name="clear")
@@ -13,6 +16,22 @@ from shellvault.cli.options import backend_option
 @backend_option
 def command(name: str | None, backend: str | None) -> int:
     """Forget the sessions of profile NAME, or all of them. Keys stay in the vault."""
-    count = broker.vault_operations(backend, dict(os.environ))({"do": "clear", "name": name})["sessions"]
-    output.note(f"forgot {count} stored sessions" + (f" of {name}" if name else ""))
+    environment = dict(os.environ)
+    operate = broker.vault_operations(backend, environment)
+    found = operate({"do": "list"})
+    held = {(label["profile"], label["expires_at"]) for label in found["sessions"]}
+    held.update(broker.agent_sessions(environment))
+    count = sum(name in (None, profile) for profile, _ in held)
+    operate({"do": "clear", "name": name})
+    if name and not count:
+        _check_known(name, [*found["keys"]], environment)
+    whose = f" of {name}" if name else ""
+    output.note(f"forgot {count} session{'' if count == 1 else 's'}{whose}")
     return 0
+
+
+def _check_known(name: str, stored: list[str], environment: dict[str, str]) -> None:
+    with suppress(ConfigError):
+        names = [*stored, *known_names(environment)]
+        if name not in names:
+            raise UsageError(unknown_profile(name, names))

@@ -1,13 +1,14 @@
 """`shellvault env`: the session for the shell that is already open."""
 
 import os
+import sys
 from typing import Any
 
 import click
 
 from shellvault.cli import broker, output
-from shellvault.cli.options import server_option, session_options, wish
-from shellvault.errors import ShellvaultError
+from shellvault.cli.options import server_option, session_options, typed, wish
+from shellvault.errors import ShellvaultError, UsageError
 from shellvault.shells import SHELLS
 
 
@@ -20,10 +21,20 @@ from shellvault.shells import SHELLS
 @click.option(
     "--no-hook", is_flag=True, help="Leave the hook out that keeps the session fresh in this shell."
 )
+@click.option("--force", is_flag=True, help="Print it to a terminal too, secrets and all.")
 @server_option
 @session_options
+@click.pass_context
 def command(
-    name: str | None, shell: str | None, leave: bool, no_hook: bool, server: bool, **given: Any
+    context: click.Context,
+    /,
+    name: str | None,
+    shell: str | None,
+    leave: bool,
+    no_hook: bool,
+    force: bool,
+    server: bool,
+    **given: Any,
 ) -> int:
     """Print what puts a session of profile NAME into this shell.
 
@@ -32,9 +43,13 @@ def command(
     fish:        shellvault env NAME | source
     PowerShell:  shellvault env NAME | Out-String | Invoke-Expression
     """
-    from shellvault.shells import detect, init, render
+    from shellvault.shells import detect, init, lines, render
 
     shell = shell or detect.detect(os.getppid())
+    if not force and sys.stdout.isatty():
+        raise UsageError(
+            f"this is for the shell to evaluate: {lines.evaluated(shell, 'env', *typed(context))}"
+        )
     if leave:
         output.result(init.kept_leave_text(shell, os.environ))
         return 0

@@ -7,13 +7,16 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from shellvault.cli import broker, output
+from shellvault.cli import broker, output, tables
 from shellvault.cli.options import backend_option
 from shellvault.fastlane import request
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,48 +99,30 @@ def _print_names(names: Iterable[str]) -> int:
 
 
 def _table(rows: Sequence[ProfileRow]) -> str:
+    marks, current = sys.stdout.isatty(), os.environ.get("AWS_VAULT")
     lines = [
         (
-            output.printable(row.name),
-            masked(row.access_key_id) if row.access_key_id else "-",
-            ", ".join(_described(session) for session in row.sessions) or "-",
+            tables.profile(row.name, current=row.name == current, marks=marks),
+            row.access_key_id or "-",
+            _sessions(row.sessions),
         )
         for row in rows
     ]
-    return columns(("Profile", "Stored keys", "Sessions"), lines)
+    return tables.table(("  Profile" if marks else "Profile", "Stored keys", "Sessions"), lines)
 
 
-def masked(access_key_id: str) -> str:
-    """Enough of an access key id to tell it from others."""
-    return f"{access_key_id[:4]}…{access_key_id[-4:]}" if len(access_key_id) > 8 else access_key_id
-
-
-def _described(session: SessionRow) -> str:
-    return f"{session.call or 'in the agent'} {_left(session.expires_at)}"
-
-
-def _left(expires_at: int | None) -> str:
-    if expires_at is None:
-        return "does not expire"
-    minutes = max(0, int(expires_at - time.time())) // 60
-    return f"{minutes // 60}h{minutes % 60:02}m left" if minutes >= 60 else f"{minutes}m left"
-
-
-def columns(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Rows in aligned columns; on a terminal as wide as it is, elsewhere without wrapping."""
-    from rich.console import Console
-    from rich.table import Table
+def _sessions(sessions: Sequence[SessionRow]) -> "Text":
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in heading:
-        table.add_column(title, no_wrap=True)
-    for line in lines:
-        table.add_row(*(Text(cell) for cell in line))
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 1000)
-    with console.capture() as captured:
-        console.print(table)
-    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+    now = time.time()
+    parts = [
+        Text.assemble(
+            f"{output.printable(session.call or 'agent')} ",
+            tables.left(None if session.expires_at is None else session.expires_at - now),
+        )
+        for session in sessions
+    ]
+    return Text(", ").join(parts) if parts else Text("-")
 
 
 def _list_backends(backend: str | None, as_json: bool) -> int:
@@ -151,5 +136,5 @@ def _list_backends(backend: str | None, as_json: bool) -> int:
         (status.name, "used" if status.chosen else "usable" if status.usable else "not usable", status.reason)
         for status in found
     ]
-    output.result(columns(("Backend", "State", "Why"), lines))
+    output.result(tables.table(("Backend", "State", "Why"), lines))
     return 0

@@ -4,13 +4,16 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from shellvault import __version__
+from shellvault.cli.options import known_names
 from shellvault.cli.output import OutputError, ReaderGoneError, complain
-from shellvault.errors import ShellvaultError, UsageError
+from shellvault.cli.suggest import NEIGHBOURS, Group, similar
+from shellvault.errors import ConfigError, ShellvaultError, UsageError
 
 #: Each command's module under shellvault.cli, imported when it is used: none pays for another.
 COMMANDS = {
@@ -21,17 +24,22 @@ COMMANDS = {
     "env": "env",
     "exec": "execute",
     "export": "export",
+    "help": "help",
     "init": "init",
     "list": "listing",
     "remove": "remove",
     "shim": "shim",
+    "version": "version",
     "why": "why",
 }
 
 ALIASES = {"login": "console", "ls": "list", "rm": "remove"}
 
+#: What the shell function adds: a process cannot change the shell that started it.
+FUNCTION_WORDS = ("use", "leave")
 
-class LazyGroup(click.Group):
+
+class LazyGroup(Group):
     """A group whose commands are imported by name. Each module calls its own `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -41,13 +49,25 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but for the function's own words: a process cannot change the shell that started it."""
-        if args[0] in ("use", "leave"):
+        """As click does, but for the function's own words."""
+        if args[0] in FUNCTION_WORDS:
             raise UsageError(
                 f"`{args[0]}` is a word of the shell function: run `shellvault init --install` and open a new shell, "
                 'or use eval "$(shellvault env NAME)"'
             )
         return super().resolve_command(ctx, args)
+
+    def hint(self, ctx: click.Context, word: str) -> str | None:
+        """See Group: the words of neighbours and the names of profiles lead somewhere, too."""
+        if word in NEIGHBOURS:
+            return f"there is no command {word}: {NEIGHBOURS[word]}"
+        with suppress(ConfigError):
+            if word in known_names(os.environ):
+                return f"{word} is a profile: `shellvault use {word}` enters its session, `shellvault exec {word}` too"
+        near = similar(word, [*self.list_commands(ctx), *FUNCTION_WORDS, *NEIGHBOURS])
+        if near in NEIGHBOURS:
+            return f"there is no command {word}; {near}? {NEIGHBOURS[near]}"
+        return near and f"there is no command {word}: did you mean `shellvault {near}`?"
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports the command's module; None for a name that is no command."""

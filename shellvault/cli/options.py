@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from shellvault import locations
 from shellvault.fastlane import request
@@ -106,6 +107,18 @@ def known_names(environment: Mapping[str, str]) -> list[str]:
     except OSError:
         stored = []
     return list(dict.fromkeys([*configured, *stored]))
+
+
+def typed(context: click.Context) -> list[str]:
+    """The words of the command line again, in its canonical form: options, then arguments."""
+    words, arguments = [], []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if isinstance(parameter, click.Argument) and isinstance(value, str):
+            arguments.append(value)
+        elif context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
+            words += [max(parameter.opts, key=len), *([] if value is True else [str(value)])]
+    return [*words, *arguments]
 
 
 def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:

@@ -6,6 +6,7 @@ import click
 
 from shellvault.cli import broker, output, terminal
 from shellvault.cli.options import backend_option
+from shellvault.cli.suggest import similar
 from shellvault.errors import ShellvaultError, UsageError
 
 
@@ -20,14 +21,16 @@ def command(name: str, force: bool, backend: str | None) -> int:
     """
     operate = broker.vault_operations(backend, dict(os.environ))
     # Keys that are not listed may still be there, if their removal was cut short: they are removed unasked.
-    is_listed = name in operate({"do": "list"})["keys"]
-    if is_listed and not force and not terminal.confirm(f"Remove the stored keys of {name}?"):
+    stored = operate({"do": "list"})["keys"]
+    if name in stored and not force and not terminal.confirm(f"Remove the stored keys of {name}?"):
         raise ShellvaultError("nothing was removed")
     removed = operate({"do": "remove", "name": name})
     sessions = removed["sessions"]
     if sessions is None:
-        raise UsageError(f"no keys are stored for {name}: `shellvault list` shows what is there")
+        near = similar(name, stored)
+        advice = f"did you mean {near}?" if near else "`shellvault list` shows what is there"
+        raise UsageError(f"no keys are stored for {name}: {advice}")
     output.note(
-        f"removed the keys of {name} and {sessions} stored sessions from the vault ({removed['backend']})"
+        f"removed the keys of {name} from the vault ({removed['backend']}), and {sessions} of their sessions"
     )
     return 0

@@ -5,9 +5,11 @@ import os
 import click
 
 from shellvault.cli import output
+from shellvault.cli.options import known_names
+from shellvault.cli.suggest import Group, unknown_profile
 
 
-@click.group(name="shim")
+@click.group(name="shim", cls=Group)
 def command() -> None:
     """Stand-ins on PATH for programs such as aws, for make, an IDE or a script.
 
@@ -23,6 +25,9 @@ def add(programs: tuple[str, ...], profile: str | None) -> None:
     """Write shims (default: for aws)."""
     from shellvault.shells import shims
 
+    names = known_names(os.environ)
+    if profile and profile not in names:
+        output.note(f"{unknown_profile(profile, names)} (the shim is written all the same)")
     folder = shims.folder(os.environ)
     for program in programs or ("aws",):
         output.note(f"written: {shims.add(folder, program, profile)}")

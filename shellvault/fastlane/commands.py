@@ -96,6 +96,9 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
         return None
     name, options, program = parsed
     if command == "env":
+        if posix.isatty(1):
+            # Nobody evaluates it, and everybody could read it: the full command line says so.
+            return None
         pid = shell_pid()
         shell = options.pop("shell", "") or shell_name(pid)
         if shell not in SHELLS:

@@ -1,0 +1,81 @@
+"""Tables for a person: within the terminal's width nothing that identifies is cut, and colours are the prompt's."""
+
+import sys
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from shellvault.cli.output import printable
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+#: Seconds of life below which the prompt shows a session in yellow.
+SOON = 600
+
+
+def time_left(seconds: float | None) -> str:
+    """What is left of a session's life, as the prompt writes it; None: it does not expire."""
+    if seconds is None:
+        return "does not expire"
+    minutes = int(seconds) // 60
+    if seconds <= 0:
+        return "expired"
+    if minutes < 1:
+        return "<1m"
+    return f"{minutes // 60}h{minutes % 60:02}m" if minutes >= 60 else f"{minutes}m"
+
+
+def left(seconds: float | None) -> "Text":
+    """`time_left` in the prompt's colour."""
+    from rich.text import Text
+
+    style = "green" if seconds is None or seconds >= SOON else "yellow" if seconds > 0 else "red"
+    return Text(time_left(seconds), style)
+
+
+def profile(name: str, *, current: bool = False, marks: bool = False) -> "Text":
+    """A profile's name: bold red where the prompt shows it so, marked as that of this shell if `marks` are shown."""
+    from rich.text import Text
+
+    from shellvault.shells.init import PRODUCTION
+
+    is_production = any(fnmatchcase(name, pattern) for pattern in PRODUCTION)
+    mark = ("* " if current else "  ") if marks else ""
+    return Text(mark + printable(name), "bold red" if is_production else "bold" if current and marks else "")
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], spare: Sequence[str] = ()) -> str:
+    """Rows in aligned columns.
+
+    On a terminal that is too narrow the columns in `spare` go, in that order, and then cells wrap; elsewhere neither.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    texts = [[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row] for row in rows]
+    widths = [
+        max([len(title), *(row[index].cell_len for row in texts)]) for index, title in enumerate(heading)
+    ]
+    shown = list(range(len(heading)))
+    console = Console(file=sys.stdout, highlight=False)
+    if sys.stdout.isatty():
+        for title in spare:
+            if _width(widths, shown) > console.width:
+                shown.remove(heading.index(title))
+    else:
+        console = Console(file=sys.stdout, width=_width(widths, shown), highlight=False)
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for index in shown:
+        made.add_column(heading[index], overflow="fold")
+    for row in texts:
+        made.add_row(*(row[index] for index in shown))
+    with console.capture() as captured:
+        console.print(made)
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def _width(widths: Sequence[int], shown: Sequence[int]) -> int:
+    # rich parts columns by two blanks.
+    return sum(widths[index] + 2 for index in shown)
