@@ -1,0 +1,84 @@
+"""What a person sees in the first minutes: screens of 80 columns and 24 rows, of real shells, kept as text."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.end_to_end.conftest import Person, settle
+from tests.support.emulator import Aws
+from tests.support.home import Home
+from tests.support.sts_front import StsFront
+from tests.support.terminal import PLAIN, SHELLS, USUAL, Terminal, terminal
+
+pytestmark = pytest.mark.real
+
+ENTER = {
+    "bash": 'eval "$(shellvault env work)"',
+    "zsh": 'eval "$(shellvault env work)"',
+    "fish": "shellvault env work | source",
+    "powershell": "shellvault env work | Out-String | Invoke-Expression",
+}
+
+
+@pytest.fixture
+def person(home: Home, aws: Aws, front: StsFront) -> Person:
+    """A person whose commands use the agent."""
+    del home.environment["SHELLVAULT_NO_AGENT"]
+    return settle(home, aws, front)
+
+
+@pytest.fixture
+def screen(person: Person) -> Iterator[Terminal]:
+    """A bash in that person's home."""
+    with terminal(person.home, "bash", PLAIN["bash"], USUAL) as opened:
+        yield opened
+
+
+def shown(opened: Terminal, line: str) -> str:
+    """The screen after the line, without it; what differs from run to run is written as …"""
+    opened.clear()
+    opened.type(line)
+    picture = opened.picture_at_prompt().removeprefix(f"$ {line}\n")
+    return re.sub(r"\b\d{3,}\b", "…", picture)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_env_shows_the_line_to_type_instead_of_secrets(person: Person, shell: str) -> None:
+    with terminal(person.home, shell, PLAIN[shell], USUAL) as opened:
+        told = "shellvault: error: this is for the shell to evaluate: " + ENTER[shell]
+        for line in ("shellvault env work", "shellvault export work"):
+            opened.clear()
+            opened.type(line)
+            picture = opened.picture_at_prompt()
+            assert ENTER[shell] in picture.replace("\n", "")
+            assert "shellvault: error: " in picture
+        opened.type("shellvault env work --force")
+        opened.wait_for("AWS_SECRET_ACCESS_KEY")
+        opened.finish()
+        assert told.startswith("shellvault")
+        assert '"AccessKeyId"' in opened.printed("shellvault export work --format json")
+
+
+def test_tables_fit_the_screen_and_cut_nothing_that_identifies(person: Person, screen: Terminal) -> None:
+    long = "customer-with-a-long-name-production-administrator-read-only"
+    person.configure(f"[profile {long}]\nrole_arn = {person.role('long')}\nsource_profile = work\n")
+    screen.run(ENTER["bash"])
+    screen.run(f"shellvault exec {long} -- true")
+    listed = shown(screen, "shellvault list")
+    assert "\n* work " in listed
+    assert person.keys.access_key_id in listed
+    assert re.search(r"get-session-token \d\dm", listed)
+    names = "".join(line[2:].split(" ")[0] for line in listed.splitlines())
+    assert long in names
+    held = shown(screen, "shellvault agent status")
+    assert re.search(r"\n\* work +\d\dm +bash … \(this one\)\n", held)
+    assert long in "".join(line[2:].split(" ")[0] for line in held.splitlines())
+    assert all(len(line) <= 80 for line in (listed + held).splitlines())
+    assert shown(screen, "shellvault clear wrok") == (
+        "shellvault: error: there is no profile wrok: did you mean work?\n"
+    )
+    assert shown(screen, f"shellvault clear {long[:20]}").replace("\n", "") == (
+        f"shellvault: error: there is no profile {long[:20]}"
+    )
+    assert shown(screen, "shellvault clear work") == "shellvault: forgot 1 session of work\n"
