@@ -1,7 +1,6 @@
 """`shellvault agent`: look at, stop, lock or run the process that holds sessions in memory."""
 
 import os
-import sys
 import time
 from typing import Any
 
@@ -78,16 +77,16 @@ def _table(sessions: list[dict[str, Any]]) -> str:
     for session in sessions:
         key = (session["profile"], session["expires_at"], session["needs_you"])
         users.setdefault(key, set()).update(session.get("users", ()))
-    marks, current, now = sys.stdout.isatty(), os.environ.get("AWS_VAULT"), time.time()
+    now, ordered = time.time(), sorted(users.items())
     rows = [
         (
-            tables.profile(name, current=name == current, marks=marks),
+            tables.profile(name),
             tables.left(expires_at - now) + (", needs you" if needs_you else ""),
             ", ".join(_process(pid) for pid in sorted(pids)) or "-",
         )
-        for (name, expires_at, needs_you), pids in sorted(users.items())
+        for (name, expires_at, needs_you), pids in ordered
     ]
-    return tables.table(("  Session" if marks else "Session", "Left", "Used by"), rows)
+    return tables.of_profiles(("Session", "Left", "Used by"), rows, [key[0] for key, _ in ordered])
 
 
 def _process(pid: int) -> str:

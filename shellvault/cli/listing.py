@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -99,16 +98,8 @@ def _print_names(names: Iterable[str]) -> int:
 
 
 def _table(rows: Sequence[ProfileRow]) -> str:
-    marks, current = sys.stdout.isatty(), os.environ.get("AWS_VAULT")
-    lines = [
-        (
-            tables.profile(row.name, current=row.name == current, marks=marks),
-            row.access_key_id or "-",
-            _sessions(row.sessions),
-        )
-        for row in rows
-    ]
-    return tables.table(("  Profile" if marks else "Profile", "Stored keys", "Sessions"), lines)
+    lines = [(tables.profile(row.name), row.access_key_id or "-", _sessions(row.sessions)) for row in rows]
+    return tables.of_profiles(("Profile", "Stored keys", "Sessions"), lines, [row.name for row in rows])
 
 
 def _sessions(sessions: Sequence[SessionRow]) -> "Text":

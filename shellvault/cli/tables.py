@@ -1,5 +1,6 @@
 """Tables for a person: within the terminal's width nothing that identifies is cut, and colours are the prompt's."""
 
+import os
 import sys
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -34,15 +35,22 @@ def left(seconds: float | None) -> "Text":
     return Text(time_left(seconds), style)
 
 
-def profile(name: str, *, current: bool = False, marks: bool = False) -> "Text":
-    """A profile's name: bold red where the prompt shows it so, marked as that of this shell if `marks` are shown."""
+def profile(name: str) -> "Text":
+    """A profile's name, bold red where the prompt shows it so."""
     from rich.text import Text
 
     from shellvault.shells.init import PRODUCTION
 
     is_production = any(fnmatchcase(name, pattern) for pattern in PRODUCTION)
-    mark = ("* " if current else "  ") if marks else ""
-    return Text(mark + printable(name), "bold red" if is_production else "bold" if current and marks else "")
+    return Text(printable(name), "bold red" if is_production else "")
+
+
+def of_profiles(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], names: Sequence[str]) -> str:
+    """A table of rows that begin with the profiles `names`; on a terminal that of this shell is marked."""
+    if not sys.stdout.isatty():
+        return table(heading, rows)
+    marks = ["*" if name == os.environ.get("AWS_VAULT") else "" for name in names]
+    return table(("", *heading), [(mark, *row) for mark, row in zip(marks, rows, strict=True)])
 
 
 def table(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], spare: Sequence[str] = ()) -> str:

@@ -66,14 +66,14 @@ def test_tables_fit_the_screen_and_cut_nothing_that_identifies(person: Person, s
     screen.run(ENTER["bash"])
     screen.run(f"shellvault exec {long} -- true")
     listed = shown(screen, "shellvault list")
-    assert "\n* work " in listed
+    assert "\n*  work " in listed
     assert person.keys.access_key_id in listed
     assert re.search(r"get-session-token \d\dm", listed)
-    names = "".join(line[2:].split(" ")[0] for line in listed.splitlines())
+    names = "".join(line[3:].split(" ")[0] for line in listed.splitlines())
     assert long in names
     held = shown(screen, "shellvault agent status")
-    assert re.search(r"\n\* work +\d\dm +bash … \(this one\)\n", held)
-    assert long in "".join(line[2:].split(" ")[0] for line in held.splitlines())
+    assert re.search(r"\n\*  work +\d\dm +bash … \(this one\)\n", held)
+    assert long in "".join(line[3:].split(" ")[0] for line in held.splitlines())
     assert all(len(line) <= 80 for line in (listed + held).splitlines())
     assert shown(screen, "shellvault clear wrok") == (
         "shellvault: error: there is no profile wrok: did you mean work?\n"
