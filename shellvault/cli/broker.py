@@ -132,7 +132,15 @@ def vault_operations(
 
         if not opened:
             opened.append(opened_vault(backend, environment, asked))
-        result = operations.perform(operation, opened[0])
+        if operation["do"] == "rotate":
+            from shellvault.rotation import operation as rotation
+            from shellvault.sessions.context import Context
+
+            state = locations.private_directory(locations.state_directory(environment))
+            context = Context(state, environment, mfa_token=operation.get("mfa_token"))
+            result = rotation.perform(operation, opened[0], asked, context)
+        else:
+            result = operations.perform(operation, opened[0])
         if VAULT_OPERATIONS[operation["do"]]:
             _forget(environment)
         return result

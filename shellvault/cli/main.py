@@ -28,6 +28,7 @@ COMMANDS = {
     "init": "init",
     "list": "listing",
     "remove": "remove",
+    "rotate": "rotate",
     "shim": "shim",
     "version": "version",
     "why": "why",

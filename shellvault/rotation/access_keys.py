@@ -1,27 +1,19 @@
-"""The access keys of one IAM user, as IAM has them (IAM API Reference), through boto3.
+"""The access keys of one IAM user, as IAM has them (IAM API Reference)."""
 
-Nothing here reads the user's AWS config file or environment: credentials, region and endpoint are given.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from shellvault.errors import SessionError
+from shellvault.plan import Endpoint
+from shellvault.sessions.calls import invoke
 from shellvault.sessions.model import Session
-from shellvault.sessions.refusals import refusal
+from shellvault.sessions.refusals import RefusedError
 from shellvault.vault import StoredKeys
-from shellvault.vault.deadline import within
-
-#: Seconds that one call may take, retries included.
-DEADLINE = 30.0
 
 #: What NoSuchEntity is no error for: a rotation that is taken up again may have done it already.
 _GONE_IS_FINE = ("delete_access_key", "update_access_key")
-
-#: Makes a client of a service (`iam`, `sts`) that signs with these credentials.
-ClientMaker = Callable[[str, Session], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +30,9 @@ class AccessKeys(Protocol):
 
     def identity(self, keys: StoredKeys) -> str:
         """The ARN behind a key pair (sts:GetCallerIdentity, which needs no permission)."""
+
+    def sign_with(self, keys: StoredKeys) -> None:
+        """Signs with these keys from now on, if it has signed with the user's own keys and no session so far."""
 
     def all(self) -> list[AccessKey]:
         """Every access key of the user."""
@@ -56,14 +51,16 @@ class AccessKeys(Protocol):
 
 
 class IamAccessKeys:
-    """The access keys of the user to whom a session belongs."""
+    """The access keys of the user to whom a session belongs, in IAM itself."""
 
-    def __init__(self, make_client: ClientMaker, session: Session) -> None:
-        """`session` signs every call but `identity`: a session of the user, or the user's own keys."""
-        self._make_client = make_client
-        self._session = session
-        arn = self._call("sts", session, "get_caller_identity")["Arn"]
-        kind, _, path = str(arn).split(":", 5)[-1].partition("/")
+    def __init__(self, iam: Endpoint, sts: Endpoint, session: Session) -> None:
+        """`session` signs every call but `identity`: a session of the user, or the user's own keys.
+
+        Raises SessionError when it belongs to no user.
+        """
+        self._iam_endpoint, self._sts_endpoint, self._session = iam, sts, session
+        arn = self._identity(session)
+        kind, _, path = arn.split(":", 5)[-1].partition("/")
         if kind != "user":
             raise SessionError(
                 f"these credentials belong to {arn}, no IAM user: only a user's access keys can be rotated"
@@ -72,8 +69,12 @@ class IamAccessKeys:
 
     def identity(self, keys: StoredKeys) -> str:
         """See AccessKeys."""
-        session = Session(keys.access_key_id, keys.secret_access_key)
-        return str(self._call("sts", session, "get_caller_identity")["Arn"])
+        return self._identity(Session(keys.access_key_id, keys.secret_access_key))
+
+    def sign_with(self, keys: StoredKeys) -> None:
+        """See AccessKeys."""
+        if self._session.session_token is None:
+            self._session = Session(keys.access_key_id, keys.secret_access_key)
 
     def all(self) -> list[AccessKey]:
         """See AccessKeys."""
@@ -85,7 +86,7 @@ class IamAccessKeys:
 
     def last_used(self, access_key_id: str) -> int | None:
         """See AccessKeys."""
-        used = self._call("iam", self._session, "get_access_key_last_used", AccessKeyId=access_key_id)
+        used = self._call("get_access_key_last_used", AccessKeyId=access_key_id)
         date = used.get("AccessKeyLastUsed", {}).get("LastUsedDate")
         return _epoch(date) if date else None
 
@@ -103,27 +104,24 @@ class IamAccessKeys:
         self._iam("delete_access_key", AccessKeyId=access_key_id)
 
     def _iam(self, operation: str, **parameters: str) -> Mapping[str, Any]:
-        return self._call("iam", self._session, operation, **self._user, **parameters)
+        return self._call(operation, **self._user, **parameters)
 
-    def _call(self, service: str, session: Session, operation: str, **parameters: str) -> Mapping[str, Any]:
-        from botocore import exceptions
-
-        what = f"{service}:{operation}"
+    def _call(self, operation: str, **parameters: str) -> Mapping[str, Any]:
+        # A second CreateAccessKey after a lost answer would make a second key.
+        attempts = 1 if operation == "create_access_key" else 3
+        what = f"iam {operation.replace('_', '-')}"
         try:
-            client = self._make_client(service, session)
-            reply: Mapping[str, Any] = within(DEADLINE, lambda: getattr(client, operation)(**parameters))
-            return reply
-        except exceptions.ClientError as error:
-            details = error.response.get("Error", {})
-            if operation in _GONE_IS_FINE and details.get("Code") == "NoSuchEntity":
+            return invoke("iam", operation, parameters, self._iam_endpoint, self._session, attempts, what)
+        except RefusedError as error:
+            if operation in _GONE_IS_FINE and error.reason == "no-such-entity":
                 return {}
-            secrets = (session.secret_access_key, session.session_token)
-            raise refusal(what, str(details.get("Code")), str(details.get("Message")), secrets) from None
-        except TimeoutError:
-            raise SessionError(f"{what}: AWS has not answered within {DEADLINE:g} s: try again") from None
-        except (exceptions.BotoCoreError, exceptions.HTTPClientError, OSError) as error:
-            # The text of these errors can quote a request.
-            raise SessionError(f"{what} failed ({type(error).__name__}): check network and proxy") from None
+            raise
+
+    def _identity(self, session: Session) -> str:
+        reply = invoke(
+            "sts", "get_caller_identity", {}, self._sts_endpoint, session, 3, "sts get-caller-identity"
+        )
+        return str(reply.get("Arn"))
 
 
 def _epoch(date: datetime) -> int:

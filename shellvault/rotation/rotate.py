@@ -14,12 +14,13 @@ from typing import Any, Literal, Protocol
 from shellvault.errors import SessionError, ShellvaultError, VaultError
 from shellvault.profiles.parse import printable
 from shellvault.rotation.access_keys import AccessKey, AccessKeys
+from shellvault.sessions.refusals import RefusedError
 from shellvault.vault import StoredKeys
 
 #: Access keys that IAM allows a user (IAM User Guide, quotas).
 LIMIT = 2
-#: Seconds in which IAM must have made a new key known everywhere, and the longest pause between two tries.
-PROOF_SECONDS, LONGEST_PAUSE = 60.0, 4.0
+#: Seconds in which IAM must have made a new key known everywhere; the first and the longest pause of waiting for it.
+PROOF_SECONDS, FIRST_PAUSE, LONGEST_PAUSE = 60.0, 0.5, 4.0
 
 
 class KeyStore(Protocol):
@@ -144,13 +145,14 @@ def _completed(rotation: Rotation, note: dict[str, Any], was_under_way: bool) ->
     old_id, new = note["old_id"], StoredKeys(note["new_id"], note["new_secret"])
     if store.load_keys(name) != new:
         try:
-            _prove(rotation, new)
+            _patiently(rotation, lambda: rotation.access_keys.identity(new))
         except ShellvaultError as error:
             raise _taken_back(rotation, new.access_key_id, str(error)) from error
         _put_in_place(rotation, note, new)
-    rotation.access_keys.deactivate(old_id)
+    rotation.access_keys.sign_with(new)
+    _patiently(rotation, lambda: rotation.access_keys.deactivate(old_id))
     if not rotation.keep_old:
-        rotation.access_keys.delete(old_id)
+        _patiently(rotation, lambda: rotation.access_keys.delete(old_id))
     store.remove_rotation(name)
     old_is: Literal["deleted", "inactive"] = "inactive" if rotation.keep_old else "deleted"
     return Rotated(name, old_id, new.access_key_id, note.get("created_at"), old_is, was_under_way)
@@ -176,18 +178,21 @@ def _put_in_place(rotation: Rotation, note: dict[str, Any], new: StoredKeys) -> 
         raise _taken_back(rotation, new.access_key_id, str(error)) from error
 
 
-def _prove(rotation: Rotation, new: StoredKeys) -> None:
-    """Waits until AWS takes the new key (IAM is eventually consistent). Raises SessionError when it never does."""
+def _patiently(rotation: Rotation, call: Callable[[], object]) -> None:
+    """Makes a call with the new key, and again while AWS does not know that key: IAM is eventually consistent.
+
+    Raises SessionError when it never does, and at once for any other refusal.
+    """
     deadline = rotation.clock() + PROOF_SECONDS
-    pause = 0.5
+    pause = FIRST_PAUSE
     while True:
         try:
-            rotation.access_keys.identity(new)
+            call()
             return
-        except SessionError:
-            if rotation.clock() + pause > deadline:
+        except RefusedError as error:
+            if error.reason != "rejected-credentials" or rotation.clock() + pause > deadline:
                 raise
-        if pause == 0.5:
+        if pause == FIRST_PAUSE:
             rotation.tell("waiting until AWS knows the new key everywhere")
         rotation.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)

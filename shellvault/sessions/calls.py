@@ -35,7 +35,7 @@ def call_sts(
     operation, parameters = _request(step, now, code, token)
     what = described(step)
     # A code is good for one attempt: a retry after a lost answer would only report it as used.
-    reply = _invoke("sts", operation, parameters, step.endpoint, source, 1 if code else 2, what)
+    reply = invoke("sts", operation, parameters, step.endpoint, source, 1 if code else 2, what)
     return _credentials(reply, step, what, now)
 
 
@@ -43,7 +43,7 @@ def get_role_credentials(step: Step, sso: Sso, access_token: str, now: float) ->
     """The session of an IAM Identity Center role (sso:GetRoleCredentials). Raises as `call_sts`."""
     parameters = {"roleName": sso.role_name, "accountId": sso.account_id, "accessToken": access_token}
     what = described(step)
-    reply = _invoke("sso", "get_role_credentials", parameters, step.endpoint, None, 2, what)
+    reply = invoke("sso", "get_role_credentials", parameters, step.endpoint, None, 2, what)
     found = reply.get("roleCredentials")
     given: Mapping[str, Any] = found if isinstance(found, dict) else {}
     expiration = given.get("expiration")
@@ -101,7 +101,7 @@ def _credentials(reply: Mapping[str, Any], step: Step, what: str, now: float) ->
     )
 
 
-def _invoke(
+def invoke(
     service: Service,
     operation: str,
     parameters: Mapping[str, Any],
@@ -110,7 +110,10 @@ def _invoke(
     attempts: int,
     what: str,
 ) -> Mapping[str, Any]:
-    """One API call and its reply. `source` None sends it unsigned."""
+    """One API call and its reply, within DEADLINE. `source` None sends it unsigned; `what` names it in messages.
+
+    Raises RefusedError when AWS says no, SessionError when it cannot be reached or answers nonsense.
+    """
     import botocore.exceptions as exceptions
 
     if endpoint.ca_bundle and not Path(endpoint.ca_bundle).exists():

@@ -6,7 +6,7 @@ from typing import Literal
 from shellvault.errors import SessionError
 
 #: What can be done about a refusal without reading its message.
-Reason = Literal["wrong-code", "rejected-credentials", "other"]
+Reason = Literal["wrong-code", "rejected-credentials", "no-such-entity", "other"]
 
 _REJECTED = {
     "ExpiredToken",
@@ -45,7 +45,8 @@ def refusal(what: str, code: str, message: str, secrets: Iterable[str | None]) -
             "rejected-credentials",
         )
     return RefusedError(
-        f"AWS refused {what}: {one_line(code, ())}: {one_line(message, secrets)}{_advice(code, message)}"
+        f"AWS refused {what}: {one_line(code, ())}: {one_line(message, secrets)}{_advice(code, message)}",
+        "no-such-entity" if code == "NoSuchEntity" else "other",
     )
 
 

@@ -121,7 +121,30 @@ class Vault:
             sessions = self._forget_sessions_of(name, {key_id, self._key_id_of(name), None})
             self._write_key_index(index)
             found = self._items.remove(_keys_item(name))
+            self._items.remove(_rotation_item(name))
         return sessions if found or key_id else None
+
+    def load_rotation(self, name: str) -> dict[str, Any] | None:
+        """The note of a rotation of the keys of `name` that is under way. Raises VaultError."""
+        try:
+            data = self._items.read(_rotation_item(name))
+        except ValueError as error:
+            raise VaultError(
+                f"the note of the rotation of {name!r} is damaged: rotate these keys in IAM"
+            ) from error
+        return data if isinstance(data, dict) else None
+
+    def save_rotation(self, name: str, note: dict[str, Any]) -> None:
+        """Keeps the note of a rotation (plain JSON), read back. Raises VaultError."""
+        with self._writing():
+            self._items.write(_rotation_item(name), note)
+            if self.load_rotation(name) != note:
+                raise VaultError(f"the keyring ({self.backend_name}) has not kept the note: choose another")
+
+    def remove_rotation(self, name: str) -> None:
+        """Forgets the note of a rotation. Raises VaultError."""
+        with self._writing():
+            self._items.remove(_rotation_item(name))
 
     def load_session(self, fingerprint: str) -> dict[str, Any] | None:
         """The data of a session, as given to `save_session`; None when there is none. Raises VaultError."""
@@ -260,6 +283,10 @@ class Vault:
 
 def _keys_item(name: str) -> str:
     return f"keys/{name}"
+
+
+def _rotation_item(name: str) -> str:
+    return f"rotation/{name}"
 
 
 def _next(index: SessionIndex) -> SessionIndex:

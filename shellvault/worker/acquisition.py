@@ -55,7 +55,14 @@ def perform(job: Message, desk: Desk) -> Message:
 def _operated(job: Message, desk: Desk) -> Message:
     environment = {**os.environ, **job["environment"]}
     vault = _open_vault(job["backend"], environment, desk)
-    result = operations.perform(job["vault"], vault)
+    if job["vault"]["do"] == "rotate":
+        from shellvault.rotation import operation as rotation
+
+        code = job["vault"].get("mfa_token")
+        context = Context(locations.state_directory(environment), environment, mfa_token=code)
+        result = rotation.perform(job["vault"], vault, desk, context)
+    else:
+        result = operations.perform(job["vault"], vault)
     _keep_unlocked(vault, environment, desk)
     return result
 

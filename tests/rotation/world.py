@@ -66,6 +66,10 @@ class Iam:
                 raise RefusedError("AWS does not know the key", "rejected-credentials")
             return "arn:aws:iam::123456789012:user/me"
 
+    def sign_with(self, keys: StoredKeys) -> None:
+        """See AccessKeys."""
+        assert self.works(keys)
+
     def all(self) -> list[AccessKey]:
         """See AccessKeys."""
         with self.faults.around("all"):

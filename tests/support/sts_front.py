@@ -25,6 +25,11 @@ _CREDENTIALS = re.compile(
     re.DOTALL,
 )
 
+_UNKNOWN_KEY = (
+    b"<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code>"
+    b"<Message>The security token included in the request is invalid.</Message></Error></ErrorResponse>"
+)
+
 
 @dataclass
 class StsFront:
@@ -38,6 +43,8 @@ class StsFront:
     """Seconds that each call is held back, so that commands started together are in flight together."""
     lifetime: int | None = None
     """Seconds that sessions live from now on; None: as long as asked for."""
+    refuses_unknown_keys: int = 0
+    """How many calls of keys that the front was not told of are refused, as while IAM is not yet consistent."""
     secrets: dict[str, Keys] = field(default_factory=dict)
     """The keys that calls may be signed with, by access key id; needed for a `lifetime`."""
 
@@ -50,6 +57,10 @@ class StsFront:
         form = dict(urllib.parse.parse_qsl(body.decode()))
         self.calls.append(form.get("Action", "?"))
         time.sleep(self.delay)
+        signed = re.search(r"Credential=([^/]+)/", headers.get("Authorization", ""))
+        if self.refuses_unknown_keys and signed and signed.group(1) not in self.secrets:
+            self.refuses_unknown_keys -= 1
+            return Answer(403, {"Content-Type": "text/xml"}, _UNKNOWN_KEY)
         if self.lifetime is not None and "DurationSeconds" in form:
             form["DurationSeconds"] = str(self.lifetime)
             body = urllib.parse.urlencode(form).encode()

@@ -1,0 +1,82 @@
+"""A rotation as an operation on the vault: by the agent's worker, or without it by the command itself."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shellvault.errors import UsageError
+from shellvault.fastlane import request
+from shellvault.plan import Plan, endpoint_for
+from shellvault.profiles.model import Profile
+from shellvault.profiles.parse import printable
+from shellvault.rotation.access_keys import IamAccessKeys
+from shellvault.rotation.rotate import Rotation, rotate
+from shellvault.sessions.acquire import acquire
+from shellvault.sessions.cache import DirectCache
+from shellvault.sessions.context import Context
+from shellvault.sessions.for_request import plan_for_request
+from shellvault.sessions.model import Prompter, Session
+
+if TYPE_CHECKING:
+    from shellvault.vault import Vault
+
+
+def perform(
+    operation: dict[str, Any], vault: "Vault", prompter: Prompter, context: Context
+) -> dict[str, Any]:
+    """Rotates the keys at the root of a request line's profile. No result holds a secret.
+
+    `operation` has `request` (a line), `keep_old`, and `older_than` (seconds, or None: whatever their age). Raises
+    UsageError when that profile has no stored keys, and whatever `rotate` raises.
+    """
+    profile, plan = plan_for_request(operation["request"], vault.stored_keys())
+    root = _root(profile, plan)
+    session = _session(operation["request"], root.name, vault, prompter, context)
+    access_keys = IamAccessKeys(endpoint_for(root, "iam"), endpoint_for(root, "sts"), session)
+    keys = vault.load_keys(root.name)
+    created_at = next(
+        (key.created_at for key in access_keys.all() if key.access_key_id == keys.access_key_id), None
+    )
+    common = {"name": root.name, "backend": vault.backend_name}
+    least = operation.get("older_than")
+    is_young = least is not None and created_at is not None and time.time() - created_at < least
+    if is_young and vault.load_rotation(root.name) is None:
+        return common | {"new_id": None, "old_id": keys.access_key_id, "created_at": created_at}
+    done = rotate(Rotation(root.name, vault, access_keys, prompter.tell, bool(operation.get("keep_old"))))
+    return common | {
+        "new_id": done.new_id,
+        "old_id": done.old_id,
+        "created_at": done.created_at,
+        "old_is": done.old_is,
+        "was_under_way": done.was_under_way,
+    }
+
+
+def _root(profile: Profile, plan: Plan) -> Profile:
+    """The profile whose stored keys the chain begins with."""
+    step = plan.steps[0]
+    if step.call != "stored-keys":
+        raise UsageError(
+            f"{printable(profile.name)} has no stored keys at the end of its chain ({step.call}): "
+            "there is nothing to rotate"
+        )
+    found = profile
+    while found.name != step.profile and found.source is not None:
+        found = found.source
+    return found
+
+
+def _session(line: str, root: str, vault: "Vault", prompter: Prompter, context: Context) -> Session:
+    """What signs the calls to IAM: a session that an MFA code has opened, else the keys themselves.
+
+    GetSessionToken without a code gives a session that may not call IAM (its API reference). With `no-session` in
+    the line it is the keys in any case.
+    """
+    fields = request.decode(line)[1]
+    of_root = " ".join((request.escape(root), *line.split(" ")[1:]))
+    plan = plan_for_request(of_root, vault.stored_keys())[1]
+    if "no-session" in fields or not plan.steps[-1].prompts_mfa:
+        keys = vault.load_keys(root)
+        return Session(keys.access_key_id, keys.secret_access_key)
+    cache = DirectCache(vault, Path(context.state_directory), prompter)
+    return acquire(plan, vault, cache, prompter, context)
