@@ -25,18 +25,19 @@ def replace(
     content: bytes,
     mode: int,
     *,
+    alone: bool = False,
     owned_like: Path | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> None:
     """Writes `content` to `path` with permission bits `mode`; file and folder are synced to disk.
 
     A symlink is followed, so that a file kept elsewhere stays where it is. The new file gets the owner of `owned_like`
-    where this user may give files away; `check` comes last and may refuse by raising. Raises OSError, and whatever
+    where this user may give files away; `check` comes last and may refuse by raising. Whoever holds a lock is
+    `alone`: one name for the new file is enough then, and a crash leaves no litter. Raises OSError, and whatever
     `check` raises; the old content is there then.
     """
     target = Path(os.path.realpath(path))
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    new = Path(name)
+    new, descriptor = _new_file(target, alone)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
@@ -53,6 +54,16 @@ def replace(
         new.unlink(missing_ok=True)
         raise
     sync_directory(target.parent)
+
+
+def _new_file(target: Path, alone: bool) -> tuple[Path, int]:
+    """An empty file of mode 0600 beside `target`, and its descriptor. Raises OSError."""
+    if not alone:
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        return Path(name), descriptor
+    new = target.with_name(target.name + ".new")
+    new.unlink(missing_ok=True)
+    return new, os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
 
 
 def sync_directory(directory: Path) -> None:

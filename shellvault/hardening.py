@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import os
-import resource
 import socket
 import stat
 import struct
@@ -20,6 +19,8 @@ MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 
 def protect_process() -> None:
     """No core files, no debugger of the same user, no swap; each as far as this system allows it."""
+    import resource  # not on Windows, where this module is imported all the same
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform != "linux":
         return
@@ -75,6 +76,8 @@ def peer_pid(connection: socket.socket) -> int:
 
 def raise_descriptor_limit(wanted: int) -> int:
     """Allows this process `wanted` open files if the hard limit does; returns how many it may open."""
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     goal = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < goal:

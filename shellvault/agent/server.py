@@ -4,7 +4,6 @@ prompts.
 It holds no long-term keys: those are in the worker's hands for as long as one step takes (see `worker`).
 """
 
-import fcntl
 import os
 import signal
 import socket
@@ -14,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from shellvault import __version__, hardening
+from shellvault import __version__, hardening, locks
 from shellvault.agent.clients import Client
 from shellvault.agent.job import Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
@@ -71,13 +70,9 @@ class Agent:
         OSError when the socket cannot be made.
         """
         hardening.check_folder(self._folder)
-        self._lock = os.open(
-            self._folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
-        try:
-            # Held for life; the kernel releases it however this process ends.
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        self._lock = locks.open_lock(self._folder / LOCK)
+        # Held for life.
+        if not locks.is_locked_now(self._lock):
             os.close(self._lock)
             return
         self._path.unlink(missing_ok=True)

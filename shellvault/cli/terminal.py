@@ -3,7 +3,6 @@
 import os
 import select
 import signal
-import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -90,6 +89,8 @@ def _read_line(terminal: int) -> bytes:
 
 @contextmanager
 def _echo_off(terminal: int) -> Iterator[None]:
+    import termios  # not on Windows, where this module is imported all the same
+
     before = termios.tcgetattr(terminal)
     silent = list(before)
     silent[3] &= ~termios.ECHO

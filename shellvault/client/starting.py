@@ -1,6 +1,5 @@
 """Finding the agent, and starting it where there is none: exactly one, however many commands want it at once."""
 
-import fcntl
 import os
 import select
 import socket
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from shellvault import hardening, locations
+from shellvault import hardening, locations, locks
 from shellvault.errors import AgentError, ShellvaultError
 from shellvault.protocol import WORKER_VARIABLES
 
@@ -78,18 +77,15 @@ def connect(path: Path) -> socket.socket | None:
 def _starting(folder: Path) -> Iterator[None]:
     """Lets one command at a time start an agent, so that the others find it. Raises AgentError."""
     deadline = time.monotonic() + 2 * START_PATIENCE
-    # Not blocked by whatever lies there under that name (a FIFO).
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    with open(os.open(folder / "starting.lock", flags, 0o600), "rb+", buffering=0) as lock:  # noqa: PTH123
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise AgentError("another command is still starting the agent") from None
-                time.sleep(PAUSE)
+    lock = locks.open_lock(folder / "starting.lock")
+    try:
+        while not locks.is_locked_now(lock):
+            if time.monotonic() > deadline:
+                raise AgentError("another command is still starting the agent")
+            time.sleep(PAUSE)
         yield
+    finally:
+        os.close(lock)
 
 
 def _start(path: Path, environment: Mapping[str, str]) -> socket.socket:

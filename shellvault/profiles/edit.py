@@ -4,14 +4,13 @@ The new file is checked before it takes the old one's place: read back, it must 
 what was asked for, nothing else.
 """
 
-import contextlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from shellvault import files
+from shellvault import files, locks
 from shellvault.errors import ConfigError
 from shellvault.profiles.parse import ConfigFile, decode, parse, printable, read_bytes, split_lines
 
@@ -19,7 +18,6 @@ from shellvault.profiles.parse import ConfigFile, decode, parse, printable, read
 BACKUP_SUFFIX = ".shellvault-backup"
 
 _LOCK_SUFFIX = ".shellvault-lock"
-_LOCK_DEADLINE = 10.0  # seconds; an edit takes milliseconds
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _PLAIN_NAME = re.compile(r"[\w.@+:/=,%-]+")
 
@@ -114,7 +112,8 @@ def _rewrite(
             raise ConfigError(f"{printable(str(path))} is not a file: correct AWS_CONFIG_FILE")
         if not target.parent.is_dir():
             target.parent.mkdir(mode=0o700, parents=True)
-        with _lock(target):
+        lock = locks.writers_lock(target.with_name(f".{target.name}{_LOCK_SUFFIX}"))
+        with locks.held(lock, ConfigError):
             old = read_bytes(target)
             before = parse(old or b"", path)
             new = edit(decode(old or b"", path), before).encode()
@@ -143,21 +142,3 @@ def _check_result(before: ConfigFile, after: ConfigFile, name: str, settings: Ma
 def _check_unchanged(target: Path, old: bytes | None, path: Path) -> None:
     if read_bytes(target) != old:
         raise ConfigError(f"{printable(str(path))} was changed by another program just now: run this again")
-
-
-@contextlib.contextmanager
-def _lock(target: Path) -> Iterator[None]:
-    """Keeps other shellvault processes from editing the same file at the same time."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(target.with_name(f".{target.name}{_LOCK_SUFFIX}"), timeout=_LOCK_DEADLINE, mode=0o600)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise ConfigError(
-            f"{printable(str(target))} is being edited by another shellvault: try again"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from shellvault import locks
 from shellvault.errors import SessionError
 
 #: Seconds to wait for a lock; its holder may be waiting for a person to type a code.
@@ -36,33 +37,29 @@ def exclusive(
 
 
 def _acquire(path: Path, tell: Callable[[str], None], wait_seconds: float) -> int:
-    import fcntl
-
     start, told = time.monotonic(), False
     while True:
         descriptor = _open(path)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if locks.is_locked_now(descriptor):
             if _is_still(path, descriptor):
                 return descriptor
-            pause = 0.0
-        except BlockingIOError:
-            pause = _POLL_SECONDS
-            waited = time.monotonic() - start
-            if waited > wait_seconds:
-                holder = _holder(descriptor)
-                os.close(descriptor)
-                raise SessionError(f"gave up waiting for {holder}: end it, then try again") from None
-            if waited > _QUIET_SECONDS and not told:
-                tell(f"waiting for {_holder(descriptor)}")
-                told = True
+            os.close(descriptor)
+            continue
+        waited = time.monotonic() - start
+        if waited > wait_seconds:
+            holder = _holder(descriptor)
+            os.close(descriptor)
+            raise SessionError(f"gave up waiting for {holder}: end it, then try again")
+        if waited > _QUIET_SECONDS and not told:
+            tell(f"waiting for {_holder(descriptor)}")
+            told = True
         os.close(descriptor)
-        time.sleep(pause)
+        time.sleep(_POLL_SECONDS)
 
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return locks.open_lock(path)
     except OSError as error:
         reason = f"{str(path)!a} ({error.strerror})"
         raise SessionError(f"cannot make the lock file {reason}: make its folder writable") from error

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from shellvault import files
 from shellvault.errors import SessionError
 from shellvault.plan import Step
 from shellvault.profiles.parse import printable
@@ -18,7 +19,6 @@ from shellvault.sessions.context import Context
 from shellvault.sessions.locks import exclusive
 from shellvault.sessions.model import Challenge, Prompter, Session
 from shellvault.sessions.refusals import RefusedError
-from shellvault.vault.atomic import write_atomically
 
 TRIES = 3
 #: Questions to a person in all: codes that were used already do not count as tries.
@@ -119,7 +119,7 @@ def _claim(step: Step, code: str, context: Context) -> bool:
         if digest in used:
             return False
         try:
-            write_atomically(path, json.dumps(used | {digest: int(now)}).encode())
+            files.replace(path, json.dumps(used | {digest: int(now)}).encode(), 0o600, alone=True)
         except OSError as error:
             raise SessionError(f"cannot write {str(path)!a} ({error.strerror}): make it writable") from error
     return True

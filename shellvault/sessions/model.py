@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from shellvault.errors import SessionError
+from shellvault.text import is_visible_ascii
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class Session:
         token = data.get("session_token")
         expires_at, issued_at = data.get("expires_at"), data.get("issued_at")
         if (
-            not all(isinstance(value, str) and re.fullmatch(r"[!-~]+", value) for value in strings)
-            or not (token is None or (isinstance(token, str) and re.fullmatch(r"[!-~]+", token)))
+            not all(is_visible_ascii(value) for value in strings)
+            or not (token is None or is_visible_ascii(token))
             or not (expires_at is None or type(expires_at) is int)
             or type(issued_at) is not int
         ):

@@ -1,13 +1,12 @@
 """Credentials that came from outside (AWS, a helper process), checked before anything trusts them."""
 
-import re
 from datetime import datetime
 
 from shellvault.errors import SessionError
 from shellvault.plan import LONGEST
 from shellvault.sessions.model import Session
+from shellvault.text import is_visible_ascii
 
-_VISIBLE = re.compile(r"[!-~]+")
 #: Characters; AWS documents 128 for a key id and no limit for tokens, which are below 3,000 in practice.
 _LIMITS = {"access key id": 128, "secret access key": 256, "session token": 32_768}
 
@@ -42,7 +41,7 @@ def checked_session(
 
 
 def _visible(giver: str, what: str, value: object) -> str:
-    if not isinstance(value, str) or len(value) > _LIMITS[what] or not _VISIBLE.fullmatch(value):
+    if not is_visible_ascii(value) or len(value) > _LIMITS[what]:
         raise SessionError(f"{giver} gave no usable {what}: look at what it answers")
     return value
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
+from shellvault import files
 from shellvault.errors import VaultError, WrongPassphraseError
 from shellvault.locations import private_directory
+from shellvault.locks import held, writers_lock
 from shellvault.vault import sealed
-from shellvault.vault.atomic import write_atomically
-from shellvault.vault.locking import held, lock_file
 
 #: Called with (whether the passphrase is a new one, what was wrong with the last answer, the file's path).
 AskPassphrase = Callable[[bool, str | None, Path], str]
@@ -55,7 +55,7 @@ class FileKeyring(KeyringBackend):
         self._passphrase = passphrase
         self._key = _key_from_bytes(unlock_key) if unlock_key else None
         self._cost = cost or sealed.Cost()
-        self.lock = lock_file(self._path.with_name("vault.lock"))
+        self.lock = writers_lock(self._path.with_name("vault.lock"))
 
     @property
     def unlock_key(self) -> bytes | None:
@@ -87,7 +87,7 @@ class FileKeyring(KeyringBackend):
     def set_password(self, service: str, username: str, password: str) -> None:
         """Stores a password; others' changes since the last read are kept. Raises VaultError."""
         self.unlock(create=True)
-        with held(self.lock):
+        with held(self.lock, VaultError):
             entries = self._entries()
             entries.setdefault(service, {})[username] = password
             self._write(entries)
@@ -96,7 +96,7 @@ class FileKeyring(KeyringBackend):
         """Removes a password. Raises PasswordDeleteError when there is none, VaultError."""
         if self.get_password(service, username) is None:
             raise PasswordDeleteError("no such password")
-        with held(self.lock):
+        with held(self.lock, VaultError):
             entries = self._entries()
             entries.get(service, {}).pop(username, None)
             self._write(entries)
@@ -150,7 +150,7 @@ class FileKeyring(KeyringBackend):
         key = sealed.new_key(passphrase, self._cost)
         if not self._path.parent.exists():
             private_directory(self._path.parent)
-        with held(self.lock):
+        with held(self.lock, VaultError):
             content = self._read()
             if content is None:
                 self._key = key
@@ -207,7 +207,7 @@ class FileKeyring(KeyringBackend):
             raise VaultError("the vault is not unlocked: run the command again")
         content = sealed.seal(json.dumps(entries, separators=(",", ":")).encode(), self._key)
         try:
-            write_atomically(self._path, content)
+            files.replace(self._path, content, 0o600, alone=True)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             remedy = "free some space" if full else "make its folder writable"

@@ -33,14 +33,14 @@ def open_vault(
     encrypted file needs it; `deadline` (seconds) bounds every call in which a keyring may ask a person;
     `unlock_key` is what `Vault.unlock_key` gave elsewhere. Raises ConfigError for a bad choice, VaultError.
     """
+    from shellvault.locks import writers_lock
     from shellvault.vault.items import Items
-    from shellvault.vault.locking import lock_file
     from shellvault.vault.vault import Vault
 
     name, _, named = backends.choose(backend, environment)
     backend_file = None if named else backends.backend_file(environment)
     names_file = locations.names_file(environment)
-    lock = lock_file(names_file.with_name("vault.lock"))
+    lock = writers_lock(names_file.with_name("vault.lock"))
     if name == "file":
         file = _file_keyring(environment, ask_passphrase, unlock_key)
         return Vault(Items(name, file, None), lock, names_file, backend_file, file)

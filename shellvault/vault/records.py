@@ -1,8 +1,9 @@
 """What the vault holds, and the checks on reading it back: nothing in a keyring is taken on trust."""
 
-import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from shellvault.text import is_visible_ascii
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,9 @@ class SessionIndex:
 def keys_from_json(data: Any) -> StoredKeys:
     """Rebuilds a key pair. Raises ValueError for anything `asdict` of one cannot have given."""
     match data:
-        case {"access_key_id": str(key_id), "secret_access_key": str(secret)} if _visible(
+        case {"access_key_id": str(key_id), "secret_access_key": str(secret)} if is_visible_ascii(
             key_id
-        ) and _visible(secret):
+        ) and is_visible_ascii(secret):
             return StoredKeys(key_id, secret)
     raise ValueError("no key pair")
 
@@ -47,7 +48,7 @@ def key_index_from_json(data: Any) -> dict[str, str]:
     """Rebuilds the index of keys, name to access key id; None is an empty one. Raises ValueError."""
     index = {} if data is None else data
     if not isinstance(index, dict) or not all(
-        _is_name(name) and _visible(key_id) for name, key_id in index.items()
+        _is_name(name) and is_visible_ascii(key_id) for name, key_id in index.items()
     ):
         raise ValueError("no index of keys")
     return dict(index)
@@ -83,7 +84,3 @@ def _label_from_json(data: Any) -> SessionLabel:
 
 def _is_name(name: Any) -> bool:
     return isinstance(name, str) and name != "" and name.isprintable()
-
-
-def _visible(text: Any) -> bool:
-    return isinstance(text, str) and re.fullmatch(r"[!-~]+", text) is not None

@@ -14,10 +14,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shellvault import files
 from shellvault.errors import VaultError
-from shellvault.vault.atomic import write_atomically
+from shellvault.locks import held
 from shellvault.vault.items import Items
-from shellvault.vault.locking import held
 from shellvault.vault.records import (
     SessionIndex,
     SessionLabel,
@@ -215,7 +215,7 @@ class Vault:
             self._file.unlock(create=True)
         else:
             self._items.unlock()
-        with held(self._lock), held(self._file.lock) if self._file else nullcontext():
+        with held(self._lock, VaultError), held(self._file.lock, VaultError) if self._file else nullcontext():
             yield
 
     def _forget_sessions_of(self, name: str, key_ids: set[str | None]) -> int:
@@ -269,9 +269,11 @@ class Vault:
     def _write_key_index(self, index: dict[str, str]) -> None:
         self._items.write(_KEY_INDEX, index)
         try:
-            write_atomically(self._names_file, "".join(f"{name}\n" for name in sorted(index)).encode())
+            files.replace(
+                self._names_file, "".join(f"{name}\n" for name in sorted(index)).encode(), 0o600, alone=True
+            )
             if self._backend_file and index:
-                write_atomically(self._backend_file, f"{self.backend_name}\n".encode())
+                files.replace(self._backend_file, f"{self.backend_name}\n".encode(), 0o600, alone=True)
             elif self._backend_file:
                 self._backend_file.unlink(missing_ok=True)
         except OSError as error:

@@ -12,6 +12,7 @@ from botocore.configloader import load_config
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from shellvault import locks
 from shellvault.errors import ConfigError
 from shellvault.profiles import edit
 from shellvault.profiles.edit import append_profile, set_key
@@ -325,9 +326,9 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
 
 def test_an_edit_waits_for_another_one_and_gives_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = config(tmp_path, b"[default]\n")
-    monkeypatch.setattr(edit, "_LOCK_DEADLINE", 0.05)
-    with edit._lock(path):
-        assert "is being edited by another shellvault" in refusal(path)
+    monkeypatch.setattr(locks, "WAIT_SECONDS", 0.05)
+    with locks.held(locks.writers_lock(tmp_path / ".config.shellvault-lock"), ConfigError):
+        assert "another command has been writing" in refusal(path)
 
 
 def _append(path: Path, name: str) -> None:

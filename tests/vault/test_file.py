@@ -438,19 +438,19 @@ def test_a_file_made_meanwhile_with_another_passphrase_is_not_touched(path: Path
 def test_a_writer_that_is_stuck_is_told_of_within_its_deadline(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from shellvault.vault import locking
+    from shellvault import locks
 
     opened(path).set_password("s", "a", "1")
     other = opened(path)
-    with locking.held(other.lock):
-        monkeypatch.setattr(locking, "WAIT_SECONDS", 0.2)
+    with locks.held(other.lock, VaultError):
+        monkeypatch.setattr(locks, "WAIT_SECONDS", 0.2)
         assert "has been writing" in error_of(lambda: opened(path).set_password("s", "a", "2"))
     opened(path).set_password("s", "a", "2")
 
 
 def test_reading_does_not_wait_for_a_writer(path: Path) -> None:
-    from shellvault.vault.locking import held
+    from shellvault.locks import held
 
     opened(path).set_password("s", "a", "1")
-    with held(opened(path).lock):
+    with held(opened(path).lock, VaultError):
         assert opened(path).get_password("s", "a") == "1"

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from shellvault import locations
 from shellvault.errors import VaultError
+from shellvault.locks import writers_lock
 from shellvault.vault import SessionLabel, StoredKeys, Vault, open_vault
 from shellvault.vault.items import Items
-from shellvault.vault.locking import lock_file
 from tests.vault.conftest import never_asked
 from tests.vault.memory import Broken, MemoryKeyring
 
@@ -41,7 +41,7 @@ def vault(keyring: MemoryKeyring, backend: str, tmp_path: Path) -> Vault:
 
 
 def vault_over(keyring: MemoryKeyring, folder: Path, backend: str = "secret-service") -> Vault:
-    return Vault(Items(backend, keyring, None), lock_file(folder / "vault.lock"), folder / "names")
+    return Vault(Items(backend, keyring, None), writers_lock(folder / "vault.lock"), folder / "names")
 
 
 def label(profile: str = "work", expires_at: int | None = LATER) -> SessionLabel:

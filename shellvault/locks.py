@@ -1,0 +1,66 @@
+"""One at a time among processes, by locks that the kernel takes back however their holder ends.
+
+The agent and what waits for a person lock a file themselves (flock(2)): the standard library alone, and the file
+can say who holds it. Writers of our files use filelock, which has Windows too and lets its holder lock again.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shellvault.errors import ShellvaultError
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+#: Nobody holds a writer's lock while a person is asked, so waiting this long (seconds) means a stuck writer.
+WAIT_SECONDS = 10.0
+
+
+def open_lock(path: Path) -> int:
+    """A descriptor of the lock file, which is made on demand, mode 0600. Raises OSError."""
+    # Not blocked by whatever lies there under that name (a FIFO).
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+
+
+def is_locked_now(descriptor: int) -> bool:
+    """Locks the open file until it is closed, and says whether that was possible at once. Raises OSError."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def writers_lock(path: Path) -> "BaseFileLock":
+    """The lock of those who write a file of ours, mode 0600; re-entrant within its object."""
+    from filelock import FileLock
+
+    return FileLock(str(path), timeout=WAIT_SECONDS, mode=0o600)
+
+
+@contextmanager
+def held(lock: "BaseFileLock", error: type[ShellvaultError]) -> Iterator[None]:
+    """Holds a writers' lock for a block. Raises `error` when another process keeps it, or it cannot be made."""
+    from filelock import Timeout
+
+    try:
+        lock.acquire(poll_interval=0.01)
+    except Timeout:
+        raise error(
+            f"another command has been writing for {WAIT_SECONDS:g} seconds: "
+            f"end the process that holds {lock.lock_file!r}"
+        ) from None
+    except OSError as problem:
+        raise error(
+            f"cannot lock {lock.lock_file!r} ({problem.strerror or problem}): "
+            "make its folder writable; nothing was changed"
+        ) from problem
+    try:
+        yield
+    finally:
+        lock.release()
