@@ -18,7 +18,8 @@ DESIGN = ROOT / "docs" / "design.md"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("console", "rotation", "worker"),
+    ("worker",),
+    ("console", "rotation"),
     ("client",),
     ("sessions",),
     ("plan",),
