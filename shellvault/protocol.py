@@ -19,6 +19,9 @@ JSON_LIMIT = 1024 * 1024
 #: Characters of a version.
 VERSION_LIMIT = 64
 
+#: The version of a shell that asks without a command of ours, and so cannot see who answers.
+DIRECT = "-"
+
 #: Seconds from the connection to the end of a whole request, and for the reader to take the reply.
 REQUEST_DEADLINE = 5.0
 
@@ -105,13 +108,13 @@ def parse_pid(word: str) -> int | None:
 
 
 def speaks_our_version(version: str) -> bool:
-    """Whether the other side's version is ours, or `-` (a shell, which speaks to any).
+    """Whether the other side's version is ours, or DIRECT (a shell, which speaks to any).
 
     Raises ValueError for what is no version at all.
     """
     if not (version.isascii() and version.isprintable() and 0 < len(version) <= VERSION_LIMIT):
         raise ValueError("not a version")
-    return version in ("-", __version__)
+    return version in (DIRECT, __version__)
 
 
 def encode(message: Message) -> bytes:

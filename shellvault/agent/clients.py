@@ -9,6 +9,7 @@ from shellvault import protocol
 from shellvault.agent.job import Reply, Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream
+from shellvault.agent.proof import with_secret
 from shellvault.fastlane import request
 from shellvault.protocol import Message
 
@@ -47,6 +48,7 @@ class Client:
         self._handle: Callable[[bytes], None] = self._first_json
         self._waiter: Waiter | None = None
         self._reply: Reply | None = None
+        self._proof = ""
         self._deadline = agent.loop.later(protocol.REQUEST_DEADLINE, self._end)
         self._stream = Stream(agent.loop, sock, self._receive, self._closed)
 
@@ -85,10 +87,14 @@ class Client:
             # Before the reply, so that whoever gets it finds nobody, and starts another.
             self._agent.retire()
             self._finish_text("miss")
+        elif asked.version == protocol.DIRECT and not self._prove(asked.pid):
+            # The shell would not believe us. It asks again by a command of ours, and gets a secret with the text.
+            self._finish_text("miss")
         elif asked.verb == "peek":
-            self._finish_text(*self._agent.peek(asked.key, asked.form, asked.pid))
+            status, text = self._agent.peek(asked.key, asked.form, asked.pid)
+            self._finish_text(status, self._with_secret(asked, text) if status == "ok" else "")
         elif text := self._agent.remembered(asked.key, asked.form, asked.pid):
-            self._finish_text("ok", text)
+            self._finish_text("ok", self._with_secret(asked, text))
         else:
             self._deadline = self._agent.loop.later(TEXT_PATIENCE, partial(self._finish_text, "needs-you"))
             self._waiter = Waiter(partial(self._text_done, asked))
@@ -97,13 +103,24 @@ class Client:
     def _text_done(self, asked: protocol.TextRequest, outcome: Message) -> None:
         if "result" in outcome:
             self._agent.use(asked.key, asked.pid)
-            self._finish_text("ok", outcome["result"]["texts"][asked.form])
+            self._finish_text("ok", self._with_secret(asked, outcome["result"]["texts"][asked.form]))
         else:
             self._finish_text("needs-you" if outcome["error"]["type"] == "NeedsPersonError" else "miss")
 
+    def _prove(self, pid: int | None) -> bool:
+        """Has the reply begin with the secret of the shell that asks; False when it has none."""
+        secret = self._agent.memory.secret(pid)
+        self._proof = f"{secret} " if secret else ""
+        return secret is not None
+
+    def _with_secret(self, asked: protocol.TextRequest, text: str) -> str:
+        if asked.version == protocol.DIRECT:
+            return text
+        return with_secret(text, asked.form, self._agent.memory.secret(asked.pid))
+
     def _finish_text(self, status: str, text: str = "") -> None:
         self._stop_waiting()
-        self._stream.send(f"{status}\n{text}".encode("utf-8", "surrogateescape"))
+        self._stream.send(f"{self._proof}{status}\n{text}".encode("utf-8", "surrogateescape"))
         self._stream.finish(protocol.REQUEST_DEADLINE)
 
     # The JSON half.
@@ -148,7 +165,7 @@ class Client:
             raise ValueError("not a session request")
         text = None if message["fresh"] else self._agent.remembered(line, form, pid)
         if text:
-            self._finish({"result": {"text": text}})
+            self._finish({"result": {"text": with_secret(text, form, self._agent.memory.secret(pid))}})
             return
         self._handle = self._answer
         self._show_life()
@@ -161,7 +178,8 @@ class Client:
         self._deadline.cancel()
         if "result" in outcome:
             self._agent.use(line, pid)
-            outcome = {"result": {"text": outcome["result"]["texts"][form]}}
+            text = with_secret(outcome["result"]["texts"][form], form, self._agent.memory.secret(pid))
+            outcome = {"result": {"text": text}}
         self._finish(outcome)
 
     def _show_life(self) -> None:

@@ -7,6 +7,7 @@ look-ups.
 import json
 import os
 import zlib
+from typing import NamedTuple
 
 from shellvault import renewal
 from shellvault.agent import processes
@@ -16,6 +17,9 @@ from shellvault.protocol import Message
 
 #: Seconds that the key of an encrypted-file vault is kept after a worker has handed it over: a working day.
 UNLOCK_LIFETIME = 8 * 3600
+
+#: Bytes of a shell's secret; the hooks check that theirs has twice as many digits.
+SECRET_BYTES = 16
 
 
 def pack(message: Message) -> bytes:
@@ -88,13 +92,21 @@ class Trouble:
         self.needs_you = needs_you
 
 
+class Use(NamedTuple):
+    """A shell, the request line whose session it uses, and the secret by which it knows our direct replies."""
+
+    process: Process
+    line: str
+    secret: str
+
+
 class Memory:
     """Everything the agent holds."""
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self.troubles: dict[str, Trouble] = {}
-        self.shells: dict[int, tuple[Process, str]] = {}
+        self.shells: dict[int, Use] = {}
         self._steps: dict[str, tuple[float, bytes]] = {}
         self._unlock_keys: dict[str, tuple[str, float]] = {}
 
@@ -133,12 +145,20 @@ class Memory:
         except OSError:
             return
         if process:
-            self.shells[pid] = (process, line)
+            known = self.shells.get(pid)
+            is_same = known is not None and known.process == process
+            secret = known.secret if known and is_same else os.urandom(SECRET_BYTES).hex()
+            self.shells[pid] = Use(process, line, secret)
+
+    def secret(self, pid: int | None) -> str | None:
+        """The secret of the living shell with this pid; None when we have given it none."""
+        use = self.shells.get(pid) if pid is not None else None
+        return use.secret if use and processes.is_alive(use.process) else None
 
     def living_lines(self) -> set[str]:
         """The lines that living shells use; shells that have ended are forgotten."""
-        self.shells = {pid: use for pid, use in self.shells.items() if processes.is_alive(use[0])}
-        return {line for _, line in self.shells.values()}
+        self.shells = {pid: use for pid, use in self.shells.items() if processes.is_alive(use.process)}
+        return {use.line for use in self.shells.values()}
 
     def may_try(self, line: str, now: float) -> bool:
         """Whether getting this session without a person is worth trying now."""

@@ -177,7 +177,7 @@ def test_another_user_finds_no_way_to_the_socket(open_place: Place) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
 def test_another_user_is_refused_even_where_the_file_modes_let_it_in(open_place: Place) -> None:
-    path, request = open_place.socket_path, f"SV1 - get env.bash - {open_place.line('work')}\n".encode()
+    path, request = open_place.socket_path, f"SV1 {__version__} get env.bash - {open_place.line('work')}\n".encode()
     path.parent.chmod(0o755)
     path.chmod(0o777)
     assert ask_as_another_user(path, request) in (b"reply:", b"BrokenPipeError")

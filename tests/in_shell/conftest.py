@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from shellvault import locations
-from shellvault.shells import init, render
-from tests.in_shell.stand_in import Agent, FastLane, agent, path_with, session, show_arguments
+from shellvault.shells import init
+from tests.in_shell.stand_in import Agent, FastLane, agent, env, path_with, session, show_arguments
 from tests.support.terminal import SHELLS, Terminal, program
 
 Open = Callable[..., Terminal]
@@ -91,7 +91,7 @@ def now() -> int:
 
 def enter(terminal: Terminal, lane: FastLane, **details: object) -> None:
     """Runs `shellvault use work` in the terminal."""
-    lane.answers("env", render.env_snippet(terminal.shell, session(**details)))  # type: ignore[arg-type]
+    lane.answers("env", env(terminal.shell, session(**details)))  # type: ignore[arg-type]
     terminal.run("shellvault use work")
 
 

@@ -10,8 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from shellvault.agent.proof import with_secret
 from shellvault.shells import render
 from shellvault.variables import Change
+
+#: What the agent and the shells of these tests know each other by.
+SECRET = "0123456789abcdef" * 2
 
 #: Notes its arguments, prints the answer kept for its first argument, and ends with the status kept for it.
 #: `exec NAME -- PROGRAM …` becomes the program, as the real one does.
@@ -124,6 +128,16 @@ def session(
 def refresh(shell: str, change: Change) -> str:
     """The snippet that renews a session."""
     return render.refresh_snippet(shell, change)
+
+
+def env(shell: str, change: Change, secret: str = SECRET) -> str:
+    """The snippet that puts a session into the shell, as it comes from an agent: with the shell's secret."""
+    return with_secret(render.env_snippet(shell, change), f"env.{shell}", secret)
+
+
+def proven(reply: str | bytes, secret: str = SECRET) -> bytes:
+    """A direct reply to a shell that has this secret."""
+    return secret.encode() + b" " + (reply if isinstance(reply, bytes) else reply.encode())
 
 
 def write_program(path: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ import pytest
 
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, enter, key, segment
-from tests.in_shell.stand_in import Agent, FastLane, refresh, session
+from tests.in_shell.stand_in import Agent, FastLane, proven, refresh, session
 from tests.support.terminal import program
 
 pytestmark = pytest.mark.real
@@ -207,9 +207,8 @@ def test_production_is_red(shell: str, opened: Open, lane: FastLane, now: int) -
 def test_zsh_and_powershell_ask_the_agent_without_a_process(
     speaking: str, opened: Open, lane: FastLane, now: int, socket_agent: Agent
 ) -> None:
-    socket_agent.reply = (
-        b"ok\n"
-        + refresh(speaking, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300)).encode()
+    socket_agent.reply = proven(
+        "ok\n" + refresh(speaking, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
     )
     terminal = opened(speaking)
     enter(terminal, lane, refresh_at=now - 5, expires_at=now + 3000)
@@ -222,7 +221,16 @@ def test_zsh_and_powershell_ask_the_agent_without_a_process(
 
 @pytest.mark.parametrize(
     "reply",
-    [b"", b"ok", b"ok\nexport AWS_ACCESS_KEY_ID=half", b"what\n", b"miss\n", b"\xff\xfe\n", None],
+    [
+        b"",
+        proven(""),
+        proven("ok"),
+        proven("ok\nexport AWS_ACCESS_KEY_ID=half"),
+        proven("what\n"),
+        b"miss\n",
+        b"\xff\xfe\n",
+        None,
+    ],
     ids=repr,
 )
 def test_an_agent_that_answers_oddly_is_passed_over(
@@ -243,7 +251,7 @@ def test_an_agent_that_answers_oddly_is_passed_over(
 def test_wait_and_needs_you_cost_no_process(
     speaking: str, reply: bytes, shown: str, opened: Open, lane: FastLane, now: int, socket_agent: Agent
 ) -> None:
-    socket_agent.reply = reply
+    socket_agent.reply = proven(reply)
     terminal = opened(speaking)
     enter(terminal, lane, refresh_at=now - 5, expires_at=now + 47 * 60 + 30)
     terminal.run("")

@@ -8,7 +8,7 @@ import pytest
 
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, key
-from tests.in_shell.stand_in import Agent, FastLane, refresh, session
+from tests.in_shell.stand_in import Agent, FastLane, env, proven, refresh, session
 from tests.support.terminal import Terminal
 
 pytestmark = [
@@ -69,10 +69,10 @@ def test_twenty_refreshes_start_no_process(
 
     def answer(number: int) -> bytes:
         change = session(key=f"AKIA{number}", refresh_at=start + number, expires_at=start + 9000)
-        return b"ok\n" + refresh(speaking, change).encode()
+        return proven("ok\n" + refresh(speaking, change))
 
     socket_agent.reply = answer
-    first = render.env_snippet(speaking, session(refresh_at=start, expires_at=start + 9000))
+    first = env(speaking, session(refresh_at=start, expires_at=start + 9000))
     text = init.render_init(speaking, init.InitOptions(), tmp_path) + "\n" + first
     terminal = opened(speaking, text=text, under=[*_TRACE, str(trace)])
     _prompts(terminal, 1)
