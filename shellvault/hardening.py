@@ -17,6 +17,11 @@ PR_SET_DUMPABLE = 4
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 
 
+#: Who stands for all whom our user namespace does not know, and the map of one that knows all: user_namespaces(7)
+OVERFLOW_UID = 65534
+FULL_UID_MAP = ["0", "0", "4294967295"]
+
+
 def protect_process() -> None:
     """No core files, no debugger of the same user, no swap; each as far as this system allows it."""
     import resource  # not on Windows, where this module is imported all the same
@@ -40,7 +45,8 @@ def die_with_parent() -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Checks that the socket's folder is a real one that only this user can enter.
+    """Checks that the socket's folder is a real one that only this user can enter, and that others cannot put
+    another in its place: the folders above it are ours or root's, and where all may write, they are sticky.
 
     Raises AgentError when it is not; FileNotFoundError when it is absent.
     """
@@ -53,6 +59,22 @@ def check_folder(folder: Path) -> None:
         raise AgentError(
             f"{str(folder)!a} is not a folder of this user alone: remove it, or set XDG_RUNTIME_DIR"
         )
+    for parent in folder.resolve().parents:
+        status = parent.stat()
+        if not _is_trusted(status.st_uid) or status.st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+            raise AgentError(
+                f"other users may change {str(parent)!a}, where {str(folder)!a} lies: set XDG_RUNTIME_DIR to another"
+            )
+
+
+def _is_trusted(uid: int) -> bool:
+    """Whether this user may own what is above our folder: we, root, or who stands for a root outside our namespace."""
+    if uid in (0, os.getuid()):
+        return True
+    try:
+        return uid == OVERFLOW_UID and Path("/proc/self/uid_map").read_text().split() != FULL_UID_MAP
+    except OSError:
+        return False
 
 
 def peer_uid(connection: socket.socket) -> int:

@@ -91,8 +91,8 @@ class Client:
             # The shell would not believe us. It asks again by a command of ours, and gets a secret with the text.
             self._finish_text("miss")
         elif asked.verb == "peek":
-            status, text = self._agent.peek(asked.key, asked.form, asked.pid)
-            self._finish_text(status, self._with_secret(asked, text) if status == "ok" else "")
+            status, peeked = self._agent.peek(asked.key, asked.form, asked.pid)
+            self._finish_text(status, self._with_secret(asked, peeked) if status == "ok" else "")
         elif text := self._agent.remembered(asked.key, asked.form, asked.pid):
             self._finish_text("ok", self._with_secret(asked, text))
         else:

@@ -1,6 +1,6 @@
 """How a reply proves itself to a shell that asks us itself and cannot see who answers.
 
-zsh and PowerShell know no SO_PEERCRED. So whatever reaches such a shell over a way that is checked (our commands look at
+zsh and PowerShell know no SO_PEERCRED. So what reaches such a shell over a way that is checked (our commands look at
 the peer's user id) gives it a secret, and each direct reply begins with that: nobody else's text is evaluated.
 """
 

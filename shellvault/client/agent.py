@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from shellvault import __version__, errors, hardening, locations
 from shellvault.client.starting import connect, connection_to_agent
 from shellvault.errors import AgentError, NeedsPersonError, ShellvaultError, WrongPassphraseError
+from shellvault.fastlane.commands import shell_pid
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.variables import PRIVATE_VARIABLES
@@ -53,7 +54,7 @@ def obtain(
         "version": __version__,
         "request": request_line,
         "form": form,
-        "pid": os.getppid() if form.startswith("env.") else None,
+        "pid": shell_pid() if form.startswith("env.") else None,
         "fresh": fresh,
         "mfa_token": mfa_token,
         "environment": worker_environment(environment),

@@ -235,11 +235,9 @@ def kept(what: str, shell: str, environment: Environment, options: list[str] | N
     name = " ".join([f"{shell}-{__version__}", *(options or ())])
     path = f"{state}/{what}/{name}"
     try:
-        file = posix.stat(path)
-        # A shell will evaluate this, so nobody else may have written it.
-        if not state or "/" in name or file.st_uid != posix.geteuid() or file.st_mode & 0o022:
+        if not state or "/" in name:
             return None
-        python, script, text = read(path).split(b"\0", 2)
+        python, script, text = read(path, ours=True).split(b"\0", 2)
         # Another installation of this version names its own interpreter and files. Files are compared and not
         # their names: links and `..` give one many.
         ours = same_file(python, sys.executable) and same_file(script, f"{FOLDER}/shellvault/__main__.py")
@@ -296,10 +294,14 @@ def forget_coerced_locale() -> None:
             sys.modules["os"].environ.pop("LC_CTYPE", None)
 
 
-def read(path: str) -> bytes:
-    """A file's whole content. Raises OSError."""
-    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+def read(path: str, *, ours: bool = False) -> bytes:
+    """A file's whole content. Raises OSError, and ValueError for what is to be `ours` and others may have written."""
+    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | (posix.O_NOFOLLOW if ours else 0))
     try:
+        # Of what is open, not of what bears the name: a shell will evaluate this.
+        file = posix.fstat(descriptor)
+        if ours and (file.st_uid != posix.geteuid() or file.st_mode & 0o022):
+            raise ValueError(path)
         content = b""
         while part := posix.read(descriptor, 65536):
             content += part

@@ -66,7 +66,7 @@ def ask(
             _connect(channel, path, deadline)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return ABSENT, b""
-        if _peer(channel, path) != posix.geteuid():
+        if _peer(channel) != posix.geteuid():
             return STRANGE, b""
         channel.sendall(f"SV1 {__version__} {verb} {form} {pid or '-'} {key}\n".encode("ascii"))
         return _split(_receive(channel, deadline))
@@ -93,13 +93,18 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _peer(channel: _socket.socket, path: str) -> int:
-    """The user id of whoever listens: the kernel's word on Linux, the owner of the socket file elsewhere."""
+def _peer(channel: _socket.socket) -> int:
+    """The user id of whoever listens, by the kernel's word (as `hardening.peer_uid`, which imports too much).
+
+    Raises OSError where the kernel does not say.
+    """
     if sys.platform == "linux":
         # struct ucred in unix(7): pid, uid and gid, four bytes each.
         credentials = channel.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-        return int.from_bytes(credentials[4:8], sys.byteorder)
-    return posix.stat(path).st_uid
+    else:
+        # struct xucred of macOS and the BSDs: version, uid, …; SOL_LOCAL is 0 and LOCAL_PEERCRED 1.
+        credentials = channel.getsockopt(0, 1, 76)
+    return int.from_bytes(credentials[4:8], sys.byteorder)
 
 
 def _receive(channel: _socket.socket, deadline: float) -> bytes:

@@ -132,6 +132,20 @@ def test_a_folder_that_is_not_private_is_not_used(place: Place, tmp_path: Path, 
         client.ensure_agent(place.environment)
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to give a folder away")
+@pytest.mark.parametrize("change", ["others may write", "of another user"])
+def test_a_folder_that_others_can_exchange_is_not_used(place: Place, change: str) -> None:
+    if change == "others may write":
+        place.home.chmod(0o777)
+    else:
+        os.chown(place.home, 12345, 12345)
+    with pytest.raises(AgentError, match="other users may change"):
+        client.ensure_agent(place.environment)
+    place.home.chmod(0o1777)
+    os.chown(place.home, 0, 0)
+    client.ensure_agent(place.environment)
+
+
 def ask_as_another_user(path: Path, data: bytes) -> bytes:
     """What a process of user 12345 gets from this socket; the error's name where it gets none."""
     reading, writing = os.pipe()
@@ -177,7 +191,10 @@ def test_another_user_finds_no_way_to_the_socket(open_place: Place) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
 def test_another_user_is_refused_even_where_the_file_modes_let_it_in(open_place: Place) -> None:
-    path, request = open_place.socket_path, f"SV1 {__version__} get env.bash - {open_place.line('work')}\n".encode()
+    path, request = (
+        open_place.socket_path,
+        f"SV1 {__version__} get env.bash - {open_place.line('work')}\n".encode(),
+    )
     path.parent.chmod(0o755)
     path.chmod(0o777)
     assert ask_as_another_user(path, request) in (b"reply:", b"BrokenPipeError")

@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -228,15 +229,59 @@ def test_forget_forgets_sessions_only(agent: Place) -> None:
 
 
 def test_a_real_zsh_asks_the_socket_itself(agent: Place) -> None:
-    agent.text("get", "refresh.zsh", "work")
-    line = f"SV1 - peek refresh.zsh $$ {agent.line('work')}"
     script = f"""
-        zmodload zsh/net/socket && zsocket {agent.socket_path} && fd=$REPLY
-        print -u $fd -r -- "{line}"
-        while IFS= read -r -u $fd answer; do print -r -- "$answer"; done
+        zmodload zsh/net/socket
+        for version in {__version__} -; do
+            zsocket {agent.socket_path} && fd=$REPLY
+            print -u $fd -r -- "SV1 $version get refresh.zsh $$ {agent.line("work")}"
+            while IFS= read -r -u $fd answer; do print -r -- "$answer"; done
+            print -r -- the end
+        done
     """
     done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("ok\nrefresh.zsh ASIA")
+    checked, direct, _ = done.stdout.split("the end\n")
+    assert re.fullmatch(r"ok\nrefresh.zsh ASIA.*\n.* __shellvault_secret=[0-9a-f]{32}; }\n", checked)
+    assert re.fullmatch(r"[0-9a-f]{32} ok\nrefresh.zsh ASIA.*\n", direct)
+    assert direct[:32] in checked
+
+
+@pytest.mark.parametrize("form", ["env.zsh", "refresh.zsh", "env.powershell", "refresh.powershell"])
+def test_a_direct_reply_begins_with_the_secret_that_a_checked_one_gave(agent: Place, form: str) -> None:
+    agent.obtain("work")
+    pid = os.getpid()
+    assert agent.text("peek", form, "work", pid, version="-") == "miss\n"
+    given = agent.text("get", form, "work", pid)
+    secret = re.search(r"__shellvault_secret ?= ?'?([0-9a-f]{32})", given)
+    assert secret
+    assert agent.text("get", form, "work", pid).endswith(given.splitlines()[-1] + "\n")
+    assert agent.text("peek", form, "work", pid, version="-").startswith(f"{secret[1]} ok\n{form} ASIA")
+    assert secret[1] not in agent.text("peek", form, "work", pid, version="-").partition("\n")[2]
+    assert agent.text("peek", form, "ask", pid, version="-") == f"{secret[1]} wait\n"
+    # For another process, and after `lock`, it knows none.
+    assert agent.text("peek", form, "work", agent.status()["pid"], version="-") == "miss\n"
+    assert agent.text("peek", form, "work", "-", version="-") == "miss\n"
+    client.lock(agent.environment)
+    assert agent.text("peek", form, "work", pid, version="-") == "miss\n"
+
+
+def test_each_shell_has_a_secret_of_its_own_and_no_other_text_shows_one(agent: Place) -> None:
+    texts = [agent.text("get", "env.zsh", "work", pid) for pid in (os.getpid(), os.getppid())]
+    assert texts[0] != texts[1]
+    agent.obtain("work", "env.zsh")
+    for form, pid in (
+        ("env.bash", os.getpid()),
+        ("env.fish", os.getpid()),
+        ("exec", os.getpid()),
+        ("env.zsh", "-"),
+    ):
+        assert "secret" not in agent.text("get", form, "work", pid)
+    assert "secret" not in str(agent.status())
+
+
+def test_the_full_command_line_gives_the_secret_too(agent: Place) -> None:
+    assert "__shellvault_secret=" in agent.obtain("work", "env.zsh")
+    assert "__shellvault_secret=" in agent.obtain("work", "env.zsh")
+    assert "__shellvault_secret" not in agent.obtain("work", "env.bash")
 
 
 def test_a_reply_waits_for_a_slow_reader(agent: Place) -> None:

@@ -2,9 +2,9 @@
 
 usage: stranger.py UID FOLDER SWAPS TEXT
 
-In FOLDER there is `shellvault` with the agent's socket. The stranger makes `other` with a socket of its own, and exchanges
-the two SWAPS times, from the moment on that there is FOLDER/ready. To whoever asks it answers, in several ways, with TEXT. Then
-it writes how many have asked to FOLDER/asked.
+In FOLDER there is `shellvault` with the agent's socket. The stranger makes `other` with a socket of its own, and
+exchanges the two SWAPS times, once there is FOLDER/ready. To whoever asks it answers, in several ways, with TEXT.
+In the end it writes how many have asked to FOLDER/asked.
 """
 
 import ctypes

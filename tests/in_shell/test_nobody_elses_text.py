@@ -87,7 +87,9 @@ def test_the_secret_reaches_no_child_no_trace_and_no_file(
     terminal.run(f"sh -c 'env >{tmp_path}/environment; sleep 0 &'")
     assert SECRET not in (tmp_path / "environment").read_text()
     assert SECRET not in terminal.screen
-    written = [path for folder in (terminal.home, tmp_path / "state") for path in folder.rglob("*") if path.is_file()]
+    written = [
+        path for folder in (terminal.home, tmp_path / "state") for path in folder.rglob("*") if path.is_file()
+    ]
     assert written
     assert [path for path in written if SECRET.encode() in path.read_bytes()] == []
 
@@ -112,7 +114,9 @@ def test_a_folder_that_others_can_put_a_socket_into_is_left_alone(
         folder.symlink_to("elsewhere")
     else:
         (folder if how == "open to others" else runtime).chmod(0o777)
-    socket_agent.reply = proven("ok\n" + refresh(speaking, session(key="AKIATHIRD", refresh_at=4_000_000_000)))
+    socket_agent.reply = proven(
+        "ok\n" + refresh(speaking, session(key="AKIATHIRD", refresh_at=4_000_000_000))
+    )
     lane.answers("refresh", refresh(speaking, session(**NEWER)))
     terminal = opened(speaking)
     enter(terminal, lane, refresh_at=now - 5, expires_at=now + 3000)
