@@ -230,6 +230,13 @@ def test_refreshes_start_no_process(shell: str, person: Person, opened: Opened, 
         return started(trace, before)
 
     assert renewals(3) == []
+    secret = terminal.value(
+        "$global:__shellvault_secret" if shell == "powershell" else "$__shellvault_secret"
+    )
     person.home.succeed("agent", "stop")
     person.home.succeed("env", "work", "--shell", "bash")
-    assert len([line for line in renewals(2) if "execve(" in line]) == 1
+    assert [line for line in renewals(1) if "execve(" in line]
+    renewed = terminal.value(
+        "$global:__shellvault_secret" if shell == "powershell" else "$__shellvault_secret"
+    )
+    assert (len(secret), len(renewed), secret == renewed) == (32, 32, False)
