@@ -9,6 +9,7 @@ from shellvault import protocol
 from shellvault.agent.job import Reply, Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream
+from shellvault.agent.memory import Memory
 from shellvault.agent.proof import with_secret
 from shellvault.fastlane import request
 from shellvault.protocol import Message
@@ -26,6 +27,7 @@ class Agent(Protocol):
 
     loop: Loop
     jobs: Jobs
+    memory: Memory
 
     def closed(self, client: "Client") -> None: ...  # noqa: D102 - the methods are described there
     def remembered(self, line: str, form: str, pid: int | None) -> str | None: ...  # noqa: D102

@@ -254,8 +254,8 @@ class Agent:
         now = time.time()
         self._used_lines()
         users: dict[str, set[int]] = {}
-        for pid, (_, line) in self.memory.shells.items():
-            users.setdefault(line, set()).add(pid)
+        for pid, use in self.memory.shells.items():
+            users.setdefault(use.line, set()).add(pid)
         for pid, line in self._endpoint.uses() if self._endpoint else ():
             users.setdefault(line, set()).add(pid)
         sessions = [
