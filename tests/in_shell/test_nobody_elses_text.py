@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shellvault import locations
 from shellvault.agent.proof import with_secret
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, enter, key
@@ -171,7 +172,7 @@ def test_a_stranger_who_exchanges_the_agents_folder_is_never_evaluated(
     speaking: str, looks: bool, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Quicker than an interpreter, and as silent as a fast lane that finds a stranger.
-    monkeypatch.setattr(sys, "executable", shutil.which("true"))
+    monkeypatch.setattr(locations, "PYTHON", shutil.which("true"))
     mark = shared / "evaluated"
     with agent(shared / "shellvault" / "agent.sock") as real:
         real.reply = lambda number: proven("ok\n" + refresh(speaking, session(key=f"AKIA{number}")))
