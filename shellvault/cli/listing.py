@@ -17,6 +17,11 @@ from shellvault.fastlane import request
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from shellvault.profiles.parse import ConfigFile
+
+#: Oddities of the config file that are told one by one.
+_MAX_REMARKS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
@@ -53,7 +58,7 @@ def command(as_json: bool, only: str | None, backends: bool, backend: str | None
     if backends:
         return _list_backends(backend, as_json)
     if only == "profiles":
-        return _print_names(_configured_names())
+        return _print_names(_config().profile_names)
     rows = gather(backend)
     if only == "credentials":
         return _print_names(row.name for row in rows if row.access_key_id)
@@ -62,18 +67,27 @@ def command(as_json: bool, only: str | None, backends: bool, backend: str | None
     if not rows:
         output.note("there are no profiles yet: store keys with `shellvault add NAME`")
     output.result(json.dumps([asdict(row) for row in rows], indent=2) + "\n" if as_json else _table(rows))
+    _tell_remarks(_config().remarks())
     return 0
 
 
-def _configured_names() -> Sequence[str]:
+def _config() -> "ConfigFile":
     from shellvault.profiles.parse import load
 
-    return load(Path(request.config_path(dict(os.environ), str(Path.cwd())))).profile_names
+    return load(Path(request.config_path(dict(os.environ), str(Path.cwd()))))
+
+
+def _tell_remarks(remarks: Sequence[str]) -> None:
+    """What is odd about the config file, and what the AWS CLI makes of it."""
+    for remark in remarks[:_MAX_REMARKS]:
+        output.note(remark)
+    if len(remarks) > _MAX_REMARKS:
+        output.note(f"{len(remarks) - _MAX_REMARKS} more lines of the config file are odd")
 
 
 def gather(backend: str | None) -> list[ProfileRow]:
     """All profiles of the config file and all names in the vault, in that order."""
-    configured = _configured_names()
+    configured = _config().profile_names
     found = broker.vault_operations(backend, dict(os.environ))({"do": "list"})
     keys: dict[str, str] = found["keys"]
     now = time.time()

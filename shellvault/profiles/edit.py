@@ -12,13 +12,16 @@ from pathlib import Path
 
 from shellvault import files, locks
 from shellvault.errors import ConfigError
-from shellvault.profiles.parse import ConfigFile, decode, parse, printable, read_bytes, split_lines
+from shellvault.profiles.grammar import split_lines
+from shellvault.profiles.parse import ConfigFile, decode, encode, parse, printable, read_bytes
+from shellvault.profiles.settings import check_understood
 
 #: The copy of the file as it was before the last edit, beside it.
 BACKUP_SUFFIX = ".shellvault-backup"
 
 _LOCK_SUFFIX = ".shellvault-lock"
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_COMMENT = re.compile(r"(?:^|\s)[#;]")
 _PLAIN_NAME = re.compile(r"[\w.@+:/=,%-]+")
 
 
@@ -56,6 +59,7 @@ def set_key(path: Path, name: str, key: str, value: str) -> None:
         section = config.profiles.get(name)
         if not section:
             raise ConfigError(f"{printable(str(path))} has no profile {printable(name)}")
+        check_understood(section)
         if key in section.lines:
             raise ConfigError(f"{config.at(section.lines[key])}: {key} is set already: change it there")
         lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n|$)", text)
@@ -96,7 +100,7 @@ def _check_name(name: str) -> None:
 def _check_setting(key: str, value: str) -> None:
     if not _KEY.fullmatch(key):
         raise ConfigError(f"{key[:100]!r} is not a key of the AWS config file")
-    if not value.isprintable() or value != value.strip():
+    if not value.isprintable() or value != value.strip() or _COMMENT.search(value):
         raise ConfigError(
             f"{key}: {value[:100]!r} cannot stand in the AWS config file: use one line of plain text"
         )
@@ -116,7 +120,7 @@ def _rewrite(
         with locks.held(lock, ConfigError):
             old = read_bytes(target)
             before = parse(old or b"", path)
-            new = edit(decode(old or b"", path), before).encode()
+            new = encode(edit(decode(old or b""), before))
             _check_result(before, parse(new, path), name, settings)
             mode = stat.S_IMODE(target.stat().st_mode) if old is not None else 0o600
             if old is not None:
@@ -133,7 +137,9 @@ def _check_result(before: ConfigFile, after: ConfigFile, name: str, settings: Ma
     expected = {other: dict(section.values) for other, section in before.profiles.items()}
     common = {} if name in expected else after.section(name)  # a new section also has the keys of [DEFAULT]
     expected[name] = {**common, **expected.get(name, {}), **settings}
-    if {other: dict(section.values) for other, section in after.profiles.items()} != expected:
+    same = {other: dict(section.values) for other, section in after.profiles.items()} == expected
+    # What cannot be understood must not become more, either.
+    if not same or len(after.remarks()) != len(before.remarks()):
         raise ConfigError(
             f"{printable(str(before.path))}: add {printable(name)} by hand: the file is too unusual"
         )

@@ -1,35 +1,25 @@
-"""The AWS config file, read as the AWS CLI reads it.
+"""The AWS config file: what its profiles say, read as AWS's own tools read it (see `grammar`).
 
-The AWS CLI (botocore.configloader) reads the file with configparser.RawConfigParser and its defaults: `=` or
-`:` after a key, keys in lower case, no comments after a value, deeper lines continue the value before them. A
-section or key that occurs twice is an error. This module follows the same rules by itself, because messages
-need the line of every section and key, and as it reads a thousand profiles in a third of the time.
+The module follows their rules by itself, because messages need the line of every section and key, and as it
+reads a thousand profiles in a third of configparser's time.
 """
 
 import errno
 import os
-import re
-import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shellvault.errors import ConfigError
+from shellvault.profiles import grammar
+from shellvault.profiles.grammar import Value
+from shellvault.profiles.grammar import printable as printable
 
 #: More than any real config file; what is larger is a mistake (or /dev/zero behind a link).
 MAX_BYTES = 16 * 1024 * 1024
 
-#: What a key holds: text, or the keys of an indented block (`s3 =` and deeper lines).
-Value = str | Mapping[str, str]
-
 _BOM = "\ufeff"
-_HEADER = re.compile(r"\[(.+)\]")
-_DELIMITER = re.compile("[=:]")
-#: configparser gives the keys of this section to all others (`[default]`, the profile, is another one).
-_COMMON = "DEFAULT"
-_BLANKS = re.compile("[ \t\r\n]+")
-_QUOTING = frozenset("'\"\\")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +31,25 @@ class Section:
     values: Mapping[str, Value] = field(repr=False)
     lines: Mapping[str, int] = field(repr=False)
     """The line of each key."""
+    notes: tuple[str, ...] = ()
+    """What the AWS CLI makes of it otherwise, one line each."""
+    problem: str | None = None
+    """Its first line that cannot be understood: an error for whoever needs the section."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A config file as the AWS CLI understands it."""
+    """A config file as the SDKs and the AWS CLI understand it."""
 
     path: Path
     exists: bool
-    sections: Mapping[str, Section] = field(default_factory=dict)
-    """Every section by its header as written, `[DEFAULT]` excepted: its keys are in all the others."""
     profiles: Mapping[str, Section] = field(default_factory=dict)
     sso_sessions: Mapping[str, Section] = field(default_factory=dict)
     services: Mapping[str, Section] = field(default_factory=dict)
+    others: Mapping[str, Section] = field(default_factory=dict)
+    """The sections that are none of these, by their headers."""
     notes: tuple[str, ...] = ()
-    """What the AWS CLI passes over in silence, one line each."""
+    """What concerns none of its sections, one line each."""
 
     @property
     def profile_names(self) -> tuple[str, ...]:
@@ -67,6 +61,15 @@ class ConfigFile:
         section = self.profiles.get(name)
         return section.values if section else {}
 
+    def remarks(self) -> list[str]:
+        """Everything that is odd about the file, one line each: for whoever looks at all of it."""
+        groups = (self.profiles, self.sso_sessions, self.services)
+        sections = [section for group in groups for section in group.values()]
+        problems = [
+            f"{section.problem}, and this section is not usable" for section in sections if section.problem
+        ]
+        return [*problems, *self.notes, *(note for section in sections for note in section.notes)]
+
     def at(self, line: int) -> str:
         """`FILE:LINE`, for messages."""
         return place(self.path, line)
@@ -77,17 +80,10 @@ def place(path: Path, line: int) -> str:
     return f"{printable(str(path))}:{line}"
 
 
-def printable(text: str) -> str:
-    """Text made fit for a one-line message: escaped where it is not printable, and shortened."""
-    text = text if text.isprintable() else ascii(text)
-    return text if len(text) <= 200 else text[:199] + "…"
-
-
 def load(path: Path) -> ConfigFile:
     """Reads the config file; one that does not exist is an empty one.
 
-    Raises ConfigError, with the line where there is one, for a file that cannot be read or that the AWS CLI
-    would refuse too.
+    Raises ConfigError for what is not a readable file.
     """
     data = read_bytes(path)
     return ConfigFile(path, exists=False) if data is None else parse(data, path)
@@ -119,142 +115,42 @@ def read_bytes(path: Path) -> bytes | None:
 
 
 def parse(data: bytes, path: Path) -> ConfigFile:
-    """Understands the bytes of a config file; `path` is for messages. Raises ConfigError with the line."""
-    text, notes = decode(data, path), []
+    """Understands the bytes of a config file; `path` is for messages. Nothing in it is an error yet."""
+    text = decode(data)
+    drafts = grammar.read(text.removeprefix(_BOM), lambda line: place(path, line))
     if text.startswith(_BOM):
-        text = text[1:]
-        notes.append(f"{place(path, 1)}: the AWS CLI refuses a file that begins with a byte order mark")
-    sections = _read_sections(text, path)
-    named: dict[str, dict[str, Section]] = {"profile": {}, "sso-session": {}, "services": {}}
-    for header, section in sections.items():
-        # As botocore has it: any header that begins with the word, and its second word is the name.
-        kind = next((kind for kind in named if header.startswith(kind)), None)
-        if kind is None and header != "default":
-            continue
-        name = _second_word(header) if kind else "default"
-        where = f"{place(path, section.line)}: [{printable(header)}]"
-        if name is None:
-            notes.append(f"{where} is not read: a name with spaces must stand in quotes")
-            continue
-        group = named[kind or "profile"]
-        if earlier := group.get(name):
-            notes.append(f"{where} replaces [{printable(earlier.header)}] of line {earlier.line}")
-        group[name] = section
-    profiles, sso_sessions, services = named.values()
-    return ConfigFile(path, True, sections, profiles, sso_sessions, services, tuple(notes))
+        drafts.notes.insert(
+            0, f"{place(path, 1)}: the AWS CLI refuses a file that begins with a byte order mark"
+        )
+    common = drafts.sections.pop(("common", "", False), None)
+    common_values = grammar.values(drafts, common) if common else {}
+    common_lines = common.lines if common else {}
+    groups: dict[str, dict[str, Section]] = {"profile": {}, "sso-session": {}, "services": {}, "other": {}}
+    for (kind, name, _), draft in _without_shadowed_default(drafts).items():
+        found = common_values | grammar.values(drafts, draft)
+        groups[kind][name] = Section(
+            draft.header, draft.line, found, common_lines | draft.lines, tuple(draft.notes), draft.problem
+        )
+    profiles, sso_sessions, services, others = groups.values()
+    return ConfigFile(path, True, profiles, sso_sessions, services, others, tuple(drafts.notes))
 
 
-def decode(data: bytes, path: Path) -> str:
-    """The text of the file, a byte order mark included. Raises ConfigError for a line that is not UTF-8."""
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = len(split_lines(data[: error.start].decode("utf-8")))
-        raise _error(path, line, "this line is not UTF-8: save the file as UTF-8") from error
+def _without_shadowed_default(drafts: grammar.Drafts) -> dict[grammar.Name, grammar.Draft]:
+    """The sections without the `[default]` that a `[profile default]` takes the place of, wherever they stand."""
+    sections = dict(drafts.sections)
+    default = sections.get(("profile", "default", False))
+    bare = sections.pop(("profile", "default", True), None) if default else None
+    if default and bare:
+        counts = "it alone counts, the AWS CLI reads the later of the two"
+        drafts.note(default, default.line, f"[profile default] and [default] of line {bare.line}: {counts}")
+    return sections
 
 
-def split_lines(text: str) -> list[str]:
-    """The lines of a text file, which end with LF, CRLF or CR and nothing else; the last may be empty."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+def decode(data: bytes) -> str:
+    """The text of the file, a byte order mark included. What is not UTF-8 comes back as it was by `encode`."""
+    return data.decode("utf-8", "surrogateescape")
 
 
-def _second_word(header: str) -> str | None:
-    """The second of exactly two shell words (`profile "a b"`), None when the header is anything else."""
-    if _QUOTING.isdisjoint(header):  # shlex is slow, and quotes are rare
-        words = [word for word in _BLANKS.split(header) if word]
-    else:
-        try:
-            words = shlex.split(header)
-        except ValueError:
-            return None
-    return words[1] if len(words) == 2 else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """A section while it is read: the lines of each value, still apart."""
-
-    line: int
-    parts: dict[str, list[str]] = field(default_factory=dict, repr=False)
-    lines: dict[str, int] = field(default_factory=dict, repr=False)
-
-
-def _read_sections(text: str, path: Path) -> dict[str, Section]:
-    """All sections by header. Raises ConfigError where RawConfigParser or botocore would refuse the file."""
-    drafts: dict[str, _Draft] = {}
-    draft: _Draft | None = None
-    value: list[str] | None = None  # what a deeper line continues
-    indent = 0
-    for number, line in enumerate(split_lines(text), start=1):
-        words = line.strip()
-        if not words:
-            if value is not None:
-                value.append("")
-            continue
-        if words[0] in "#;":
-            continue
-        depth = len(line) - len(line.lstrip())
-        if value is not None and depth > indent:
-            value.append(words)
-            continue
-        indent = depth
-        if match := _HEADER.match(words):
-            draft, value = _open_section(match[1], drafts, path, number), None
-        elif draft is None:
-            raise _error(path, number, "this line stands before the first section: put [default] above it")
-        else:
-            key, first = _split_key(words, path, number)
-            if key in draft.lines:
-                problem = f"{printable(key)} is on line {draft.lines[key]} already: keep one of them"
-                raise _error(path, number, problem)
-            draft.lines[key], draft.parts[key] = number, [first]
-            value = draft.parts[key]
-    return _finish(drafts, path)
-
-
-def _open_section(header: str, drafts: dict[str, _Draft], path: Path, number: int) -> _Draft:
-    if header in drafts and header != _COMMON:
-        problem = f"[{printable(header)}] is on line {drafts[header].line} already: make the two one"
-        raise _error(path, number, problem)
-    return drafts.setdefault(header, _Draft(number))
-
-
-def _split_key(words: str, path: Path, number: int) -> tuple[str, str]:
-    match = _DELIMITER.search(words)
-    key = words[: match.start()].rstrip().lower() if match else ""
-    if not match or not key:
-        # The line is not repeated in the message: it may hold a secret.
-        raise _error(path, number, "this line is neither `key = value` nor a [section]")
-    return key, words[match.end() :].strip()
-
-
-def _finish(drafts: dict[str, _Draft], path: Path) -> dict[str, Section]:
-    """Joins the lines of every value, and gives the keys of `[DEFAULT]` to all sections."""
-    common = drafts.pop(_COMMON, _Draft(0))
-    common_values = _values(common, path)
-    return {
-        header: Section(header, draft.line, common_values | _values(draft, path), common.lines | draft.lines)
-        for header, draft in drafts.items()
-    }
-
-
-def _values(draft: _Draft, path: Path) -> dict[str, Value]:
-    return {key: _value(parts, path, draft.lines[key]) for key, parts in draft.parts.items()}
-
-
-def _value(parts: list[str], path: Path, number: int) -> Value:
-    text = parts[0] if len(parts) == 1 else "\n".join(parts).rstrip()
-    if not text.startswith("\n"):
-        return text
-    block = {}
-    for line in text.splitlines():
-        if line := line.strip():
-            key, separator, value = line.partition("=")
-            if not separator:
-                raise _error(path, number, "the indented lines below this key must be `key = value` each")
-            block[key.strip()] = value.strip()
-    return block
-
-
-def _error(path: Path, line: int, problem: str) -> ConfigError:
-    return ConfigError(f"{place(path, line)}: {problem}")
+def encode(text: str) -> bytes:
+    """The reverse of `decode`."""
+    return text.encode("utf-8", "surrogateescape")

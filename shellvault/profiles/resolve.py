@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from shellvault.profiles.model import SERVICES, Durations, Profile, Service, Sso
 from shellvault.profiles.parse import ConfigFile, Section, printable
-from shellvault.profiles.settings import Layers, Setting, check_chain, find_in, layers_of
+from shellvault.profiles.settings import Layers, Setting, check_chain, check_understood, find_in, layers_of
 from shellvault.profiles.shapes import duration, seconds, session_tags, shaped, transitive_tags, truth
 
 
@@ -151,6 +151,9 @@ def _sso(lookup: _Lookup) -> Sso | None:
     if reference and not session:
         raise reference.error("has no [sso-session] section in this file: add one, or correct the name")
 
+    if session:
+        check_understood(session)
+
     def of(key: str) -> Setting | None:
         return (find_in(session, key, path) if session else None) or lookup.find(key)
 
@@ -221,6 +224,8 @@ def _services(lookup: _Lookup) -> Section | None:
     section = lookup.config.services.get(reference.text) if reference else None
     if reference and not section:
         raise reference.error("has no [services] section in this file: add one, or correct the name")
+    if section:
+        check_understood(section)
     return section
 
 
@@ -240,7 +245,11 @@ def _notes(
 ) -> list[str]:
     config = lookup.config
     notes = [*config.notes] if lookup.is_target else []
-    mistaken = config.sections.get(name)
+    notes += [note for layer in lookup.layers.own for note in layer.notes]
+    if lookup.is_target and name != "default":
+        inherited = lookup.layers.inherited
+        notes += [note for layer in inherited for note in (layer.problem, *layer.notes) if note]
+    mistaken = config.others.get(name)
     if not section and mistaken:
         notes.append(f"{config.at(mistaken.line)}: this is a profile only as [profile {printable(name)}]")
     if role_arn and role_arn.origin == "environment":

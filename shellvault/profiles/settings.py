@@ -64,8 +64,21 @@ class Layers:
 
 
 def layers_of(config: ConfigFile, name: str) -> Layers:
-    """The layers of profile `name`. Raises ConfigError for a missing or circular include_profile."""
-    return Layers(config.path, _with_includes(config, name), _with_includes(config, "default"))
+    """The layers of profile `name`.
+
+    Raises ConfigError for a missing or circular include_profile, and for a section of its own that has a line
+    which cannot be understood. One that it merely inherits from costs a note (`Layers.inherited`).
+    """
+    layers = Layers(config.path, _with_includes(config, name), _with_includes(config, "default"))
+    for section in layers.own:
+        check_understood(section)
+    return layers
+
+
+def check_understood(section: Section) -> None:
+    """Raises ConfigError when a line of the section cannot be understood."""
+    if section.problem:
+        raise ConfigError(section.problem)
 
 
 def find_in(section: Section, key: str, path: Path) -> Setting | None:

@@ -42,8 +42,7 @@ def shaped(setting: Setting, kind: str) -> str:
     """The text of a setting that looks as `kind` (a key of _SHAPES) must. Raises ConfigError otherwise."""
     pattern, meaning = _PATTERNS[kind]
     if not pattern.fullmatch(setting.text):
-        hint = " (the AWS CLI reads no comment after a value)" if re.search(r"\s[#;]", setting.text) else ""
-        raise setting.error(f"is not {meaning}{hint}")
+        raise setting.error(f"is not {meaning}")
     return setting.text
 
 

@@ -16,7 +16,7 @@ from shellvault import locks
 from shellvault.errors import ConfigError
 from shellvault.profiles import edit
 from shellvault.profiles.edit import append_profile, set_key
-from shellvault.profiles.parse import load
+from shellvault.profiles.parse import encode, load
 
 MFA = {"mfa_serial": "arn:aws:iam::123456789012:mfa/me"}
 ADDED = b"[profile work]\nmfa_serial = arn:aws:iam::123456789012:mfa/me\n"
@@ -128,7 +128,9 @@ def test_a_name_that_a_header_cannot_hold_is_refused(tmp_path: Path, name: str) 
     assert "cannot be a profile name" in refusal(config(tmp_path, b"[default]\n"), name)
 
 
-@pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\x00", "\x1b", " a", "a ", "a\u2028b", "a\udcffb"])
+@pytest.mark.parametrize(
+    "value", ["a\nb", "a\rb", "a\x00", "\x1b", " a", "a ", "a\u2028b", "a\udcffb", "a # b", ";"]
+)
 def test_a_value_that_a_line_cannot_hold_is_refused(tmp_path: Path, value: str) -> None:
     assert "cannot stand in" in refusal(config(tmp_path, b"[default]\n"), settings={"region": value})
 
@@ -138,15 +140,46 @@ def test_a_key_that_is_none_is_refused(tmp_path: Path, key: str) -> None:
     assert "is not a key" in refusal(config(tmp_path, b"[default]\n"), settings={key: "x"})
 
 
-def test_a_file_the_aws_cli_cannot_read_is_not_touched(tmp_path: Path) -> None:
-    path = config(tmp_path, b"[default]\nnonsense\n")
-    assert refusal(path).startswith(f"{path}:2: ")
+@pytest.mark.parametrize(
+    "strange",
+    [
+        b"[default]\nnonsense\n",
+        b"stray = 1\n",
+        b"[profile a\nregion = x\n",
+        b"[profile a]\ns3 =\n  nonsense\n",
+        b"[profile a]\nx = 1\n[profile a]\nx = 2\n",
+        b"[profile default]\n[default]\nregion = x # home\n",
+        b"# caf\xe9\n[profile a]\nnote = caf\xe9\n",
+    ],
+)
+def test_strange_lines_elsewhere_stay_as_they_are(tmp_path: Path, strange: bytes) -> None:
+    assert appended(tmp_path, strange) == b"\n" + ADDED
+    remarks = load(tmp_path / "config").remarks()
+    path = config(tmp_path, strange + b"[profile work]\nregion = y\n")
+    set_key(path, "work", "mfa_serial", "abc")
+    assert path.read_bytes() == strange + b"[profile work]\nmfa_serial = abc\nregion = y\n"
+    assert load(path).remarks() == remarks
+
+
+def test_a_key_goes_to_the_first_of_two_sections_of_one_name(tmp_path: Path) -> None:
+    path = config(tmp_path, b"[profile work]\n[profile b]\n[profile work]\n  a = 1\n")
+    set_key(path, "work", "region", "x")
+    assert dict(load(path).section("work")) == {"region": "x", "a": "1"}
+    with pytest.raises(ConfigError, match=":5: a is set already"):
+        set_key(path, "work", "a", "2")
+
+
+def test_a_section_with_a_line_that_nobody_understands_gets_no_key(tmp_path: Path) -> None:
+    path = config(tmp_path, b"[profile work]\nnonsense\n")
+    with pytest.raises(ConfigError, match=":2: this line is neither"):
+        set_key(path, "work", "region", "x")
 
 
 TEXTS = st.lists(
     st.sampled_from(
         ["[default]", "[DEFAULT]", "[profile a]", '[profile "b c"]', "region", " = ", "x", "\n", "\r\n", "\r",
-         "  ", "# c", "é", "s3 =\n  a = b", "\nkey = value", "\n[profile d]\n", "\x0b", "\u2028", "\ufeff"]
+         "  ", "# c", "é", "s3 =\n  a = b", "\nkey = value", "\n[profile d]\n", "\x0b", "\u2028", "\ufeff",
+         "\nnonsense\n", "[profile a", "[profile default]", "\na b = 1\n", " ; d", "\udce9"]
     ),
     max_size=20,
 ).map("".join)  # fmt: skip
@@ -157,20 +190,21 @@ TEXTS = st.lists(
 def test_appending_keeps_every_byte_and_adds_one_profile(
     tmp_path: Path, text: str, name: str, value: str
 ) -> None:
-    path = config(tmp_path, text.encode())
+    path = config(tmp_path, encode(text))
     try:
         old = load(path)
         append_profile(path, name, {"region": value})
     except ConfigError:
         assume(False)
-    assert path.read_bytes().startswith(text.encode())
+    assert path.read_bytes().startswith(encode(text))
     new = load(path)
     assert new.profile_names == (*old.profile_names, name)
     assert new.section(name)["region"] == value
     assert {other: new.section(other) for other in old.profile_names} == {
         other: old.section(other) for other in old.profile_names
     }
-    if not text.startswith("\ufeff"):  # botocore refuses those
+    assert len(new.remarks()) == len(old.remarks())
+    if not old.remarks():
         assert load_config(str(path))["profiles"][name]["region"] == value
 
 
@@ -216,13 +250,13 @@ def test_a_key_that_would_change_its_neighbours_is_refused(tmp_path: Path) -> No
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(TEXTS)
 def test_setting_a_key_keeps_every_other_line(tmp_path: Path, text: str) -> None:
-    path = config(tmp_path, f"{text}\n[profile work]\n  a = 1\n{text.replace('[', '#')}".encode())
+    path = config(tmp_path, encode(f"{text}\n[profile work]\n  a = 1\n{text.replace('[', '#')}"))
     before = path.read_bytes()
     try:
         set_key(path, "work", "mfa_serial", "abc")
     except ConfigError:
         assume(False)
-    line = re.compile(rb"[ \t]*mfa_serial = abc\r?\n")
+    line = re.compile(rb"[ \t\x0b]*mfa_serial = abc\r?\n")
     assert line.sub(b"", path.read_bytes(), count=1) == before
     assert load(path).section("work")["mfa_serial"] == "abc"
 

@@ -71,11 +71,6 @@ def test_a_bad_region_of_the_command_line_is_named() -> None:
         with_flags("", region="a b")
 
 
-def test_a_comment_after_a_value_is_explained() -> None:
-    message = refusal("[profile work]\nregion = eu-west-1 # home\n")
-    assert message.endswith("(the AWS CLI reads no comment after a value)")
-
-
 def test_a_block_where_a_value_belongs_is_an_error() -> None:
     assert (
         refusal("[profile work]\nregion =\n  a = b\n") == "config:2: region: write the value on the same line"
