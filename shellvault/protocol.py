@@ -133,6 +133,18 @@ def decode(line: bytes) -> Message:
     return message
 
 
+def text_reply(status: str, text: str = "") -> bytes:
+    """The reply to a text request."""
+    return f"{status}\n{text}".encode("utf-8", "surrogateescape")
+
+
+def ended_by(operation: Message) -> list[str] | None:
+    """The profiles whose container endpoints an operation on the vault ends; None: all."""
+    if operation["do"] == "save":
+        return []
+    return None if operation["name"] is None else [operation["name"]]
+
+
 class Lines:
     """Cuts a stream of bytes into lines of at most `limit` bytes."""
 

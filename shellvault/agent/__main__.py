@@ -1,6 +1,7 @@
 """The door to the agent, run by path, since `-I -S` finds no installed package.
 
-`python -I -S __main__.py detached FOLDER` (or `foreground FOLDER`); its worker has a door of its own.
+`python -I -S __main__.py detached FOLDER` (or `foreground FOLDER`, or `afresh FOLDER DESCRIPTOR` by itself); its worker
+has a door of its own.
 """
 
 import os
@@ -13,6 +14,11 @@ PACKAGE = Path(__file__).resolve().parents[1]
 def worker_command() -> tuple[str, ...]:
     """The command line of a worker, without its descriptor."""
     return (sys.executable, "-I", str(PACKAGE / "worker" / "__main__.py"))
+
+
+def fresh_command(folder: str) -> tuple[str, ...]:
+    """The command line of an agent that goes on in the same process, without its descriptor."""
+    return (sys.executable, "-I", "-S", str(PACKAGE / "agent" / "__main__.py"), "afresh", folder)
 
 
 def detach() -> None:
@@ -34,12 +40,15 @@ def main(arguments: list[str]) -> None:
     sys.path.append(str(PACKAGE.parent))
     from shellvault.agent import server
 
-    how, folder = arguments
-    if how == "detached":
+    how, folder, *state = arguments
+    commands = worker_command(), fresh_command(folder)
+    if how == "afresh":
+        server.run(Path(folder), *commands, state=int(state[0]))
+    elif how == "detached":
         detach()
-        server.run(Path(folder), worker_command(), tell_starter)
+        server.run(Path(folder), *commands, ready=tell_starter)
     else:
-        server.run(Path(folder), worker_command())
+        server.run(Path(folder), *commands)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from functools import partial
 from typing import Protocol
 
 from shellvault import protocol
-from shellvault.agent.job import Reply, Waiter, Want, forms_with
+from shellvault.agent.afresh import LetGo
+from shellvault.agent.job import HandOver, Reply, Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream
 from shellvault.agent.memory import Memory
@@ -35,8 +36,8 @@ class Agent(Protocol):
     def use(self, line: str, pid: int | None) -> None: ...  # noqa: D102
     def endpoint(self, pid: int, line: str, environment: Message) -> dict[str, str]: ...  # noqa: D102
     def status(self) -> Message: ...  # noqa: D102
-    def forget(self) -> None: ...  # noqa: D102
-    def lock(self) -> None: ...  # noqa: D102
+    def forget(self, profiles: list[str] | None, let_go: LetGo) -> None: ...  # noqa: D102
+    def lock(self, let_go: LetGo) -> None: ...  # noqa: D102
     def retire(self) -> None: ...  # noqa: D102
     def stop(self) -> None: ...  # noqa: D102
 
@@ -99,7 +100,9 @@ class Client:
             self._finish_text("ok", self._with_secret(asked, text))
         else:
             self._deadline = self._agent.loop.later(TEXT_PATIENCE, partial(self._finish_text, "needs-you"))
-            self._waiter = Waiter(partial(self._text_done, asked))
+            self._waiter = Waiter(
+                partial(self._text_done, asked), hand_over=partial(self._hand_over, asked.form, is_text=True)
+            )
             self._agent.jobs.start(Want(asked.key, forms_with(asked.form), quiet=True), self._waiter)
 
     def _text_done(self, asked: protocol.TextRequest, outcome: Message) -> None:
@@ -107,7 +110,8 @@ class Client:
             self._agent.use(asked.key, asked.pid)
             self._finish_text("ok", self._with_secret(asked, outcome["result"]["texts"][asked.form]))
         else:
-            self._finish_text("needs-you" if outcome["error"]["type"] == "NeedsPersonError" else "miss")
+            kind = outcome["error"]["type"] if "error" in outcome else ""
+            self._finish_text("needs-you" if kind == "NeedsPersonError" else "miss")
 
     def _prove(self, pid: int | None) -> bool:
         """Has the reply begin with the secret of the shell that asks; False when it has none."""
@@ -122,7 +126,7 @@ class Client:
 
     def _finish_text(self, status: str, text: str = "") -> None:
         self._stop_waiting()
-        self._stream.send(f"{self._proof}{status}\n{text}".encode("utf-8", "surrogateescape"))
+        self._stream.send(protocol.text_reply(f"{self._proof}{status}", text))
         self._stream.finish(protocol.REQUEST_DEADLINE)
 
     # The JSON half.
@@ -171,7 +175,12 @@ class Client:
             return
         self._handle = self._answer
         self._show_life()
-        self._waiter = Waiter(partial(self._session_done, line, form, pid), self._ask, self._tell)
+        self._waiter = Waiter(
+            partial(self._session_done, line, form, pid),
+            self._ask,
+            self._tell,
+            partial(self._hand_over, form, is_text=False),
+        )
         want = Want(line, forms_with(form), fresh=bool(message["fresh"]))
         self._agent.jobs.start(want, self._waiter, environment, message["mfa_token"])
 
@@ -183,6 +192,16 @@ class Client:
             text = with_secret(outcome["result"]["texts"][form], form, self._agent.memory.secret(pid))
             outcome = {"result": {"text": text}}
         self._finish(outcome)
+
+    def _hand_over(self, form: str, *, is_text: bool) -> HandOver:
+        """Lets go of the connection: the worker answers the request."""
+        self._waiter = None
+        sock, unsent = self.detach()
+        return HandOver(sock, form, unsent + protocol.text_reply(f"{self._proof}ok") if is_text else unsent, is_text)
+
+    def detach(self) -> tuple[socket.socket, bytes]:
+        """The connection itself, for somebody else to answer on, and what had still to be sent."""
+        return self._stream.detach()
 
     def _show_life(self) -> None:
         """Lets the command tell a long wait from an agent that hangs."""
@@ -215,30 +234,41 @@ class Client:
         self._finish({"result": self._agent.status()})
 
     def _forget(self, message: Message) -> None:
-        self._agent.forget()
-        self._finish({"result": {}})
+        profiles = message.get("profiles")
+        if not isinstance(profiles, list | None):
+            raise ValueError("not a list of profiles")
+        self._agent.forget(profiles, self._begin_afresh({}))
 
     def _vault(self, message: Message) -> None:
         operation, backend, environment = message["operation"], message["backend"], message["environment"]
-        changes = protocol.VAULT_OPERATIONS[operation["do"]]
-        if not isinstance(backend, str | None):
+        if operation["do"] not in protocol.VAULT_OPERATIONS or not isinstance(backend, str | None):
             raise ValueError("not a request for the vault")
         _check_environment(environment)
         self._handle = self._answer
         self._show_life()
-        self._waiter = Waiter(partial(self._vault_done, changes), self._ask, self._tell)
+        self._waiter = Waiter(partial(self._vault_done, operation), self._ask, self._tell)
         self._agent.jobs.operate(operation, backend, self._waiter, environment)
 
-    def _vault_done(self, changes: bool, outcome: Message) -> None:
+    def _vault_done(self, operation: Message, outcome: Message) -> None:
         self._waiter = None
         self._deadline.cancel()
-        if changes:
-            self._agent.forget()
-        self._finish({"result": outcome["result"]} if "result" in outcome else outcome)
+        if "result" in outcome and protocol.VAULT_OPERATIONS[operation["do"]]:
+            ended = protocol.ended_by(operation)
+            self._agent.forget(ended, self._begin_afresh(outcome["result"]))
+        else:
+            self._finish({"result": outcome["result"]} if "result" in outcome else outcome)
+
+    def _begin_afresh(self, result: Message) -> LetGo:
+        """Lets the connection go, and what is to be said on it by the agent that comes after this one."""
+
+        def let_go() -> tuple[socket.socket, bytes]:
+            sock, unsent = self.detach()
+            return sock, unsent + protocol.encode({"result": result})
+
+        return let_go
 
     def _lock(self, message: Message) -> None:
-        self._agent.lock()
-        self._finish({"result": {}})
+        self._agent.lock(self._begin_afresh({}))
 
     def _stop(self, message: Message) -> None:
         self._finish({"result": {}})

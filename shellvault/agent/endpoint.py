@@ -19,6 +19,7 @@ import h11
 
 from shellvault import renewal
 from shellvault.agent import processes
+from shellvault.agent.afresh import socket_of
 from shellvault.agent.job import Waiter, Want
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream, Timer
@@ -59,17 +60,36 @@ class Grant:
             .rstrip("=")
         )
 
+    def state(self) -> Message:
+        """Everything, as plain data."""
+        return {
+            "process": list(self.process),
+            "line": self.line,
+            "environment": self.environment,
+            "token": self.token,
+        }
+
+    @classmethod
+    def from_state(cls, state: Message) -> "Grant":
+        """The grant that `state` came from."""
+        grant = cls(Process(*state["process"]), state["line"], state["environment"])
+        grant.token = state["token"]
+        return grant
+
 
 class Endpoint:
     """The HTTP server on a port of 127.0.0.1 that the kernel chooses."""
 
-    def __init__(self, loop: Loop, memory: Memory, jobs: Jobs) -> None:
+    def __init__(self, loop: Loop, memory: Memory, jobs: Jobs, before: Message | None = None) -> None:
+        """`before` is the `state` of the one to go on with."""
         self.loop = loop
         self.memory = memory
         self.jobs = jobs
-        self._grants: list[Grant] = []
+        self._grants = [Grant.from_state(grant) for grant in before["grants"]] if before else []
         self._connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=CONNECTIONS)
+        self._listener = (
+            socket_of(before) if before else socket.create_server(("127.0.0.1", 0), backlog=CONNECTIONS)
+        )
         self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
         loop.watch(self._listener, self._accept)
@@ -87,6 +107,13 @@ class Endpoint:
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{self.port}{BASE_PATH}",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": grant.token,
         }
+
+    def state(self, profiles: list[str] | None) -> Message | None:
+        """What a fresh agent needs to go on (see `afresh`), without the tokens for `profiles` (None: all)."""
+        if profiles is None:
+            return None
+        kept = [grant.state() for grant in self._grants if request.decode(grant.line)[0] not in profiles]
+        return {"descriptor": self._listener.fileno(), "grants": kept} if kept else None
 
     def living_lines(self) -> set[str]:
         """The request lines whose processes still run; the tokens of others are forgotten."""
@@ -240,6 +267,8 @@ class Exchange:
             self._send(200, outcome["result"]["texts"][CONTAINER_FORM])
         elif text:
             self._send(200, text)
+        elif "error" not in outcome:
+            self._fail(500, "NoSession", "everything was forgotten: ask again")
         elif outcome["error"]["type"] == "NeedsPersonError":
             self._needs_person(grant)
         else:

@@ -1,5 +1,6 @@
 """What is wanted of the worker, who waits for it, and the job that both become."""
 
+import socket
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,20 +13,32 @@ from shellvault.protocol import Message
 Reply = Callable[[str | None], None]
 
 
+class HandOver(NamedTuple):
+    """A connection that the worker is to answer with the text of `form`, after `before`, as text or as JSON."""
+
+    socket: socket.socket
+    form: str
+    before: bytes
+    is_text: bool
+
+
 class Waiter:
     """Somebody who waits for a job. `ask` is None for those who cannot put questions to a person."""
 
-    __slots__ = ("ask", "asked", "done", "is_late", "tell")
+    __slots__ = ("ask", "asked", "done", "hand_over", "is_late", "tell")
 
     def __init__(
         self,
         done: Callable[[Message], None],
         ask: Callable[[Message, Reply], None] | None = None,
         tell: Callable[[str], None] | None = None,
+        hand_over: Callable[[], HandOver] | None = None,
     ) -> None:
         self.done = done
         self.ask = ask
         self.tell = tell
+        self.hand_over = hand_over
+        """Lets go of the connection, where the worker itself has to answer: what it holds may not pass through us."""
         self.asked = False
         """Whether this one has failed to answer and is not to be asked again."""
         self.is_late = False

@@ -9,10 +9,11 @@ import itertools
 import time
 from collections.abc import Callable, Mapping
 
+from shellvault.agent.afresh import socket_of
 from shellvault.agent.job import Job, Waiter, Want, failure
 from shellvault.agent.loop import Loop, Timer
 from shellvault.agent.memory import Entry, Memory
-from shellvault.agent.workers import Worker
+from shellvault.agent.workers import Process, Worker, spawn
 from shellvault.protocol import WORKER_VARIABLES, Message
 
 #: Seconds of silence after which a worker is taken to hang: where nobody can be asked, and where a person
@@ -22,8 +23,14 @@ SILENCE, SILENCE_WITH_PERSON = 30.0, 150.0
 #: Seconds a person may take over one question.
 PATIENCE = 300.0
 
-#: Seconds without a job after which the worker ends.
+#: Seconds after its last job that a worker stays for another: it may have long-term secrets in its memory.
+LINGER = 1.0
+
+#: Seconds that a worker which has not had a job yet is kept ready.
 WORKER_IDLE = 300.0
+
+#: What those who wait are told when everything is forgotten: to ask again.
+AGAIN: Message = {"retry": True}
 
 
 def worker_part(environment: Mapping[str, str]) -> dict[str, str]:
@@ -51,8 +58,11 @@ class Jobs:
         self._numbers = itertools.count(1)
         self._jobs: dict[int, Job] = {}
         self._worker: Worker | None = None
+        self._ready: Worker | None = None
+        """One that holds nothing yet, for when the current one has ended: it has imported what jobs need."""
         self._workers: set[Worker] = set()
         self._idle: Timer | None = None
+        self._ready_idle: Timer | None = None
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -69,11 +79,7 @@ class Jobs:
         `environment` is that of the asking command (None: a shell's own request, which carries none).
         """
         job = next(
-            (
-                job
-                for job in self._jobs.values()
-                if job.want and want.is_met_by(job.want) and not job.worker.knows_forgotten
-            ),
+            (job for job in self._jobs.values() if job.want and want.is_met_by(job.want)),
             None,
         )
         if job:
@@ -118,17 +124,37 @@ class Jobs:
                     self._ask(job)
                 return
 
-    def forget(self) -> None:
-        """Lets the jobs under way end for those who wait for them, without remembering what comes of them."""
-        for worker in {job.worker for job in self._jobs.values()}:
-            worker.knows_forgotten = True
-            if worker is self._worker:
-                self._worker = None
+    def abandon(self) -> None:
+        """Ends every worker that has had a job, and every job; who waits for one is told to ask again."""
+        jobs, self._jobs = self._jobs, {}
+        for worker in self._workers - {self._ready}:
+            worker.kill()
+        for job in jobs.values():
+            if job.timer:
+                job.timer.cancel()
+            for waiter in job.waiters:
+                waiter.done(AGAIN)
 
     def kill_workers(self) -> None:
         """Ends every worker and with it every job."""
         for worker in list(self._workers):
             worker.kill()
+
+    def is_ready(self) -> bool:
+        """Whether a worker has imported what jobs need, so that the next one takes no longer than it must."""
+        return any(worker and worker.is_ready for worker in (self._ready, self._worker))
+
+    def ready_worker(self) -> Message | None:
+        """The worker that holds nothing yet, for a fresh agent (see `afresh`)."""
+        return self._ready.state() if self._ready else None
+
+    def adopt(self, state: Message) -> None:
+        """Takes over the `ready_worker` of the agent before. Raises OSError."""
+        process = Process(state["pid"], state["environment"], socket_of(state))
+        self._default_environment = process.environment
+        worker = self._joined(process)
+        worker.is_ready = state["is_ready"]
+        self._keep_ready(worker)
 
     def _worker_for(self, environment: Message | None) -> Worker:
         if self._idle:
@@ -139,8 +165,7 @@ class Jobs:
         worker, retired = self._worker, None
         if worker is None or worker.environment != wanted:
             retired = worker
-            worker = self._worker = Worker(self._loop, self._command, wanted, self._received, self._ended)
-            self._workers.add(worker)
+            worker = self._worker = self._taken_ready(wanted) or self._joined(spawn(self._command, wanted))
             worker.send({"unlock": self._memory.unlock_keys(time.time())})
         # The next request without an environment (a shell's) is meant for the same desktop session.
         self._default_environment = wanted
@@ -148,13 +173,46 @@ class Jobs:
             self._kill_when_idle(retired)
         return worker
 
+    def _joined(self, process: Process) -> Worker:
+        worker = Worker(self._loop, process, self._received, self._ended)
+        self._workers.add(worker)
+        return worker
+
+    def _taken_ready(self, environment: dict[str, str]) -> Worker | None:
+        worker = self._ready
+        if worker is None or worker.environment != environment:
+            return None
+        self._ready = None
+        return worker
+
+    def _keep_ready(self, worker: Worker) -> None:
+        self._ready = worker
+        if self._ready_idle:
+            self._ready_idle.cancel()
+        self._ready_idle = self._loop.later(WORKER_IDLE, self._end_ready)
+
+    def _end_ready(self) -> None:
+        if self._ready:
+            self._ready.kill()
+
+    def _make_ready(self) -> None:
+        """Starts the worker after the current one ahead of time."""
+        if self._ready and self._ready.environment != self._default_environment:
+            self._end_ready()
+        try:
+            self._keep_ready(self._ready or self._joined(spawn(self._command, self._default_environment)))
+        except (OSError, ValueError):
+            # It is started when it is needed, and says then what is wrong.
+            return
+
     def _kill_when_idle(self, worker: Worker) -> None:
         if any(job.worker is worker for job in self._jobs.values()):
             return
         if worker is not self._worker:
             worker.kill()
         else:
-            self._idle = self._loop.later(WORKER_IDLE, worker.kill)
+            self._idle = self._loop.later(LINGER, worker.kill)
+            self._make_ready()
 
     def _watch(self, job: Job) -> None:
         if job.timer:
@@ -174,12 +232,13 @@ class Jobs:
         job.worker.kill()
 
     def _received(self, worker: Worker, message: Message) -> None:
-        if "load" in message:
+        if "ready" in message:
+            worker.is_ready = True
+        elif "load" in message:
             session = self._memory.load_step(message["load"], time.time())
             worker.send({"number": message["number"], "session": session})
         elif "store" in message:
-            if not worker.knows_forgotten:
-                self._memory.store_step(message["store"], message["session"])
+            self._memory.store_step(message["store"], message["session"])
         elif "unlock" in message:
             self._memory.unlock(message["unlock"], time.time())
         elif job := self._jobs.get(message["job"]):
@@ -192,7 +251,7 @@ class Jobs:
                 for waiter in job.waiters:
                     if waiter.tell:
                         waiter.tell(message["tell"])
-            elif "result" in message or "error" in message:
+            elif "result" in message or "error" in message or "handed_out" in message:
                 self._finish(job, message)
 
     def _ask(self, job: Job) -> None:
@@ -226,6 +285,8 @@ class Jobs:
             job.timer.cancel()
         if job.want:
             self._remember(job, job.want, outcome)
+            if "result" in outcome and not outcome["result"]["keep"]:
+                self._hand_out(job)
         self._kill_when_idle(job.worker)
         needs_person = outcome.get("error", {}).get("type") == "NeedsPersonError"
         for waiter in job.waiters:
@@ -234,10 +295,27 @@ class Jobs:
             else:
                 waiter.done(outcome)
 
+    def _hand_out(self, job: Job) -> None:
+        """Has the worker give long-term keys to those who wait: they are not to be in our memory at all."""
+        number = job.message["job"]
+        takers = [waiter for waiter in job.waiters if waiter.hand_over]
+        job.waiters = [waiter for waiter in job.waiters if not waiter.hand_over]
+        for waiter in takers:
+            assert waiter.hand_over  # noqa: S101 - as chosen
+            taken = waiter.hand_over()
+            with taken.socket:
+                before = taken.before.decode("latin-1")
+                message = {"job": number, "hand_out": taken.form, "before": before, "is_text": taken.is_text}
+                job.worker.hand_out(message, taken.socket)
+        job.worker.send({"job": number, "hand_out": None})
+        # It stays a job until the worker has done that, so that nobody ends it before.
+        rest = Job(None, Waiter(lambda outcome: None), {"job": number}, job.worker)
+        rest.is_untouched = False
+        self._jobs[number] = rest
+        self._watch(rest)
+
     def _remember(self, job: Job, want: Want, outcome: Message) -> None:
         key = want.memory_key
-        if job.worker.knows_forgotten:
-            return
         if "error" in outcome:
             kind, message = outcome["error"]["type"], outcome["error"]["message"]
             self._memory.note_failure(key, time.time(), message, needs_you=kind == "NeedsPersonError")
@@ -265,6 +343,8 @@ class Jobs:
         self._workers.discard(worker)
         if self._worker is worker:
             self._worker = None
+        if self._ready is worker:
+            self._ready = None
         for job in [job for job in self._jobs.values() if job.worker is worker]:
             if job.is_untouched:
                 # It was sent to a worker that had died already.

@@ -11,6 +11,10 @@ from collections.abc import Callable
 CHUNK = 64 * 1024
 
 
+#: Seconds that sending a socket may wait for the other side to read what was sent before.
+DESCRIPTOR_PATIENCE = 1.0
+
+
 class Timer:
     """An action that is due at a time of the monotonic clock, unless cancelled."""
 
@@ -120,6 +124,28 @@ class Stream:
             self._loop.later(deadline, self.close)
         else:
             self.close()
+
+    def send_socket(self, data: bytes, sock: socket.socket) -> None:
+        """Sends a copy of a socket along with the data (unix(7), SCM_RIGHTS). The other side is one that reads."""
+        try:
+            self._sock.settimeout(DESCRIPTOR_PATIENCE)
+            self._sock.sendall(self._unsent)
+            self._unsent.clear()
+            sent = socket.send_fds(self._sock, [data], [sock.fileno()])
+            self._sock.setblocking(False)
+        except OSError:
+            self.close()
+        else:
+            self.send(data[sent:])
+
+    def detach(self) -> tuple[socket.socket, bytes]:
+        """Lets go of the socket, for somebody else to go on with; what is still to be sent comes with it."""
+        self.open = False
+        self._loop.unwatch(self._sock)
+        unsent = bytes(self._unsent)
+        self._unsent.clear()
+        self._closed()
+        return self._sock, unsent
 
     def close(self) -> None:
         """Closes at once."""

@@ -211,6 +211,16 @@ class Memory:
         self.shells.clear()
         self._unlock_keys.clear()
 
+    def state(self) -> Message:
+        """What outlives the sessions (see `afresh`): the shells that are registered, and what unlocks a vault."""
+        shells = [[list(use.process), use.line, use.secret] for use in self.shells.values()]
+        return {"shells": shells, "unlock_keys": self._unlock_keys}
+
+    def restore(self, state: Message) -> None:
+        """Takes back what `state` gave."""
+        self.shells = {use[0][0]: Use(Process(*use[0]), *use[1:]) for use in state["shells"]}
+        self._unlock_keys = {path: (key, until) for path, (key, until) in state["unlock_keys"].items()}
+
     def is_empty(self) -> bool:
         """Whether nothing is held that would be worth staying for."""
         return not (self.entries or self._steps or self._unlock_keys or self.shells)

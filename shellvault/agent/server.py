@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from shellvault import __version__, hardening, locks
+from shellvault.agent import afresh, workers
+from shellvault.agent.afresh import LetGo
 from shellvault.agent.clients import Client
 from shellvault.agent.job import Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
-from shellvault.agent.loop import Loop
+from shellvault.agent.loop import Loop, Stream
 from shellvault.agent.memory import Memory
-from shellvault.protocol import Message
+from shellvault.protocol import REQUEST_DEADLINE, Message
 
 if TYPE_CHECKING:
     from shellvault.agent.endpoint import Endpoint
@@ -45,10 +47,18 @@ IDLE = 600.0
 class Agent:
     """Everything the agent is, around one loop."""
 
-    def __init__(self, folder: Path, worker_command: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        worker_command: tuple[str, ...],
+        environment: Mapping[str, str],
+        fresh_command: tuple[str, ...] = (),
+    ) -> None:
+        """`fresh_command` is what this process becomes to forget (see `afresh`), without its last word."""
         self.loop = Loop()
         self.memory = Memory()
         self.jobs = Jobs(self.loop, self.memory, worker_command, environment, self._look_soon)
+        self._fresh_command = fresh_command
         self._folder = folder
         self._path = folder / SOCKET
         self._lock: int | None = None
@@ -81,8 +91,29 @@ class Agent:
         self._path.chmod(0o600)
         self._socket_file = self._path.lstat()
         self._listener.listen(BACKLOG)
-        self.loop.watch(self._listener, self._accept)
         ready()
+        self._serve()
+
+    def go_on(self, state: Message) -> None:
+        """Serves in the place of the agent that this process was before. Raises whatever a wrong state raises."""
+        self._lock = state["lock"]["descriptor"] if state["lock"] else None
+        self._path = Path(state["path"])
+        self._listener = afresh.socket_of(state["listener"])
+        self._listener.setblocking(False)
+        self._socket_file = self._path.lstat()
+        self.memory.restore(state["memory"])
+        workers.reap(self.loop, state["children"])
+        if state["worker"]:
+            self.jobs.adopt(state["worker"])
+        if state["endpoint"]:
+            self._endpoint = self._made_endpoint(state["endpoint"])
+        reply = Stream(self.loop, afresh.socket_of(state["reply"]), lambda data: None, lambda: None)
+        reply.send(state["reply"]["text"].encode("latin-1"))
+        reply.finish(REQUEST_DEADLINE)
+        self._serve()
+
+    def _serve(self) -> None:
+        self._accept_again()
         try:
             self.loop.run()
         finally:
@@ -239,15 +270,18 @@ class Agent:
     def endpoint(self, pid: int, line: str, environment: Message) -> dict[str, str]:
         """The variables by which one process reaches the container endpoint, started when first used."""
         if self._endpoint is None:
-            if sys.flags.no_site:
-                # h11 is an installed package, which an interpreter started with -S does not look for.
-                import site
-
-                site.main()
-            from shellvault.agent.endpoint import Endpoint
-
-            self._endpoint = Endpoint(self.loop, self.memory, self.jobs)
+            self._endpoint = self._made_endpoint(None)
         return self._endpoint.open(pid, line, environment)
+
+    def _made_endpoint(self, before: Message | None) -> "Endpoint":
+        if sys.flags.no_site:
+            # h11 is an installed package, which an interpreter started with -S does not look for.
+            import site
+
+            site.main()
+        from shellvault.agent.endpoint import Endpoint
+
+        return Endpoint(self.loop, self.memory, self.jobs, before)
 
     def status(self) -> Message:
         """What `shellvault agent status` shows; nothing secret."""
@@ -272,6 +306,7 @@ class Agent:
             "version": __version__,
             "pid": os.getpid(),
             "workers": self.jobs.workers(),
+            "worker_ready": self.jobs.is_ready(),
             "jobs": len(self.jobs),
             "sessions": sessions,
             "shells": sorted(self.memory.shells),
@@ -279,30 +314,69 @@ class Agent:
             "unlocked": sorted(self.memory.unlock_keys(now)),
         }
 
-    def forget(self) -> None:
-        """Forgets every session, those that are under way included."""
+    def forget(self, profiles: list[str] | None, let_go: LetGo) -> None:
+        """Forgets every session, those under way included, and the endpoints of `profiles` (None: of all)."""
         self.memory.forget_sessions()
-        self.jobs.forget()
+        self._begin_afresh(profiles, let_go)
 
-    def lock(self) -> None:
-        """Forgets every session and what unlocks a vault, in the worker too."""
+    def lock(self, let_go: LetGo) -> None:
+        """Forgets every session, every endpoint, and what unlocks a vault, in the worker too."""
         self.memory.lock()
-        self.jobs.kill_workers()
+        self._begin_afresh(None, let_go)
+
+    def _begin_afresh(self, profiles: list[str] | None, let_go: LetGo) -> None:
+        """Becomes a fresh process, which answers the request; one that cannot is left for a new agent to replace."""
+        self.jobs.abandon()
+        reply, text = let_go()
+        try:
+            if self._listener is None or not self._fresh_command:
+                raise OSError("there is nothing to become")
+            workers.await_ends()
+            state = {
+                "lock": {"descriptor": self._lock} if self._lock is not None else None,
+                "path": str(self._path),
+                "listener": {"descriptor": self._listener.fileno()},
+                "memory": self.memory.state(),
+                "children": workers.unreaped(),
+                "worker": self.jobs.ready_worker(),
+                "endpoint": self._endpoint.state(profiles) if self._endpoint else None,
+                "reply": {"descriptor": reply.fileno(), "text": text.decode("latin-1")},
+            }
+            afresh.begin(self._fresh_command, state)
+        except OSError:
+            # Its memory goes with it all the same.
+            self.stop()
+            with reply:
+                reply.send(text)
 
 
 def _ignore(outcome: Message) -> None:
     """A renewal has nobody waiting; what came of it is in the memory."""
 
 
-def run(folder: Path, worker_command: tuple[str, ...], ready: Callable[[], None] = lambda: None) -> None:
-    """Serves in this process until nothing is left to do; see `Agent.run`."""
+def run(
+    folder: Path,
+    worker_command: tuple[str, ...],
+    fresh_command: tuple[str, ...],
+    *,
+    ready: Callable[[], None] = lambda: None,
+    state: int | None = None,
+) -> None:
+    """Serves in this process until nothing is left to do; see `Agent.run`.
+
+    `state` is the descriptor of what the agent that this process was before has left; see `Agent.go_on`.
+    """
     os.umask(0o077)
     hardening.protect_process()
     # Whoever started us may ignore the end of children, and children are what the workers are.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    Agent(folder, worker_command, os.environ).run(ready)
+    agent = Agent(folder, worker_command, os.environ, fresh_command)
+    if state is None:
+        agent.run(ready)
+    else:
+        agent.go_on(afresh.state_from(state))
 
 
 def _leave(number: int, frame: object) -> NoReturn:

@@ -3,13 +3,68 @@
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from shellvault.agent.loop import Loop, Stream
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 
 #: Seconds between looks at whether a killed worker is gone; one in uninterruptible sleep may take a while.
 REAP_INTERVAL = 0.05
+
+#: Seconds that the end of a killed worker is waited for, and between two looks.
+END_PATIENCE, END_PAUSE = 0.5, 0.002
+
+
+class Process(NamedTuple):
+    """A worker process: its number, the environment that it was started with, and our end of its socket."""
+
+    pid: int
+    environment: dict[str, str]
+    socket: socket.socket
+
+
+def spawn(command: tuple[str, ...], environment: Mapping[str, str]) -> Process:
+    """Starts a worker process. Raises OSError, and ValueError for an environment that cannot be passed on."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.set_inheritable(True)
+        pid = os.posix_spawn(
+            command[0],
+            [*command, str(theirs.fileno())],
+            environment,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, descriptor, os.devnull, os.O_RDWR, 0) for descriptor in (0, 1, 2)
+            ],
+            setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
+        )
+    return Process(pid, dict(environment), ours)
+
+
+_killed: set[int] = set()
+
+
+def reap(loop: Loop, pids: Iterable[int]) -> None:
+    """Takes note of the ends of killed workers, now or when they have come."""
+    _killed.update(pids)
+    if unreaped():
+        loop.later(REAP_INTERVAL, lambda: reap(loop, ()))
+
+
+def unreaped() -> list[int]:
+    """The killed workers whose ends have not come yet."""
+    for pid in list(_killed):
+        if os.waitpid(pid, os.WNOHANG) != (0, 0):
+            _killed.discard(pid)
+    return list(_killed)
+
+
+def await_ends() -> None:
+    """Waits until killed workers are gone, and their memory with them; not for one in uninterruptible sleep."""
+    deadline = time.monotonic() + END_PATIENCE
+    while unreaped() and time.monotonic() < deadline:
+        time.sleep(END_PAUSE)
 
 
 class Worker:
@@ -22,8 +77,7 @@ class Worker:
     def __init__(
         self,
         loop: Loop,
-        command: tuple[str, ...],
-        environment: Mapping[str, str],
+        process: Process,
         received: Callable[["Worker", Message], None],
         ended: Callable[["Worker"], None],
     ) -> None:
@@ -31,22 +85,10 @@ class Worker:
         self._received = received
         self._ended = ended
         self._lines = Lines(JSON_LIMIT)
-        self.environment = dict(environment)
-        self.knows_forgotten = False
-        """Whether it has begun with something before everything was forgotten: what it says is kept no more."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            theirs.set_inheritable(True)
-            self.pid = os.posix_spawn(
-                command[0],
-                [*command, str(theirs.fileno())],
-                self.environment,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, descriptor, os.devnull, os.O_RDWR, 0) for descriptor in (0, 1, 2)
-                ],
-                setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
-            )
-        self._stream = Stream(loop, ours, self._receive, self._end)
+        self.pid, self.environment, self._sock = process
+        self.is_ready = False
+        """Whether it has imported what jobs need."""
+        self._stream = Stream(loop, self._sock, self._receive, self._end)
 
     def send(self, message: Message) -> None:
         """Sends one message."""
@@ -64,11 +106,20 @@ class Worker:
             # A worker that sends nonsense costs its own jobs, not the agent.
             self.kill()
 
+    def state(self) -> Message:
+        """What a fresh agent needs to go on with this worker (see `afresh`)."""
+        return {
+            "pid": self.pid,
+            "environment": self.environment,
+            "descriptor": self._sock.fileno(),
+            "is_ready": self.is_ready,
+        }
+
+    def hand_out(self, message: Message, sock: socket.socket) -> None:
+        """Sends a message that has the worker answer somebody's request itself."""
+        self._stream.send_socket(encode(message), sock)
+
     def _end(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
-        self._reap()
+        reap(self._loop, [self.pid])
         self._ended(self)
-
-    def _reap(self) -> None:
-        if os.waitpid(self.pid, os.WNOHANG) == (0, 0):
-            self._loop.later(REAP_INTERVAL, self._reap)

@@ -9,7 +9,7 @@ from shellvault.cli import output, prompters
 from shellvault.cli.options import Wish, agent_allowed
 from shellvault.cli.suggest import suggesting
 from shellvault.errors import AgentError, UsageError
-from shellvault.protocol import VAULT_OPERATIONS, Message
+from shellvault.protocol import VAULT_OPERATIONS, Message, ended_by
 from shellvault.sessions.model import Prompter
 from shellvault.sessions.recursion import check_recursion
 
@@ -142,7 +142,7 @@ def vault_operations(
         else:
             result = operations.perform(operation, opened[0])
         if VAULT_OPERATIONS[operation["do"]]:
-            _forget(environment)
+            _forget(environment, ended_by(operation))
         return result
 
     return operate
@@ -156,12 +156,12 @@ def opened_vault(backend: str | None, environment: Mapping[str, str], prompter: 
     return open_vault(backend, environment, asker(prompter))
 
 
-def _forget(environment: Mapping[str, str]) -> None:
+def _forget(environment: Mapping[str, str], profiles: list[str] | None) -> None:
     """Has the agent, if there is one, forget its sessions: it gets again what is still wanted."""
     from shellvault.client import agent as client
 
     try:
-        client.forget(environment)
+        client.forget(environment, profiles)
     except AgentError as error:
         output.note(str(error))
 

@@ -130,9 +130,12 @@ def operate(
     return _with_agent(environment, message, _Answers(prompter, None, environment))
 
 
-def forget(environment: Mapping[str, str]) -> int:
-    """Makes the agent forget every session. Returns how many agents there were. Raises AgentError."""
-    return len(_tell_all(environment, "forget"))
+def forget(environment: Mapping[str, str], profiles: list[str] | None = None) -> int:
+    """Makes the agent forget every session, and the endpoints of `profiles` (None: of all).
+
+    Returns how many agents there were. Raises AgentError.
+    """
+    return len(_tell_all(environment, "forget", {"profiles": profiles}))
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -234,7 +237,7 @@ def _error(error: Message, answers: _Answers | None) -> ShellvaultError:
     return kind(str(error["message"]))
 
 
-def _tell_all(environment: Mapping[str, str], do: str) -> list[Message]:
+def _tell_all(environment: Mapping[str, str], do: str, more: Message | None = None) -> list[Message]:
     """Says one thing to every agent of this user that listens, and returns the answers."""
     answers = []
     try:
@@ -247,7 +250,7 @@ def _tell_all(environment: Mapping[str, str], do: str) -> list[Message]:
                     path.unlink(missing_ok=True)
                 continue
             with connection:
-                answers += _tell(connection, {"do": do, "version": __version__})
+                answers += _tell(connection, {"do": do, "version": __version__, **(more or {})})
     except (OSError, ShellvaultError) as error:
         raise AgentError(f"the agent cannot be told to {do}: {error}") from error
     return answers

@@ -27,6 +27,12 @@ def snippet(shell: str, template: str, **context: object) -> str:
     return _environment(shell).get_template(f"{shell}/{template}.jinja").render(context)
 
 
+def warm_up(shell: str) -> None:
+    """Compiles what a session in this shell needs."""
+    for template in ("env", "refresh"):
+        _environment(shell).get_template(f"{shell}/{template}.jinja")
+
+
 def env_snippet(shell: str, change: Change) -> str:
     """Leaves the session the shell has, if any, remembers the variables of `change`, and makes the change."""
     return snippet(shell, "env", assignments=_assignments(change, MANAGED_VARIABLES))

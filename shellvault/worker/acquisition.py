@@ -4,9 +4,10 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from shellvault import locations, renewal
 from shellvault.errors import AgentError, SessionError, UsageError
@@ -16,14 +17,14 @@ from shellvault.plan import Plan, Step, assumed_role
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.model import Profile
 from shellvault.protocol import CONTAINER_FORM, Message
-from shellvault.sessions import passphrase
+from shellvault.sessions import calls, passphrase
 from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.calls import call_sts
 from shellvault.sessions.context import Context
 from shellvault.sessions.environment import change_for
 from shellvault.sessions.for_request import Acquired, acquire_for_request, plan_for_request
 from shellvault.sessions.model import Session
-from shellvault.shells import forms
+from shellvault.shells import SHELLS, forms, render
 from shellvault.vault import Vault, open_vault, operations
 from shellvault.vault.backends import file_path
 from shellvault.worker.channel import Channel, Desk
@@ -41,10 +42,22 @@ RENEWAL_REACH = 1.3
 _step_locks: dict[str, threading.Lock] = {}
 
 
-def warm_up() -> None:
-    """Imports what every job needs, while the first one is still under way."""
+def warm_up(is_busy: Callable[[], bool]) -> None:
+    """Imports what every job needs; until there is one, also does what only the first of a kind takes long over."""
     import botocore.session  # noqa: F401
     import jinja2  # noqa: F401
+
+    compile_texts = [partial(render.warm_up, shell) for shell in SHELLS]
+    steps: list[Callable[[], None]] = [_warm_up_vault, calls.warm_up, *compile_texts]
+    for step in steps:
+        if is_busy():
+            return
+        step()
+
+
+def _warm_up_vault() -> None:
+
+    import shellvault.vault.file  # noqa: F401
 
 
 def perform(job: Message, desk: Desk) -> Message:

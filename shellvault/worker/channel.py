@@ -4,6 +4,7 @@ import os
 import queue
 import socket
 import threading
+from collections import deque
 
 from shellvault.errors import NeedsPersonError
 from shellvault.protocol import Message, encode
@@ -21,6 +22,10 @@ class Channel:
         self.answers: dict[int, queue.SimpleQueue[str | None]] = {}
         self.sessions: dict[int, queue.SimpleQueue[Message | None]] = {}
         self.unlock_keys: dict[str, str] = {}
+        self.withheld: dict[int, dict[str, str]] = {}
+        """The texts of jobs that the agent is not to see, by job and form."""
+        self.connections: deque[socket.socket] = deque()
+        """Those of the agent's clients that we are to answer, in the order of the messages about them."""
 
     def send(self, message: Message) -> None:
         """Sends one message; without an agent there is nothing left to do."""

@@ -10,12 +10,19 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from shellvault import errors, hardening
 from shellvault.errors import ShellvaultError
-from shellvault.protocol import JSON_LIMIT, Lines, Message, decode
+from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 from shellvault.worker.channel import Channel, Desk
+
+#: Connections that can arrive with one piece of data: the kernel passes them one message at a time.
+DESCRIPTORS = 16
+
+#: Seconds for one of those who wait to take their answer from us.
+HAND_OUT_PATIENCE = 2.0
 
 #: How a job is done: the agent's message and the desk in, the `result` for the agent out. Raises
 #: ShellvaultError.
@@ -26,21 +33,30 @@ def main(descriptor: int, perform: Perform | None = None) -> None:
     """Serves the agent at the other end of the descriptor until it goes away."""
     hardening.protect_process()
     hardening.die_with_parent()
-    done_by = perform or _real_perform()
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
     channel = Channel(sock)
+    done_by = perform or _real_perform(channel)
     lines = Lines(JSON_LIMIT)
-    while data := sock.recv(65536):
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(
+            sock, 65536, DESCRIPTORS, getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+        )
+        channel.connections.extend(socket.socket(fileno=descriptor) for descriptor in descriptors)
         for line in lines.feed(data):
             _receive(channel, decode(line), done_by)
-    os._exit(0)
+        if not data:
+            os._exit(0)
 
 
-def _real_perform() -> Perform:
+def _real_perform(channel: Channel) -> Perform:
     from shellvault.worker import acquisition
 
-    threading.Thread(target=acquisition.warm_up, daemon=True).start()
+    def warm_up() -> None:
+        acquisition.warm_up(lambda: bool(channel.answers))
+        channel.send({"ready": True})
+
+    threading.Thread(target=warm_up, daemon=True).start()
     return acquisition.perform
 
 
@@ -52,16 +68,38 @@ def _receive(channel: Channel, message: Message, perform: Perform) -> None:
     elif "answer" in message:
         if answers := channel.answers.get(message["job"]):
             answers.put(message["answer"])
+    elif "hand_out" in message:
+        _hand_out(channel, message)
     elif "unlock" in message:
         channel.unlock_keys = message["unlock"]
     else:
         channel.sessions.pop(message["number"]).put(message["session"])
 
 
+def _hand_out(channel: Channel, message: Message) -> None:
+    """Answers one of those who wait for what the agent is not to see; after the last one the texts are dropped."""
+    number, form = message["job"], message["hand_out"]
+    if form is None:
+        del channel.withheld[number]
+        channel.send({"job": number, "handed_out": True})
+        return
+    text = channel.withheld[number][form]
+    reply = (
+        text.encode("utf-8", "surrogateescape") if message["is_text"] else encode({"result": {"text": text}})
+    )
+    with channel.connections.popleft() as connection, suppress(OSError):
+        # Small enough for its buffer, unless nobody reads.
+        connection.settimeout(HAND_OUT_PATIENCE)
+        connection.sendall(message["before"].encode("latin-1") + reply)
+
+
 def _do(channel: Channel, message: Message, perform: Perform) -> None:
     number = message["job"]
     try:
         outcome: Message = {"result": perform(message, Desk(channel, number))}
+        if outcome["result"].get("keep") is False:
+            # Long-term keys are not for the agent's memory: it has us give them to those who wait.
+            channel.withheld[number] = outcome["result"].pop("texts")
     except ShellvaultError as error:
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
         outcome = {"error": {"type": kind.__name__, "message": str(error)}}

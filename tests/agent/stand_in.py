@@ -1,4 +1,7 @@
-"""The agent itself, in the foreground, with the worker of `stand_in_worker.py`: `python stand_in.py FOLDER`."""
+"""The agent itself, in the foreground, with the worker of `stand_in_worker.py`: `python stand_in.py FOLDER`.
+
+To itself it gives another word: the descriptor by which it goes on (see shellvault.agent.afresh).
+"""
 
 import sys
 
@@ -12,4 +15,9 @@ from shellvault.agent import server  # noqa: E402
 
 # Long enough for a busy machine, and shorter than what users get, so that tests need not wait as long.
 protocol.REQUEST_DEADLINE = 3.0
-server.run(Path(sys.argv[1]), (sys.executable, f"{HERE}/stand_in_worker.py"))
+server.run(
+    Path(sys.argv[1]),
+    (sys.executable, f"{HERE}/stand_in_worker.py"),
+    (sys.executable, "-S", __file__, sys.argv[1]),
+    state=int(sys.argv[2]) if len(sys.argv) > 2 else None,
+)

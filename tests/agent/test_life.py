@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -229,14 +229,14 @@ def test_who_waits_for_the_old_agent_still_gets_an_answer(agent: Place) -> None:
         assert b'"result"' in read_all(waiting)
 
 
-def test_lock_and_stop_reach_an_old_agent_too(agent: Place) -> None:
+@pytest.mark.parametrize("tell", [client.lock, client.stop])
+def test_lock_and_stop_reach_an_old_agent_too(agent: Place, tell: Callable[[dict[str, str]], int]) -> None:
     with agent.connect() as waiting:
         waiting.sendall(session_message(agent, "ask"))
         until_asked(waiting)
         agent.text("get", "env.bash", "work", version="0.0.1")
         client.ensure_agent(agent.environment)
-        assert client.lock(agent.environment) == 2
-        assert client.stop(agent.environment) == 2
+        assert tell(agent.environment) == 2
 
 
 def test_stop_ends_the_agent_and_its_worker(agent: Place) -> None:
