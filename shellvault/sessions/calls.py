@@ -55,11 +55,6 @@ def get_role_credentials(step: Step, sso: Sso, access_token: str, now: float) ->
     )
 
 
-def warm_up() -> None:
-    """Makes and drops a client: the first one loads most of botocore."""
-    _client("sts", Endpoint("us-east-1"), None, 1)
-
-
 def described(step: Step) -> str:
     """The step in the words of a message."""
     of = f" of {printable(step.role_arn)}" if step.role_arn else ""

@@ -62,6 +62,11 @@ def client_for(service: Service, endpoint: Endpoint, source: "Session | None", a
     )
 
 
+def warm_up() -> None:
+    """Makes and drops a client: the first one loads most of botocore."""
+    client_for("sts", Endpoint("us-east-1"), None)
+
+
 def _create(session: Any, service: Service) -> Any:
     """boto3's way to make a client, except for STS: that is on the way to every session, and boto3 costs 30 ms."""
     if service == "sts":

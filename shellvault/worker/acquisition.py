@@ -17,7 +17,7 @@ from shellvault.plan import Plan, Step, assumed_role
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.model import Profile
 from shellvault.protocol import CONTAINER_FORM, Message
-from shellvault.sessions import calls, passphrase
+from shellvault.sessions import clients, passphrase
 from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.calls import call_sts
 from shellvault.sessions.context import Context
@@ -48,7 +48,7 @@ def warm_up(is_busy: Callable[[], bool]) -> None:
     import jinja2  # noqa: F401
 
     compile_texts = [partial(render.warm_up, shell) for shell in SHELLS]
-    steps: list[Callable[[], None]] = [_warm_up_vault, calls.warm_up, *compile_texts]
+    steps: list[Callable[[], None]] = [_warm_up_vault, clients.warm_up, *compile_texts]
     for step in steps:
         if is_busy():
             return
