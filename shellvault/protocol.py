@@ -140,7 +140,7 @@ def text_reply(status: str, text: str = "") -> bytes:
 
 def ended_by(operation: Message) -> list[str] | None:
     """The profiles whose container endpoints an operation on the vault ends; None: all."""
-    if operation["do"] == "save":
+    if operation["do"] not in ("clear", "remove"):
         return []
     return None if operation["name"] is None else [operation["name"]]
 

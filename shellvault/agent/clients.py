@@ -197,7 +197,9 @@ class Client:
         """Lets go of the connection: the worker answers the request."""
         self._waiter = None
         sock, unsent = self.detach()
-        return HandOver(sock, form, unsent + protocol.text_reply(f"{self._proof}ok") if is_text else unsent, is_text)
+        return HandOver(
+            sock, form, unsent + protocol.text_reply(f"{self._proof}ok") if is_text else unsent, is_text
+        )
 
     def detach(self) -> tuple[socket.socket, bytes]:
         """The connection itself, for somebody else to answer on, and what had still to be sent."""

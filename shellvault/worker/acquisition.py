@@ -56,6 +56,8 @@ def warm_up(is_busy: Callable[[], bool]) -> None:
 
 
 def _warm_up_vault() -> None:
+    import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401
+    import filelock  # noqa: F401
 
     import shellvault.vault.file  # noqa: F401
 
