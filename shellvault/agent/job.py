@@ -107,6 +107,6 @@ def failure(kind: str, message: str) -> Message:
 
 
 def forms_with(form: str) -> frozenset[str]:
-    """The forms to ask the worker for: beside `env.SHELL` also what the same shell will ask for later."""
+    """The forms to ask the worker for: with `env.SHELL`, `exec.SHELL` also what that shell will ask for later."""
     kind, _, shell = form.partition(".")
-    return frozenset([form, f"refresh.{shell}"] if kind == "env" and shell else [form])
+    return frozenset([form, f"refresh.{shell}"] if kind in ("env", "exec") and shell else [form])

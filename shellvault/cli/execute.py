@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,7 @@ from typing import Any
 import click
 
 from shellvault.cli import broker, output
-from shellvault.cli.options import server_option, session_options, wish
-from shellvault.errors import UsageError
+from shellvault.cli.options import Wish, server_option, session_options, wish
 from shellvault.shells import forms
 from shellvault.variables import Change, for_children
 
@@ -52,26 +52,37 @@ class CommandLine(click.Command):
 @click.command(
     name="exec",
     cls=CommandLine,
-    options_metavar="[OPTIONS] [NAME] -- COMMAND [ARGUMENTS]...",
+    options_metavar="[OPTIONS] [NAME] [-- COMMAND [ARGUMENTS]...]",
 )
 @click.argument("name", required=False, metavar="")
 @server_option
 @session_options
 @click.pass_context
 def command(context: click.Context, /, name: str | None, server: bool, **given: Any) -> int:
-    """Run COMMAND with a session of profile NAME in its environment.
+    """Run COMMAND with a session of profile NAME in its environment; without COMMAND, your shell.
 
     NAME defaults to AWS_PROFILE. Options go before the `--`.
     """
     program: list[str] = context.meta["program"]
-    if not program:
-        raise UsageError(
-            "name a command to run: shellvault exec NAME -- COMMAND"
-            ' (for the shell you are in: eval "$(shellvault env NAME)")'
-        )
     asked = wish(name, given)
+    if not program:
+        return _open_shell(asked, server)
     change = broker.endpoint(asked, os.getpid()) if server else forms.change(broker.answer(asked, "exec"))
     return run(program, apply(change, asked.environment))
+
+
+def _open_shell(asked: Wish, server: bool) -> int:
+    """Becomes the user's shell, which keeps its session fresh as one that has run `env` does."""
+    from shellvault.shells import interactive
+
+    shell = interactive.find(asked.environment)
+    form = f"exec.{shell.name}" if shell.name else "exec"
+    change = broker.endpoint(asked, os.getpid()) if server else forms.change(broker.answer(asked, form))
+    environment = apply(change, asked.environment)
+    program, needed = interactive.command(shell, environment)
+    if sys.stderr.isatty():
+        output.note(f"a shell with the session of {asked.profile}: `exit` ends it")
+    return run(program, environment | needed)
 
 
 def apply(change: Change, environment: Mapping[str, str]) -> dict[str, str]:

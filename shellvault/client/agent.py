@@ -46,15 +46,16 @@ def obtain(
 
     `environment` is the command's own; it goes to the worker without AWS credentials and private variables.
     The `mfa_token` answers the first question for a code. For `env.SHELL` the session is kept fresh for our
-    parent, which is the shell. Raises AgentError when the agent cannot be used, and whatever getting the
-    session raised.
+    parent, which is the shell, for `exec.SHELL` for this process, which becomes one. Raises AgentError when the
+    agent cannot be used, and whatever getting the session raised.
     """
+    kind, _, shell = form.partition(".")
     message = {
         "do": "session",
         "version": __version__,
         "request": request_line,
         "form": form,
-        "pid": shell_pid() if form.startswith("env.") else None,
+        "pid": None if not shell else os.getpid() if kind == "exec" else shell_pid(),
         "fresh": fresh,
         "mfa_token": mfa_token,
         "environment": worker_environment(environment),

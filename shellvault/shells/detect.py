@@ -39,7 +39,7 @@ def detect(pid: int, environment: Mapping[str, str] = os.environ) -> str:
             return name
         if name in _FOREIGN:
             raise UsageError(f"{name} is not a shell that shellvault speaks: {_ADVICE}")
-    login_shell = _normalise(environment.get("SHELL", ""))
+    login_shell = name_of(environment.get("SHELL", ""))
     if login_shell in SHELLS:
         return login_shell
     raise UsageError(f"cannot tell which shell this is: {_ADVICE}")
@@ -71,14 +71,14 @@ def _name(process: "psutil.Process") -> str:
     for read in (process.exe, process.name):
         try:
             if seen := read():
-                return _normalise(seen)
+                return name_of(seen)
         except psutil.Error:
             continue
     return ""
 
 
-def _normalise(path: str) -> str:
-    """`/usr/bin/bash-5.2`, `-bash` and `bash.exe` are all `bash`; `ksh93` is `ksh`."""
+def name_of(path: str) -> str:
+    """The shell that a path names: `/usr/bin/bash-5.2`, `-bash` and `bash.exe` are all `bash`; `ksh93` is `ksh`."""
     name = PurePath(path.replace("\\", "/")).name.lower().removeprefix("-").removesuffix(".exe")
     name = re.sub(r"[-.]?\d[\d.]*$", "", name)
     return _ALIASES.get(name, name)

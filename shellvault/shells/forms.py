@@ -6,7 +6,7 @@ from shellvault.variables import Change
 
 
 def text(form: str, change: Change, profile: str) -> str:
-    """The text of `form`: `env.SHELL`, `refresh.SHELL`, `exec`, or one of the export formats.
+    """The text of `form`: `env.SHELL`, `refresh.SHELL`, `exec` (`exec.SHELL`: for a shell), or an export format.
 
     `exec` is one line a variable, `NAME=value` (escaped as in a request) or `-NAME`.
     Raises UsageError for a value that the form cannot hold.
@@ -18,7 +18,7 @@ def text(form: str, change: Change, profile: str) -> str:
         return render.env_snippet(shell, change)
     if kind == "refresh" and shell:
         return render.refresh_snippet(shell, change)
-    if form == "exec":
+    if kind == "exec":
         lines = [f"{name}={request.escape(value)}" for name, value in change.set.items()]
         return "".join(f"{line}\n" for line in lines + [f"-{name}" for name in change.unset])
     if form in export.FORMATS:

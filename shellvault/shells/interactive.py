@@ -1,0 +1,64 @@
+"""The shell that `exec NAME` opens: the user's own, with hook and segment where their start-up files bring none."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from shellvault import files, locations
+from shellvault.errors import ShellvaultError
+from shellvault.shells import SHELLS, detect, render
+from shellvault.shells.init import InitOptions, render_init
+
+#: Neither wrapper nor completions: those are for who has asked for them by `init`.
+_OPTIONS = InitOptions(completions=False, wrap=())
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The user's shell: its program, and which of `shells.SHELLS` it is ("" for another, or without a terminal)."""
+
+    path: str
+    name: str
+
+
+def find(environment: Mapping[str, str]) -> Shell:
+    """The shell of SHELL, else of the user's account."""
+    path = environment.get("SHELL") or _login_shell()
+    name = detect.name_of(path)
+    return Shell(path, name if name in SHELLS and os.isatty(0) else "")
+
+
+def command(shell: Shell, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Its command line, and what it needs in its environment besides the session."""
+    if shell.name:
+        # Where it cannot be prepared it starts as it is.
+        with suppress(OSError, ShellvaultError):
+            return _with_session(shell.name, shell.path, environment)
+    return [shell.path], {}
+
+
+def _with_session(shell: str, path: str, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    state = locations.state_directory(environment)
+    text = render.snippet(shell, "session", init=render_init(shell, _OPTIONS, state))
+    if shell == "fish":
+        return [path, "--init-command", text], {}
+    if shell == "powershell":
+        return [path, "-NoExit", "-Command", text], {}
+    # These two read it from a file: a bash of macOS (3.2) takes none from a pipe.
+    folder = locations.private_directory(state / "session")
+    file = folder / {"bash": "bashrc", "zsh": ".zshenv"}[shell]
+    files.replace(file, text.encode("utf-8", "surrogateescape"), 0o600)
+    if shell == "bash":
+        return [path, "--rcfile", str(file)], {}
+    theirs = environment.get("ZDOTDIR")
+    return [path], {"ZDOTDIR": str(folder), **({} if theirs is None else {"SHELLVAULT_ZDOTDIR": theirs})}
+
+
+def _login_shell() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_shell or "/bin/sh"
+    except KeyError:
+        return "/bin/sh"
