@@ -39,7 +39,7 @@ class SecretServiceKeyring(Keyring):
 
     def get_preferred_collection(self) -> secretstorage.Collection:
         """The default collection, unlocked. Raises KeyringLocked, VaultError, OSError and D-Bus errors."""
-        connection = _connect(self._address)
+        connection = connect(self._address)
         try:
             collection = self._default_collection(connection)
             if collection.is_locked():
@@ -73,7 +73,7 @@ def presence(address: str, can_ask: bool) -> Presence:
 
     Raises VaultError where there is no such bus, TimeoutError and D-Bus errors.
     """
-    with closing(_connect(address)) as connection:
+    with closing(connect(address)) as connection:
         if not secretstorage.check_service_availability(connection):
             return Presence(False, False, "no Secret Service runs on the session bus")
         no_display = "" if can_ask else " and there is no display to ask on"
@@ -86,7 +86,40 @@ def presence(address: str, can_ask: bool) -> Presence:
     return Presence(True, True, "its default collection is unlocked")
 
 
-def _connect(address: str) -> DBusConnection:
+def keys_in_collection(connection: DBusConnection, label: str) -> list[str]:
+    """The items of a collection that another tool keeps, by the key that they are found by; none without one.
+
+    Raises VaultError when it is locked, D-Bus errors.
+    """
+    return [_key_of(item) for item in _items(connection, label)]
+
+
+def secret_in_collection(connection: DBusConnection, label: str, key: str) -> bytes:
+    """The secret of an item in such a collection. Raises VaultError when it is not there, D-Bus errors."""
+    for item in _items(connection, label):
+        if _key_of(item) == key:
+            return bytes(item.get_secret())
+    raise VaultError(f"the collection {label} has no item {key!r} any more: look again")
+
+
+def _items(connection: DBusConnection, label: str) -> list[secretstorage.Item]:
+    for collection in secretstorage.get_all_collections(connection):
+        if collection.get_label() == label:
+            if collection.is_locked():
+                raise VaultError(
+                    f"the collection {label} is locked: unlock it in the desktop's keyring program"
+                )
+            return list(collection.get_all_items())
+    return []
+
+
+def _key_of(item: secretstorage.Item) -> str:
+    """The keyring library of other tools finds an item by its attribute `profile`; the label says the same."""
+    return str(item.get_attributes().get("profile") or item.get_label())
+
+
+def connect(address: str) -> DBusConnection:
+    """A connection to the bus at `address`, whose messages have a deadline. Raises VaultError, TimeoutError."""
     try:
         connection = _Connection(prep_socket(get_bus(address), timeout=MESSAGE_SECONDS))
     except TimeoutError:

@@ -1,0 +1,141 @@
+"""Keys in plaintext: in the AWS CLI's credentials and config files, and in the environment. Pure, but for reading.
+
+Taking keys out of a file changes nothing else in it: where they stood is a comment, every other byte stays.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from shellvault.importing.found import Found
+from shellvault.importing.items import ImportingError, checked_keys
+from shellvault.profiles.parse import place, read_bytes
+
+#: The keys that hold a long-term key pair, and what tells a temporary one.
+ACCESS_KEY_ID, SECRET_ACCESS_KEY = "aws_access_key_id", "aws_secret_access_key"
+SESSION_TOKEN = "aws_session_token"  # noqa: S105 - the name of a key
+
+#: Settings that the AWS CLI reads in the credentials file too, and shellvault in the config file alone.
+_SETTINGS = ("region", "mfa_serial", "role_arn", "source_profile", "endpoint_url")
+
+COMMENT = "# the keys of this profile are in shellvault"
+
+_HEADER = re.compile(r"\s*\[\s*(?P<name>.*?)\s*\]")
+_ASSIGNMENT = re.compile(r"(?P<indent>\s*)(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*[=:]\s*(?P<value>.*?)\s*$")
+
+
+def in_file(path: Path, *, is_config: bool) -> Iterator[Found]:
+    """The long-term key pairs in a credentials file, or in a config file. Raises ConfigError when it cannot be read."""
+    for name, (values, line) in _sections(read_bytes(path) or b"", is_config=is_config).items():
+        key_id, secret = values.get(ACCESS_KEY_ID), values.get(SECRET_ACCESS_KEY)
+        if not key_id or not secret or values.get(SESSION_TOKEN) or key_id.startswith("ASIA"):
+            continue
+        where = place(path, line)
+        yield Found(
+            "credentials-file",
+            name,
+            where,
+            lambda _, key_id=key_id, secret=secret, where=where: checked_keys(key_id, secret, where),  # type: ignore[misc]
+            key_id,
+            {} if is_config else {key: values[key] for key in _SETTINGS if key in values},
+            is_plaintext=True,
+        )
+
+
+def in_environment(environment: Mapping[str, str], name: str) -> Iterator[Found]:
+    """The long-term keys that the environment holds, to be kept as `name`."""
+    key_id = environment.get("AWS_ACCESS_KEY_ID")
+    secret = environment.get("AWS_SECRET_ACCESS_KEY")
+    if key_id and secret and not environment.get("AWS_SESSION_TOKEN") and not key_id.startswith("ASIA"):
+        where = "AWS_ACCESS_KEY_ID in the environment"
+        region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+        yield Found(
+            "env",
+            name,
+            where,
+            lambda _: checked_keys(key_id, secret, where),
+            key_id,
+            {"region": region} if region else {},
+            is_plaintext=True,
+        )
+
+
+def without_keys(data: bytes, names: Sequence[str], *, is_config: bool) -> bytes:
+    """The file without the key pairs of these profiles: one comment stands for each.
+
+    Raises ImportingError when the rest would not be what it was.
+    """
+    kept: list[str] = []
+    name, removing, noted = "", False, set()
+    lines = data.decode("utf-8", "surrogateescape").splitlines(keepends=True)
+    for line in lines:
+        header = _HEADER.match(line)
+        assignment = None if header else _ASSIGNMENT.match(line.rstrip("\r\n"))
+        if header:
+            name, removing = _profile(header["name"], is_config=is_config) or "", False
+        elif removing and line.strip() and line[0] in " \t" and not assignment:
+            continue  # a deeper line goes on with the value above it
+        elif line.strip():
+            removing = bool(
+                assignment
+                and name in names
+                and assignment["key"].lower() in (ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+            )
+            if removing and name in noted:
+                continue
+            if removing:
+                noted.add(name)
+                line = f"{COMMENT}{line[len(line.rstrip(chr(13) + chr(10))) :]}"
+        kept.append(line)
+    changed = "".join(kept).encode("utf-8", "surrogateescape")
+    _check(data, changed, names, is_config=is_config)
+    return changed
+
+
+def credentials_path(environment: Mapping[str, str]) -> Path:
+    """The AWS CLI's credentials file; it need not exist."""
+    given = environment.get("AWS_SHARED_CREDENTIALS_FILE")
+    home = environment.get("HOME") or str(Path.home())
+    return Path(os.path.expanduser(given) if given else f"{home}/.aws/credentials")  # noqa: PTH111 - text in, text out
+
+
+def _sections(data: bytes, *, is_config: bool) -> dict[str, tuple[dict[str, str], int]]:
+    """The settings of each profile, and the line of its access key id (else of its header)."""
+    found: dict[str, tuple[dict[str, str], int]] = {}
+    name = None
+    for number, line in enumerate(data.decode("utf-8", "surrogateescape").splitlines(), 1):
+        stripped = line.removeprefix("\ufeff")
+        if stripped.lstrip().startswith(("#", ";")):
+            continue
+        if header := _HEADER.match(stripped):
+            name = _profile(header["name"], is_config=is_config)
+            if name is not None:
+                found.setdefault(name, ({}, number))
+        elif name is not None and (assignment := _ASSIGNMENT.match(stripped)):
+            values, first = found[name]
+            key = assignment["key"].lower()
+            values[key] = re.split(r"\s[#;]", assignment["value"], maxsplit=1)[0].strip()
+            found[name] = (values, number if key == ACCESS_KEY_ID else first)
+    return found
+
+
+def _profile(header: str, *, is_config: bool) -> str | None:
+    """The profile of a header; in the config file it is named `[profile NAME]`, or `[default]`."""
+    if not is_config or header == "default":
+        return header
+    kind, _, name = header.partition(" ")
+    return name.strip().strip("\"'") if kind == "profile" and name.strip() else None
+
+
+def _check(before: bytes, after: bytes, names: Sequence[str], *, is_config: bool) -> None:
+    expected = {
+        name: {
+            key: value
+            for key, value in values.items()
+            if not (name in names and key in (ACCESS_KEY_ID, SECRET_ACCESS_KEY))
+        }
+        for name, (values, _) in _sections(before, is_config=is_config).items()
+    }
+    if {name: values for name, (values, _) in _sections(after, is_config=is_config).items()} != expected:
+        raise ImportingError("the file is too unusual: take the keys out by hand, they are in shellvault now")

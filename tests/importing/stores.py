@@ -1,0 +1,48 @@
+"""Stores of other tools, made from the description of their formats with example keys."""
+
+import base64
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+from jwcrypto import jwe, jwk
+
+ALGORITHMS = ["PBES2-HS256+A128KW", "A256GCM"]
+
+
+def credential(key_id: str, secret: str, token: str = "") -> str:
+    """The data of a long-term key, as aws-vault and Granted write it."""
+    members = {
+        "AccessKeyID": key_id,
+        "SecretAccessKey": secret,
+        "SessionToken": token,
+        "Source": "",
+        "CanExpire": False,
+        "Expires": "0001-01-01T00:00:00Z",
+    }
+    return json.dumps(members)
+
+
+def item(key: str, data: str) -> str:
+    """A stored item."""
+    members = {
+        "Key": key,
+        "Data": base64.b64encode(data.encode()).decode(),
+        "Label": f"aws-vault ({key})",
+        "Description": "",
+        "KeychainNotTrustApplication": True,
+        "KeychainNotSynchronizable": False,
+    }
+    return json.dumps(members)
+
+
+def write_encrypted(folder: Path, key: str, data: str, passphrase: str) -> Path:
+    """Puts an item into a folder of encrypted files."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    header = {"alg": ALGORITHMS[0], "enc": ALGORITHMS[1], "created": "2026-01-02 03:04:05 +0000 UTC"}
+    token = jwe.JWE(item(key, data).encode(), protected=json.dumps(header), algs=ALGORITHMS)
+    token.add_recipient(jwk.JWK.from_password(passphrase))
+    path = folder / quote(key, safe=" ")
+    path.write_text(token.serialize(compact=True))
+    path.chmod(0o600)
+    return path
