@@ -37,7 +37,15 @@ FORMATS = frozenset(
 CONTAINER_FORM = "container"
 
 #: The operations on the vault, by whether they change what the agent's sessions are made from.
-VAULT_OPERATIONS = {"list": False, "save": True, "remove": True, "clear": True, "rotate": True}
+VAULT_OPERATIONS = {
+    "list": False,
+    "save": True,
+    "remove": True,
+    "clear": True,
+    "rotate": True,
+    "back-up": False,
+    "restore": False,
+}
 
 #: What the worker process itself reads from its environment. A worker started with other values is replaced.
 WORKER_VARIABLES = (

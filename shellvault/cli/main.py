@@ -25,6 +25,7 @@ COMMANDS = {
     "exec": "execute",
     "export": "export",
     "help": "help",
+    "import": "importing",
     "init": "init",
     "list": "listing",
     "remove": "remove",

@@ -4,10 +4,13 @@ The agent's worker does them with what unlocks the vault, which never leaves it;
 itself. No result holds a secret.
 """
 
+import base64
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shellvault.errors import UsageError
+from shellvault import files
+from shellvault.errors import UsageError, VaultError
 
 if TYPE_CHECKING:
     from shellvault.vault.vault import Vault
@@ -31,4 +34,22 @@ def perform(operation: dict[str, Any], vault: "Vault") -> dict[str, Any]:
             return {"backend": vault.backend_name, "sessions": vault.remove_keys(name)}
         case {"do": "clear", "name": str() | None as name}:
             return {"backend": vault.backend_name, "sessions": vault.clear_sessions(name)}
+        case {"do": "back-up", "path": str(path), "content": str(content)}:
+            vault.save_backup(path, content)
+            return {"backend": vault.backend_name}
+        case {"do": "restore", "path": str(path)}:
+            _restore(vault, path)
+            return {"backend": vault.backend_name}
     raise UsageError("the vault knows no such operation")
+
+
+def _restore(vault: "Vault", path: str) -> None:
+    """Writes a file as the vault has it, by this process: what it holds goes nowhere else."""
+    content = vault.load_backup(path)
+    if content is None:
+        raise UsageError(f"the vault has no copy of {path!r}")
+    try:
+        files.replace(Path(path), base64.b64decode(content), 0o600)
+    except OSError as error:
+        raise VaultError(f"{path!r} cannot be written ({error.strerror}): make it writable") from error
+    vault.remove_backup(path)

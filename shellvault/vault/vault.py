@@ -146,6 +146,33 @@ class Vault:
         with self._writing():
             self._items.remove(_rotation_item(name))
 
+    def save_backup(self, path: str, content: str) -> None:
+        """Keeps a file's content (base64) beside the earlier ones of the same path, read back. Raises VaultError."""
+        with self._writing():
+            kept = [*self._backups(path), content]
+            self._items.write(_backup_item(path), kept)
+            if self._backups(path) != kept:
+                raise VaultError(f"the keyring ({self.backend_name}) has not kept the copy: choose another")
+
+    def load_backup(self, path: str) -> str | None:
+        """The content that was kept last of the file at `path`, None when there is none. Raises VaultError."""
+        return next(reversed(self._backups(path)), None)
+
+    def remove_backup(self, path: str) -> None:
+        """Forgets the content that was kept last. Raises VaultError."""
+        with self._writing():
+            if kept := self._backups(path)[:-1]:
+                self._items.write(_backup_item(path), kept)
+            else:
+                self._items.remove(_backup_item(path))
+
+    def _backups(self, path: str) -> list[str]:
+        try:
+            found = self._items.read(_backup_item(path))
+        except ValueError:
+            return []
+        return [content for content in found if isinstance(content, str)] if isinstance(found, list) else []
+
     def load_session(self, fingerprint: str) -> dict[str, Any] | None:
         """The data of a session, as given to `save_session`; None when there is none. Raises VaultError."""
         try:
@@ -285,6 +312,10 @@ class Vault:
 
 def _keys_item(name: str) -> str:
     return f"keys/{name}"
+
+
+def _backup_item(path: str) -> str:
+    return f"backups/{path}"
 
 
 def _rotation_item(name: str) -> str:

@@ -1,0 +1,157 @@
+"""Moving in: what lies around is shown, taken over, proved, and only then taken out of plaintext."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from shellvault.importing.plaintext import COMMENT
+from tests.end_to_end.conftest import Person
+from tests.importing.stores import credential, write_encrypted
+
+pytestmark = pytest.mark.real
+
+ROUNDS = int(os.environ.get("SHELLVAULT_KILL_ROUNDS", "4"))
+
+
+def write_credentials(person: Person, **profiles: str) -> Path:
+    """A credentials file with keys of the person under these names, and other settings around them."""
+    path = person.home.path / ".aws" / "credentials"
+    text = "# by hand\n"
+    for name, more in profiles.items():
+        text += (
+            f"[{name}]\naws_access_key_id = {person.keys.access_key_id}\n{more}"
+            f"aws_secret_access_key = {person.keys.secret_access_key}\n\n"
+        )
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def plaintext_left(person: Person) -> list[Path]:
+    """The files of the home that hold the secret key."""
+    secret = person.keys.secret_access_key.encode()
+    files = [path for path in person.home.path.rglob("*") if path.is_file()]
+    return [path for path in files if secret in path.read_bytes()]
+
+
+def test_everything_that_lies_around_is_shown_and_nothing_is_changed(person: Person) -> None:
+    path = write_credentials(person, old="region = eu-west-3\n", work="")
+    write_encrypted(person.home.path / ".awsvault" / "keys", "theirs", credential("AKIAX000", "ssss"), "x")
+    before = path.read_bytes()
+    shown = person.home.succeed("import", "--dry-run").splitlines()
+    rows = {line.split()[0]: line for line in shown[1:]}
+    assert rows["old"].split()[-1] == "no"
+    assert rows["work"].split()[-1] == "yes"
+    assert "locked" in rows["theirs"]
+    assert person.keys.secret_access_key not in "".join(shown)
+    assert path.read_bytes() == before
+
+
+def test_plaintext_keys_go_into_the_vault_and_leave_one_comment(person: Person) -> None:
+    path = write_credentials(person, old="region = eu-west-3\n", other="output = json\n")
+    before = path.read_text()
+    done = person.home.shellvault("import", "credentials-file", "old")
+    assert done.returncode == 0, done.stderr
+    assert path.read_text() == before.replace(
+        f"aws_access_key_id = {person.keys.access_key_id}\nregion = eu-west-3\n"
+        f"aws_secret_access_key = {person.keys.secret_access_key}\n",
+        f"{COMMENT}\nregion = eu-west-3\n",
+        1,
+    )
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "[profile old]\nregion = eu-west-3\n" in person.home.config_file.read_text()
+    keys = person.home.succeed("export", "old")
+    assert "AWS_REGION=eu-west-3" in keys
+    assert person.front.calls[0] == "GetCallerIdentity"
+
+    again = person.home.shellvault("import", "--all")
+    assert again.returncode == 0, again.stderr
+    assert plaintext_left(person) == []
+    assert "no keys were found elsewhere" in person.home.shellvault("import", "--all").stderr
+
+
+def test_what_was_taken_out_can_be_put_back(person: Person) -> None:
+    path = write_credentials(person, old="")
+    before = path.read_bytes()
+    assert person.home.shellvault("import", "--all").returncode == 0
+    assert path.read_bytes() != before
+    assert person.home.shellvault("import", "--restore", str(path)).returncode == 0
+    assert path.read_bytes() == before
+    assert "has no copy" in person.home.fail("import", "--restore", str(path), status=2)
+
+
+def test_keys_that_aws_does_not_know_are_left_where_they_are(person: Person) -> None:
+    path = write_credentials(person, old="")
+    path.write_text(path.read_text().replace(person.keys.access_key_id, "AKIAUNKNOWN00000"))
+    before = path.read_bytes()
+    done = person.home.shellvault("import", "--all")
+    assert done.returncode == 1
+    assert "AWS does not know the credentials" in done.stderr
+    assert path.read_bytes() == before
+    assert "old" not in person.home.succeed("list", "--credentials").split()
+    assert person.home.shellvault("import", "--all", "--no-check").returncode == 0
+
+
+def test_other_keys_of_the_same_name_are_not_replaced_unasked(person: Person) -> None:
+    path = write_credentials(person, work="")
+    second = person.aws.client("iam").create_access_key(UserName=person.user)["AccessKey"]
+    path.write_text(
+        path.read_text()
+        .replace(person.keys.access_key_id, second["AccessKeyId"])
+        .replace(person.keys.secret_access_key, second["SecretAccessKey"])
+    )
+    done = person.home.shellvault("import", "--all")
+    assert done.returncode == 1
+    assert "left alone; --overwrite replaces them" in done.stderr
+    assert second["SecretAccessKey"] in path.read_text()
+    assert person.home.shellvault("import", "--all", "--overwrite").returncode == 0
+    assert second["AccessKeyId"] in person.home.succeed("export", "-n", "work")
+    assert second["SecretAccessKey"] not in path.read_text()
+
+
+def test_aws_vaults_keys_are_taken_over_and_stay_there(person: Person) -> None:
+    data = credential(person.keys.access_key_id, person.keys.secret_access_key)
+    path = write_encrypted(person.home.path / ".awsvault" / "keys", "theirs", data, "their passphrase")
+    before = path.read_bytes()
+    done = person.home.run(
+        "shellvault", "import", "aws-vault", "--all", AWS_VAULT_FILE_PASSPHRASE="their passphrase"
+    )
+    assert done.returncode == 0, done.stderr
+    assert path.read_bytes() == before
+    assert person.home.succeed("exec", "theirs", "--", "sh", "-c", "echo $AWS_VAULT") == "theirs\n"
+
+
+def test_keys_in_the_config_file_leave_no_copy_beside_it(person: Person) -> None:
+    person.configure(
+        f"[profile plain]\naws_access_key_id = {person.keys.access_key_id}\n"
+        f"aws_secret_access_key = {person.keys.secret_access_key}"
+    )
+    done = person.home.shellvault("import", "--all")
+    assert done.returncode == 0, done.stderr
+    assert plaintext_left(person) == []
+
+
+def test_without_a_terminal_what_to_take_over_must_be_said(person: Person) -> None:
+    write_credentials(person, old="")
+    assert "--all" in person.home.shellvault("import").stderr
+
+
+def test_wherever_it_is_killed_nothing_is_lost_and_the_next_run_goes_on(person: Person) -> None:
+    chance = random.Random(5)
+    for number in range(ROUNDS):
+        name = f"old-{number}"
+        write_credentials(person, **{name: ""})
+        running = person.home.start("shellvault", "import", "--all")
+        time.sleep(chance.uniform(0.05, 1.5))
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate(timeout=30)
+        is_stored = name in person.home.succeed("list", "--credentials").split()
+        assert is_stored or plaintext_left(person)
+        done = person.home.shellvault("import", "--all")
+        assert done.returncode == 0, done.stderr
+        assert plaintext_left(person) == []
+        assert name in person.home.succeed("list", "--credentials").split()
