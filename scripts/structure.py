@@ -19,7 +19,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("worker",),
-    ("console", "rotation"),
+    ("console", "importing", "rotation"),
     ("client",),
     ("sessions",),
     ("plan",),
