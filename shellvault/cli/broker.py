@@ -73,10 +73,12 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
         mfa_token=wish.mfa_token, fresh=wish.fresh, environment=wish.environment, state_directory=state
     )
     vault = opened_vault(wish.options.get("backend"), wish.environment, prompter)
+    planned = plan_for_request(wish.line, vault.stored_keys())
     if wish.debug and not wish.agent:
         # From the same vault: to open it again would ask for its passphrase again.
-        _show_plan(plan_for_request(wish.line, vault.stored_keys())[1], prompter)
-    acquired = acquire_for_request(wish.line, vault, DirectCache(vault, state, prompter), prompter, context)
+        _show_plan(planned[1], prompter)
+    cache = DirectCache(vault, state, prompter)
+    acquired = acquire_for_request(wish.line, planned, vault, cache, prompter, context)
     change = change_for(acquired.profile, acquired.session, wish.line, time.time())
     return forms.text(form, change, acquired.profile.name)
 

@@ -1,14 +1,12 @@
 """The plan: the ordered calls from a profile to its session, pure and shown before they are made."""
 
 from shellvault.plan.endpoints import Endpoint, account_of, endpoint_for
-from shellvault.plan.model import HOUR, LONGEST, Call, Options, Plan, Step
+from shellvault.plan.model import LONGEST, Options, Plan, Step
 from shellvault.plan.rules import assumed_role, build, federation_token
 from shellvault.plan.show import describe, to_json
 
 __all__ = [
-    "HOUR",
     "LONGEST",
-    "Call",
     "Endpoint",
     "Options",
     "Plan",

@@ -34,15 +34,20 @@ class Acquired:
 
 
 def acquire_for_request(
-    request_line: str, vault: "Vault", cache: SessionCache, prompter: Prompter, context: Context
+    request_line: str,
+    planned: tuple[Profile, Plan],
+    vault: "Vault",
+    cache: SessionCache,
+    prompter: Prompter,
+    context: Context,
 ) -> Acquired:
-    """The session that `request_line` asks for. Raises any ShellvaultError.
+    """The session that `request_line` asks for, as `plan_for_request` has planned it. Raises any ShellvaultError.
 
     The line's own min-remaining (else AWS_MIN_TTL) beats that of `context`; helper processes see the
     line's config file, home and overriding variables, whichever process this is.
     """
-    name, fields = _decoded(request_line)
-    profile, plan = _planned(name, fields, vault.stored_keys())
+    _, fields = _decoded(request_line)
+    profile, plan = planned
     session = acquire(plan, vault, cache, prompter, _adapted(context, fields))
     return Acquired(profile, plan, session, (Path(fields["config"]),))
 
@@ -74,9 +79,14 @@ def _adapted(context: Context, fields: Mapping[str, str]) -> Context:
     named["AWS_CONFIG_FILE"] = fields["config"]
     if fields.get("home"):
         named["HOME"] = fields["home"]
-    remaining = fields.get("min-remaining") or fields.get("AWS_MIN_TTL")
     return replace(
         context,
         environment={**context.environment, **named},
-        min_remaining=parse_duration(remaining) if remaining else context.min_remaining,
+        min_remaining=min_remaining(fields, context.min_remaining),
     )
+
+
+def min_remaining(fields: Mapping[str, str], default: float) -> float:
+    """Seconds of life that a request of these fields wants; `default` where it does not say."""
+    asked = fields.get("min-remaining") or fields.get("AWS_MIN_TTL")
+    return parse_duration(asked) if asked else default

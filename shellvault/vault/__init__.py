@@ -3,14 +3,13 @@
 Importing this package is cheap; `open_vault` and `probe` import the one backend they need.
 """
 
-from shellvault.vault.backends import BACKENDS, BackendStatus, probe
+from shellvault.vault.backends import BACKENDS, probe
 from shellvault.vault.opening import open_vault
 from shellvault.vault.records import SessionLabel, StoredKeys
 from shellvault.vault.vault import Vault
 
 __all__ = [
     "BACKENDS",
-    "BackendStatus",
     "SessionLabel",
     "StoredKeys",
     "Vault",

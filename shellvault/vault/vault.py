@@ -8,7 +8,7 @@ what is damaged there counts as absent. Keys never do.
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -209,17 +209,6 @@ class Vault:
     def sessions(self) -> list[tuple[str, SessionLabel]]:
         """The stored sessions, fingerprint and label; some may have expired. Raises VaultError."""
         return list(self._session_index().labels.items())
-
-    def remove_sessions(self, fingerprints: Iterable[str]) -> int:
-        """Removes sessions. Returns how many of them there were. Raises VaultError."""
-        wanted = set(fingerprints)
-        if wanted.isdisjoint(self._session_index().labels):
-            return 0
-        with self._writing():
-            index = self._session_index()
-            found = [fingerprint for fingerprint in index.labels if fingerprint in wanted]
-            self._forget(index, found)
-        return len(found)
 
     def clear_sessions(self, name: str | None = None) -> int:
         """Forgets the sessions of a profile and of its stored keys, or all, those under way included.

@@ -14,7 +14,6 @@ from shellvault.errors import AgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
 from shellvault.plan import Plan, Step, assumed_role
-from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.model import Profile
 from shellvault.protocol import CONTAINER_FORM, Message
 from shellvault.sessions import clients, passphrase
@@ -22,7 +21,7 @@ from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.calls import call_sts
 from shellvault.sessions.context import Context
 from shellvault.sessions.environment import change_for
-from shellvault.sessions.for_request import Acquired, acquire_for_request, plan_for_request
+from shellvault.sessions.for_request import Acquired, acquire_for_request, min_remaining, plan_for_request
 from shellvault.sessions.model import Session
 from shellvault.shells import SHELLS, forms, render
 from shellvault.vault import Vault, open_vault, operations
@@ -89,13 +88,13 @@ def _obtained(job: Message, desk: Desk) -> Message:
     # Stamped before they are read: a change in between makes the result old at once, never young for ever.
     files = {path: stamp(path) for path in (fields["config"], str(locations.names_file(environment)))}
     vault = _open_vault(fields.get("backend"), environment, desk)
-    helpers = _helpers(plan_for_request(line, vault.stored_keys())[1])
+    planned = plan_for_request(line, vault.stored_keys())
+    helpers = _helpers(planned[1])
     if helpers and job["environment"] is None:
         raise AgentError("a helper process of this profile needs the environment of the command itself")
     try:
-        acquired = acquire_for_request(
-            line, vault, _cache(job, environment, vault, desk), desk, _circumstances(job, environment)
-        )
+        cache = _cache(job, environment, vault, desk)
+        acquired = acquire_for_request(line, planned, vault, cache, desk, _circumstances(job, environment))
     except SessionError as error:
         if any(step.mfa_process for step in helpers):
             # It may want the terminal, which only the command itself has.
@@ -103,7 +102,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
         raise
     _keep_unlocked(vault, environment, desk)
     session = _assumed(job["role_arn"], acquired) if job["role_arn"] else acquired.session
-    remaining = _min_remaining(fields)
+    remaining = min_remaining(fields, MIN_REMAINING)
     return {
         "profile": acquired.profile.name,
         "texts": {form: _text(form, acquired.profile, session, line) for form in job["forms"]},
@@ -163,12 +162,6 @@ def _circumstances(job: Message, environment: Mapping[str, str]) -> Context:
 def _cache(job: Message, environment: Mapping[str, str], vault: Vault, desk: Desk) -> "AgentCache":
     direct = DirectCache(vault, locations.state_directory(environment), desk)
     return AgentCache(desk.channel, direct, renew=job["renew"])
-
-
-def _min_remaining(fields: Mapping[str, str]) -> float:
-    """As `acquire_for_request` reads it."""
-    asked = fields.get("min-remaining") or fields.get("AWS_MIN_TTL")
-    return parse_duration(asked) if asked else MIN_REMAINING
 
 
 def _assumed(role_arn: str, base: Acquired) -> Session:

@@ -10,7 +10,7 @@ from pathlib import Path
 from shellvault import locations
 from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.context import Context
-from shellvault.sessions.for_request import acquire_for_request
+from shellvault.sessions.for_request import acquire_for_request, plan_for_request
 from shellvault.sessions.model import Challenge
 from shellvault.vault import Vault, open_vault
 
@@ -42,9 +42,8 @@ def main() -> None:
     vault = vault_of(environment)
     start = float(environment.get("START_AT", "0"))
     time.sleep(max(0.0, start - time.time()))
-    acquired = acquire_for_request(
-        sys.argv[1], vault, DirectCache(vault, state, person), person, Context(state, environment)
-    )
+    planned, cache = plan_for_request(sys.argv[1], vault.stored_keys()), DirectCache(vault, state, person)
+    acquired = acquire_for_request(sys.argv[1], planned, vault, cache, person, Context(state, environment))
     print("got", acquired.session.access_key_id, flush=True)
 
 

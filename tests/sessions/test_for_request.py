@@ -42,7 +42,8 @@ def _line(config: Path, profile: str, options: Mapping[str, str] | None = None, 
 
 def _acquire(line: str, folder: Path) -> Acquired:
     someone, vault = person(), MemoryVault()
-    return acquire_for_request(line, vault, DirectCache(vault, folder, someone), someone, context(folder))
+    planned, cache = plan_for_request(line, vault.stored_keys()), DirectCache(vault, folder, someone)
+    return acquire_for_request(line, planned, vault, cache, someone, context(folder))
 
 
 def test_a_request_gives_a_session_and_what_it_came_from(config: Path, tmp_path: Path) -> None:

@@ -129,10 +129,10 @@ def test_sessions_are_stored_listed_loaded_and_removed(vault: Vault) -> None:
     vault.save_session("f2", label("home", None), {"a": [1, None, "ä"]})
     assert vault.load_session("f1") == data
     assert vault.sessions() == [("f1", label()), ("f2", label("home", None))]
-    assert vault.remove_sessions(["f1", "unknown"]) == 1
+    assert vault.clear_sessions("work") == 1
     assert vault.load_session("f1") is None
     assert vault.sessions() == [("f2", label("home", None))]
-    assert vault.remove_sessions(["f1"]) == 0
+    assert vault.clear_sessions("work") == 0
 
 
 def test_a_stored_session_forgets_those_that_have_expired(
@@ -254,7 +254,7 @@ def test_a_crash_at_any_point_leaves_all_the_rest(
         vault.save_keys("more", "AKIAMORE", "more")
         vault.save_session("work", label(), {"token": "n" * 5000})
         vault.remove_keys("work")
-        vault.remove_sessions(["work"])
+        vault.clear_sessions("work")
     keyring.calls_left = None
     after = vault_over(keyring, tmp_path, backend)
     keys, sessions = state_of(after)
@@ -263,7 +263,7 @@ def test_a_crash_at_any_point_leaves_all_the_rest(
     assert "kept" in sessions
     assert after.load_session("work") in ({"token": "o" * 3000}, {"token": "n" * 5000}, None)
     after.save_keys("work", "AKIANEW", "newest")
-    after.remove_sessions(["work"])
+    after.clear_sessions("work")
     assert state_of(after)[0]["work"] == "newest"
 
 
@@ -408,5 +408,5 @@ def test_an_agent_can_keep_the_encrypted_file_unlocked(environment: dict[str, st
 def test_removing_where_there_is_no_vault_makes_none(environment: dict[str, str]) -> None:
     vault = open_vault("file", environment, never_asked)
     vault.remove_keys("work")
-    assert vault.remove_sessions(["f"]) == 0
+    assert vault.clear_sessions("work") == 0
     assert not locations.data_directory(environment).exists()
