@@ -101,10 +101,11 @@ def run(program: list[str], environment: Mapping[str, str]) -> int:
             return 126
         output.complain(f"{name}: command not found on PATH")
         return 127
-    return _replace(path, program, environment)
+    return replace(path, program, environment)
 
 
-def _replace(path: str, program: list[str], environment: Mapping[str, str]) -> int:
+def replace(path: str, program: list[str], environment: Mapping[str, str]) -> int:
+    """Becomes the program in the file `path`. Returns only when it cannot (127, 126)."""
     # Python ignores these two signals, and a program would inherit that.
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)

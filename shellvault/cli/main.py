@@ -35,6 +35,9 @@ COMMANDS = {
     "why": "why",
 }
 
+#: What only wrappers and shims start.
+INTERNAL = {"wrap": "wrapped"}
+
 ALIASES = {"login": "console", "ls": "list", "rm": "remove"}
 
 #: What the shell function adds: a process cannot change the shell that started it.
@@ -73,7 +76,7 @@ class LazyGroup(Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports the command's module; None for a name that is no command."""
-        module = COMMANDS.get(ALIASES.get(cmd_name, cmd_name))
+        module = COMMANDS.get(ALIASES.get(cmd_name, cmd_name)) or INTERNAL.get(cmd_name)
         if module is None:
             return None
         found: click.Command = importlib.import_module(f"shellvault.cli.{module}").command

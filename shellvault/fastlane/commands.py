@@ -10,6 +10,7 @@ import sys
 
 from shellvault import __version__
 from shellvault.fastlane import connection
+from shellvault.fastlane.connection import read
 
 #: Seconds that a command waits for what the agent has, and for what its worker must ask AWS for.
 PEEK_PATIENCE, GET_PATIENCE = 1.0, 30.0
@@ -82,6 +83,8 @@ def answer(arguments: list[str], environment: Environment) -> int | None:
     command, *rest = arguments or [""]
     if command == "refresh":
         return refresh(rest, environment)
+    if command == "wrap":
+        return wrap(rest, environment)
     if command == "init":
         return show(kept("init", rest[0], environment, rest[1:])) if rest and rest[0] in SHELLS else None
     if command in OWN_OPTIONS and agent_allowed(environment):
@@ -118,9 +121,38 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
         return None
     if command != "exec":
         return show(text)
-    from shellvault.fastlane.program import become
+    from shellvault.fastlane.program import become, changed, find, parse_change
 
-    become(program, text, environment.get("PATH", ""))
+    file, change = find(program[0], environment.get("PATH", "")), parse_change(text)
+    if file is not None and change is not None:
+        become(program, file, changed(environment, *change))
+    return None
+
+
+def wrap(arguments: list[str], environment: Environment) -> int | None:
+    """`wrap [--default NAME] PROGRAM…`, which wrappers and shims start: a program, with a session where one is ours."""
+    from shellvault.fastlane import wrapping
+    from shellvault.fastlane.program import become, beginning, find, parse_change
+
+    program, default = wrapping.parse(arguments)
+    file = find(program[0], environment.get("PATH", ""), passes_shims=True) if program else None
+    if file is None:
+        return None
+    try:
+        choice = wrapping.choose(program, beginning(file), default, environment, posix.getcwd())
+    except OSError:
+        choice = None
+    if choice is None:
+        become(program, file, environment)
+        return None
+    change: tuple[dict[str, str], list[str]] | None = None
+    if choice.is_there:
+        change = {}, []
+    elif agent_allowed(environment):
+        text = session(choice.profile, {}, "exec", None, environment)
+        change = None if text is None else parse_change(text)
+    if change is not None:
+        become(choice.program, file, wrapping.given(choice, *change, environment))
     return None
 
 
@@ -292,22 +324,6 @@ def forget_coerced_locale() -> None:
         posix.unsetenv(b"LC_CTYPE")
         if "os" in sys.modules:
             sys.modules["os"].environ.pop("LC_CTYPE", None)
-
-
-def read(path: str, *, ours: bool = False) -> bytes:
-    """A file's whole content. Raises OSError, and ValueError for what is to be `ours` and others may have written."""
-    descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | (posix.O_NOFOLLOW if ours else 0))
-    try:
-        # Of what is open, not of what bears the name: a shell will evaluate this.
-        file = posix.fstat(descriptor)
-        if ours and (file.st_uid != posix.geteuid() or file.st_mode & 0o022):
-            raise ValueError(path)
-        content = b""
-        while part := posix.read(descriptor, 65536):
-            content += part
-        return content
-    finally:
-        posix.close(descriptor)
 
 
 def show(text: bytes | None) -> int | None:

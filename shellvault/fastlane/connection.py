@@ -49,6 +49,26 @@ def _is_ours(directory: str) -> bool:
         return False
 
 
+def read(path: str, *, ours: bool = False, limit: int | None = None) -> bytes:
+    """A file's whole content, or no more of it than its first `limit` bytes are in.
+
+    Raises OSError, and ValueError for what is to be `ours` and others may have written.
+    """
+    flags = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | (posix.O_NOFOLLOW if ours else 0)
+    descriptor = posix.open(path, flags)
+    try:
+        # Of what is open, not of what bears the name: a shell will evaluate this.
+        file = posix.fstat(descriptor)
+        if ours and (file.st_uid != posix.geteuid() or file.st_mode & 0o022):
+            raise ValueError(path)
+        content = b""
+        while (limit is None or len(content) < limit) and (part := posix.read(descriptor, 65536)):
+            content += part
+        return content
+    finally:
+        posix.close(descriptor)
+
+
 def ask(
     environment: dict[str, str], verb: str, form: str, pid: int | None, key: str, patience: float
 ) -> tuple[str, bytes]:

@@ -5,23 +5,21 @@ Imports only what a bare interpreter holds. What cannot be run is left to the fu
 
 import _signal  # type: ignore[import-not-found]  # the builtin half of `signal`, which would import enum
 import posix
-import sys
 
 from shellvault.fastlane import request
+from shellvault.fastlane.connection import read
 
-#: No program inherits these (variables.PRIVATE_VARIABLES, in bytes; that module would import dataclasses).
-PRIVATE_VARIABLES = (b"SHELLVAULT_FILE_PASSPHRASE", b"AWS_VAULT_FILE_PASSPHRASE")
+#: No program inherits these (variables.PRIVATE_VARIABLES; that module would import dataclasses).
+PRIVATE_VARIABLES = ("SHELLVAULT_FILE_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE")
+
+#: How every shim begins.
+SHIM = b"#!/bin/sh\n# shellvault shim\n"
+
+Environment = dict[str, str]
 
 
-def become(program: list[str], text: bytes, path: str) -> None:
-    """Turns into the program, found on `path` (as in PATH), with an `exec` answer applied to the environment.
-
-    Returns only when that cannot be done.
-    """
-    found = find(program[0], path)
-    environment = changed_environment(text)
-    if found is None or environment is None:
-        return
+def become(program: list[str], file: str, environment: Environment) -> None:
+    """Turns into the program in `file`. Returns only when that cannot be done."""
     ignored = [
         number
         for number in (_signal.SIGPIPE, _signal.SIGXFSZ)
@@ -31,43 +29,66 @@ def become(program: list[str], text: bytes, path: str) -> None:
     for number in ignored:
         _signal.signal(number, _signal.SIG_DFL)
     try:
-        posix.execve(found, program, environment)
+        posix.execve(file, program, environment)
     except (OSError, ValueError):
         for number in ignored:
             _signal.signal(number, _signal.SIG_IGN)
 
 
-def find(name: str, path: str) -> str | None:
-    """The file that `shutil.which` finds for a command's name; None when there is none."""
+def find(name: str, path: str, *, passes_shims: bool = False) -> str | None:
+    """The file that `shutil.which` finds for a command's name on `path` (as in PATH); None when there is none.
+
+    With `passes_shims` no shim of ours is found, whatever folder it was linked or copied to.
+    """
     if "/" in name:
         return name
     for folder in path.split(":") if path else []:
         candidate = f"{folder.rstrip('/')}/{name}" if folder else name
         try:
             # inode(7): the file type's bits, of a folder.
-            if posix.access(candidate, posix.X_OK) and posix.stat(candidate).st_mode & 0o170000 != 0o040000:
+            runs = (
+                posix.access(candidate, posix.X_OK) and posix.stat(candidate).st_mode & 0o170000 != 0o040000
+            )
+            if runs and not (passes_shims and beginning(candidate).startswith(SHIM)):
                 return candidate
         except (OSError, ValueError):
             continue
     return None
 
 
-def changed_environment(text: bytes) -> dict[bytes, bytes] | None:
-    """This process's environment with an `exec` answer applied; None for a text that is no such answer.
+def beginning(file: str) -> bytes:
+    """The first bytes of a file: what runs it, and whether it is a shim; b"" for one that cannot be read."""
+    try:
+        return read(file, limit=128)
+    except OSError:
+        return b""
+
+
+def changed(environment: Environment, values: Environment, unset: list[str]) -> Environment:
+    """The environment with `values` set, and without `unset` and what no program may read."""
+    kept = {name: value for name, value in environment.items() if name not in PRIVATE_VARIABLES}
+    kept.update(values)
+    for name in unset:
+        kept.pop(name, None)
+    return kept
+
+
+def parse_change(text: bytes) -> tuple[Environment, list[str]] | None:
+    """What an `exec` answer sets and unsets; None for a text that is no such answer.
 
     The answer has one line a variable, `NAME=value` (escaped as in a request) or `-NAME`.
     """
-    encoding = sys.getfilesystemencoding()
-    environment = {name: value for name, value in posix.environ.items() if name not in PRIVATE_VARIABLES}
+    values: Environment = {}
+    unset: list[str] = []
     try:
         for line in text.decode("ascii").splitlines():
             name, separator, value = line.partition("=")
             if separator:
-                environment[name.encode()] = request.unescape(value).encode(encoding, "surrogateescape")
+                values[name] = request.unescape(value)
             elif line.startswith("-"):
-                environment.pop(line[1:].encode(), None)
+                unset.append(line[1:])
             else:
                 return None
     except ValueError:
         return None
-    return environment
+    return values, unset

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from shellvault import locations
 from shellvault.shells import init, shims
 from tests.in_shell.conftest import Open, enter
-from tests.in_shell.stand_in import FastLane, path_with, show_arguments
+from tests.in_shell.stand_in import FastLane, path_with, show_arguments, write_program
 
 pytestmark = pytest.mark.real
 
@@ -81,8 +82,12 @@ def place(tmp_path: Path) -> Path:
     return tmp_path / "shown"
 
 
-def test_every_form_reaches_the_program_unchanged(shell: str, opened: Open, place: Path) -> None:
-    terminal = opened(shell, options=init.InitOptions(completions=False))
+@pytest.mark.parametrize("profile", ["", "work"])
+def test_every_form_reaches_the_program_unchanged(
+    shell: str, opened: Open, place: Path, lane: FastLane, profile: str
+) -> None:
+    variables = {"AWS_PROFILE": profile} if profile else {}
+    terminal = opened(shell, options=init.InitOptions(completions=False), **variables)
     # Smart quotes are quotes in PowerShell, and `@x` is the variable x.
     forms = [form for form in FORMS if shell != "powershell" or not ("\u2018" in form or "@x" in form)]
     script = terminal.home.parent / ("script.ps1" if shell == "powershell" else "script")
@@ -99,104 +104,97 @@ def test_every_form_reaches_the_program_unchanged(shell: str, opened: Open, plac
     for form, direct, wrapper, function in zip(forms, given[0::3], given[1::3], given[2::3], strict=True):
         assert wrapper == direct, f"wrapper: {form}"
         assert function == direct, f"function: {form}"
+    asked = sum(call[0] == "wrap" for call in lane.calls())
+    # An alias cannot look at the command line, so PowerShell always asks.
+    asks = [form for form in forms if profile or shell == "powershell" or "--prof" in form]
+    assert asked == len(asks)
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("kind", ["live", "expired", "absent"])
+@pytest.mark.parametrize("is_there", [True, False], ids=["shellvault", "shellvault has gone"])
 def test_every_form_passes_a_shim_unchanged(
-    form: str, kind: str, tmp_path: Path, lane: FastLane, programs: Path, place: Path
+    is_there: bool, tmp_path: Path, lane: FastLane, programs: Path, place: Path
 ) -> None:
     folder = tmp_path / "shims"
     folder.mkdir()
     shims.add(folder, "aws")
-    times = {"live": int(time.time()) + 900, "expired": 5}
+    if not is_there:
+        lane.script.unlink()
     environment = {"PATH": f"{folder}:{path_with(programs)}", "SHOWN": str(place), "HOME": str(tmp_path)}
-    if kind in times:
-        environment |= {
-            "SHELLVAULT_REQUEST": "work x=y",
-            "AWS_VAULT": "work",
-            "SHELLVAULT_EXPIRES_AT": str(times[kind]),
-        }
-    script = f"PROGRAM {form}\n"
-    results = []
-    for program in ("show-arguments", "aws"):
-        subprocess.run(
-            ["bash", "-c", script.replace("PROGRAM", program)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            cwd=tmp_path,
-            check=False,
-        )
-        results.append(shown(place))
-    assert results[0] == results[1]
-
-
-@pytest.fixture
-def known(tmp_path: Path) -> dict[str, str]:
-    """An AWS config with profiles that shellvault knows, and one whose keys are the AWS CLI's own."""
-    (tmp_path / "config").write_text(
-        '[default]\n[profile other]\nregion = x\n[profile "a b"]\n[profile legacy]\n[profile -n]\n'
+    lines = [f"{program} {form}" for form in FORMS for program in ("show-arguments", "aws")]
+    script = tmp_path / "script"
+    script.write_text("\n".join(lines) + "\n")
+    subprocess.run(
+        ["bash", str(script)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        cwd=tmp_path,
+        check=False,
+        timeout=60,
     )
-    (tmp_path / "credentials").write_text("[legacy]\naws_access_key_id = AKIALEGACY\n")
-    return {
-        "AWS_CONFIG_FILE": str(tmp_path / "config"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
-    }
+    given = all_shown(place, len(lines))
+    for form, direct, shim in zip(FORMS, given[0::2], given[1::2], strict=True):
+        assert shim == direct, form
 
 
-#: What is typed, and what runs: the profile that `exec` is asked for (None: the program itself), and its arguments.
-CHOICES = (
-    ("s3 ls --profile other x", "other", ["s3", "ls", "x"]),
-    ("s3 ls --profile=other x", "other", ["s3", "ls", "x"]),
-    ("--profile 'a b' s3", "a b", ["s3"]),
-    ("--profile other other other", "other", ["other", "other"]),
-    ("--profile other -- --profile other", "other", ["--", "--profile", "other"]),
-    ("s3 -- --profile other", None, ["s3", "--", "--profile", "other"]),
-    ("--profile nobody s3", None, ["--profile", "nobody", "s3"]),
-    ("--profile=nobody s3", None, ["--profile=nobody", "s3"]),
-    ("--profile legacy s3", None, ["--profile", "legacy", "s3"]),
-    ("--profile '' s3", None, ["--profile", "", "s3"]),
-    ("--profile -n s3", None, ["--profile", "-n", "s3"]),
-    ("s3 --profile", None, ["s3", "--profile"]),
-    ("--profile nobody --profile other s3", "other", ["s3"]),
+#: What is typed, and whether shellvault is asked about it where nothing else names a profile.
+QUESTIONS = (
+    ("s3 ls", False),
+    ("s3 ls --profile other x", True),
+    ("s3 ls --profile=other x", True),
+    ("--p other s3", True),
+    ("--page-size 5 s3", False),
+    ("", False),
+    ("--profile", True),
 )
 
 
-def test_a_named_profile_is_used_and_taken_out_of_the_arguments(
-    shell: str, opened: Open, lane: FastLane, place: Path, known: dict[str, str]
+def test_shellvault_is_asked_only_where_a_profile_is_in_play(
+    shell: str, opened: Open, lane: FastLane, place: Path, now: int
 ) -> None:
-    terminal = opened(shell, options=init.InitOptions(completions=False), **known)
-    for typed, profile, arguments in CHOICES:
+    if shell == "powershell":
+        pytest.skip("an alias cannot look at the command line")
+    terminal = opened(shell, options=init.InitOptions(completions=False))
+    for typed, asked in QUESTIONS:
         before = len(lane.calls())
         terminal.run(f"aws {typed}")
-        assert shown(place)[0] == arguments, typed
-        calls = [call for call in lane.calls()[before:] if call[0] == "exec"]
-        assert [call[1] for call in calls] == ([] if profile is None else [profile]), typed
-
-
-def test_a_live_session_is_used_as_it_is_unless_another_profile_is_named(
-    shell: str, opened: Open, lane: FastLane, place: Path, known: dict[str, str], now: int
-) -> None:
-    terminal = opened(shell, options=init.InitOptions(completions=False), **known)
+        assert ["wrap" in call for call in lane.calls()[before:]] == [True] * asked, typed
+        shown(place)
     enter(terminal, lane, refresh_at=now + 900, expires_at=now + 3000)
     before = len(lane.calls())
     terminal.run("aws s3")
-    assert shown(place)[0] == ["s3"]
-    terminal.run("aws --profile work s3")
-    assert shown(place)[0] == ["s3"]
     assert lane.calls()[before:] == []
-    terminal.run("aws --profile other s3")
-    assert shown(place)[0] == ["s3"]
-    assert [call[:2] for call in lane.calls()[before:]] == [["exec", "other"]]
-
-
-def test_without_a_session_a_known_aws_profile_is_used(
-    shell: str, opened: Open, lane: FastLane, place: Path, known: dict[str, str]
-) -> None:
-    terminal = opened(shell, options=init.InitOptions(completions=False), AWS_PROFILE="other", **known)
+    enter(terminal, lane, refresh_at=now + 900, expires_at=now - 1)
     terminal.run("aws s3")
-    assert shown(place)[0] == ["s3"]
-    assert [call[1] for call in lane.calls() if call[0] == "exec"] == ["other"]
+    assert lane.calls()[-1] == ["wrap", "aws", "s3"]
+
+
+def test_the_environment_reaches_the_program_unchanged(shell: str, opened: Open, tmp_path: Path) -> None:
+    """Also variables that have the name of one that a wrapper might use."""
+    names = ("argument", "given", "kept", "name", "program", "state", "status_", "value", "word", "words")
+    typed = {name: f"mine-{name}" for name in names} | {"AWS_PROFILE": "work", "_SAME": "x"}
+    terminal = opened(shell, options=init.InitOptions(completions=False), **typed)
+    for program in ("aws", "show-environment"):
+        write_program(
+            tmp_path / "programs" / program, f'#!/bin/sh\nenv | grep -v ^_= | sort >"$HOME/{program}"\n'
+        )
+        terminal.run(f"{program} x")
+    aws, itself = ((terminal.home / name).read_text() for name in ("aws", "show-environment"))
+    assert "mine-program" in aws
+    assert aws == itself
+
+
+def test_a_program_that_is_not_there_is_the_shells_to_tell(shell: str, opened: Open, programs: Path) -> None:
+    if shell == "powershell":
+        pytest.skip("there the alias is found, and its script tells")
+    (programs / "aws").unlink()
+    terminal = opened(
+        shell,
+        options=init.InitOptions(completions=False),
+        AWS_PROFILE="work",
+        PATH=f"{programs}:/usr/bin:/bin",
+    )
+    terminal.run("aws x")
+    assert "aws" in terminal.screen and "shellvault: error" not in terminal.screen
 
 
 def test_status_and_input_pass_through(shell: str, opened: Open, place: Path) -> None:
@@ -210,7 +208,12 @@ def test_status_and_input_pass_through(shell: str, opened: Open, place: Path) ->
     assert status.read_text().strip() == "7"
 
 
-def test_a_shim_never_finds_itself(tmp_path: Path, lane: FastLane, programs: Path, place: Path) -> None:
+@pytest.mark.parametrize("is_there", [True, False], ids=["shellvault", "shellvault has gone"])
+def test_a_shim_never_finds_itself(
+    is_there: bool, tmp_path: Path, programs: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_there:
+        monkeypatch.setattr(locations, "DOOR", tmp_path / "gone")
     first, second, third = tmp_path / "one", tmp_path / "two", tmp_path / "three"
     for folder in (first, second, third):
         folder.mkdir()
@@ -240,26 +243,20 @@ def test_a_shim_never_finds_itself(tmp_path: Path, lane: FastLane, programs: Pat
     assert (alone.returncode, alone.stderr.count("\n")) == (127, 1)
 
 
-def test_a_shim_takes_the_profile_of_the_environment_before_its_own(
-    tmp_path: Path, lane: FastLane, programs: Path, place: Path, known: dict[str, str]
-) -> None:
+def test_a_shim_names_its_own_profile(tmp_path: Path, lane: FastLane, programs: Path, place: Path) -> None:
     folder = tmp_path / "shims"
     folder.mkdir()
-    path = shims.add(folder, "aws", 'it\'s "mine" $(touch touched)')
-    base = {"PATH": f"{folder}:{path_with(programs)}", "SHOWN": str(place), "HOME": str(tmp_path), **known}
-    for more, profile in (
-        ({}, 'it\'s "mine" $(touch touched)'),
-        ({"AWS_PROFILE": "other", "AWS_DEFAULT_PROFILE": "default"}, "other"),
-        ({"AWS_DEFAULT_PROFILE": "a b"}, "a b"),
-        ({"AWS_PROFILE": "nobody"}, None),
-        ({"AWS_ACCESS_KEY_ID": "AKIAMINE"}, None),
-    ):
-        before = len(lane.calls())
-        subprocess.run(
-            [str(path), "x"], env=base | more, stdin=subprocess.DEVNULL, cwd=tmp_path, check=False, timeout=20
-        )
-        assert shown(place)[0] == ["x"]
-        assert [call[1] for call in lane.calls()[before:]] == ([] if profile is None else [profile])
+    profile = 'it\'s "mine" $(touch touched)'
+    path = shims.add(folder, "aws", profile)
+    subprocess.run(
+        [str(path), "x"],
+        env={"PATH": path_with(programs), "SHOWN": str(place), "HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        cwd=tmp_path,
+        check=False,
+        timeout=20,
+    )
+    assert lane.calls() == [["wrap", "--default", profile, "aws", "x"]]
     assert not (tmp_path / "touched").exists()
 
 

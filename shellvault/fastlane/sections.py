@@ -1,0 +1,104 @@
+"""A first look at the AWS files: whether a profile is one that shellvault gives sessions of, without a parser.
+
+Only what decides that is read, as the most tolerant of the official readers would; where it cannot be told, the answer
+is yes, and the full command line finds out. On the warm path: builtins only.
+"""
+
+from shellvault.fastlane import connection, request
+from shellvault.fastlane.connection import read
+
+#: What the program gets credentials from by itself, and shellvault does not.
+ITS_OWN = ("aws_access_key_id", "credential_source", "login_session")
+#: What shellvault makes a session from without stored keys.
+OURS = (
+    "credential_process",
+    "include_profile",
+    "sso_session",
+    "sso_start_url",
+    "web_identity_token_file",
+    "web_identity_token_process",
+)
+#: What shows that a profile is meant to have keys, although there are none.
+MEANT = ("mfa_process", "mfa_serial", "role_arn")
+
+#: Bytes; what is larger is no AWS file (profiles.parse.MAX_BYTES).
+LIMIT = 16 * 1024 * 1024
+
+Environment = dict[str, str]
+Sections = dict[str, dict[str, str]]
+
+
+def serves(profile: str, environment: Environment, directory: str) -> tuple[bool, bool]:
+    """Whether shellvault gives sessions of `profile`, and whether other programs find a section of that name.
+
+    `directory` is the current one. Stored keys come before everything else, then what the files say of the profile and
+    of the sources that it names.
+    """
+    stored = lines(connection.state_directory(environment) + "/names")
+    config = profiles(lines(request.config_path(environment, directory)))
+    credentials = sections(lines(credentials_path(environment, directory)))
+    seen: list[str] = []
+    name = profile
+    while True:
+        values = config.get(name, {})
+        source = values.get("source_profile", "")
+        if name in stored:
+            ours = True
+        elif name in credentials or name not in config or any(values.get(key) for key in ITS_OWN):
+            ours = False
+        elif source and source != name and source not in seen and not any(values.get(key) for key in OURS):
+            seen.append(name)
+            name = source
+            continue
+        else:
+            ours = bool(seen) or any(values.get(key) for key in OURS + MEANT)
+        return ours, profile in config or profile in credentials
+
+
+def credentials_path(environment: Environment, directory: str) -> str:
+    """The absolute path of the credentials file."""
+    home = environment.get("HOME", "")
+    path = environment.get("AWS_SHARED_CREDENTIALS_FILE") or home + "/.aws/credentials"
+    if path.startswith("~/"):
+        path = home + path[1:]
+    return path if path.startswith("/") else directory + "/" + path
+
+
+def lines(path: str) -> list[str]:
+    """The lines of a text file; none of one that cannot be read."""
+    try:
+        text = read(path, limit=LIMIT).decode("utf-8", "surrogateescape")
+    except (OSError, ValueError):
+        return []
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def sections(text: list[str]) -> Sections:
+    """The sections of an AWS file and the keys on their lines; what occurs twice is one."""
+    found: Sections = {}
+    values: dict[str, str] = {}
+    for line in text:
+        first = line[:1]
+        if first == "[":
+            values = found.setdefault(line[1:].partition("]")[0].strip(), {})
+        elif first not in ("", " ", "\t", "#", ";"):
+            key, _, value = line.partition("=" if "=" in line else ":")
+            values[key.strip().lower()] = value.partition(" #")[0].partition(" ;")[0].strip()
+    return found
+
+
+def profiles(text: list[str]) -> Sections:
+    """The profiles of an AWS config file by name."""
+    found: Sections = {}
+    for header, values in sections(text).items():
+        kind, *rest = header.split(None, 1)
+        if header == "default":
+            name = header
+        elif kind == "profile" and rest:
+            name = rest[0]
+            if name[0] in "\"'" and name[-1] == name[0]:
+                name = name[1:-1]
+        else:
+            continue
+        found.setdefault(name, {}).update(values)
+    return found

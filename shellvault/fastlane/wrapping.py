@@ -1,0 +1,149 @@
+"""What a wrapped program is given: its arguments and AWS_PROFILE as typed, plus a session where we have one to give.
+
+It is decided from the command line, the environment and a first look at the AWS files, so that a program that needs
+nothing of us waits for nothing; the full command line decides by the same functions. Keys in the environment are used
+beside AWS_PROFILE, but not beside `--profile` (botocore.credentials.create_credential_resolver), so the option becomes
+the variable: the profile's other settings, and what is written to it, stay where they belong.
+
+On the warm path: builtins only.
+"""
+
+from time import time
+
+from shellvault.fastlane import aws_cli, sections
+from shellvault.fastlane.program import changed
+from shellvault.fastlane.request import MARKS
+from shellvault.fastlane.sections import Environment
+
+#: Programs whose `--profile NAME` means what AWS_PROFILE=NAME does. With any other the option stays where it is.
+PROFILE_OPTION = ("aws", "awslocal", "cdk", "cdklocal", "eksctl", "sam", "samlocal")
+#: The AWS CLI under its names.
+AWS_CLI = ("aws", "awslocal")
+#: What runs a program whose SDK (for JavaScript) passes over keys in the environment when AWS_PROFILE is set.
+JAVASCRIPT = (b"node", b"bun", b"deno")
+
+#: What a session takes away because of the profile in it, not because of credentials.
+PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SDK_LOAD_CONFIG")
+
+
+class Choice:
+    """Which session a program is given, and how."""
+
+    __slots__ = ("beside_profile", "is_there", "profile", "program", "variables")
+
+    def __init__(
+        self,
+        profile: str,
+        program: list[str],
+        *,
+        beside_profile: bool,
+        is_there: bool,
+        variables: Environment,
+    ) -> None:
+        self.profile = profile
+        self.program = program
+        """The command line that is to run."""
+        self.beside_profile = beside_profile
+        """Whether only credentials are given, and AWS_PROFILE says the rest; else everything that `exec` gives."""
+        self.is_there = is_there
+        """Whether the environment has the session already."""
+        self.variables = variables
+        """What stands for the option that was taken out of the command line."""
+
+
+def parse(arguments: list[str]) -> tuple[list[str], str]:
+    """The command line in the arguments of `wrap [--default NAME] PROGRAM…`, and that name ("" without it)."""
+    if arguments[:1] == ["--default"]:
+        return arguments[2:], "".join(arguments[1:2])
+    return arguments, ""
+
+
+def choose(
+    program: list[str], script: bytes, default: str, environment: Environment, directory: str
+) -> Choice | None:
+    """The session for the command line `program`; None to run it untouched.
+
+    Args:
+        script: the beginning of the program's file.
+        default: the profile for when nothing names another ("" for none), as a shim may have one.
+        directory: the current one, as an absolute path.
+    """
+    name, *arguments = program
+    if "COMP_LINE" in environment:
+        return None
+    is_option_ours = name in PROFILE_OPTION
+    named, rest = aws_cli.profile_option(arguments, name in AWS_CLI)
+    if name in AWS_CLI and aws_cli.needs_no_session(arguments, named is not None, environment):
+        return None
+    profile = named
+    if named is None:
+        profile = _profile_of(environment)
+        if profile is None:
+            return _without_profile(program, default, environment)
+    if not profile:
+        return None
+    served, defined = sections.serves(profile, environment, directory)
+    is_there = profile == environment.get("AWS_VAULT") and is_live(environment)
+    if not served or (is_there and named is None):
+        return None
+    beside_profile = defined and not _runs_javascript(script)
+    takes_out = named is not None and is_option_ours
+    return Choice(
+        profile,
+        [name, *rest] if takes_out else program,
+        beside_profile=beside_profile,
+        is_there=is_there,
+        variables={"AWS_PROFILE": profile} if takes_out and beside_profile else {},
+    )
+
+
+def is_live(environment: Environment) -> bool:
+    """Whether the environment has a session of ours that has not run out."""
+    expiry = environment.get("SHELLVAULT_EXPIRES_AT", "")
+    if not environment.get("SHELLVAULT_REQUEST"):
+        return False
+    return not expiry or (
+        expiry.isascii() and expiry.isdigit() and len(expiry) <= 12 and time() < int(expiry)
+    )
+
+
+def given(choice: Choice, values: Environment, unset: list[str], environment: Environment) -> Environment:
+    """The environment of the program: `environment` with the session, which sets `values` and takes `unset` away."""
+    if choice.variables:
+        environment = {name: value for name, value in environment.items() if name != "AWS_DEFAULT_PROFILE"}
+    if choice.is_there:
+        taken = () if choice.beside_profile else PROFILE_VARIABLES
+        return {name: value for name, value in environment.items() if name not in taken} | choice.variables
+    if choice.beside_profile:
+        # Settings, which the program reads from its profile by itself.
+        settings = (*MARKS, *MARKS.values())
+        values = {name: value for name, value in values.items() if name not in settings}
+        unset = [name for name in unset if name not in settings and name not in PROFILE_VARIABLES]
+        # What a session of another profile has set is not the user's wish.
+        unset += [name for name, mark in MARKS.items() if environment.get(name) == environment.get(mark)]
+        unset += MARKS.values()
+    return changed(environment, values | choice.variables, unset)
+
+
+def _profile_of(environment: Environment) -> str | None:
+    """The profile that the variables name beside no keys but ours; "" for one that must stay, None for none."""
+    name = environment.get("AWS_PROFILE")
+    if name is None:
+        name = environment.get("AWS_DEFAULT_PROFILE") or None
+    are_its_own = environment.get("AWS_ACCESS_KEY_ID") and not environment.get("SHELLVAULT_REQUEST")
+    return "" if name and are_its_own else name
+
+
+def _without_profile(program: list[str], default: str, environment: Environment) -> Choice | None:
+    """Where nothing names a profile: this environment's own session again when it has run out, else the default."""
+    if environment.get("SHELLVAULT_REQUEST"):
+        profile = "" if is_live(environment) else environment.get("AWS_VAULT", "")
+    else:
+        profile = "" if environment.get("AWS_ACCESS_KEY_ID") else default
+    return Choice(profile, program, beside_profile=False, is_there=False, variables={}) if profile else None
+
+
+def _runs_javascript(script: bytes) -> bool:
+    """Whether the file is a script for an interpreter of JavaScript."""
+    line = script.partition(b"\n")[0]
+    return line.startswith(b"#!") and any(word in line for word in JAVASCRIPT)
