@@ -35,3 +35,7 @@ class NeedsPersonError(ShellvaultError):
 
 class AgentError(ShellvaultError):
     """The agent cannot be used; the direct way can."""
+
+
+class NotForAgentError(AgentError):
+    """Nothing is wrong with the agent: only the command itself has what the session is made from."""

@@ -8,7 +8,7 @@ from shellvault import locations
 from shellvault.cli import output, prompters
 from shellvault.cli.options import Wish, agent_allowed
 from shellvault.cli.suggest import suggesting
-from shellvault.errors import AgentError, UsageError
+from shellvault.errors import AgentError, NotForAgentError, UsageError
 from shellvault.protocol import VAULT_OPERATIONS, Message, ended_by
 from shellvault.sessions.model import Prompter
 from shellvault.sessions.recursion import check_recursion
@@ -40,6 +40,8 @@ def _answer(wish: Wish, form: str) -> str:
                 return client.obtain(
                     wish.line, form, prompter, wish.environment, mfa_token=wish.mfa_token, fresh=wish.fresh
                 )
+        except NotForAgentError:
+            pass
         except AgentError as error:
             output.note(f"{error}; going on without the agent")
     return _answer_directly(wish, form, prompter)
@@ -73,7 +75,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
         mfa_token=wish.mfa_token, fresh=wish.fresh, environment=wish.environment, state_directory=state
     )
     vault = opened_vault(wish.options.get("backend"), wish.environment, prompter)
-    planned = plan_for_request(wish.line, vault.stored_keys())
+    planned = plan_for_request(wish.line, vault.stored_keys(), wish.environment)
     if wish.debug and not wish.agent:
         # From the same vault: to open it again would ask for its passphrase again.
         _show_plan(planned[1], prompter)
@@ -90,7 +92,7 @@ def plan(wish: Wish) -> "Plan":
     prompter = prompters.choose(wish.prompt, wish.environment)
     operate = vault_operations(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent)
     with suggesting(wish):
-        return plan_for_request(wish.line, operate({"do": "list"})["keys"])[1]
+        return plan_for_request(wish.line, operate({"do": "list"})["keys"], wish.environment)[1]
 
 
 def _show_plan(found: "Plan", prompter: Prompter) -> None:

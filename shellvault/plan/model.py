@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from shellvault.plan.endpoints import AWS, Endpoint
-from shellvault.profiles.model import Sso
+from shellvault.profiles.model import CredentialSource, Sso
 
 Call = Literal[
     "stored-keys",
@@ -16,6 +16,7 @@ Call = Literal[
     "assume-role-with-web-identity",
     "sso",
     "credential-process",
+    "credential-source",
     "get-federation-token",
 ]
 
@@ -30,6 +31,7 @@ LONGEST: Mapping[Call, int] = {
     "assume-role-with-web-identity": 12 * HOUR,
     "sso": 12 * HOUR,
     "credential-process": 36 * HOUR,
+    "credential-source": 36 * HOUR,
     "get-federation-token": 36 * HOUR,
 }
 
@@ -40,6 +42,8 @@ class Options:
 
     no_session: bool = False
     console: bool = False
+    environment_key_id: str | None = None
+    """The access key id in the environment, for `credential_source = Environment`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Step:
     web_identity_token_file: str | None = None
     web_identity_token_process: str | None = None
     credential_process: str | None = None
+    credential_source: CredentialSource | None = None
+    instance_metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def prompts_mfa(self) -> bool:
@@ -119,6 +125,8 @@ def fingerprinted(step: Step, before: str | None) -> Step:
         "web_identity_token_file": step.web_identity_token_file,
         "web_identity_token_process": step.web_identity_token_process,
         "credential_process": step.credential_process,
+        "credential_source": step.credential_source,
+        "instance_metadata": sorted(step.instance_metadata.items()),
     }
     canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return replace(step, fingerprint=hashlib.sha256(canonical.encode()).hexdigest())

@@ -17,7 +17,7 @@ from shellvault.errors import ConfigError
 from shellvault.plan.endpoints import Endpoint, endpoint_for, partition_of
 from shellvault.plan.model import HOUR, LONGEST, Options, Plan, Step, fingerprinted
 from shellvault.profiles.durations import format_duration
-from shellvault.profiles.model import Profile, Sso
+from shellvault.profiles.model import CredentialSource, Profile, Sso
 from shellvault.profiles.parse import printable
 
 _MINIMUM = 15 * 60
@@ -37,7 +37,7 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
         if (session_token := _session_token(chain, options, partition)) is not None:
             steps.append(_shared(steps, session_token, root))
     else:
-        steps = [_first_call(root, partition)]
+        steps = [_first_call(root, partition, options)]
     for member in chain:
         if member.role_arn and not (member is root and steps[0].call == "assume-role-with-web-identity"):
             steps.append(_following(steps, _assume_role(member, steps[-1], partition)))
@@ -109,17 +109,32 @@ def _shared(steps: Sequence[Step], session_token: Step, root: Profile) -> Step:
     return replace(step, substitutes=tuple(_following(steps, other).fingerprint for other in others))
 
 
-def _first_call(root: Profile, partition: str) -> Step:
+def _first_call(root: Profile, partition: str, options: Options) -> Step:
     """The step that needs no credentials before it, for a profile without stored keys."""
-    if root.sso is not None:
+    has_token = root.web_identity_token_file or root.web_identity_token_process
+    if root.credential_source and not has_token:
+        step = _credential_source(root, root.credential_source, options)
+    elif root.sso is not None:
         step = _sso(root, root.sso)
-    elif root.web_identity_token_file or root.web_identity_token_process:
+    elif has_token:
         step = _web_identity(root, partition)
     elif root.credential_process:
         step = Step("credential-process", root.name, "memory", credential_process=root.credential_process)
     else:
         raise ConfigError(_missing(root))
     return fingerprinted(step, None)
+
+
+def _credential_source(root: Profile, source: CredentialSource, options: Options) -> Step:
+    return Step(
+        "credential-source",
+        root.name,
+        # What is in the environment is there as it is: to keep it would only keep what is old.
+        "none" if source == "Environment" else "memory",
+        access_key_id=options.environment_key_id if source == "Environment" else None,
+        credential_source=source,
+        instance_metadata=root.instance_metadata,
+    )
 
 
 def _sso(root: Profile, sso: Sso) -> Step:
@@ -163,11 +178,17 @@ def _assume_role(member: Profile, before: Step, partition: str) -> Step:
     """AssumeRole for `member` with the credentials of the step `before`.
 
     Only a user's own credentials can carry a code: AWS takes none from a role, and after a session that was
-    opened with a code none is needed. What credential_process gives may be a user's, so there it is sent.
+    opened with a code none is needed. What credential_process or the environment gives may be a user's, so there
+    it is sent.
     """
-    takes_code = before.call in ("stored-keys", "credential-process") and member.mfa_serial is not None
+    may_be_users = (
+        before.call in ("stored-keys", "credential-process") or before.credential_source == "Environment"
+    )
+    takes_code = may_be_users and member.mfa_serial is not None
     requested = member.durations.assume_role or HOUR
-    capped = before.call != "stored-keys" and requested > HOUR
+    # Key ids of users begin with AKIA (IAM User Guide, "IAM identifiers").
+    is_users = before.call == "stored-keys" or (before.access_key_id or "").startswith("AKIA")
+    capped = not is_users and requested > HOUR
     return _limited(
         Step(
             "assume-role",
@@ -241,7 +262,9 @@ def _following(steps: Sequence[Step], step: Step) -> Step:
 def _remarks(chain: Sequence[Profile], steps: Sequence[Step]) -> list[str]:
     """What the plan leaves out or changes, one line each."""
     root, remarks = chain[0], []
-    if steps[0].call == "stored-keys" and (root.source or root.sso or root.credential_process):
+    if steps[0].call == "stored-keys" and (
+        root.source or root.sso or root.credential_process or root.credential_source
+    ):
         remarks.append(
             f"the stored keys of {printable(root.name)} are used, not its section's other credentials"
         )

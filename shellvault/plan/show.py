@@ -11,7 +11,12 @@ def to_json(plan: Plan) -> dict[str, Any]:
     """The plan as `shellvault why --format json` prints it; what a step does not have is left out."""
     steps = []
     for step in plan.steps:
-        optional = {"role_arn": step.role_arn, "duration": step.duration, "mfa_serial": step.mfa_serial}
+        optional = {
+            "credential_source": step.credential_source,
+            "role_arn": step.role_arn,
+            "duration": step.duration,
+            "mfa_serial": step.mfa_serial,
+        }
         given = {name: value for name, value in optional.items() if value is not None}
         shown = {"call": step.call, "profile": step.profile, **given}
         steps.append({**shown, "prompts_mfa": step.prompts_mfa, "cache": step.cache})
@@ -28,6 +33,8 @@ def describe(plan: Plan) -> str:
 
 def _described(step: Step) -> str:
     parts = [f"{step.call} ({printable(step.profile)})"]
+    if step.credential_source:
+        parts.append(step.credential_source)
     if step.role_arn:
         parts.append(printable(step.role_arn))
     if step.duration:

@@ -14,6 +14,18 @@ Service = Literal["sts", "iam", "sso", "sso-oidc", "signin"]
 SERVICES: tuple[Service, ...] = get_args(Service)
 
 
+#: Where `credential_source` may take a role's source from, by botocore's names.
+CredentialSource = Literal["Environment", "Ec2InstanceMetadata", "EcsContainer"]
+CREDENTIAL_SOURCES: tuple[CredentialSource, ...] = get_args(CredentialSource)
+
+#: The keys that botocore's metadata fetcher takes from a profile.
+INSTANCE_METADATA_KEYS = (
+    "ec2_metadata_service_endpoint",
+    "ec2_metadata_service_endpoint_mode",
+    "ec2_metadata_v1_disabled",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Sso:
     """IAM Identity Center settings of a profile."""
@@ -69,6 +81,9 @@ class Profile:
     web_identity_token_file: str | None = None
     web_identity_token_process: str | None = None
     credential_process: str | None = None
+    credential_source: CredentialSource | None = None
+    instance_metadata: Mapping[str, str] = field(default_factory=dict)
+    """How EC2's metadata service is asked: the keys of INSTANCE_METADATA_KEYS that are set."""
     notes: tuple[str, ...] = ()
     """Things a person should know about this profile, one line each (for `why` and `--debug`)."""
     where: str | None = None

@@ -7,7 +7,16 @@ keys (`settings.IDENTITY_KEYS`) are the exception: `[default]` does not give the
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from shellvault.profiles.model import SERVICES, Durations, Profile, Service, Sso
+from shellvault.profiles.model import (
+    CREDENTIAL_SOURCES,
+    INSTANCE_METADATA_KEYS,
+    SERVICES,
+    CredentialSource,
+    Durations,
+    Profile,
+    Service,
+    Sso,
+)
 from shellvault.profiles.parse import ConfigFile, Section, printable
 from shellvault.profiles.settings import Layers, Setting, check_chain, check_understood, find_in, layers_of
 from shellvault.profiles.shapes import duration, seconds, session_tags, shaped, transitive_tags, truth
@@ -111,6 +120,12 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
         web_identity_token_file=_text(lookup.find("web_identity_token_file"), "text"),
         web_identity_token_process=_text(lookup.find("web_identity_token_process"), "command"),
         credential_process=_text(lookup.find("credential_process"), "command"),
+        credential_source=_credential_source(lookup),
+        instance_metadata={
+            key: shaped(setting, "text")
+            for key in INSTANCE_METADATA_KEYS
+            if (setting := lookup.find(key)) is not None
+        },
         notes=tuple(_notes(lookup, name, section, role_arn, unsupported)),
         where=lookup.config.at(section.line) if section else named,
         unsupported=unsupported,
@@ -119,6 +134,18 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
 
 def _text(setting: Setting | None, kind: str) -> str | None:
     return shaped(setting, kind) if setting else None
+
+
+def _credential_source(lookup: _Lookup) -> CredentialSource | None:
+    setting = lookup.find("credential_source")
+    if setting is None:
+        return None
+    if lookup.find("source_profile"):
+        raise setting.error("stands beside source_profile: AWS's tools refuse the two together, keep one")
+    known = {source.lower(): source for source in CREDENTIAL_SOURCES}
+    if setting.text.lower() not in known:
+        raise setting.error(f"is none of {', '.join(CREDENTIAL_SOURCES)}")
+    return known[setting.text.lower()]
 
 
 def _region(lookup: _Lookup) -> Setting | None:
@@ -232,7 +259,6 @@ def _services(lookup: _Lookup) -> Section | None:
 def _unsupported(lookup: _Lookup, name: str) -> str | None:
     add = f"`shellvault add {printable(name)}`"
     ways = {
-        "credential_source": "is not supported: name a source_profile instead",
         "login_session": f"is not supported: store keys with {add}, or use an sso_session",
         "aws_access_key_id": f"is plain text and not read: store the key with {add}, then delete it here",
     }

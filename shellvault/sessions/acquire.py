@@ -110,6 +110,10 @@ def _done(walk: _Walk, step: Step, source: Session | None) -> Session:
     now = context.clock()
     if step.call == "credential-process":
         return processes.credential_process(step, environment, now)
+    if step.credential_source is not None:
+        from shellvault.sessions.sources import from_source
+
+        return from_source(step, walk.context.environment, now)
     if step.sso is not None:
         from shellvault.sessions.sso import role_session
 

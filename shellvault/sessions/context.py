@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+#: A cached session is used while it has at least this many seconds left, unless a request says otherwise.
+MIN_REMAINING = 300
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -17,7 +20,7 @@ class Context:
     """For helper processes, which get it without PRIVATE_VARIABLES."""
     mfa_token: str | None = field(default=None, repr=False)
     """The code of --mfa-token."""
-    min_remaining: float = 300
+    min_remaining: float = MIN_REMAINING
     """A cached session is used while it has at least this much life left."""
     fresh: bool = False
     """Asks for a new session; only earlier steps that cost a code are still taken from a cache."""

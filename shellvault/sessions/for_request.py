@@ -15,7 +15,7 @@ from shellvault.profiles.parse import load
 from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.sessions.acquire import acquire
 from shellvault.sessions.cache import SessionCache
-from shellvault.sessions.context import Context
+from shellvault.sessions.context import MIN_REMAINING, Context
 from shellvault.sessions.model import Prompter, Session
 
 if TYPE_CHECKING:
@@ -48,13 +48,44 @@ def acquire_for_request(
     """
     _, fields = _decoded(request_line)
     profile, plan = planned
-    session = acquire(plan, vault, cache, prompter, _adapted(context, fields))
+    session = acquire(
+        plan,
+        vault,
+        cache,
+        prompter,
+        replace(
+            context,
+            environment=environment_of(fields, context.environment),
+            min_remaining=min_remaining(fields, context.min_remaining),
+        ),
+    )
     return Acquired(profile, plan, session, (Path(fields["config"]),))
 
 
-def plan_for_request(request_line: str, stored: Mapping[str, str]) -> tuple[Profile, Plan]:
-    """The plan that `request_line` asks for; `stored` maps names with long-term keys to their key ids."""
-    return _planned(*_decoded(request_line), stored)
+def plan_for_request(
+    request_line: str, stored: Mapping[str, str], environment: Mapping[str, str]
+) -> tuple[Profile, Plan]:
+    """The plan that `request_line` asks for; `stored` maps names with long-term keys to their key ids.
+
+    `environment` is the command's own: `credential_source = Environment` takes the keys from there.
+    """
+    return _planned(*_decoded(request_line), stored, environment)
+
+
+def environment_of(fields: Mapping[str, str], around: Mapping[str, str]) -> dict[str, str]:
+    """The environment that a request was made in: what its fields say, and the rest from `around`."""
+    environment = {name: value for name, value in around.items() if name not in request.OVERRIDES}
+    environment |= {name: fields[name] for name in request.OVERRIDES if name in fields}
+    environment["AWS_CONFIG_FILE"] = fields["config"]
+    if fields.get("home"):
+        environment["HOME"] = fields["home"]
+    return environment
+
+
+def min_remaining(fields: Mapping[str, str], default: float = MIN_REMAINING) -> float:
+    """The seconds that a session must have left to be used for a request. Raises ConfigError."""
+    asked = fields.get("min-remaining") or fields.get("AWS_MIN_TTL")
+    return parse_duration(asked) if asked else default
 
 
 def _decoded(request_line: str) -> tuple[str, dict[str, str]]:
@@ -64,29 +95,14 @@ def _decoded(request_line: str) -> tuple[str, dict[str, str]]:
         raise UsageError("this is not a request for a session: run `shellvault env` again") from error
 
 
-def _planned(name: str, fields: Mapping[str, str], stored: Mapping[str, str]) -> tuple[Profile, Plan]:
+def _planned(
+    name: str, fields: Mapping[str, str], stored: Mapping[str, str], environment: Mapping[str, str]
+) -> tuple[Profile, Plan]:
     duration = parse_duration(fields["duration"]) if "duration" in fields else None
-    environment = {variable: fields[variable] for variable in request.OVERRIDES if variable in fields}
-    overrides = Overrides(fields.get("region"), duration, environment)
+    wishes = {variable: fields[variable] for variable in request.OVERRIDES if variable in fields}
+    overrides = Overrides(fields.get("region"), duration, wishes)
     profile = resolve(load(Path(fields["config"])), name, overrides)
-    return profile, plans.build(
-        profile, stored, plans.Options(no_session="no-session" in fields, console="console" in fields)
+    options = plans.Options(
+        "no-session" in fields, "console" in fields, environment.get("AWS_ACCESS_KEY_ID") or None
     )
-
-
-def _adapted(context: Context, fields: Mapping[str, str]) -> Context:
-    named = {name: fields[name] for name in request.OVERRIDES if name in fields}
-    named["AWS_CONFIG_FILE"] = fields["config"]
-    if fields.get("home"):
-        named["HOME"] = fields["home"]
-    return replace(
-        context,
-        environment={**context.environment, **named},
-        min_remaining=min_remaining(fields, context.min_remaining),
-    )
-
-
-def min_remaining(fields: Mapping[str, str], default: float) -> float:
-    """Seconds of life that a request of these fields wants; `default` where it does not say."""
-    asked = fields.get("min-remaining") or fields.get("AWS_MIN_TTL")
-    return parse_duration(asked) if asked else default
+    return profile, plans.build(profile, stored, options)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from shellvault import locations, renewal
-from shellvault.errors import AgentError, SessionError, UsageError
+from shellvault.errors import AgentError, NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
 from shellvault.plan import Plan, Step, assumed_role
@@ -21,7 +21,13 @@ from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.calls import call_sts
 from shellvault.sessions.context import Context
 from shellvault.sessions.environment import change_for
-from shellvault.sessions.for_request import Acquired, acquire_for_request, min_remaining, plan_for_request
+from shellvault.sessions.for_request import (
+    Acquired,
+    acquire_for_request,
+    environment_of,
+    min_remaining,
+    plan_for_request,
+)
 from shellvault.sessions.model import Session
 from shellvault.shells import SHELLS, forms, render
 from shellvault.vault import Vault, open_vault, operations
@@ -30,9 +36,6 @@ from shellvault.worker.channel import Channel, Desk
 
 #: Where a keyring would show a dialog; a job that nobody waits for at the keyboard must not make it.
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
-
-#: `Context.min_remaining` unless the request says otherwise, in seconds.
-MIN_REMAINING = 300
 
 #: A renewal takes no cached session with less life than this many times its lead: the agent asks up to 1.25
 #: early.
@@ -88,7 +91,11 @@ def _obtained(job: Message, desk: Desk) -> Message:
     # Stamped before they are read: a change in between makes the result old at once, never young for ever.
     files = {path: stamp(path) for path in (fields["config"], str(locations.names_file(environment)))}
     vault = _open_vault(fields.get("backend"), environment, desk)
-    planned = plan_for_request(line, vault.stored_keys())
+    planned = plan_for_request(line, vault.stored_keys(), environment)
+    if any(step.credential_source == "Environment" for step in planned[1].steps):
+        raise NotForAgentError(
+            "the keys of credential_source = Environment stay in the command's own process"
+        )
     helpers = _helpers(planned[1])
     if helpers and job["environment"] is None:
         raise AgentError("a helper process of this profile needs the environment of the command itself")
@@ -96,13 +103,16 @@ def _obtained(job: Message, desk: Desk) -> Message:
         cache = _cache(job, environment, vault, desk)
         acquired = acquire_for_request(line, planned, vault, cache, desk, _circumstances(job, environment))
     except SessionError as error:
+        if any(step.call == "credential-source" for step in helpers):
+            # A container's authorization token is not sent to the agent.
+            raise NotForAgentError(str(error)) from error
         if any(step.mfa_process for step in helpers):
             # It may want the terminal, which only the command itself has.
             raise AgentError(str(error)) from error
         raise
     _keep_unlocked(vault, environment, desk)
     session = _assumed(job["role_arn"], acquired) if job["role_arn"] else acquired.session
-    remaining = min_remaining(fields, MIN_REMAINING)
+    remaining = min_remaining(fields)
     return {
         "profile": acquired.profile.name,
         "texts": {form: _text(form, acquired.profile, session, line) for form in job["forms"]},
@@ -119,12 +129,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
 
 def _environment(job: Message, fields: Mapping[str, str]) -> dict[str, str]:
     """What the command's own environment would say, as far as the request tells or the command sent it."""
-    environment = {**os.environ, **(job["environment"] or {})}
-    for name in request.OVERRIDES:
-        environment.pop(name, None)
-    environment.update({name: fields[name] for name in request.OVERRIDES if name in fields})
-    if fields.get("home"):
-        environment["HOME"] = fields["home"]
+    environment = environment_of(fields, {**os.environ, **(job["environment"] or {})})
     if job["quiet"]:
         for name in DISPLAYS:
             environment.pop(name, None)
@@ -142,10 +147,14 @@ def _keep_unlocked(vault: Vault, environment: Mapping[str, str], desk: Desk) -> 
 
 
 def _helpers(plan: Plan) -> list[Step]:
+    """The steps that need more of the environment than the request tells."""
     return [
         step
         for step in plan.steps
-        if step.credential_process or step.mfa_process or step.web_identity_token_process
+        if step.credential_process
+        or step.mfa_process
+        or step.web_identity_token_process
+        or step.credential_source
     ]
 
 
@@ -154,7 +163,6 @@ def _circumstances(job: Message, environment: Mapping[str, str]) -> Context:
         state_directory=locations.state_directory(environment),
         environment=environment,
         mfa_token=job["mfa_token"],
-        min_remaining=MIN_REMAINING,
         fresh=job["fresh"],
     )
 
@@ -184,6 +192,7 @@ def _container(session: Session) -> str:
             "SecretAccessKey": session.secret_access_key,
             "Token": session.session_token,
             "Expiration": datetime.fromtimestamp(session.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            **({"AccountId": session.account_id} if session.account_id else {}),
         }
     )
 

@@ -188,6 +188,22 @@ def test_the_region_of_one_profile_gives_the_others_its_partition() -> None:
     assert plan.steps[-1].endpoint.region == "cn-north-1"
 
 
+def test_a_role_is_assumed_from_its_credential_source() -> None:
+    profile = replace(foo_admin, source=None, credential_source="Ec2InstanceMetadata")
+    plan = plan_of(lasting(2 * HOUR, profile))
+    assert calls(plan) == ["credential-source", "assume-role"]
+    assert plan.steps[0].credential_source == "Ec2InstanceMetadata"
+    assert (plan.steps[1].duration, plan.steps[1].mfa_serial) == (HOUR, None)
+
+
+def test_a_users_own_keys_in_the_environment_are_asked_for_a_code_and_not_capped() -> None:
+    profile = lasting(2 * HOUR, replace(foo_admin, source=None, credential_source="Environment"))
+    plans = [build(profile, {}, Options(environment_key_id=key_id)) for key_id in ("AKIA1", "AKIA2", "ASIA1")]
+    assert [plan.steps[1].mfa_serial for plan in plans] == [MFA] * 3
+    assert [plan.steps[1].duration for plan in plans] == [2 * HOUR, 2 * HOUR, HOUR]
+    assert len({plan.steps[1].fingerprint for plan in plans}) == 3
+
+
 def test_an_alias_with_a_device_of_its_own_gets_a_session_as_before_a_role() -> None:
     plan = plan_of(Profile("alias", True, jonsmith, mfa_serial=MFA))
     assert calls(plan) == ["stored-keys", "get-session-token"]
@@ -214,8 +230,8 @@ def test_a_role_of_a_container_is_asked_for_in_its_partition() -> None:
         (Profile("gone", defined=False), "gone has neither a section .* `shellvault add gone`"),
         (Profile("bare", defined=True), "bare has no credentials: store keys with `shellvault add bare`"),
         (
-            Profile("ec2", True, unsupported="credential_source is not supported"),
-            "credential_source is not supported",
+            Profile("signed-in", True, unsupported="login_session is not supported"),
+            "login_session is not supported",
         ),
         (replace(sso, sso=Sso("https://x", "eu-west-1", None, None)), "sso_account_id and sso_role_name"),
         (replace(web, role_arn=None), "web has a web identity token but no role_arn"),

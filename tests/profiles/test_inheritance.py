@@ -18,7 +18,6 @@ sso_role_name = Admin
 credential_process = helper
 web_identity_token_file = /token
 web_identity_token_process = tokens
-credential_source = Environment
 login_session = arn:aws:iam::123456789012:user/me
 aws_access_key_id = AKIAIOSFODNN7EXAMPLE
 """
@@ -27,8 +26,14 @@ ELSEWHERE = "[profile base]\n[sso-session corp]\nsso_start_url = https://a.examp
 
 def test_identity_never_comes_from_default() -> None:
     assert resolved(f"[default]\n{IDENTITY}{ELSEWHERE}[profile work]\n") == Profile(
-        "work", True, where="config:21"
+        "work", True, where="config:20"
     )
+
+
+def test_a_credential_source_never_comes_from_default() -> None:
+    text = f"[default]\nrole_arn = {ROLE}\ncredential_source = Environment\n[profile work]\n"
+    assert resolved(text).credential_source is None
+    assert resolved(text, "default").credential_source == "Environment"
 
 
 def test_identity_never_comes_from_default_into_a_source() -> None:

@@ -72,6 +72,21 @@ def test_web_identity_and_credential_process_are_read() -> None:
     assert profile.credential_process == "helper --name 'a b'"
 
 
+def test_a_credential_source_is_read_in_any_case() -> None:
+    profile = resolved(
+        f"[profile work]\nrole_arn = {ROLE}\ncredential_source = ec2instancemetadata\n"
+        "ec2_metadata_service_endpoint = http://[fd00:ec2::254]\n"
+    )
+    assert profile.credential_source == "Ec2InstanceMetadata"
+    assert profile.instance_metadata == {"ec2_metadata_service_endpoint": "http://[fd00:ec2::254]"}
+    assert "is none of Environment, Ec2InstanceMetadata" in refusal("[profile work]\ncredential_source = x\n")
+
+
+def test_a_credential_source_beside_a_source_profile_is_refused() -> None:
+    message = refusal("[profile work]\ncredential_source = Environment\nsource_profile = b\n[profile b]\n")
+    assert message.startswith("config:2: credential_source: 'Environment' stands beside source_profile")
+
+
 def test_an_empty_value_is_no_value() -> None:
     assert resolved("[default]\nregion = eu-west-1\n[profile work]\nregion =\n").region == "eu-west-1"
 
@@ -158,7 +173,6 @@ def test_a_missing_services_section_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("setting", "way"),
     [
-        (f"role_arn = {ROLE}\ncredential_source = Ec2InstanceMetadata", "name a source_profile instead"),
         ("login_session = arn:aws:iam::123456789012:user/me", "store keys with `shellvault add work`"),
         ("aws_access_key_id = AKIAIOSFODNN7EXAMPLE", "store the key with `shellvault add work`"),
     ],

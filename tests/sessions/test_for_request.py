@@ -42,7 +42,7 @@ def _line(config: Path, profile: str, options: Mapping[str, str] | None = None, 
 
 def _acquire(line: str, folder: Path) -> Acquired:
     someone, vault = person(), MemoryVault()
-    planned, cache = plan_for_request(line, vault.stored_keys()), DirectCache(vault, folder, someone)
+    planned, cache = plan_for_request(line, vault.stored_keys(), {}), DirectCache(vault, folder, someone)
     return acquire_for_request(line, planned, vault, cache, someone, context(folder))
 
 
@@ -79,7 +79,7 @@ def test_a_helper_sees_the_environment_of_the_request(config: Path, tmp_path: Pa
 def test_options_and_overrides_decide_the_plan(
     config: Path, options: dict[str, str], environment: dict[str, str], calls: list[str], duration: int
 ) -> None:
-    profile, plan = plan_for_request(_line(config, "home", options, **environment), {"work": "AKIAWORK"})
+    profile, plan = plan_for_request(_line(config, "home", options, **environment), {"work": "AKIAWORK"}, {})
     assert profile.name == plan.profile == "home"
     assert [step.call for step in plan.steps] == calls
     assert plan.steps[-1].duration == duration
@@ -87,13 +87,13 @@ def test_options_and_overrides_decide_the_plan(
 
 def test_the_region_of_the_command_line_beats_the_files(config: Path) -> None:
     line = _line(config, "work", {"region": "us-west-2"}, AWS_REGION="eu-north-1")
-    profile, _ = plan_for_request(line, {"work": "AKIAWORK"})
+    profile, _ = plan_for_request(line, {"work": "AKIAWORK"}, {})
     assert (profile.region, profile.region_origin) == ("us-west-2", "flag")
 
 
 def test_a_name_with_nothing_behind_it_is_an_error(config: Path) -> None:
     with pytest.raises(ConfigError, match="typo has neither a section in the config file nor stored keys"):
-        plan_for_request(_line(config, "typo"), {"work": "AKIAWORK"})
+        plan_for_request(_line(config, "typo"), {"work": "AKIAWORK"}, {})
 
 
 @pytest.mark.parametrize(

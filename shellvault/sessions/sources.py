@@ -1,0 +1,87 @@
+"""`credential_source`: credentials that this machine has of itself, got by botocore's own providers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shellvault import __version__
+from shellvault.errors import SessionError
+from shellvault.plan import Step
+from shellvault.profiles.model import INSTANCE_METADATA_KEYS
+from shellvault.profiles.parse import printable
+from shellvault.sessions.model import Session
+from shellvault.sessions.refusals import one_line
+from shellvault.sessions.replies import checked_session
+from shellvault.vault.deadline import within
+
+#: Seconds; botocore gives EC2 one second for each of its three requests, and a container two for each of three.
+DEADLINE = 20.0
+
+_MISSING = {
+    "Environment": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set",
+    "Ec2InstanceMetadata": "the metadata service gives no role: this is no EC2 instance, or it has none",
+    "EcsContainer": "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and …_FULL_URI are not set",
+}
+
+
+def from_source(step: Step, environment: Mapping[str, str], now: float) -> Session:
+    """The credentials of the step's `credential_source`, in the command's own `environment`.
+
+    Raises SessionError when the source has none, and for a session of ours in the environment: it is where the
+    role's own session goes, and must not become its source.
+    """
+    who = f"credential_source {step.credential_source} of profile {printable(step.profile)}"
+    if step.credential_source == "Environment" and environment.get("SHELLVAULT_REQUEST"):
+        raise SessionError(
+            f"{who}: the keys in the environment are a session of shellvault, not a source: "
+            "run `shellvault leave` first"
+        )
+    try:
+        found = within(DEADLINE, lambda: _frozen(step, environment))
+    except Exception as error:
+        # Whatever botocore's fetchers raise for a strange reply; it may quote the reply.
+        known = type(error).__module__ == "botocore.exceptions"
+        text = f" ({one_line(str(error), ())})" if known else ""
+        raise SessionError(f"{who} failed: {type(error).__name__}{text}") from None
+    if found is None:
+        raise SessionError(f"{who}: {_MISSING[str(step.credential_source)]}")
+    credentials, expires_at = found
+    return checked_session(
+        who,
+        credentials.access_key,
+        credentials.secret_key,
+        credentials.token,
+        expires_at,
+        now,
+        account_id=credentials.account_id,
+    )
+
+
+def _frozen(step: Step, environment: Mapping[str, str]) -> tuple[Any, int | None] | None:
+    """botocore's credentials as they are now, and their expiry in epoch seconds."""
+    loaded = _provider(step, environment).load()
+    if loaded is None:
+        return None
+    frozen = loaded.get_frozen_credentials()
+    expiry = getattr(loaded, "_expiry_time", None)
+    return frozen, int(expiry.timestamp()) if expiry else None
+
+
+def _provider(step: Step, environment: Mapping[str, str]) -> Any:
+    from botocore import credentials, utils
+
+    if step.credential_source == "Environment":
+        return credentials.EnvProvider(dict(environment))
+    if step.credential_source == "EcsContainer":
+        return credentials.ContainerProvider(dict(environment))
+    config: dict[str, Any] = {
+        key: environment.get(f"AWS_{key.upper()}") or step.instance_metadata.get(key)
+        for key in INSTANCE_METADATA_KEYS
+    }
+    config["ec2_metadata_service_endpoint_mode"] = (
+        config["ec2_metadata_service_endpoint_mode"] or ""
+    ).lower()
+    config["ec2_metadata_v1_disabled"] = utils.ensure_boolean(config["ec2_metadata_v1_disabled"])
+    fetcher = utils.InstanceMetadataFetcher(
+        env=dict(environment), user_agent=f"shellvault/{__version__}", config=config
+    )
+    return credentials.InstanceMetadataProvider(fetcher)
