@@ -214,8 +214,8 @@ class Client:
         self._reply = reply
         self._send({"ask": question})
 
-    def _tell(self, text: str) -> None:
-        self._send({"tell": text})
+    def _tell(self, told: Message) -> None:
+        self._send(told)
 
     def _answer(self, line: bytes) -> None:
         text = protocol.decode(line)["answer"]

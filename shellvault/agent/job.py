@@ -31,7 +31,7 @@ class Waiter:
         self,
         done: Callable[[Message], None],
         ask: Callable[[Message, Reply], None] | None = None,
-        tell: Callable[[str], None] | None = None,
+        tell: Callable[[Message], None] | None = None,
         hand_over: Callable[[], HandOver] | None = None,
     ) -> None:
         self.done = done
@@ -78,7 +78,7 @@ class Job:
     """One acquisition, or one operation on the vault, under way."""
 
     __slots__ = (
-        "asking", "gave_up", "is_untouched", "message", "question", "timer", "waiters", "want", "worker"
+        "asking", "gave_up", "is_untouched", "message", "question", "timer", "waiters", "waits_for", "want", "worker"
     )  # fmt: skip
 
     def __init__(self, want: Want | None, waiter: Waiter, message: Message, worker: Worker) -> None:
@@ -95,6 +95,8 @@ class Job:
         self.gave_up = False
         """Whether nobody could be asked a question."""
         self.timer: Timer | None = None
+        self.waits_for = ""
+        """What the worker waits for, as a person is told it; "" before it has said so."""
 
     def next_to_ask(self) -> Waiter | None:
         """The first of the waiting who could still answer a question."""

@@ -85,6 +85,8 @@ class Jobs:
         if job:
             waiter.is_late = job.gave_up
             job.waiters.append(waiter)
+            if waiter.tell and job.waits_for:
+                waiter.tell({"waits_for": job.waits_for})
             return
         message: Message = {
             "job": next(self._numbers),
@@ -246,11 +248,13 @@ class Jobs:
             if "ask" in message:
                 job.question = message["ask"]
                 self._ask(job)
-            elif "tell" in message:
+            elif "tell" in message or "waits_for" in message:
                 self._watch(job)
+                job.waits_for = message.get("waits_for", job.waits_for)
+                told: Message = {key: message[key] for key in ("tell", "waits_for") if key in message}
                 for waiter in job.waiters:
                     if waiter.tell:
-                        waiter.tell(message["tell"])
+                        waiter.tell(told)
             elif "result" in message or "error" in message or "handed_out" in message:
                 self._finish(job, message)
 

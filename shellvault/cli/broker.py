@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from shellvault import locations
-from shellvault.cli import output, prompters
+from shellvault.cli import output, progress, prompters
 from shellvault.cli.options import Wish, agent_allowed
 from shellvault.cli.suggest import suggesting
 from shellvault.errors import AgentError, NotForAgentError, UsageError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def answer(wish: Wish, form: str) -> str:
     """The session that was wished for, as the text of `form` (see shells.forms)."""
-    with suggesting(wish):
+    with suggesting(wish), progress.waiting("the agent" if wish.agent else "the vault"):
         return _answer(wish, form)
 
 
@@ -38,7 +38,13 @@ def _answer(wish: Wish, form: str) -> str:
         try:
             if client.has_place(wish.environment):
                 return client.obtain(
-                    wish.line, form, prompter, wish.environment, mfa_token=wish.mfa_token, fresh=wish.fresh
+                    wish.line,
+                    form,
+                    prompter,
+                    wish.environment,
+                    mfa_token=wish.mfa_token,
+                    fresh=wish.fresh,
+                    waits_for=progress.waits_for,
                 )
         except NotForAgentError:
             pass
@@ -72,7 +78,11 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
 
     state = locations.private_directory(locations.state_directory(wish.environment))
     context = Context(
-        mfa_token=wish.mfa_token, fresh=wish.fresh, environment=wish.environment, state_directory=state
+        mfa_token=wish.mfa_token,
+        fresh=wish.fresh,
+        environment=wish.environment,
+        state_directory=state,
+        waits_for=progress.waits_for,
     )
     vault = opened_vault(wish.options.get("backend"), wish.environment, prompter)
     planned = plan_for_request(wish.line, vault.stored_keys(), wish.environment)
@@ -127,6 +137,10 @@ def vault_operations(
     opened: list[Vault] = []
 
     def operate(operation: Message) -> Message:
+        with progress.waiting("the vault"):
+            return perform(operation)
+
+    def perform(operation: Message) -> Message:
         if by_agent and not opened:
             try:
                 return client.operate(operation, backend, asked, environment)

@@ -12,12 +12,19 @@ def printable(text: str) -> str:
 
 def note(message: str) -> None:
     """Tells the person something, on stderr."""
-    print(f"shellvault: {printable(message)}", file=sys.stderr, flush=True)
+    _say(f"shellvault: {printable(message)}")
 
 
 def complain(message: str) -> None:
     """Tells the person what went wrong and what to do, on stderr."""
-    print(f"shellvault: error: {printable(message)}", file=sys.stderr, flush=True)
+    _say(f"shellvault: error: {printable(message)}")
+
+
+def _say(line: str) -> None:
+    from shellvault.cli import progress
+
+    with progress.paused():
+        print(line, file=sys.stderr, flush=True)
 
 
 class OutputError(ShellvaultError):

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
-from shellvault.cli import output, terminal
+from shellvault.cli import output, progress, terminal
 from shellvault.errors import NeedsPersonError, UsageError
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.variables import PRIVATE_VARIABLES, for_children
@@ -53,6 +53,9 @@ class ProgramPrompter(TerminalPrompter):
         ):
             return super().ask(challenge)
         command = _command(self._driver, challenge, self._environment)
+        progress.waits_for(
+            "a touch of your security key" if self._driver == "ykman" else f"you, in {self._driver}"
+        )
         try:
             done = subprocess.run(
                 command,

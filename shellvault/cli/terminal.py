@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from shellvault.cli import progress
 from shellvault.errors import NeedsPersonError
 
 TERMINAL = "/dev/tty"
@@ -23,7 +24,8 @@ def opened() -> Iterator[int]:
     except OSError as error:
         raise NeedsPersonError("a question must be answered and there is no terminal to ask on") from error
     try:
-        yield descriptor
+        with progress.paused():
+            yield descriptor
     finally:
         os.close(descriptor)
 

@@ -6,7 +6,7 @@ Every failure of the agent itself is an AgentError, after which the caller does 
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from shellvault import __version__, errors, hardening, locations
 from shellvault.client.starting import connect, connection_to_agent
@@ -40,6 +40,7 @@ def obtain(
     *,
     mfa_token: str | None = None,
     fresh: bool = False,
+    waits_for: Callable[[str], None] = lambda what: None,
 ) -> str:
     """The session of a request line as the text of a form (see shells.forms), by an agent that is started
     if need be.
@@ -47,7 +48,7 @@ def obtain(
     `environment` is the command's own; it goes to the worker without AWS credentials and private variables.
     The `mfa_token` answers the first question for a code. For `env.SHELL` the session is kept fresh for our
     parent, which is the shell, for `exec.SHELL` for this process, which becomes one. Raises AgentError when the
-    agent cannot be used, and whatever getting the session raised.
+    agent cannot be used, and whatever getting the session raised. `waits_for` hears what the answer waits for.
     """
     kind, _, shell = form.partition(".")
     message = {
@@ -60,7 +61,7 @@ def obtain(
         "mfa_token": mfa_token,
         "environment": worker_environment(environment),
     }
-    result = _with_agent(environment, message, _Answers(prompter, mfa_token, environment))
+    result = _with_agent(environment, message, _Answers(prompter, mfa_token, environment, waits_for))
     text = result.get("text")
     if not isinstance(text, str):
         raise AgentError("the agent gave no session")
@@ -148,8 +149,15 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
 class _Answers:
     """Answers the agent's questions: with the MFA code of the command line, then through the prompter."""
 
-    def __init__(self, prompter: Prompter, mfa_token: str | None, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        prompter: Prompter,
+        mfa_token: str | None,
+        environment: Mapping[str, str],
+        waits_for: Callable[[str], None] = lambda what: None,
+    ) -> None:
         self.prompter = prompter
+        self.waits_for = waits_for
         self._mfa_token = mfa_token
         self._has_passphrase = any(environment.get(name) for name in PRIVATE_VARIABLES)
         self._passphrases_asked = 0
@@ -200,6 +208,9 @@ def _converse(connection: socket.socket, message: Message, answers: _Answers | N
                 connection.sendall(encode({"answer": answers.answer(reply["ask"])}))
             elif "tell" in reply and answers:
                 answers.prompter.tell(str(reply["tell"]))
+            elif "waits_for" in reply:
+                if answers:
+                    answers.waits_for(str(reply["waits_for"]))
             elif "alive" in reply:
                 continue
             elif "retry" in reply:

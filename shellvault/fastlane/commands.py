@@ -14,6 +14,8 @@ from shellvault.fastlane.connection import read
 
 #: Seconds that a command waits for what the agent has, and for what its worker must ask AWS for.
 PEEK_PATIENCE, GET_PATIENCE = 1.0, 30.0
+#: The same where somebody looks on.
+SHORT_PATIENCE = 0.7
 #: Seconds that a prompt hook waits; with the interpreter's start it stays within 0.3.
 HOOK_PATIENCE = 0.25
 
@@ -222,7 +224,9 @@ def session(
     # Asked twice, so that an agent that hangs is told from one whose worker is busy.
     status, text = connection.ask(environment, "peek", form, pid, key, PEEK_PATIENCE)
     if status in ("miss", "wait"):
-        status, text = connection.ask(environment, "get", form, pid, key, GET_PATIENCE)
+        # On a terminal a person is told what takes long: that is for the full command line, which joins the wait.
+        patience = SHORT_PATIENCE if posix.isatty(2) else GET_PATIENCE
+        status, text = connection.ask(environment, "get", form, pid, key, patience)
     return text if status == "ok" else None
 
 

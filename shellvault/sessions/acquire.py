@@ -60,7 +60,16 @@ def _session(walk: _Walk, index: int, rejected: str | None) -> Session:
         return session
 
 
+def _whom(step: Step) -> str:
+    """Who has to answer before a step is done."""
+    name = printable(step.profile)
+    if step.call == "credential-process":
+        return f"the credential_process of {name}"
+    return f"AWS ({step.call} of {name})"
+
+
 def _stored_keys(walk: _Walk, step: Step) -> Session:
+    walk.context.waits_for(f"the vault ({walk.vault.backend_name})")
     keys = walk.vault.load_keys(step.profile)
     if keys.access_key_id != step.access_key_id:
         name = printable(step.profile)
@@ -108,6 +117,7 @@ def _done(walk: _Walk, step: Step, source: Session | None) -> Session:
     environment = environment_for_helpers(walk.context.environment, walk.plan.profile, step.profile)
     context = replace(walk.context, environment=environment)
     now = context.clock()
+    context.waits_for(_whom(step))
     if step.call == "credential-process":
         return processes.credential_process(step, environment, now)
     if step.credential_source is not None:

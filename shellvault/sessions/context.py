@@ -26,5 +26,7 @@ class Context:
     """Asks for a new session; only earlier steps that cost a code are still taken from a cache."""
     mfa_window: float = 30
     """How long a device shows one code (RFC 6238)."""
+    waits_for: Callable[[str], None] = field(default=lambda what: None, repr=False)
+    """Hears what is waited for from now on."""
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep

@@ -101,7 +101,8 @@ def _obtained(job: Message, desk: Desk) -> Message:
         raise AgentError("a helper process of this profile needs the environment of the command itself")
     try:
         cache = _cache(job, environment, vault, desk)
-        acquired = acquire_for_request(line, planned, vault, cache, desk, _circumstances(job, environment))
+        context = _circumstances(job, environment, desk)
+        acquired = acquire_for_request(line, planned, vault, cache, desk, context)
     except SessionError as error:
         if any(step.call == "credential-source" for step in helpers):
             # A container's authorization token is not sent to the agent.
@@ -158,12 +159,13 @@ def _helpers(plan: Plan) -> list[Step]:
     ]
 
 
-def _circumstances(job: Message, environment: Mapping[str, str]) -> Context:
+def _circumstances(job: Message, environment: Mapping[str, str], desk: Desk) -> Context:
     return Context(
         state_directory=locations.state_directory(environment),
         environment=environment,
         mfa_token=job["mfa_token"],
         fresh=job["fresh"],
+        waits_for=desk.waits_for,
     )
 
 

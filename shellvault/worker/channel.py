@@ -87,3 +87,7 @@ class Desk(Prompter):
     def tell(self, message: str) -> None:
         """Shows one line of progress to everybody who waits."""
         self.channel.send({"job": self._job, "tell": message})
+
+    def waits_for(self, what: str) -> None:
+        """Shows everybody who waits what for, from now on."""
+        self.channel.send({"job": self._job, "waits_for": what})

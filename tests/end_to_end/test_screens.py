@@ -60,6 +60,17 @@ def test_env_shows_the_line_to_type_instead_of_secrets(person: Person, shell: st
         assert '"AccessKeyId"' in opened.printed("shellvault export work --format json")
 
 
+@pytest.mark.parametrize("agent", [True, False])
+def test_a_long_wait_is_named_and_gone_when_it_is_over(person: Person, screen: Terminal, agent: bool) -> None:
+    alone = "" if agent else "SHELLVAULT_NO_AGENT=1 "
+    person.front.let_through.clear()
+    screen.clear()
+    screen.type(f"{alone}shellvault exec work -- echo done")
+    screen.wait_for(r"shellvault: waiting for AWS \(get-session-token of work\) …")
+    person.front.let_through.set()
+    assert screen.picture_at_prompt() == f"$ {alone}shellvault exec work -- echo done\ndone\n"
+
+
 def test_tables_fit_the_screen_and_cut_nothing_that_identifies(person: Person, screen: Terminal) -> None:
     long = "customer-with-a-long-name-production-administrator-read-only"
     person.configure(f"[profile {long}]\nrole_arn = {person.role('long')}\nsource_profile = work\n")

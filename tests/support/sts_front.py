@@ -6,6 +6,7 @@ was told or has seen pass by. The emulator enforces the short expiry.
 """
 
 import re
+import threading
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -41,12 +42,17 @@ class StsFront:
     """The actions called, in order."""
     delay: float = 0
     """Seconds that each call is held back, so that commands started together are in flight together."""
+    let_through: threading.Event = field(default_factory=threading.Event)
+    """Calls are held back while it is cleared, for at most half a minute."""
     lifetime: int | None = None
     """Seconds that sessions live from now on; None: as long as asked for."""
     refuses_unknown_keys: int = 0
     """How many calls of keys that the front was not told of are refused, as while IAM is not yet consistent."""
     secrets: dict[str, Keys] = field(default_factory=dict)
     """The keys that calls may be signed with, by access key id; needed for a `lifetime`."""
+
+    def __post_init__(self) -> None:
+        self.let_through.set()
 
     def knows(self, keys: Keys) -> None:
         """Lets sessions made with `keys` be shortened."""
@@ -57,6 +63,7 @@ class StsFront:
         form = dict(urllib.parse.parse_qsl(body.decode()))
         self.calls.append(form.get("Action", "?"))
         time.sleep(self.delay)
+        self.let_through.wait(30)
         signed = re.search(r"Credential=([^/]+)/", headers.get("Authorization", ""))
         if self.refuses_unknown_keys and signed and signed.group(1) not in self.secrets:
             self.refuses_unknown_keys -= 1
