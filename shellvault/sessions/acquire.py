@@ -69,7 +69,7 @@ def _whom(step: Step) -> str:
 
 
 def _stored_keys(walk: _Walk, step: Step) -> Session:
-    walk.context.waits_for(f"the vault ({walk.vault.backend_name})")
+    walk.context.waits_for("the vault")
     keys = walk.vault.load_keys(step.profile)
     if keys.access_key_id != step.access_key_id:
         name = printable(step.profile)
