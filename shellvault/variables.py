@@ -62,9 +62,39 @@ MANAGED_VARIABLES = SESSION_VARIABLES + OVERRIDING_VARIABLES
 PRIVATE_VARIABLES = ("SHELLVAULT_FILE_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE")
 
 
+#: Credentials that a command was started with: never sent to the agent.
+SECRET_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+)
+
+
 def for_children(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment that another program may inherit."""
     return {name: value for name, value in environment.items() if name not in PRIVATE_VARIABLES}
+
+
+def for_agent(environment: Mapping[str, str]) -> dict[str, str]:
+    """What helper programs and calls to AWS may need: everything but credentials and what is private."""
+    hidden = {*SECRET_VARIABLES, *PRIVATE_VARIABLES}
+    return {name: value for name, value in environment.items() if name not in hidden}
+
+
+def without_session(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what a session of ours has put there; a region or endpoint of the user's stays."""
+    if "SHELLVAULT_REQUEST" not in environment:
+        return dict(environment)
+    ours = {*SESSION_VARIABLES, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN"}
+    marks = {
+        "AWS_REGION": "SHELLVAULT_REGION",
+        "AWS_DEFAULT_REGION": "SHELLVAULT_REGION",
+        "AWS_ENDPOINT_URL": "SHELLVAULT_ENDPOINT_URL",
+    }
+    users = {name for name, mark in marks.items() if environment.get(name) != environment.get(mark)}
+    return {name: value for name, value in environment.items() if name not in ours - users}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ from functools import partial
 from typing import Protocol
 
 from shellvault import protocol
+from shellvault.agent import caller
 from shellvault.agent.afresh import LetGo
+from shellvault.agent.caller import Caller
 from shellvault.agent.job import HandOver, Reply, Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream
@@ -32,9 +34,12 @@ class Agent(Protocol):
 
     def closed(self, client: "Client") -> None: ...  # noqa: D102 - the methods are described there
     def remembered(self, line: str, form: str, pid: int | None) -> str | None: ...  # noqa: D102
-    def peek(self, line: str, form: str, pid: int | None) -> tuple[str, str]: ...  # noqa: D102
+    def caller_of(self, line: str, connection: socket.socket) -> Caller | None: ...  # noqa: D102
+    def peek(  # noqa: D102
+        self, line: str, form: str, pid: int | None, connection: socket.socket
+    ) -> tuple[str, str]: ...
     def use(self, line: str, pid: int | None) -> None: ...  # noqa: D102
-    def endpoint(self, pid: int, line: str, environment: Message) -> dict[str, str]: ...  # noqa: D102
+    def endpoint(self, pid: int, line: str, asking: Caller) -> dict[str, str]: ...  # noqa: D102
     def status(self) -> Message: ...  # noqa: D102
     def forget(self, profiles: list[str] | None, let_go: LetGo) -> None: ...  # noqa: D102
     def lock(self, let_go: LetGo) -> None: ...  # noqa: D102
@@ -47,6 +52,7 @@ class Client:
 
     def __init__(self, agent: Agent, sock: socket.socket) -> None:
         self._agent = agent
+        self._socket = sock
         self._lines: protocol.Lines | None = None
         self._handle: Callable[[bytes], None] = self._first_json
         self._waiter: Waiter | None = None
@@ -94,7 +100,7 @@ class Client:
             # The shell would not believe us. It asks again by a command of ours, and gets a secret with the text.
             self._finish_text("miss")
         elif asked.verb == "peek":
-            status, peeked = self._agent.peek(asked.key, asked.form, asked.pid)
+            status, peeked = self._agent.peek(asked.key, asked.form, asked.pid, self._socket)
             self._finish_text(status, self._with_secret(asked, peeked) if status == "ok" else "")
         elif text := self._agent.remembered(asked.key, asked.form, asked.pid):
             self._finish_text("ok", self._with_secret(asked, text))
@@ -103,7 +109,8 @@ class Client:
             self._waiter = Waiter(
                 partial(self._text_done, asked), hand_over=partial(self._hand_over, asked.form, is_text=True)
             )
-            self._agent.jobs.start(Want(asked.key, forms_with(asked.form), quiet=True), self._waiter)
+            want = Want(asked.key, forms_with(asked.form), quiet=True)
+            self._agent.jobs.start(want, self._waiter, self._agent.caller_of(asked.key, self._socket))
 
     def _text_done(self, asked: protocol.TextRequest, outcome: Message) -> None:
         if "result" in outcome:
@@ -155,14 +162,9 @@ class Client:
         operations[message["do"]](message)
 
     def _session(self, message: Message) -> None:
-        line, form, pid, environment = (
-            message["request"],
-            message["form"],
-            message["pid"],
-            message["environment"],
-        )
+        line, form, pid = message["request"], message["form"], message["pid"]
         request.decode(line)
-        _check_environment(environment)
+        asking = caller.told(message["environment"], message["directory"], self._socket)
         if (
             len(form) > FORM_LIMIT
             or not isinstance(pid, int | None)
@@ -182,7 +184,7 @@ class Client:
             partial(self._hand_over, form, is_text=False),
         )
         want = Want(line, forms_with(form), fresh=bool(message["fresh"]))
-        self._agent.jobs.start(want, self._waiter, environment, message["mfa_token"])
+        self._agent.jobs.start(want, self._waiter, asking, message["mfa_token"])
 
     def _session_done(self, line: str, form: str, pid: int | None, outcome: Message) -> None:
         self._waiter = None
@@ -218,19 +220,22 @@ class Client:
         self._send(told)
 
     def _answer(self, line: bytes) -> None:
-        text = protocol.decode(line)["answer"]
-        if self._reply is None or not isinstance(text, str | None):
+        message = protocol.decode(line)
+        (kind, text), *more = message.items()
+        is_answer = kind == "answer" and isinstance(text, str | None)
+        is_failure = kind == "failed" and isinstance(text, str)
+        if self._reply is None or more or not (is_answer or is_failure):
             raise ValueError("an answer to no question")
         reply, self._reply = self._reply, None
-        reply(text)
+        reply(message)
 
     def _endpoint(self, message: Message) -> None:
-        line, pid, environment = message["request"], message["pid"], message["environment"]
+        line, pid = message["request"], message["pid"]
         request.decode(line)
-        _check_environment(environment)
+        asking = caller.told(message["environment"], message["directory"], self._socket)
         if not isinstance(pid, int):
             raise ValueError("not an endpoint request")
-        self._finish({"result": self._agent.endpoint(pid, line, environment)})
+        self._finish({"result": self._agent.endpoint(pid, line, asking)})
 
     def _status(self, message: Message) -> None:
         self._finish({"result": self._agent.status()})
@@ -242,14 +247,14 @@ class Client:
         self._agent.forget(profiles, self._begin_afresh({}))
 
     def _vault(self, message: Message) -> None:
-        operation, backend, environment = message["operation"], message["backend"], message["environment"]
+        operation, backend = message["operation"], message["backend"]
         if operation["do"] not in protocol.VAULT_OPERATIONS or not isinstance(backend, str | None):
             raise ValueError("not a request for the vault")
-        _check_environment(environment)
+        asking = caller.told(message["environment"], message["directory"], self._socket)
         self._handle = self._answer
         self._show_life()
         self._waiter = Waiter(partial(self._vault_done, operation), self._ask, self._tell)
-        self._agent.jobs.operate(operation, backend, self._waiter, environment)
+        self._agent.jobs.operate(operation, backend, self._waiter, asking)
 
     def _vault_done(self, operation: Message, outcome: Message) -> None:
         self._waiter = None
@@ -285,11 +290,3 @@ class Client:
     def _finish(self, message: Message) -> None:
         self._send(message)
         self._stream.finish(protocol.REQUEST_DEADLINE)
-
-
-def _check_environment(environment: Message) -> None:
-    if not all(
-        isinstance(value, str) and "\0" not in name + value and "=" not in name
-        for name, value in environment.items()
-    ):
-        raise ValueError("not an environment")

@@ -20,6 +20,7 @@ import h11
 from shellvault import renewal
 from shellvault.agent import processes
 from shellvault.agent.afresh import socket_of
+from shellvault.agent.caller import Caller
 from shellvault.agent.job import Waiter, Want
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream, Timer
@@ -47,12 +48,12 @@ MARGIN = 60.0
 class Grant:
     """One process's right to the session of one request line."""
 
-    __slots__ = ("environment", "line", "process", "token")
+    __slots__ = ("caller", "line", "process", "token")
 
-    def __init__(self, process: Process, line: str, environment: Message) -> None:
+    def __init__(self, process: Process, line: str, caller: Caller) -> None:
         self.process = process
         self.line = line
-        self.environment = environment
+        self.caller = caller
         self.token = (
             binascii.b2a_base64(os.urandom(32), newline=False)
             .decode("ascii")
@@ -65,14 +66,14 @@ class Grant:
         return {
             "process": list(self.process),
             "line": self.line,
-            "environment": self.environment,
+            "caller": self.caller,
             "token": self.token,
         }
 
     @classmethod
     def from_state(cls, state: Message) -> "Grant":
         """The grant that `state` came from."""
-        grant = cls(Process(*state["process"]), state["line"], state["environment"])
+        grant = cls(Process(*state["process"]), state["line"], Caller(*state["caller"]))
         grant.token = state["token"]
         return grant
 
@@ -94,12 +95,12 @@ class Endpoint:
         self.port: int = self._listener.getsockname()[1]
         loop.watch(self._listener, self._accept)
 
-    def open(self, pid: int, line: str, environment: Message) -> dict[str, str]:
+    def open(self, pid: int, line: str, caller: Caller) -> dict[str, str]:
         """The variables for a process and what it starts. Raises ValueError when there is no such process."""
         process = processes.find(pid)
         if process is None:
             raise ValueError("no such process")
-        grant = Grant(process, line, environment)
+        grant = Grant(process, line, caller)
         # A shell that switches to another profile has one endpoint, not two.
         self._grants = [other for other in self._grants if other.process != process]
         self._grants.append(grant)
@@ -258,7 +259,7 @@ class Exchange:
         self._waiter = Waiter(partial(self._done, text, grant))
         patience = PATIENCE_WITH_SESSION if text else PATIENCE
         self._deadline = self._endpoint.loop.later(patience, partial(self._late, text))
-        self._endpoint.jobs.start(want, self._waiter, grant.environment)
+        self._endpoint.jobs.start(want, self._waiter, grant.caller)
 
     def _done(self, text: str | None, grant: Grant, outcome: Message) -> None:
         self._waiter = None

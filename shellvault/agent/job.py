@@ -4,13 +4,14 @@ import socket
 from collections.abc import Callable
 from typing import NamedTuple
 
+from shellvault.agent.caller import Caller
 from shellvault.agent.loop import Timer
 from shellvault.agent.workers import Worker
 from shellvault.fastlane import request
 from shellvault.protocol import Message
 
-#: Gives the answer to a question, or None when there will be none.
-Reply = Callable[[str | None], None]
+#: Gives `{"answer": text}` to a question, null when there will be none, or `{"failed": why}`.
+Reply = Callable[[Message], None]
 
 
 class HandOver(NamedTuple):
@@ -78,12 +79,16 @@ class Job:
     """One acquisition, or one operation on the vault, under way."""
 
     __slots__ = (
-        "asking", "gave_up", "is_untouched", "message", "question", "timer", "waiters", "waits_for", "want", "worker"
+        "asking", "caller", "gave_up", "is_untouched", "message", "question", "timer", "waiters", "waits_for",
+        "want", "worker"
     )  # fmt: skip
 
-    def __init__(self, want: Want | None, waiter: Waiter, message: Message, worker: Worker) -> None:
+    def __init__(
+        self, want: Want | None, waiter: Waiter, caller: Caller | None, message: Message, worker: Worker
+    ) -> None:
         self.want = want
         """None: an operation on the vault, which nobody else can join."""
+        self.caller = caller
         self.waiters = [waiter]
         self.message = message
         """What the worker was sent."""

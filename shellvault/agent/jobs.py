@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Mapping
 
 from shellvault.agent.afresh import socket_of
+from shellvault.agent.caller import Caller, worker_part
 from shellvault.agent.job import Job, Waiter, Want, failure
 from shellvault.agent.loop import Loop, Timer
 from shellvault.agent.memory import Entry, Memory
 from shellvault.agent.workers import Process, Worker, spawn
-from shellvault.protocol import WORKER_VARIABLES, Message
+from shellvault.protocol import Message
 
 #: Seconds of silence after which a worker is taken to hang: where nobody can be asked, and where a person
 #: may be busy with a dialog of the keyring's or of a helper process (which has 120 s).
@@ -22,6 +23,9 @@ SILENCE, SILENCE_WITH_PERSON = 30.0, 150.0
 
 #: Seconds a person may take over one question.
 PATIENCE = 300.0
+
+#: What is said to a question that nobody answers.
+NO_ANSWER: Message = {"answer": None}
 
 #: Seconds after its last job that a worker stays for another: it may have long-term secrets in its memory.
 LINGER = 1.0
@@ -31,11 +35,6 @@ WORKER_IDLE = 300.0
 
 #: What those who wait are told when everything is forgotten: to ask again.
 AGAIN: Message = {"retry": True}
-
-
-def worker_part(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a worker process gets of an environment."""
-    return {name: environment[name] for name in WORKER_VARIABLES if name in environment}
 
 
 class Jobs:
@@ -71,15 +70,17 @@ class Jobs:
         """The process ids of all workers."""
         return [worker.pid for worker in self._workers]
 
-    def start(
-        self, want: Want, waiter: Waiter, environment: Message | None = None, mfa_token: str | None = None
-    ) -> None:
-        """Joins the acquisition of this session, or starts it.
+    def start(self, want: Want, waiter: Waiter, caller: Caller | None, mfa_token: str | None = None) -> None:
+        """Joins the acquisition of this session, or starts it for the `caller` (None: nobody knows who asks).
 
-        `environment` is that of the asking command (None: a shell's own request, which carries none).
+        What a helper program of a command in other namespaces gives is for such commands only.
         """
         job = next(
-            (job for job in self._jobs.values() if job.want and want.is_met_by(job.want)),
+            (
+                job
+                for job in self._jobs.values()
+                if job.want and want.is_met_by(job.want) and _is_local(caller) == _is_local(job.caller)
+            ),
             None,
         )
         if job:
@@ -96,20 +97,29 @@ class Jobs:
             "renew": want.renew,
             "quiet": want.quiet,
             "role_arn": want.role_arn,
-            "environment": environment,
+            "environment": caller.environment if caller else None,
+            "directory": caller.directory if caller else "/",
+            "is_local": _is_local(caller),
+            "runs_helpers": want.quiet and caller is not None and caller.runs_helpers,
             "mfa_token": mfa_token,
         }
-        self._begin(want, waiter, message)
+        self._begin(want, waiter, caller, message)
 
-    def operate(self, operation: Message, backend: str | None, waiter: Waiter, environment: Message) -> None:
+    def operate(self, operation: Message, backend: str | None, waiter: Waiter, caller: Caller) -> None:
         """Has the worker do an operation on the vault (shellvault.vault.operations)."""
         number = next(self._numbers)
-        message = {"job": number, "vault": operation, "backend": backend, "environment": environment}
-        self._begin(None, waiter, message)
+        message = {
+            "job": number,
+            "vault": operation,
+            "backend": backend,
+            "environment": caller.environment,
+            "directory": caller.directory,
+        }
+        self._begin(None, waiter, caller, message)
 
-    def _begin(self, want: Want | None, waiter: Waiter, message: Message) -> None:
+    def _begin(self, want: Want | None, waiter: Waiter, caller: Caller | None, message: Message) -> None:
         try:
-            job = Job(want, waiter, message, self._worker_for(message["environment"]))
+            job = Job(want, waiter, caller, message, self._worker_for(caller))
         except (OSError, ValueError) as error:
             waiter.done(_not_started(error))
             return
@@ -153,24 +163,19 @@ class Jobs:
     def adopt(self, state: Message) -> None:
         """Takes over the `ready_worker` of the agent before. Raises OSError."""
         process = Process(state["pid"], state["environment"], socket_of(state))
-        self._default_environment = process.environment
         worker = self._joined(process)
         worker.is_ready = state["is_ready"]
         self._keep_ready(worker)
 
-    def _worker_for(self, environment: Message | None) -> Worker:
+    def _worker_for(self, caller: Caller | None) -> Worker:
         if self._idle:
             self._idle.cancel()
-        wanted = self._default_environment
-        if environment is not None:
-            wanted = worker_part(environment)
+        wanted = worker_part(caller.environment) if caller else self._default_environment
         worker, retired = self._worker, None
         if worker is None or worker.environment != wanted:
             retired = worker
             worker = self._worker = self._taken_ready(wanted) or self._joined(spawn(self._command, wanted))
             worker.send({"unlock": self._memory.unlock_keys(time.time())})
-        # The next request without an environment (a shell's) is meant for the same desktop session.
-        self._default_environment = wanted
         if retired:
             self._kill_when_idle(retired)
         return worker
@@ -197,12 +202,12 @@ class Jobs:
         if self._ready:
             self._ready.kill()
 
-    def _make_ready(self) -> None:
+    def _make_ready(self, environment: dict[str, str]) -> None:
         """Starts the worker after the current one ahead of time."""
-        if self._ready and self._ready.environment != self._default_environment:
+        if self._ready and self._ready.environment != environment:
             self._end_ready()
         try:
-            self._keep_ready(self._ready or self._joined(spawn(self._command, self._default_environment)))
+            self._keep_ready(self._ready or self._joined(spawn(self._command, environment)))
         except (OSError, ValueError):
             # It is started when it is needed, and says then what is wrong.
             return
@@ -214,13 +219,13 @@ class Jobs:
             worker.kill()
         else:
             self._idle = self._loop.later(LINGER, worker.kill)
-            self._make_ready()
+            self._make_ready(worker.environment)
 
     def _watch(self, job: Job) -> None:
         if job.timer:
             job.timer.cancel()
         if job.question:
-            job.timer = self._loop.later(PATIENCE, lambda: self._answered(job, None))
+            job.timer = self._loop.later(PATIENCE, lambda: self._answered(job, NO_ANSWER))
         else:
             silence = SILENCE_WITH_PERSON if job.next_to_ask() else SILENCE
             job.timer = self._loop.later(silence, lambda: self._hangs(job))
@@ -263,24 +268,24 @@ class Jobs:
         waiter = job.asking = job.next_to_ask()
         if waiter is None or waiter.ask is None or job.question is None:
             job.gave_up = True
-            self._answered(job, None)
+            self._answered(job, NO_ANSWER)
             return
         self._watch(job)
-        waiter.ask(job.question, lambda text: self._reply(job, waiter, text))
+        waiter.ask(job.question, lambda answer: self._reply(job, waiter, answer))
 
-    def _reply(self, job: Job, waiter: Waiter, text: str | None) -> None:
+    def _reply(self, job: Job, waiter: Waiter, answer: Message) -> None:
         if job.asking is not waiter:
             return
-        if text is None:
+        if answer == NO_ANSWER:
             waiter.asked = True
             self._ask(job)
         else:
-            self._answered(job, text)
+            self._answered(job, answer)
 
-    def _answered(self, job: Job, text: str | None) -> None:
+    def _answered(self, job: Job, answer: Message) -> None:
         job.question = job.asking = None
         self._watch(job)
-        job.worker.send({"job": job.message["job"], "answer": text})
+        job.worker.send({"job": job.message["job"], **answer})
 
     def _finish(self, job: Job, outcome: Message) -> None:
         if self._jobs.pop(job.message["job"], None) is None:
@@ -295,7 +300,7 @@ class Jobs:
         needs_person = outcome.get("error", {}).get("type") == "NeedsPersonError"
         for waiter in job.waiters:
             if job.want and needs_person and waiter.ask and waiter.is_late:
-                self.start(job.want, waiter, job.message["environment"])
+                self.start(job.want, waiter, job.caller)
             else:
                 waiter.done(outcome)
 
@@ -313,7 +318,7 @@ class Jobs:
                 job.worker.hand_out(message, taken.socket)
         job.worker.send({"job": number, "hand_out": None})
         # It stays a job until the worker has done that, so that nobody ends it before.
-        rest = Job(None, Waiter(lambda outcome: None), {"job": number}, job.worker)
+        rest = Job(None, Waiter(lambda outcome: None), None, {"job": number}, job.worker)
         rest.is_untouched = False
         self._jobs[number] = rest
         self._watch(rest)
@@ -333,9 +338,7 @@ class Jobs:
         if not result["keep"]:
             return
         older = self._memory.entries.get(key)
-        self._memory.put(
-            key, Entry(result, job.message["environment"] if result["uses_environment"] else None)
-        )
+        self._memory.put(key, Entry(result, _kept_part(job.caller, result)))
         if want.renew and older and older.expires_at >= result["expires_at"]:
             # The same session again: a longer one takes a person, or cannot be had yet.
             self._memory.note_failure(
@@ -359,11 +362,22 @@ class Jobs:
     def _send_again(self, job: Job) -> None:
         job.is_untouched = False
         try:
-            job.worker = self._worker_for(job.message["environment"])
+            job.worker = self._worker_for(job.caller)
         except (OSError, ValueError) as error:
             self._finish(job, _not_started(error))
         else:
             job.worker.send(job.message)
+
+
+def _is_local(caller: Caller | None) -> bool:
+    return caller is None or caller.is_local
+
+
+def _kept_part(caller: Caller | None, result: Message) -> Caller | None:
+    """What later renewals have to find of a caller."""
+    if caller is None or result["uses_environment"]:
+        return caller
+    return caller._replace(environment=worker_part(caller.environment))
 
 
 def _not_started(error: OSError | ValueError) -> Message:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from shellvault import renewal
 from shellvault.agent import processes
+from shellvault.agent.caller import Caller
 from shellvault.agent.processes import Process
 from shellvault.files import Stamp, stamp
 from shellvault.protocol import Message
@@ -38,25 +39,30 @@ class Entry:
 
     __slots__ = (
         "_texts",
-        "environment",
         "expires_at",
         "files",
         "issued_at",
         "jitter",
+        "packed_caller",
         "profile",
         "usable_until",
     )
 
-    def __init__(self, result: Message, environment: Message | None) -> None:
+    def __init__(self, result: Message, caller: Caller | None) -> None:
         self.profile: str = result["profile"]
         self.issued_at: float = result["issued_at"]
         self.expires_at: float = result["expires_at"]
         self.usable_until: float = result["usable_until"]
         self.files: dict[str, Stamp] = result["files"]
-        self.environment = environment
-        """What the profile's helper processes have to find, where there are any."""
+        self.packed_caller = pack({"caller": caller})
         self.jitter = os.urandom(1)[0] / 255
         self._texts = pack(result["texts"])
+
+    @property
+    def caller(self) -> Caller | None:
+        """For whom it was got, and is renewed."""
+        found = unpack(self.packed_caller)["caller"]
+        return Caller(*found) if found else None
 
     def texts(self) -> dict[str, str]:
         """Every text that is kept, by its form."""
@@ -107,11 +113,14 @@ class Memory:
         self.entries: dict[str, Entry] = {}
         self.troubles: dict[str, Trouble] = {}
         self.shells: dict[int, Use] = {}
+        self._callers: dict[bytes, bytes] = {}
         self._steps: dict[str, tuple[float, bytes]] = {}
         self._unlock_keys: dict[str, tuple[str, float]] = {}
 
     def put(self, line: str, entry: Entry) -> None:
         """Keeps the session of a request line in place of an earlier one."""
+        # One copy for all that came from the same place.
+        entry.packed_caller = self._callers.setdefault(entry.packed_caller, entry.packed_caller)
         older = self.entries.get(line)
         if older:
             entry.keep_older_texts(older)
@@ -193,6 +202,7 @@ class Memory:
         self.entries = {
             line: kept for line, kept in self.entries.items() if kept.expires_at > now or line in used
         }
+        self._callers = {kept.packed_caller: kept.packed_caller for kept in self.entries.values()}
         self.troubles = {
             line: kept for line, kept in self.troubles.items() if kept.retry_at > now or line in used
         }
@@ -202,6 +212,7 @@ class Memory:
     def forget_sessions(self) -> None:
         """Forgets every session and every failure; shells stay registered and may ask again."""
         self.entries.clear()
+        self._callers.clear()
         self.troubles.clear()
         self._steps.clear()
 

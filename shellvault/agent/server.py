@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from shellvault import __version__, hardening, locks
-from shellvault.agent import afresh, workers
+from shellvault.agent import afresh, caller, workers
 from shellvault.agent.afresh import LetGo
+from shellvault.agent.caller import Caller
 from shellvault.agent.clients import Client
 from shellvault.agent.job import Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
@@ -230,7 +231,7 @@ class Agent:
         """Gets a session in the background, in all the forms that are in use, without asking anybody."""
         entry = self.memory.entries[line]
         want = Want(line, frozenset(entry.texts()), renew=True, quiet=True)
-        self.jobs.start(want, Waiter(_ignore), entry.environment)
+        self.jobs.start(want, Waiter(_ignore), entry.caller)
 
     # What it is asked.
 
@@ -241,7 +242,12 @@ class Agent:
             self.use(line, pid)
         return text
 
-    def peek(self, line: str, form: str, pid: int | None) -> tuple[str, str]:
+    def caller_of(self, line: str, connection: socket.socket) -> Caller | None:
+        """For whom a session that a shell asks for is got: the command that got it before, else who asks now."""
+        entry = self.memory.entries.get(line)
+        return entry.caller if entry else caller.seen(connection)
+
+    def peek(self, line: str, form: str, pid: int | None, connection: socket.socket) -> tuple[str, str]:
         """Status and text for somebody who will not wait; what needs no person is then fetched for later."""
         now = time.time()
         is_refresh = form.startswith("refresh.")
@@ -258,7 +264,7 @@ class Agent:
         entry = self.memory.entries.get(line)
         forms = forms_with(form) | frozenset(entry.texts() if entry else ())
         want = Want(line, forms, renew=is_refresh, quiet=True)
-        self.jobs.start(want, Waiter(_ignore), entry.environment if entry else None)
+        self.jobs.start(want, Waiter(_ignore), self.caller_of(line, connection))
         return status, ""
 
     def use(self, line: str, pid: int | None) -> None:
@@ -267,11 +273,11 @@ class Agent:
             self.memory.register(pid, line)
             self._look_soon()
 
-    def endpoint(self, pid: int, line: str, environment: Message) -> dict[str, str]:
+    def endpoint(self, pid: int, line: str, asking: Caller) -> dict[str, str]:
         """The variables by which one process reaches the container endpoint, started when first used."""
         if self._endpoint is None:
             self._endpoint = self._made_endpoint(None)
-        return self._endpoint.open(pid, line, environment)
+        return self._endpoint.open(pid, line, asking)
 
     def _made_endpoint(self, before: Message | None) -> "Endpoint":
         if sys.flags.no_site:

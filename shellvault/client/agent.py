@@ -3,6 +3,7 @@
 Every failure of the agent itself is an AgentError, after which the caller does the work in its own process.
 """
 
+import base64
 import os
 import signal
 import socket
@@ -10,23 +11,21 @@ from collections.abc import Callable, Iterator, Mapping
 
 from shellvault import __version__, errors, hardening, locations
 from shellvault.client.starting import connect, connection_to_agent
-from shellvault.errors import AgentError, NeedsPersonError, ShellvaultError, WrongPassphraseError
+from shellvault.errors import (
+    AgentError,
+    NeedsPersonError,
+    SessionError,
+    ShellvaultError,
+    WrongPassphraseError,
+)
 from shellvault.fastlane.commands import shell_pid
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
-from shellvault.sessions.model import Challenge, Prompter
-from shellvault.variables import PRIVATE_VARIABLES
+from shellvault.sessions.context import working_directory
+from shellvault.sessions.model import Challenge, Helper, Prompter
+from shellvault.variables import PRIVATE_VARIABLES, for_agent
 
 #: Seconds without a word after which the agent is taken to hang; it shows signs of life.
 ANSWER_PATIENCE = 10.0
-
-#: Never sent: the credentials that the command itself was started with.
-SECRET_VARIABLES = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_SECURITY_TOKEN",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-)
 
 #: Tries at a session when an agent of another version has to make room, or leaves at the wrong moment.
 TRIES = 3
@@ -46,6 +45,7 @@ def obtain(
     if need be.
 
     `environment` is the command's own; it goes to the worker without AWS credentials and private variables.
+    Helper programs of the profile run here, in this folder and environment.
     The `mfa_token` answers the first question for a code. For `env.SHELL` the session is kept fresh for our
     parent, which is the shell, for `exec.SHELL` for this process, which becomes one. Raises AgentError when the
     agent cannot be used, and whatever getting the session raised. `waits_for` hears what the answer waits for.
@@ -59,7 +59,8 @@ def obtain(
         "pid": None if not shell else os.getpid() if kind == "exec" else shell_pid(),
         "fresh": fresh,
         "mfa_token": mfa_token,
-        "environment": worker_environment(environment),
+        "environment": for_agent(environment),
+        "directory": working_directory(),
     }
     result = _with_agent(environment, message, _Answers(prompter, mfa_token, environment, waits_for))
     text = result.get("text")
@@ -78,7 +79,8 @@ def open_endpoint(request_line: str, pid: int, environment: Mapping[str, str]) -
         "version": __version__,
         "request": request_line,
         "pid": pid,
-        "environment": worker_environment(environment),
+        "environment": for_agent(environment),
+        "directory": working_directory(),
     }
     return {str(name): str(value) for name, value in _with_agent(environment, message, None).items()}
 
@@ -127,7 +129,8 @@ def operate(
         "version": __version__,
         "operation": operation,
         "backend": backend,
-        "environment": worker_environment(environment),
+        "environment": for_agent(environment),
+        "directory": working_directory(),
     }
     return _with_agent(environment, message, _Answers(prompter, None, environment))
 
@@ -138,12 +141,6 @@ def forget(environment: Mapping[str, str], profiles: list[str] | None = None) ->
     Returns how many agents there were. Raises AgentError.
     """
     return len(_tell_all(environment, "forget", {"profiles": profiles}))
-
-
-def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What helper processes may need: everything but credentials and what only shellvault may read."""
-    hidden = {*SECRET_VARIABLES, *PRIVATE_VARIABLES}
-    return {name: value for name, value in environment.items() if name not in hidden}
 
 
 class _Answers:
@@ -159,9 +156,23 @@ class _Answers:
         self.prompter = prompter
         self.waits_for = waits_for
         self._mfa_token = mfa_token
+        self._environment = environment
         self._has_passphrase = any(environment.get(name) for name in PRIVATE_VARIABLES)
         self._passphrases_asked = 0
         self.refusal: NeedsPersonError | None = None
+
+    def message(self, question: Message) -> Message:
+        """What is sent to the agent in answer to its question. Raises as `answer`, and ValueError."""
+        if question["kind"] != "helper":
+            return {"answer": self.answer(question)}
+        from shellvault.sessions.processes import run_helper
+
+        helper = Helper.from_json(question["helper"])
+        try:
+            output = run_helper(helper, self._environment, working_directory())
+        except SessionError as error:
+            return {"failed": str(error)}
+        return {"answer": base64.b64encode(output).decode("ascii")}
 
     def answer(self, question: Message) -> str | None:
         """The person's answer; None when there is nobody, and then `refusal` says why.
@@ -205,7 +216,7 @@ def _converse(connection: socket.socket, message: Message, answers: _Answers | N
         for reply in _messages(connection):
             if "ask" in reply and answers:
                 asked_somebody = True
-                connection.sendall(encode({"answer": answers.answer(reply["ask"])}))
+                connection.sendall(encode(answers.message(reply["ask"])))
             elif "tell" in reply and answers:
                 answers.prompter.tell(str(reply["tell"]))
             elif "waits_for" in reply:

@@ -29,7 +29,9 @@ def perform(
     `operation` has `request` (a line), `keep_old`, and `older_than` (seconds, or None: whatever their age). Raises
     UsageError when that profile has no stored keys, and whatever `rotate` raises.
     """
-    profile, plan = plan_for_request(operation["request"], vault.stored_keys(), context.environment)
+    profile, plan = plan_for_request(
+        operation["request"], vault.stored_keys(), context.environment, context.directory
+    )
     root = _root(profile, plan)
     session = _session(operation["request"], root.name, vault, prompter, context)
     access_keys = IamAccessKeys(endpoint_for(root, "iam"), endpoint_for(root, "sts"), session)
@@ -74,7 +76,7 @@ def _session(line: str, root: str, vault: "Vault", prompter: Prompter, context: 
     """
     fields = request.decode(line)[1]
     of_root = " ".join((request.escape(root), *line.split(" ")[1:]))
-    plan = plan_for_request(of_root, vault.stored_keys(), context.environment)[1]
+    plan = plan_for_request(of_root, vault.stored_keys(), context.environment, context.directory)[1]
     if "no-session" in fields or not plan.steps[-1].prompts_mfa:
         keys = vault.load_keys(root)
         return Session(keys.access_key_id, keys.secret_access_key)

@@ -1,6 +1,7 @@
 """Walks a plan: from the last step back to a session that is still good, and from there forward again."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from shellvault.errors import SessionError
@@ -9,8 +10,8 @@ from shellvault.profiles.parse import printable
 from shellvault.sessions import mfa, processes
 from shellvault.sessions.cache import SessionCache
 from shellvault.sessions.context import Context
-from shellvault.sessions.model import Prompter, Session
-from shellvault.sessions.recursion import check_recursion, environment_for_helpers
+from shellvault.sessions.model import Helper, HelperKind, Prompter, Session
+from shellvault.sessions.recursion import check_recursion
 from shellvault.sessions.refusals import RefusedError
 
 if TYPE_CHECKING:
@@ -114,12 +115,11 @@ def _new(walk: _Walk, index: int) -> Session:
 def _done(walk: _Walk, step: Step, source: Session | None) -> Session:
     from shellvault.sessions.calls import call_sts
 
-    environment = environment_for_helpers(walk.context.environment, walk.plan.profile, step.profile)
-    context = replace(walk.context, environment=environment)
+    context, run = walk.context, partial(_run, walk, step)
     now = context.clock()
     context.waits_for(_whom(step))
     if step.call == "credential-process":
-        return processes.credential_process(step, environment, now)
+        return processes.credential_process(step, run, now)
     if step.credential_source is not None:
         from shellvault.sessions.sources import from_source
 
@@ -127,13 +127,22 @@ def _done(walk: _Walk, step: Step, source: Session | None) -> Session:
     if step.sso is not None:
         from shellvault.sessions.sso import role_session
 
-        return role_session(step, step.sso, environment, now)
+        return role_session(step, step.sso, context.environment, now)
     if step.call == "assume-role-with-web-identity":
-        return call_sts(step, None, now, token=processes.web_identity_token(step, environment))
+        return call_sts(step, None, now, token=processes.web_identity_token(step, run))
     if step.prompts_mfa:
 
         def use(code: str) -> Session:
             return call_sts(step, source, context.clock(), code)
 
-        return mfa.with_code(step, walk.prompter, context, use)
+        return mfa.with_code(step, walk.prompter, context, run, use)
     return call_sts(step, source, now)
+
+
+def _run(walk: _Walk, step: Step, kind: HelperKind, command: str) -> bytes:
+    """The stdout of a helper program of the step's profile. Raises SessionError."""
+    resolving = tuple(dict.fromkeys([walk.plan.profile, step.profile]))
+    helper = Helper(kind, step.profile, command, walk.context.regions.get(step.profile), resolving)
+    if walk.context.run_helper:
+        return walk.context.run_helper(helper)
+    return processes.run_helper(helper, walk.context.environment, walk.context.directory)

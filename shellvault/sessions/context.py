@@ -6,8 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shellvault.sessions.model import Helper
+
 #: A cached session is used while it has at least this many seconds left, unless a request says otherwise.
 MIN_REMAINING = 300
+
+
+def working_directory() -> str:
+    """The current folder, `/` when it has been removed: then nothing is found there, but that is all."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - a string is wanted
+    except OSError:
+        return "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +27,13 @@ class Context:
     state_directory: Path
     """Ours alone (mode 0700): locks, and the digests of used codes."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
-    """For helper processes, which get it without PRIVATE_VARIABLES."""
+    """That of the command that asked."""
+    directory: str = field(default_factory=working_directory)
+    """The folder of the command that asked: what relative paths mean, and where helper programs run."""
+    run_helper: Callable[[Helper], bytes] | None = None
+    """Has a helper program run elsewhere and returns its stdout; None: it is run here. Raises SessionError."""
+    regions: Mapping[str, str] = field(default_factory=dict)
+    """The regions of the profiles that the plan is made of, where they have one."""
     mfa_token: str | None = field(default=None, repr=False)
     """The code of --mfa-token."""
     min_remaining: float = MIN_REMAINING

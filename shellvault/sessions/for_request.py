@@ -15,7 +15,7 @@ from shellvault.profiles.parse import load
 from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.sessions.acquire import acquire
 from shellvault.sessions.cache import SessionCache
-from shellvault.sessions.context import MIN_REMAINING, Context
+from shellvault.sessions.context import MIN_REMAINING, Context, working_directory
 from shellvault.sessions.model import Prompter, Session
 
 if TYPE_CHECKING:
@@ -48,28 +48,25 @@ def acquire_for_request(
     """
     _, fields = _decoded(request_line)
     profile, plan = planned
-    session = acquire(
-        plan,
-        vault,
-        cache,
-        prompter,
-        replace(
-            context,
-            environment=environment_of(fields, context.environment),
-            min_remaining=min_remaining(fields, context.min_remaining),
-        ),
+    context = replace(
+        context,
+        environment=environment_of(fields, context.environment),
+        min_remaining=min_remaining(fields, context.min_remaining),
+        regions=_regions(profile),
     )
+    session = acquire(plan, vault, cache, prompter, context)
     return Acquired(profile, plan, session, (Path(fields["config"]),))
 
 
 def plan_for_request(
-    request_line: str, stored: Mapping[str, str], environment: Mapping[str, str]
+    request_line: str, stored: Mapping[str, str], environment: Mapping[str, str], directory: str | None = None
 ) -> tuple[Profile, Plan]:
     """The plan that `request_line` asks for; `stored` maps names with long-term keys to their key ids.
 
     `environment` is the command's own: `credential_source = Environment` takes the keys from there.
+    Relative paths of the profile are meant in `directory`, else in the current one.
     """
-    return _planned(*_decoded(request_line), stored, environment)
+    return _planned(*_decoded(request_line), stored, environment, directory or working_directory())
 
 
 def environment_of(fields: Mapping[str, str], around: Mapping[str, str]) -> dict[str, str]:
@@ -96,13 +93,41 @@ def _decoded(request_line: str) -> tuple[str, dict[str, str]]:
 
 
 def _planned(
-    name: str, fields: Mapping[str, str], stored: Mapping[str, str], environment: Mapping[str, str]
+    name: str,
+    fields: Mapping[str, str],
+    stored: Mapping[str, str],
+    environment: Mapping[str, str],
+    directory: str,
 ) -> tuple[Profile, Plan]:
     duration = parse_duration(fields["duration"]) if "duration" in fields else None
     wishes = {variable: fields[variable] for variable in request.OVERRIDES if variable in fields}
     overrides = Overrides(fields.get("region"), duration, wishes)
-    profile = resolve(load(Path(fields["config"])), name, overrides)
+    profile = _located(resolve(load(Path(fields["config"])), name, overrides), directory, fields.get("home"))
     options = plans.Options(
         "no-session" in fields, "console" in fields, environment.get("AWS_ACCESS_KEY_ID") or None
     )
     return profile, plans.build(profile, stored, options)
+
+
+def _located(profile: Profile, directory: str, home: str | None) -> Profile:
+    """The profile, and those that it takes its credentials from, with absolute paths."""
+    return replace(
+        profile,
+        source=profile.source and _located(profile.source, directory, home),
+        ca_bundle=profile.ca_bundle and absolute(profile.ca_bundle, directory, home),
+        web_identity_token_file=profile.web_identity_token_file
+        and absolute(profile.web_identity_token_file, directory, home),
+    )
+
+
+def absolute(path: str, directory: str, home: str | None) -> str:
+    """The path that a user's setting means in a folder; `~` alone or before a slash is the home."""
+    if home and (path == "~" or path.startswith("~/")):
+        return home + path[1:]
+    return str(Path(directory, path))
+
+
+def _regions(profile: Profile | None) -> dict[str, str]:
+    if profile is None:
+        return {}
+    return _regions(profile.source) | ({profile.name: profile.region} if profile.region else {})

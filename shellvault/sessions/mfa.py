@@ -18,6 +18,7 @@ from shellvault.sessions import processes
 from shellvault.sessions.context import Context
 from shellvault.sessions.locks import exclusive
 from shellvault.sessions.model import Challenge, Prompter, Session
+from shellvault.sessions.processes import RunHelper
 from shellvault.sessions.refusals import RefusedError
 
 TRIES = 3
@@ -30,7 +31,9 @@ _LOCK_SECONDS = 10.0
 _CODE = re.compile(r"[0-9]{6,8}", re.ASCII)
 
 
-def with_code(step: Step, prompter: Prompter, context: Context, use: Callable[[str], Session]) -> Session:
+def with_code(
+    step: Step, prompter: Prompter, context: Context, run: RunHelper, use: Callable[[str], Session]
+) -> Session:
     """What `use` returns for a code that AWS takes.
 
     The code is that of --mfa-token, else of mfa_process, else the person's. Raises NeedsPersonError when
@@ -39,7 +42,7 @@ def with_code(step: Step, prompter: Prompter, context: Context, use: Callable[[s
     if context.mfa_token:
         return _from_token(step, context.mfa_token, context, use)
     if step.mfa_process:
-        return _from_process(step, prompter, context, use)
+        return _from_process(step, prompter, context, run, use)
     return _from_person(step, prompter, context, use)
 
 
@@ -56,11 +59,13 @@ def _from_token(step: Step, code: str, context: Context, use: Callable[[str], Se
         raise
 
 
-def _from_process(step: Step, prompter: Prompter, context: Context, use: Callable[[str], Session]) -> Session:
+def _from_process(
+    step: Step, prompter: Prompter, context: Context, run: RunHelper, use: Callable[[str], Session]
+) -> Session:
     for tried in range(TRIES):
         if tried:
             _wait_for_next_code(prompter, context)
-        code = processes.mfa_code(step, context.environment)
+        code = processes.mfa_code(step, run)
         if not _CODE.fullmatch(code):
             raise SessionError(
                 f"mfa_process of profile {printable(step.profile)} printed no code of 6 digits"

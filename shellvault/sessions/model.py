@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from shellvault.errors import SessionError
 from shellvault.text import is_visible_ascii
@@ -66,6 +66,44 @@ class Challenge:
     prompt: str
     """The line to show, without a trailing newline, e.g. `Enter MFA code for arn:…: `."""
     hidden: bool = False
+
+
+HelperKind = Literal["credential_process", "mfa_process", "web_identity_token_process"]
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A program of the user's that a session needs, and what it is to know (see `processes.run_helper`)."""
+
+    kind: HelperKind
+    """The setting that names it."""
+    profile: str
+    command: str = field(repr=False)
+    region: str | None = None
+    """That of its profile."""
+    resolving: tuple[str, ...] = ()
+    """The profiles whose sessions wait for it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain data that the agent passes on."""
+        return {
+            "kind": self.kind,
+            "profile": self.profile,
+            "command": self.command,
+            "region": self.region,
+            "resolving": list(self.resolving),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Helper":
+        """Checks and rebuilds what `to_json` gave. Raises ValueError when it is anything else."""
+        kind, region, resolving = data["kind"], data["region"], data["resolving"]
+        words = (data["profile"], data["command"], *resolving)
+        if kind not in get_args(HelperKind) or not all(isinstance(word, str) for word in words):
+            raise ValueError("not a helper program")
+        if not isinstance(region, str | None) or not isinstance(resolving, list):
+            raise ValueError("not a helper program")
+        return cls(kind, data["profile"], data["command"], region, tuple(resolving))
 
 
 class Prompter(Protocol):

@@ -2,16 +2,18 @@
 
 import json
 import os
+import selectors
 import shlex
 import subprocess
-import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from shellvault.errors import SessionError
 from shellvault.plan import Step
 from shellvault.profiles.parse import printable
-from shellvault.sessions.model import Session
+from shellvault.sessions.model import Helper, HelperKind, Session
+from shellvault.sessions.recursion import environment_for_helper
 from shellvault.sessions.refusals import one_line
 from shellvault.sessions.replies import checked_session, epoch
 
@@ -21,20 +23,21 @@ DEADLINE = 120.0
 OUTPUT_LIMIT = 256 * 1024
 _COMPLAINT_LIMIT = 4096
 _LEFT_BEHIND_SECONDS = 1.0
+#: Seconds between looks at whether a program has ended whose pipes somebody holds open.
+_LOOK_SECONDS = 0.1
+
+#: Runs a profile's helper program: the setting that names it, and its command. Raises SessionError.
+RunHelper = Callable[[HelperKind, str], bytes]
 
 
-def credential_process(step: Step, environment: Mapping[str, str], now: float) -> Session:
-    """Runs credential_process as the AWS CLI does: split like a shell's words, but without a shell.
+def credential_process(step: Step, run: RunHelper, now: float) -> Session:
+    """What the step's credential_process gives.
 
-    The output is as the AWS CLI User Guide has it ("Sourcing credentials with an external process"):
-    SessionToken and Expiration are optional. Raises SessionError for anything else.
+    Its output is read as boto3 reads it (AWS CLI User Guide, "Sourcing credentials with an external process"):
+    SessionToken and Expiration are optional, other members are ignored. Raises SessionError.
     """
     who = f"credential_process of profile {printable(step.profile)}"
-    try:
-        words = shlex.split(step.credential_process or "")
-    except ValueError as error:
-        raise SessionError(f"{who} has unbalanced quotes: correct it in the AWS config file") from error
-    output = run(words, who, environment)
+    output = run("credential_process", step.credential_process or "")
     try:
         reply = json.loads(output)
     except (ValueError, RecursionError):
@@ -43,19 +46,20 @@ def credential_process(step: Step, environment: Mapping[str, str], now: float) -
         raise SessionError(f"{who} printed JSON without Version 1: it is not made for this")
     expiration = reply.get("Expiration")
     expires_at = None if expiration is None else epoch(who, expiration)
-    parts = (reply.get("AccessKeyId"), reply.get("SecretAccessKey"), reply.get("SessionToken"))
+    token = reply.get("SessionToken")
+    parts = (reply.get("AccessKeyId"), reply.get("SecretAccessKey"), None if token == "" else token)
     return checked_session(who, *parts, expires_at, now)
 
 
-def web_identity_token(step: Step, environment: Mapping[str, str]) -> str:
+def web_identity_token(step: Step, run: RunHelper) -> str:
     """The token of web_identity_token_file, else of web_identity_token_process. Raises SessionError."""
     name = printable(step.profile)
     if step.web_identity_token_file:
         who = f"web_identity_token_file of profile {name}"
-        data = _read_file(Path(step.web_identity_token_file).expanduser(), who)
+        data = _read_file(Path(step.web_identity_token_file), who)
     else:
         who = f"web_identity_token_process of profile {name}"
-        data = run(step.web_identity_token_process or "", who, environment)
+        data = run("web_identity_token_process", step.web_identity_token_process or "")
     token = data.decode("ascii", "replace").strip()
     # 4 to 20,000 characters: STS API reference, AssumeRoleWithWebIdentity.
     if not (4 <= len(token) <= 20_000 and token.isascii() and token.isprintable()):
@@ -63,11 +67,9 @@ def web_identity_token(step: Step, environment: Mapping[str, str]) -> str:
     return token
 
 
-def mfa_code(step: Step, environment: Mapping[str, str]) -> str:
-    """What the shell command mfa_process prints, trimmed. It may ask on the terminal. Raises SessionError."""
-    who = f"mfa_process of profile {printable(step.profile)}"
-    output = run(step.mfa_process or "", who, environment, terminal=True)
-    return output.decode("ascii", "replace").strip()
+def mfa_code(step: Step, run: RunHelper) -> str:
+    """What the shell command mfa_process prints, trimmed. Raises SessionError."""
+    return run("mfa_process", step.mfa_process or "").decode("ascii", "replace").strip()
 
 
 def _read_file(path: Path, who: str) -> bytes:
@@ -80,11 +82,35 @@ def _read_file(path: Path, who: str) -> bytes:
         ) from error
 
 
+def run_helper(helper: Helper, environment: Mapping[str, str], directory: str) -> bytes:
+    """The stdout of a helper program of the user's, run in the folder and environment of the command that asked.
+
+    credential_process is split like a shell's words and run without a shell, as the AWS CLI does it; the others
+    are lines for `sh`. Raises SessionError, as `run` does.
+    """
+    who = f"{helper.kind} of profile {printable(helper.profile)}"
+    given = environment_for_helper(environment, helper)
+    command = _words(helper.command, who, given) if helper.kind == "credential_process" else helper.command
+    return run(command, who, given, directory=directory, terminal=helper.kind == "mfa_process")
+
+
+def _words(command: str, who: str, environment: Mapping[str, str]) -> list[str]:
+    """The words of a command; in its program's name `~/` is the home."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise SessionError(f"{who} has unbalanced quotes: correct it in the AWS config file") from error
+    if words and words[0].startswith("~/") and environment.get("HOME"):
+        words[0] = environment["HOME"] + words[0][1:]
+    return words
+
+
 def run(
     command: str | Sequence[str],
     who: str,
     environment: Mapping[str, str],
     *,
+    directory: str | None = None,
     terminal: bool = False,
     deadline: float = DEADLINE,
 ) -> bytes:
@@ -100,6 +126,7 @@ def run(
         process = subprocess.Popen(
             command,
             shell=isinstance(command, str),
+            cwd=directory,
             env=dict(environment),
             stdin=subprocess.DEVNULL if tty is None else tty,
             stdout=subprocess.PIPE,
@@ -123,22 +150,17 @@ def _terminal() -> int | None:
 
 def _output(process: subprocess.Popen[bytes], who: str, deadline: float) -> bytes:
     output, complaints = bytearray(), bytearray()
-    readers = [
-        threading.Thread(target=_read_output, args=(process, output), daemon=True),
-        threading.Thread(target=_read_complaints, args=(process, complaints), daemon=True),
-    ]
-    for reader in readers:
-        reader.start()
     try:
-        status = process.wait(deadline)
-    except subprocess.TimeoutExpired:
+        status = _follow(process, output, complaints, time.monotonic() + deadline)
+    except TimeoutError:
         raise SessionError(f"{who} did not end within {deadline:.0f} s: run it by hand") from None
     finally:
         process.kill()
         process.wait()
-    for reader in readers:
-        # A child that it left behind may keep the pipes open for ever.
-        reader.join(_LEFT_BEHIND_SECONDS)
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                # Closed, and so nothing is read any more, even if a child that it left behind writes on.
+                pipe.close()
     if len(output) > OUTPUT_LIMIT:
         raise SessionError(f"{who} printed more than {OUTPUT_LIMIT} bytes: correct its command")
     if status != 0:
@@ -148,15 +170,31 @@ def _output(process: subprocess.Popen[bytes], who: str, deadline: float) -> byte
     return bytes(output)
 
 
-def _read_output(process: subprocess.Popen[bytes], output: bytearray) -> None:
-    while process.stdout and (chunk := os.read(process.stdout.fileno(), 65536)):
-        output += chunk
-        if len(output) > OUTPUT_LIMIT:
-            process.kill()
-            return
+def _follow(
+    process: subprocess.Popen[bytes], output: bytearray, complaints: bytearray, deadline: float
+) -> int | None:
+    """Reads what the process prints until it ends or prints too much; its status, None while it runs.
 
-
-def _read_complaints(process: subprocess.Popen[bytes], complaints: bytearray) -> None:
-    while process.stderr and (chunk := os.read(process.stderr.fileno(), 65536)):
-        complaints += chunk
-        del complaints[:-_COMPLAINT_LIMIT]
+    A child that it left behind, which may hold the pipes open for ever, is given a moment. Raises TimeoutError.
+    """
+    with selectors.DefaultSelector() as selector:
+        for pipe, kept in ((process.stdout, output), (process.stderr, complaints)):
+            if pipe:
+                selector.register(pipe, selectors.EVENT_READ, kept)
+        while selector.get_map():
+            if process.poll() is not None:
+                deadline = min(deadline, time.monotonic() + _LEFT_BEHIND_SECONDS)
+            if time.monotonic() >= deadline:
+                break
+            for key, _ in selector.select(min(_LOOK_SECONDS, deadline - time.monotonic())):
+                chunk = os.read(key.fd, 65536)
+                key.data.extend(chunk)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+            if len(output) > OUTPUT_LIMIT:
+                return None
+            del complaints[:-_COMPLAINT_LIMIT]
+    try:
+        return process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from shellvault.errors import SessionError
 from shellvault.fastlane import request
 from shellvault.profiles.parse import printable
-from shellvault.variables import for_children
+from shellvault.sessions.model import Helper
+from shellvault.variables import for_children, without_session
 
 #: The profiles whose sessions the processes above this one are getting, as `request.escape` writes them.
 RESOLVING = "SHELLVAULT_RESOLVING"
@@ -20,7 +21,15 @@ def check_recursion(profile: str, environment: Mapping[str, str]) -> None:
         )
 
 
-def environment_for_helpers(environment: Mapping[str, str], *profiles: str) -> dict[str, str]:
-    """`environment` without what is private, and with the mark that sessions of `profiles` are being got."""
-    marks = dict.fromkeys([*environment.get(RESOLVING, "").split(), *map(request.escape, profiles)])
-    return for_children(environment) | {RESOLVING: " ".join(marks)}
+def environment_for_helper(environment: Mapping[str, str], helper: Helper) -> dict[str, str]:
+    """What a helper program finds: the environment of the command that asked, but as it was before a session.
+
+    The region is its own profile's, unless the user has set one; the sessions that wait for it are marked as
+    being got.
+    """
+    before = without_session(for_children(environment))
+    marks = dict.fromkeys([*environment.get(RESOLVING, "").split(), *map(request.escape, helper.resolving)])
+    has_region = before.get("AWS_REGION") or before.get("AWS_DEFAULT_REGION")
+    if helper.region and not has_region:
+        before |= {"AWS_REGION": helper.region, "AWS_DEFAULT_REGION": helper.region}
+    return before | {RESOLVING: " ".join(marks)}

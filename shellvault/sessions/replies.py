@@ -1,6 +1,8 @@
 """Credentials that came from outside (AWS, a helper process), checked before anything trusts them."""
 
+import re
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 from shellvault.errors import SessionError
 from shellvault.plan import LONGEST
@@ -47,12 +49,20 @@ def _visible(giver: str, what: str, value: object) -> str:
 
 
 def epoch(giver: str, text: object) -> int:
-    """The epoch second of an ISO 8601 time with a zone. Raises SessionError for anything else."""
-    try:
-        # Old AWS CLIs wrote `UTC` instead of `Z`.
-        time = datetime.fromisoformat(str(text).replace("UTC", "Z")) if isinstance(text, str) else None
-        if time is not None and time.tzinfo is not None:
-            return int(time.timestamp())
-    except (ValueError, OverflowError):
-        pass
+    """The epoch second of a time with a zone: ISO 8601, or as in RFC 1123 (`Sun, 09 Sep 2001 02:46:40 GMT`).
+
+    Raises SessionError for anything else.
+    """
+    for parse in (_iso_8601, parsedate_to_datetime):
+        try:
+            time = parse(text) if isinstance(text, str) else None
+            if time is not None and time.tzinfo is not None:
+                return int(time.timestamp())
+        except (ValueError, OverflowError):
+            pass
     raise SessionError(f"{giver} gave no usable expiry time: look at what it answers")
+
+
+def _iso_8601(text: str) -> datetime:
+    # Old AWS CLIs wrote `UTC` instead of `Z`.
+    return datetime.fromisoformat(re.sub(r" ?(UTC|GMT)$", "Z", text.strip()))

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from functools import partial
 
 from shellvault import locations, renewal
-from shellvault.errors import AgentError, NotForAgentError, SessionError, UsageError
+from shellvault.errors import NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
-from shellvault.plan import Plan, Step, assumed_role
+from shellvault.plan import Step, assumed_role
 from shellvault.profiles.model import Profile
 from shellvault.protocol import CONTAINER_FORM, Message
 from shellvault.sessions import clients, passphrase
@@ -76,7 +76,13 @@ def _operated(job: Message, desk: Desk) -> Message:
         from shellvault.rotation import operation as rotation
 
         code = job["vault"].get("mfa_token")
-        context = Context(locations.state_directory(environment), environment, mfa_token=code)
+        context = Context(
+            locations.state_directory(environment),
+            environment,
+            job["directory"],
+            desk.run_helper,
+            mfa_token=code,
+        )
         result = rotation.perform(job["vault"], vault, desk, context)
     else:
         result = operations.perform(job["vault"], vault)
@@ -91,25 +97,21 @@ def _obtained(job: Message, desk: Desk) -> Message:
     # Stamped before they are read: a change in between makes the result old at once, never young for ever.
     files = {path: stamp(path) for path in (fields["config"], str(locations.names_file(environment)))}
     vault = _open_vault(fields.get("backend"), environment, desk)
-    planned = plan_for_request(line, vault.stored_keys(), environment)
-    if any(step.credential_source == "Environment" for step in planned[1].steps):
+    planned = plan_for_request(line, vault.stored_keys(), environment, job["directory"])
+    steps = planned[1].steps
+    if any(step.credential_source == "Environment" for step in steps):
         raise NotForAgentError(
             "the keys of credential_source = Environment stay in the command's own process"
         )
-    helpers = _helpers(planned[1])
-    if helpers and job["environment"] is None:
-        raise AgentError("a helper process of this profile needs the environment of the command itself")
+    # What a program in another container says is for the commands there.
+    is_shared = job["is_local"] or not any(_gives_credentials(step) for step in steps)
+    cache = _cache(job, environment, vault, desk, is_shared=is_shared)
     try:
-        cache = _cache(job, environment, vault, desk)
-        context = _circumstances(job, environment, desk)
-        acquired = acquire_for_request(line, planned, vault, cache, desk, context)
+        acquired = acquire_for_request(line, planned, vault, cache, desk, _context(job, environment, desk))
     except SessionError as error:
-        if any(step.call == "credential-source" for step in helpers):
+        if any(step.credential_source for step in steps):
             # A container's authorization token is not sent to the agent.
             raise NotForAgentError(str(error)) from error
-        if any(step.mfa_process for step in helpers):
-            # It may want the terminal, which only the command itself has.
-            raise AgentError(str(error)) from error
         raise
     _keep_unlocked(vault, environment, desk)
     session = _assumed(job["role_arn"], acquired) if job["role_arn"] else acquired.session
@@ -122,8 +124,10 @@ def _obtained(job: Message, desk: Desk) -> Message:
         "expires_at": session.expires_at,
         "usable_until": (session.expires_at or 0) - remaining,
         # Long-term keys are not the agent's to hold.
-        "keep": session.expires_at is not None,
-        "uses_environment": bool(helpers),
+        "keep": session.expires_at is not None and is_shared,
+        "uses_environment": any(
+            _gives_credentials(step) or step.mfa_process or step.credential_source for step in steps
+        ),
         "needs_person": any(step.prompts_mfa or step.call == "sso" for step in acquired.plan.steps),
     }
 
@@ -147,31 +151,27 @@ def _keep_unlocked(vault: Vault, environment: Mapping[str, str], desk: Desk) -> 
         desk.channel.keep_unlock_key(str(file_path(environment)), vault.unlock_key)
 
 
-def _helpers(plan: Plan) -> list[Step]:
-    """The steps that need more of the environment than the request tells."""
-    return [
-        step
-        for step in plan.steps
-        if step.credential_process
-        or step.mfa_process
-        or step.web_identity_token_process
-        or step.credential_source
-    ]
+def _gives_credentials(step: Step) -> bool:
+    return bool(step.credential_process or step.web_identity_token_process)
 
 
-def _circumstances(job: Message, environment: Mapping[str, str], desk: Desk) -> Context:
+def _context(job: Message, environment: Mapping[str, str], desk: Desk) -> Context:
     return Context(
         state_directory=locations.state_directory(environment),
         environment=environment,
+        directory=job["directory"],
+        run_helper=None if job["runs_helpers"] else desk.run_helper,
         mfa_token=job["mfa_token"],
         fresh=job["fresh"],
         waits_for=desk.waits_for,
     )
 
 
-def _cache(job: Message, environment: Mapping[str, str], vault: Vault, desk: Desk) -> "AgentCache":
+def _cache(
+    job: Message, environment: Mapping[str, str], vault: Vault, desk: Desk, *, is_shared: bool
+) -> "AgentCache":
     direct = DirectCache(vault, locations.state_directory(environment), desk)
-    return AgentCache(desk.channel, direct, renew=job["renew"])
+    return AgentCache(desk.channel, direct, renew=job["renew"], is_shared=is_shared)
 
 
 def _assumed(role_arn: str, base: Acquired) -> Session:
@@ -202,10 +202,12 @@ def _container(session: Session) -> str:
 class AgentCache:
     """The session cache of the worker: the agent's memory first, then the vault, for what that keeps."""
 
-    def __init__(self, channel: Channel, direct: DirectCache, *, renew: bool) -> None:
+    def __init__(self, channel: Channel, direct: DirectCache, *, renew: bool, is_shared: bool) -> None:
+        """`is_shared`: what is stored may be used for others."""
         self._channel = channel
         self._direct = direct
         self._renew = renew
+        self._is_shared = is_shared
 
     def load(self, step: Step) -> Session | None:
         """See SessionCache. A renewal does not see what it is to replace, unless that takes a person."""
@@ -220,8 +222,9 @@ class AgentCache:
 
     def store(self, step: Step, session: Session) -> None:
         """See SessionCache."""
-        self._channel.store(step.fingerprint, session.to_json())
-        self._direct.store(step, session)
+        if self._is_shared:
+            self._channel.store(step.fingerprint, session.to_json())
+            self._direct.store(step, session)
 
     @contextmanager
     def lock(self, step: Step) -> Iterator[None]:

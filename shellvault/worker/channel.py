@@ -1,14 +1,16 @@
 """The worker's end of the socket to the agent, and what one of its jobs has to work with."""
 
+import base64
 import os
 import queue
 import socket
 import threading
 from collections import deque
 
-from shellvault.errors import NeedsPersonError
+from shellvault.errors import NeedsPersonError, SessionError
+from shellvault.profiles.parse import printable
 from shellvault.protocol import Message, encode
-from shellvault.sessions.model import Challenge, Prompter
+from shellvault.sessions.model import Challenge, Helper, Prompter
 
 
 class Channel:
@@ -19,7 +21,7 @@ class Channel:
         self._sending = threading.Lock()
         self._numbering = threading.Lock()
         self._number = 0
-        self.answers: dict[int, queue.SimpleQueue[str | None]] = {}
+        self.answers: dict[int, queue.SimpleQueue[Message]] = {}
         self.sessions: dict[int, queue.SimpleQueue[Message | None]] = {}
         self.unlock_keys: dict[str, str] = {}
         self.withheld: dict[int, dict[str, str]] = {}
@@ -76,13 +78,32 @@ class Desk(Prompter):
             "prompt": challenge.prompt,
             "hidden": challenge.hidden,
         }
-        self.channel.send({"job": self._job, "ask": question})
-        answer = self.channel.answers[self._job].get()
+        answer: str | None = self._answer(question).get("answer")
         if answer is None:
             raise NeedsPersonError(
                 f"a person is needed: {challenge.prompt.rstrip(': ')}; run the command in a terminal"
             )
         return answer
+
+    def run_helper(self, helper: Helper) -> bytes:
+        """Has a waiting command run a helper program, and returns its stdout.
+
+        Raises SessionError when it fails, NeedsPersonError when no command waits.
+        """
+        question = {"kind": "helper", "subject": helper.profile, "helper": helper.to_json()}
+        answer = self._answer(question)
+        if "failed" in answer:
+            raise SessionError(answer["failed"])
+        if answer["answer"] is None:
+            name = printable(helper.profile)
+            raise NeedsPersonError(
+                f"the {helper.kind} of profile {name} runs only in a command that asks: run `shellvault env {name}`"
+            )
+        return base64.b64decode(answer["answer"])
+
+    def _answer(self, question: Message) -> Message:
+        self.channel.send({"job": self._job, "ask": question})
+        return self.channel.answers[self._job].get()
 
     def tell(self, message: str) -> None:
         """Shows one line of progress to everybody who waits."""

@@ -65,9 +65,9 @@ def _receive(channel: Channel, message: Message, perform: Perform) -> None:
         channel.answers[message["job"]] = queue.SimpleQueue()
         channel.send({"job": message["job"], "begun": True})
         threading.Thread(target=_do, args=(channel, message, perform), daemon=True).start()
-    elif "answer" in message:
+    elif "answer" in message or "failed" in message:
         if answers := channel.answers.get(message["job"]):
-            answers.put(message["answer"])
+            answers.put(message)
     elif "hand_out" in message:
         _hand_out(channel, message)
     elif "unlock" in message:

@@ -156,6 +156,7 @@ def session_message(place: Place, profile: str, form: str = "env.bash", **change
         "fresh": False,
         "mfa_token": None,
         "environment": place.environment,
+        "directory": "/",
         **changes,
     }
     return json.dumps(message).encode() + b"\n"

@@ -11,6 +11,7 @@ import random
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -20,7 +21,8 @@ from shellvault.agent import memory
 from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.fastlane import request
 from shellvault.protocol import Message
-from shellvault.sessions.model import Challenge
+from shellvault.sessions.model import Challenge, Helper
+from shellvault.sessions.processes import run_helper
 from shellvault.worker import main as worker
 
 QUESTION = Challenge("mfa-code", "arn:mfa", "Enter MFA code for arn:mfa: ")
@@ -63,6 +65,7 @@ def perform(job: Message, desk: worker.Desk) -> Message:
         raise ZeroDivisionError("a secret")
     if "signin" in words:
         raise NeedsPersonError("sign in first")
+    is_shared = job["is_local"] or "helper" not in words
     cached = None if job["fresh"] else desk.channel.load(profile)
     now = time.time()
     if (
@@ -86,7 +89,15 @@ def perform(job: Message, desk: worker.Desk) -> Message:
             "expires_at": now + values.get("life", 3600),
             "key": f"ASIA{time.time_ns()}",
         }
-        desk.channel.store(profile, cached)
+        if is_shared:
+            desk.channel.store(profile, cached)
+    if "helper" in words:
+        helper = Helper("credential_process", profile, "sh -c 'echo $PWD $ONLY_HERE >> ran && pwd'")
+        here = partial(run_helper, environment=job["environment"], directory=job["directory"])
+        output = (here if job["runs_helpers"] else desk.run_helper)(helper)
+        note(fields, "helped:" + output.decode().strip())
+    if "environment" in words:
+        note(fields, f"proxy:{words[-1]}={os.environ.get('HTTPS_PROXY', '')}")
     if "unlock" in words:
         desk.channel.keep_unlock_key("/vault", b"key")
     key = cached["key"] + job["role_arn"].rpartition("/")[2]
@@ -97,8 +108,8 @@ def perform(job: Message, desk: worker.Desk) -> Message:
         "issued_at": cached["issued_at"],
         "expires_at": cached["expires_at"],
         "usable_until": cached["expires_at"] - min(300, values.get("life", 3600) / 6),
-        "keep": "longterm" not in words,
-        "uses_environment": False,
+        "keep": "longterm" not in words and is_shared,
+        "uses_environment": "helper" in words,
         "needs_person": "ask" in words,
     }
 

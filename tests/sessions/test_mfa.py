@@ -7,9 +7,9 @@ import pytest
 
 from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.plan import Step
+from shellvault.sessions import mfa, processes
 from shellvault.sessions.context import Context
-from shellvault.sessions.mfa import with_code
-from shellvault.sessions.model import Session
+from shellvault.sessions.model import Helper, HelperKind, Session
 from shellvault.sessions.refusals import RefusedError
 from tests.sessions.parts import Clock, Person, context, person, session
 
@@ -34,6 +34,15 @@ class Aws:
 def _around(folder: Path, **others: Any) -> Context:
     clock = Clock()
     return context(folder, clock=clock, sleep=clock.sleep, **others)
+
+
+def with_code(step: Step, person: Person, around: Context, use: Any) -> Session:
+    """`mfa.with_code`, whose helper program runs in this process."""
+
+    def run(kind: HelperKind, command: str) -> bytes:
+        return processes.run_helper(Helper(kind, step.profile, command), around.environment, around.directory)
+
+    return mfa.with_code(step, person, around, run, use)
 
 
 def _printing(folder: Path, *codes: str) -> Step:

@@ -12,7 +12,7 @@ import pytest
 from shellvault.errors import SessionError
 from shellvault.plan import Step
 from shellvault.sessions import processes
-from shellvault.sessions.model import Session
+from shellvault.sessions.model import Helper, HelperKind, Session
 
 NOW = 1_000_000_000.0
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
@@ -26,7 +26,12 @@ def _answer(reply: object) -> Session:
 
 def _run(command: str) -> Session:
     step = Step("credential-process", "work", "memory", credential_process=command)
-    return processes.credential_process(step, ENVIRONMENT, NOW)
+    return processes.credential_process(step, _here, NOW)
+
+
+def _here(kind: HelperKind, command: str, directory: str = "/", **environment: str) -> bytes:
+    """Runs a helper program of profile `work` in this process."""
+    return processes.run_helper(Helper(kind, "work", command), ENVIRONMENT | environment, directory)
 
 
 def _python(code: str) -> list[str]:
@@ -43,10 +48,38 @@ def test_a_process_may_give_keys_that_do_not_expire() -> None:
 
 
 @pytest.mark.parametrize(
-    "time", ["2001-09-09T04:46:40+02:00", "2001-09-09T02:46:40.5Z", "2001-09-09T02:46:40UTC"]
+    "time",
+    [
+        "2001-09-09T04:46:40+02:00",
+        "2001-09-09T02:46:40.5Z",
+        "2001-09-09T02:46:40UTC",
+        "2001-09-09 02:46:40 UTC",
+        "Sun, 09 Sep 2001 02:46:40 GMT",
+        "Sun, 09 Sep 2001 04:46:40 +0200",
+    ],
 )
-def test_an_expiry_may_be_written_in_any_zone(time: str) -> None:
+def test_an_expiry_may_be_written_in_any_zone_and_way_that_boto3_reads(time: str) -> None:
+    from botocore.utils import parse_timestamp
+
     assert _answer(GOOD | {"Expiration": time}).expires_at == 1_000_003_600
+    assert int(parse_timestamp(time).timestamp()) == 1_000_003_600
+
+
+def test_an_empty_token_is_none_and_members_that_nobody_knows_do_not_matter() -> None:
+    reply = GOOD | {"SessionToken": "", "AccountId": "123456789012", "Comment": ["x"]}
+    assert _answer(reply) == Session("ASIA1", "secret", None, int(NOW), None)
+
+
+def test_a_program_runs_in_the_folder_of_the_command_that_asked(tmp_path: Path) -> None:
+    (tmp_path / "helper").write_text('#!/bin/sh\nprintf %s "$PWD $1"\n')
+    (tmp_path / "helper").chmod(0o755)
+    assert _here("credential_process", "./helper a", str(tmp_path)) == f"{tmp_path} a".encode()
+    assert _here("mfa_process", "./helper b", str(tmp_path)) == f"{tmp_path} b".encode()
+
+
+def test_a_tilde_in_a_program_s_name_is_the_home(tmp_path: Path) -> None:
+    (tmp_path / "helper").symlink_to("/bin/echo")
+    assert _here("credential_process", "~/helper ~/x", HOME=str(tmp_path)) == b"~/x\n"
 
 
 @pytest.mark.parametrize(
@@ -123,14 +156,14 @@ def test_a_token_is_read_from_a_file_and_trimmed(tmp_path: Path) -> None:
     step = Step(
         "assume-role-with-web-identity", "web", "memory", web_identity_token_file=str(tmp_path / "token")
     )
-    assert processes.web_identity_token(step, ENVIRONMENT) == "eyJ0.token"
+    assert processes.web_identity_token(step, _here) == "eyJ0.token"
 
 
 def test_a_token_is_read_from_a_shell_command_and_trimmed() -> None:
     step = Step(
         "assume-role-with-web-identity", "web", "memory", web_identity_token_process="echo eyJ0.$((1+1))"
     )
-    assert processes.web_identity_token(step, ENVIRONMENT) == "eyJ0.2"
+    assert processes.web_identity_token(step, _here) == "eyJ0.2"
 
 
 @pytest.mark.parametrize("content", ["", "abc", "two\nlines", "x" * 20_001, "ünicode"])
@@ -140,7 +173,7 @@ def test_a_file_without_a_token_is_an_error(tmp_path: Path, content: str) -> Non
         "assume-role-with-web-identity", "web", "memory", web_identity_token_file=str(tmp_path / "token")
     )
     with pytest.raises(SessionError, match="web_identity_token_file of profile web gave no token"):
-        processes.web_identity_token(step, ENVIRONMENT)
+        processes.web_identity_token(step, _here)
 
 
 def test_a_missing_token_file_is_an_error(tmp_path: Path) -> None:
@@ -148,7 +181,7 @@ def test_a_missing_token_file_is_an_error(tmp_path: Path) -> None:
         "assume-role-with-web-identity", "web", "memory", web_identity_token_file=str(tmp_path / "none")
     )
     with pytest.raises(SessionError, match=r"cannot read .*No such file"):
-        processes.web_identity_token(step, ENVIRONMENT)
+        processes.web_identity_token(step, _here)
 
 
 def test_a_code_process_may_ask_on_the_terminal() -> None:
@@ -157,7 +190,7 @@ def test_a_code_process_may_ask_on_the_terminal() -> None:
         step = Step(
             "get-session-token", "work", "vault", mfa_process="printf 'Touch: ' >&2; read code; echo $code"
         )
-        code = processes.mfa_code(step, ENVIRONMENT)
+        code = processes.mfa_code(step, _here)
         os._exit(0 if code == "123456" else 1)
     shown = b""
     while b"Touch: " not in shown:

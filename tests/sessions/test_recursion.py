@@ -3,22 +3,55 @@
 import pytest
 
 from shellvault.errors import SessionError
-from shellvault.sessions.recursion import check_recursion, environment_for_helpers
+from shellvault.profiles.model import Profile
+from shellvault.sessions.environment import change_for
+from shellvault.sessions.model import Helper, Session
+from shellvault.sessions.recursion import check_recursion, environment_for_helper
+from shellvault.variables import Change
 from tests.support.home import Home
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
+NOW = 1_000_000_000.0
+
+
+def environment_for(environment: dict[str, str], *profiles: str, region: str | None = None) -> dict[str, str]:
+    """What a helper program of the first profile finds."""
+    helper = Helper("credential_process", profiles[0], "", region, profiles)
+    return environment_for_helper(environment, helper)
 
 
 def test_a_helper_gets_no_passphrase() -> None:
     secret = {"SHELLVAULT_FILE_PASSPHRASE": "geheim", "AWS_VAULT_FILE_PASSPHRASE": "geheim"}
-    assert "geheim" not in environment_for_helpers(ENVIRONMENT | secret, "work").values()
+    assert "geheim" not in environment_for(ENVIRONMENT | secret, "work").values()
+
+
+def test_a_helper_does_not_see_the_session_that_it_is_run_in() -> None:
+    profile = Profile(
+        "a", True, region="eu-west-1", region_origin="config", endpoint_url="http://localhost:1"
+    )
+    session = Session("ASIA1", "geheim", "token", int(NOW), int(NOW) + 3600)
+    inside = dict(change_for(profile, session, "a config=/x", NOW).set)
+    users = ENVIRONMENT | {"SHELLVAULT_BACKEND": "file", "AWS_PAGER": ""}
+    assert environment_for(users | inside, "b") == environment_for(users, "b")
+    server = Change(inside).with_endpoint({"AWS_CONTAINER_AUTHORIZATION_TOKEN": "x"})
+    assert environment_for(users | dict(server.set), "b") == environment_for(users, "b")
+
+
+def test_a_helper_finds_its_own_profile_s_region_unless_the_user_has_set_one() -> None:
+    mark = {"SHELLVAULT_REQUEST": "a config=/x", "SHELLVAULT_REGION": "eu-west-1", "AWS_REGION": "eu-west-1"}
+    found = environment_for(ENVIRONMENT | mark, "b", region="us-east-2")
+    assert (found["AWS_REGION"], found["AWS_DEFAULT_REGION"]) == ("us-east-2", "us-east-2")
+    assert (
+        environment_for(mark | {"AWS_REGION": "me-south-1"}, "b", region="us-east-2")["AWS_REGION"]
+        == "me-south-1"
+    )
 
 
 def test_a_circle_through_helpers_is_refused_however_long_it_is() -> None:
     environment = ENVIRONMENT
     for name in ("a b", "c", "d"):
         check_recursion(name, environment)
-        environment = environment_for_helpers(environment, name, name)
+        environment = environment_for(environment, name, name)
     for name in ("a b", "c", "d"):
         with pytest.raises(
             SessionError, match=f"the helper process of profile {name} asks for that same profile"

@@ -1,0 +1,178 @@
+"""Whose environment, folder and helper programs a session is got with: those of the command that asked."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shellvault import __version__
+from tests.agent.conftest import Place, outcome, read_all, session_message, until, until_asked
+
+#: A process of its own that asks for a session, in whatever namespaces it was started.
+ASK = """
+import os, sys
+from shellvault.client import agent as client
+from shellvault.errors import ShellvaultError
+from tests.agent.conftest import Person
+try:
+    print(client.obtain(sys.argv[1], "exec", Person(), dict(os.environ), fresh=len(sys.argv) > 2))
+except ShellvaultError as error:
+    print(type(error).__name__, error)
+"""
+CHECKOUT = str(Path(__file__).resolve().parents[2])
+
+
+def ask(
+    place: Place, profile: str, folder: Path, *before: str, fresh: bool = False, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """What a command in `folder` gets; `before` are the words that start it, in other namespaces perhaps."""
+    more.setdefault("PYTHONPATH", CHECKOUT)
+    command = [*before, sys.executable, "-c", ASK, place.line(profile), *["fresh"] * fresh]
+    return subprocess.run(
+        command, cwd=folder, env=place.environment | more, capture_output=True, text=True, timeout=30
+    )
+
+
+def notes(place: Place, what: str) -> list[str]:
+    """What the worker has noted with this word before it."""
+    path = place.home / "calls"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line.removeprefix(f"{what}:") for line in lines if line.startswith(f"{what}:")]
+
+
+def test_a_helper_program_runs_in_the_command_s_own_folder_and_environment(
+    agent: Place, tmp_path: Path
+) -> None:
+    done = ask(agent, "helper", tmp_path, ONLY_HERE="yes", AWS_SECRET_ACCESS_KEY="mine")
+    assert done.stdout.startswith("exec ASIA"), done.stdout + done.stderr
+    assert notes(agent, "helped") == [str(tmp_path)]
+    assert (tmp_path / "ran").read_text() == f"{tmp_path} yes\n"
+
+
+def test_a_helper_program_that_fails_runs_once_and_is_reported_once(agent: Place, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    (tmp_path / "ran").mkdir()
+    done = ask(agent, "helper", tmp_path)
+    assert done.stdout.startswith("SessionError credential_process of profile helper failed with status ")
+    assert done.stdout.count("helper failed") == 1
+    assert agent.calls("start") == 1
+
+
+def test_a_shell_that_speaks_text_leaves_helper_programs_to_the_full_command_line(agent: Place) -> None:
+    assert agent.text("get", "env.bash", "helper") == "needs-you\n"
+    assert notes(agent, "helped") == []
+
+
+def test_a_renewal_runs_it_where_the_command_had_asked(agent: Place, tmp_path: Path) -> None:
+    ask(agent, "helper-life-3", tmp_path, ONLY_HERE="yes")
+    agent.text("peek", "env.bash", "helper-life-3", os.getpid())
+    until(lambda: len(notes(agent, "helped")) >= 2)
+    assert set(notes(agent, "helped")) == {str(tmp_path)}
+    assert set((tmp_path / "ran").read_text().splitlines()) == {f"{tmp_path} yes"}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to make namespaces")
+@pytest.mark.parametrize("kind", ["--mount", "--net", "--pid", "--user"])
+def test_the_worker_runs_nothing_for_commands_in_other_namespaces(
+    agent: Place, tmp_path: Path, kind: str
+) -> None:
+    there = ("unshare", kind, "--fork") if kind == "--pid" else ("unshare", kind)
+    done = ask(agent, "helper-life-3", tmp_path, *there)
+    # It has run its own, and what came of that is nobody else's.
+    assert done.stdout.startswith("exec ASIA"), done.stdout + done.stderr
+    assert (tmp_path / "ran").read_text().count("\n") == 1
+    with agent.connect() as local:
+        local.sendall(session_message(agent, "helper-life-3"))
+        until_asked(local)
+    # Nor does an endpoint of theirs, for a process that they name, run one.
+    endpoint = {"do": "endpoint", "version": __version__, "request": agent.line("helper-life-3")}
+    endpoint |= {"pid": os.getpid(), "environment": agent.environment, "directory": str(tmp_path)}
+    script = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+    script += "s.sendall(sys.argv[2].encode() + b'\\n'); print(s.recv(9999).decode())"
+    found = subprocess.run(
+        [*there, sys.executable, "-c", script, str(agent.socket_path), json.dumps(endpoint)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    variables = json.loads(found.stdout)["result"]
+    answer = subprocess.run(
+        [
+            "curl",
+            "-s",
+            "-H",
+            f"Authorization: {variables['AWS_CONTAINER_AUTHORIZATION_TOKEN']}",
+            variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"],
+        ],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert json.loads(answer.stdout)["code"] == "NeedsPerson"
+    assert (tmp_path / "ran").read_text().count("\n") == 1
+
+
+def test_one_command_s_proxy_serves_that_command_and_its_renewals_alone(agent: Place, tmp_path: Path) -> None:
+    ask(agent, "environment-life-3-a", tmp_path, HTTPS_PROXY="http://a")
+    agent.text("peek", "env.bash", "environment-life-3-a", os.getpid())
+    ask(agent, "environment-b", tmp_path, HTTPS_PROXY="http://b")
+    ask(agent, "environment-c", tmp_path)
+    until(lambda: len(notes(agent, "proxy")) >= 4)
+    assert set(notes(agent, "proxy")) == {"a=http://a", "b=http://b", "c="}
+
+
+def test_a_shell_s_request_is_served_with_the_shell_s_own_environment(agent: Place) -> None:
+    ask(agent, "environment-b", Path("/"), HTTPS_PROXY="http://b")
+    request = f"SV1 {__version__} get env.bash - {agent.line('environment-a')}\n"
+    script = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
+    script += "s.sendall(sys.argv[2].encode()); print(s.recv(9999).decode())"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(agent.socket_path), request],
+        env=agent.environment | {"HTTPS_PROXY": "http://a"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stdout.startswith("ok\n")
+    assert notes(agent, "proxy") == ["b=http://b", "a=http://a"]
+
+
+def test_a_helper_program_goes_to_the_next_command_when_the_first_one_ends(agent: Place) -> None:
+    with agent.connect() as first, agent.connect() as second:
+        first.sendall(session_message(agent, "helper"))
+        until_asked(first)
+        second.sendall(session_message(agent, "helper", directory="/tmp"))
+        until(lambda: agent.status()["jobs"] == 1)
+        first.close()
+        until_asked(second)
+        second.sendall(b'{"answer":"L3RtcA=="}\n')
+        assert "result" in outcome(read_all(second))
+    assert notes(agent, "helped") == ["/tmp"]
+
+
+def test_errors_of_a_helper_program_are_the_session_s(agent: Place) -> None:
+    with agent.connect() as command:
+        command.sendall(session_message(agent, "helper"))
+        until_asked(command)
+        command.sendall(b'{"failed":"it is broken"}\n')
+        assert outcome(read_all(command))["error"] == {"type": "SessionError", "message": "it is broken"}
+
+
+def test_a_command_that_cannot_answer_says_so(agent: Place) -> None:
+    with agent.connect() as command:
+        command.sendall(session_message(agent, "helper"))
+        until_asked(command)
+        command.sendall(b'{"answer":null}\n')
+        assert outcome(read_all(command))["error"]["type"] == "NeedsPersonError"
+
+
+@pytest.mark.parametrize("answer", [b'{"failed":null}', b'{"answer":1}', b'{"answer":"","failed":""}', b"{}"])
+def test_what_is_no_answer_ends_the_connection(agent: Place, answer: bytes) -> None:
+    with agent.connect() as command:
+        command.sendall(session_message(agent, "helper"))
+        until_asked(command)
+        command.sendall(answer + b"\n")
+        assert b"result" not in read_all(command)
