@@ -1,0 +1,66 @@
+"""An emulator of the sign-in services, and a home whose browser clicks through."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.home import Home
+from tests.support.signin import START_URL, SignInEmulator, running
+from tests.support.signin import browser as browser_program
+
+CONFIG = f"""\
+[sso-session corp]
+sso_start_url = {START_URL}
+sso_region = eu-west-1
+sso_registration_scopes = sso:account:access
+
+[profile admin]
+sso_session = corp
+sso_account_id = 000000000000
+sso_role_name = Admin
+region = eu-central-1
+
+[profile reader]
+sso_session = corp
+sso_account_id = 000000000000
+sso_role_name = Reader
+region = eu-central-1
+
+[profile legacy]
+sso_start_url = {START_URL}
+sso_region = eu-west-1
+sso_account_id = 000000000000
+sso_role_name = Admin
+region = eu-central-1
+
+[profile me]
+login_session = arn:aws:iam::000000000000:user/ada
+region = eu-central-1
+"""
+
+
+@pytest.fixture
+def services() -> Iterator[SignInEmulator]:
+    """The services of this test alone, without an STS."""
+    with running() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def at_home(home: Home, services: SignInEmulator) -> Home:
+    """A home with profiles of every kind of sign-in, and a browser that notes its visits in `visits`."""
+    home.write_config(CONFIG)
+    program = home.path / "browser"
+    program.write_text(f'#!/bin/sh\n{sys.executable} -I {browser_program.__file__} "$@" >/dev/null 2>&1 &\n')
+    program.chmod(0o700)
+    home.environment.update(
+        AWS_ENDPOINT_URL=services.url, BROWSER=str(program), BROWSER_LOG=str(home.path / "visits")
+    )
+    return home
+
+
+def visits(home: Home) -> list[str]:
+    """The links that were opened in the browser of this home."""
+    log = home.path / "visits"
+    return log.read_text().splitlines() if log.exists() else []

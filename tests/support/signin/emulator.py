@@ -1,0 +1,238 @@
+"""The server around the services: routes, faults, the person in the browser, and what was asked."""
+
+import http.client
+import threading
+import time
+import urllib.parse
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+
+from tests.support.emulator import Aws, Keys
+from tests.support.http_front import forward
+from tests.support.signin.login import CONFIRMATION, Login
+from tests.support.signin.oidc import Oidc
+from tests.support.signin.portal import Portal
+from tests.support.signin.replies import Answer, Asked, RefusalError, page, redirect
+
+#: On a suffix of AWS's own, so that no client tries to resolve it.
+START_URL = "https://d-1234567890.awsapps.com/start"
+
+ACCOUNTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "000000000000": ("Main", ("Admin", "Reader")),
+    "111111111111": ("Sandbox", ("Admin",)),
+}
+
+HOUR = 3600.0
+
+
+@dataclass
+class SignInEmulator:
+    """The services, how they behave, and what they have seen."""
+
+    url: str = ""
+    upstream: Aws | None = None
+    """Whose STS answers what is sent here for STS, and whose keys roles get; without one, keys are made up."""
+    accounts: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=lambda: dict(ACCOUNTS))
+    """Name and roles by account id."""
+    start_urls: set[str] = field(default_factory=lambda: {START_URL})
+    principal: str = "arn:aws:iam::000000000000:user/ada"
+    """Who signs in to AWS."""
+
+    consenting: Literal["allow", "deny", "page", "wrong-state", "nobody"] = "allow"
+    """What the person in the browser does; `page`: a page with links to click."""
+    registration_lifetime: float = 90 * 24 * HOUR
+    access_token_lifetime: int = 3600
+    role_lifetime: int = 3600
+    login_lifetime: float = 12 * HOUR
+    login_credentials_lifetime: int = 900
+    device_lifetime: int = 600
+    interval: int = 1
+    portal_ends_at: float = float("inf")
+    reuses_refresh_tokens: bool = False
+    delay: dict[str, float] = field(default_factory=dict)
+    """Seconds that calls of a path are held back."""
+    clock_offset: float = 0
+
+    faults: dict[str, deque[RefusalError | Answer | None]] = field(default_factory=dict)
+    """What the next calls of a path get instead of an answer, in order; None: the answer."""
+    calls: Counter[str] = field(default_factory=Counter)
+    """How often each path was asked for, `METHOD /path`."""
+    requests: list[Asked] = field(default_factory=list)
+    shown_codes: list[str] = field(default_factory=list)
+    """What the cross-device page has shown."""
+    most_at_once: Counter[str] = field(default_factory=Counter)
+    """The most calls of a path that were under way together."""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        self.oidc, self.portal, self.login = Oidc(self), Portal(self), Login(self)
+        self._now_at = Counter[str]()
+        self._routes: dict[str, Callable[[Asked], Answer]] = {
+            "POST /client/register": self.oidc.register,
+            "POST /device_authorization": self.oidc.start_device,
+            "GET /authorize": self.oidc.authorize,
+            "GET /device": self.oidc.device_page,
+            "POST /token": self.oidc.token,
+            "GET /assignment/accounts": self.portal.accounts,
+            "GET /assignment/roles": self.portal.roles,
+            "GET /federation/credentials": self.portal.credentials,
+            "POST /logout": self.portal.logout,
+            "GET /v1/authorize": self.login.authorize,
+            f"GET {CONFIRMATION}": self.login.confirmation,
+            "POST /v1/token": self.login.token,
+            "POST /": self._sts,
+        }
+
+    def now(self) -> float:
+        """The services' clock, epoch seconds."""
+        return time.time() + self.clock_offset
+
+    def fail(self, path: str, *faults: "RefusalError | Answer | None") -> None:
+        """Answers the next calls of `METHOD /path` with these faults."""
+        self.faults.setdefault(path, deque()).extend(faults)
+
+    def consent(self, redirect_uri: str, state: str, code: str) -> Answer:
+        """What the person in the browser does when asked whether a program may sign in."""
+        back = {"code": code, "state": "not-yours" if self.consenting == "wrong-state" else state}
+        refused = {"error": "access_denied", "error_description": "The user refused", "state": state}
+        if self.consenting == "nobody":
+            return page("Sign in", "<p>Nobody is here.")
+        if self.consenting == "page":
+            links = "".join(
+                f'<p><a id="{name}" href="{redirect_uri}?{urllib.parse.urlencode(fields)}">{name}</a>'
+                for name, fields in (("allow", back), ("deny", refused))
+            )
+            return page("Allow shellvault to access your data?", links)
+        fields = refused if self.consenting == "deny" else back
+        return redirect(f"{redirect_uri}?{urllib.parse.urlencode(fields)}")
+
+    def role_keys(self, account: str, role: str) -> tuple[Keys, float]:
+        """Keys of an assigned role, and when they end."""
+        return self._keys(self.role_lifetime, f"{role}-{account}")
+
+    def login_keys(self, seconds: int) -> tuple[Keys, float]:
+        """Keys of the principal, and when they end."""
+        return self._keys(seconds, "login")
+
+    def _keys(self, seconds: int, name: str) -> tuple[Keys, float]:
+        expires_at = self.now() + seconds
+        if self.upstream is None:
+            identity = uuid.uuid4().hex.upper()
+            return Keys(f"ASIA{identity[:16]}", f"secret-{identity}", f"token-{identity}"), expires_at
+        # The emulated AWS takes and enforces whatever life it is asked for.
+        arn = f"arn:aws:iam::000000000000:role/{name}"
+        found = self.upstream.client("sts").assume_role(
+            RoleArn=arn, RoleSessionName="ada", DurationSeconds=max(900, seconds)
+        )["Credentials"]
+        return Keys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"]), expires_at
+
+    def _sts(self, asked: Asked) -> Answer:
+        if self.upstream is None:
+            return Answer(404)
+        kept = {name.title(): value for name, value in asked.headers.items()}
+        answer = forward(self.upstream.endpoint, kept, asked.body)
+        return Answer(answer.status, answer.body, answer.headers)
+
+    def answer(self, asked: Asked) -> Answer:
+        """The answer to one request."""
+        path = f"{asked.method} {asked.path}"
+        with self.lock:
+            self.calls[path] += 1
+            self.requests.append(asked)
+            self._now_at[path] += 1
+            self.most_at_once[path] = max(self.most_at_once[path], self._now_at[path])
+            waiting = self.faults.get(path)
+            fault = waiting.popleft() if waiting else None
+        try:
+            time.sleep(self.delay.get(path, 0))
+            if isinstance(fault, RefusalError):
+                raise fault
+            if fault is not None:
+                return fault
+            route = self._routes.get(path)
+            return route(asked) if route else Answer(404)
+        except RefusalError as refusal:
+            return refusal.answer()
+        finally:
+            with self.lock:
+                self._now_at[path] -= 1
+
+
+@contextmanager
+def running(upstream: Aws | None = None) -> Iterator[SignInEmulator]:
+    """Serves on a free loopback port until the block ends."""
+    emulator = SignInEmulator(upstream=upstream)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._answer("GET")
+
+        def do_POST(self) -> None:
+            self._answer("POST")
+
+        def _answer(self, method: str) -> None:
+            length = min(int(self.headers.get("Content-Length", 0)), 1024 * 1024)
+            parts = urllib.parse.urlsplit(self.path)
+            asked = Asked(
+                method,
+                parts.path,
+                dict(urllib.parse.parse_qsl(parts.query)),
+                {name.lower(): value for name, value in self.headers.items()},
+                self.rfile.read(length),
+            )
+            answer = emulator.answer(asked)
+            self.send_response(answer.status)
+            headers = {
+                "x-amzn-RequestId": str(uuid.uuid4()),
+                "Content-Type": "application/json",
+                **answer.headers,
+            }
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 256
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            # A client that was killed in the middle of a call.
+            pass
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        emulator.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield emulator
+        finally:
+            server.shutdown()
+
+
+def visit(url: str, seconds: float = 10) -> int:
+    """Goes where a browser would go, redirects included; the last status. For a person who only clicks."""
+    for _ in range(5):
+        parts = urllib.parse.urlsplit(url)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=seconds)
+        try:
+            connection.request("GET", f"{parts.path}?{parts.query}")
+            answer = connection.getresponse()
+            answer.read()
+        finally:
+            connection.close()
+        location = answer.getheader("Location")
+        if answer.status != 302 or not location:
+            return answer.status
+        url = location
+    raise AssertionError("too many redirects")

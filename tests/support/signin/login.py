@@ -1,0 +1,162 @@
+"""AWS Sign-In: the authorize page, the token call with its proofs of possession, and the sessions' end."""
+
+import base64
+import hashlib
+import json
+import secrets
+import urllib.parse
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+from tests.support.signin.replies import Answer, Asked, login_error, page, reply
+
+if TYPE_CHECKING:
+    from tests.support.signin.emulator import SignInEmulator
+
+SAME_DEVICE, CROSS_DEVICE = "arn:aws:signin:::devtools/same-device", "arn:aws:signin:::devtools/cross-device"
+CONFIRMATION = "/v1/sessions/confirmation"
+
+
+@dataclass
+class LoginCode:
+    """A code that the browser carries back, or a person."""
+
+    client_id: str
+    redirect_uri: str
+    challenge: str
+    expires_at: float
+    used: bool = False
+
+
+@dataclass
+class Login:
+    """What the service has given out."""
+
+    around: "SignInEmulator"
+    codes: dict[str, LoginCode] = field(default_factory=dict)
+    refresh_tokens: dict[str, tuple[str, str, float]] = field(default_factory=dict)
+    """Client, thumbprint of the key and end of each session, by the refresh token that is good now."""
+    proofs: set[str] = field(default_factory=set)
+
+    def authorize(self, asked: Asked) -> Answer:
+        """The page that a browser is sent to."""
+        given = asked.query
+        client_id, uri = given.get("client_id", ""), given.get("redirect_uri", "")
+        parts = urllib.parse.urlsplit(uri)
+        if client_id == SAME_DEVICE:
+            fits = parts.hostname == "127.0.0.1" and parts.path == "/oauth/callback"
+        else:
+            fits = client_id == CROSS_DEVICE and uri == self.around.url + CONFIRMATION
+        if not fits or given.get("scope") != "openid" or given.get("response_type") != "code":
+            return page("This request is not right", "")
+        if given.get("code_challenge_method") not in ("SHA-256", "S256") or not given.get("state"):
+            return page("This request has no challenge or state", "")
+        code = secrets.token_urlsafe(24)
+        self.codes[code] = LoginCode(client_id, uri, given["code_challenge"], self.around.now() + 60)
+        return self.around.consent(uri, given["state"], code)
+
+    def confirmation(self, asked: Asked) -> Answer:
+        """The page of the cross-device flow, whose code a person copies."""
+        words = urllib.parse.urlencode({"state": asked.query["state"], "code": asked.query["code"]})
+        text = base64.b64encode(words.encode()).decode()
+        self.around.shown_codes.append(text)
+        return page("Copy this code", f'<p id="code">{text}</p>')
+
+    def token(self, asked: Asked) -> Answer:
+        """CreateOAuth2Token."""
+        given = asked.document
+        if given.get("clientId") not in (SAME_DEVICE, CROSS_DEVICE):
+            raise login_error("INVALID_REQUEST", "clientId")
+        thumbprint = self._proven(asked)
+        now = self.around.now()
+        if given.get("grantType") == "authorization_code":
+            self._redeem(given)
+            end = now + self.around.login_lifetime
+            return self._issue(given["clientId"], thumbprint, end, with_identity=True)
+        if given.get("grantType") != "refresh_token":
+            raise login_error("INVALID_REQUEST", "grantType")
+        with self.around.lock:
+            known = self.refresh_tokens.get(given.get("refreshToken", ""))
+            if known is None or known[2] <= now:
+                raise login_error("TOKEN_EXPIRED")
+            if known[:2] != (given["clientId"], thumbprint):
+                raise login_error("INVALID_REQUEST", "another client or key")
+            if not self.around.reuses_refresh_tokens:
+                del self.refresh_tokens[given["refreshToken"]]
+        return self._issue(known[0], thumbprint, known[2], with_identity=False)
+
+    def _redeem(self, given: dict[str, Any]) -> None:
+        code = self.codes.get(given.get("code", ""))
+        if code is None or code.used or code.expires_at <= self.around.now():
+            raise login_error("AUTHCODE_EXPIRED")
+        verifier = given.get("codeVerifier", "")
+        digest = hashlib.sha256(verifier.encode()).digest()
+        is_proven = _base64url(digest) == code.challenge and 43 <= len(verifier) <= 128
+        if not is_proven or given.get("redirectUri") != code.redirect_uri:
+            raise login_error("INVALID_REQUEST", "verifier or redirectUri")
+        if given["clientId"] != code.client_id:
+            raise login_error("INVALID_REQUEST", "clientId")
+        code.used = True
+
+    def _issue(self, client_id: str, thumbprint: str, end: float, *, with_identity: bool) -> Answer:
+        now = self.around.now()
+        lifetime = int(min(self.around.login_credentials_lifetime, end - now))
+        keys, _ = self.around.login_keys(lifetime)
+        refresh = "aws-refresh-" + secrets.token_urlsafe(100)
+        self.refresh_tokens[refresh] = (client_id, thumbprint, end)
+        document: dict[str, Any] = {
+            "accessToken": {
+                "accessKeyId": keys.access_key_id,
+                "secretAccessKey": keys.secret_access_key,
+                "sessionToken": keys.session_token,
+            },
+            "tokenType": "aws_sigv4",
+            "expiresIn": lifetime,
+            "refreshToken": refresh,
+        }
+        if with_identity:
+            claims = {"sub": self.around.principal, "aud": client_id, "iat": int(now), "exp": int(now) + 900}
+            parts = ({"alg": "ES384", "typ": "JWT"}, claims)
+            document["idToken"] = ".".join(
+                [*(_base64url(json.dumps(part).encode()) for part in parts), "c2ln"]
+            )
+        return reply(document)
+
+    def _proven(self, asked: Asked) -> str:
+        """The thumbprint of the key that the request proves to have (RFC 9449, 4.3)."""
+        try:
+            head, body, signature = asked.headers["dpop"].split(".")
+            header, claims = json.loads(_bytes(head)), json.loads(_bytes(body))
+            jwk, raw = header["jwk"], _bytes(signature)
+            numbers = ec.EllipticCurvePublicNumbers(
+                int.from_bytes(_bytes(jwk["x"])), int.from_bytes(_bytes(jwk["y"])), ec.SECP256R1()
+            )
+            der = utils.encode_dss_signature(int.from_bytes(raw[:32]), int.from_bytes(raw[32:]))
+            numbers.public_key().verify(der, f"{head}.{body}".encode(), ec.ECDSA(hashes.SHA256()))
+            is_right = (
+                (header["typ"], header["alg"], jwk["kty"], jwk["crv"]) == ("dpop+jwt", "ES256", "EC", "P-256")
+                and "d" not in jwk
+                and len(raw) == 64
+                and claims["htm"] == "POST"
+                and claims["htu"] == f"{self.around.url}/v1/token"
+                and abs(claims["iat"] - self.around.now()) < 300
+                and claims["jti"] not in self.proofs
+            )
+        except (KeyError, ValueError, TypeError, InvalidSignature):
+            is_right = False
+        if not is_right:
+            raise login_error("INVALID_REQUEST", "the DPoP proof is not right")
+        self.proofs.add(claims["jti"])
+        return f"{jwk['x']}.{jwk['y']}"
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
