@@ -21,6 +21,7 @@ LAYERS = (
     ("worker",),
     ("console", "importing", "rotation"),
     ("client",),
+    ("signin",),
     ("sessions",),
     ("plan",),
     ("profiles",),

@@ -80,7 +80,7 @@ class Job:
 
     __slots__ = (
         "asking", "caller", "gave_up", "is_untouched", "message", "question", "timer", "waiters", "waits_for",
-        "want", "worker"
+        "want", "was_shown", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +97,8 @@ class Job:
         """Whether no worker has begun with it yet, so that another may."""
         self.asking: Waiter | None = None
         self.question: Message | None = None
+        self.was_shown = False
+        """Whether the question has been put to somebody, who may have begun to answer it elsewhere."""
         self.gave_up = False
         """Whether nobody could be asked a question."""
         self.timer: Timer | None = None

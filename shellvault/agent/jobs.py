@@ -24,6 +24,9 @@ SILENCE, SILENCE_WITH_PERSON = 30.0, 150.0
 #: Seconds a person may take over one question.
 PATIENCE = 300.0
 
+#: The same for a sign-in in a browser: a little more than the worker waits for it.
+SIGN_IN_PATIENCE = 630.0
+
 #: What is said to a question that nobody answers.
 NO_ANSWER: Message = {"answer": None}
 
@@ -225,7 +228,8 @@ class Jobs:
         if job.timer:
             job.timer.cancel()
         if job.question:
-            job.timer = self._loop.later(PATIENCE, lambda: self._answered(job, NO_ANSWER))
+            patience = SIGN_IN_PATIENCE if job.question["kind"] == "sign-in" else PATIENCE
+            job.timer = self._loop.later(patience, lambda: self._answered(job, NO_ANSWER))
         else:
             silence = SILENCE_WITH_PERSON if job.next_to_ask() else SILENCE
             job.timer = self._loop.later(silence, lambda: self._hangs(job))
@@ -252,7 +256,11 @@ class Jobs:
             job.is_untouched = False
             if "ask" in message:
                 job.question = message["ask"]
+                job.was_shown = False
                 self._ask(job)
+            elif "settled" in message:
+                job.question = job.asking = None
+                self._watch(job)
             elif "tell" in message or "waits_for" in message:
                 self._watch(job)
                 job.waits_for = message.get("waits_for", job.waits_for)
@@ -271,7 +279,10 @@ class Jobs:
             self._answered(job, NO_ANSWER)
             return
         self._watch(job)
-        waiter.ask(job.question, lambda answer: self._reply(job, waiter, answer))
+        # Whoever is asked after another one finds the other's browser tab open.
+        question = {**job.question, "was_shown": True} if job.was_shown else job.question
+        job.was_shown = True
+        waiter.ask(question, lambda answer: self._reply(job, waiter, answer))
 
     def _reply(self, job: Job, waiter: Waiter, answer: Message) -> None:
         if job.asking is not waiter:

@@ -75,6 +75,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.sessions.environment import change_for
     from shellvault.sessions.for_request import acquire_for_request, plan_for_request
     from shellvault.shells import forms
+    from shellvault.signin.sessions import signed_in
 
     state = locations.private_directory(locations.state_directory(wish.environment))
     context = Context(
@@ -83,6 +84,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
         environment=wish.environment,
         state_directory=state,
         waits_for=progress.waits_for,
+        signed_in=signed_in,
     )
     vault = opened_vault(wish.options.get("backend"), wish.environment, prompter)
     planned = plan_for_request(wish.line, vault.stored_keys(), wish.environment)

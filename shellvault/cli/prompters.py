@@ -3,9 +3,10 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
-from shellvault.cli import output, progress, terminal
+from shellvault.cli import invitation, output, progress, terminal
 from shellvault.errors import NeedsPersonError, UsageError
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.variables import PRIVATE_VARIABLES, for_children
@@ -30,9 +31,20 @@ class TerminalPrompter:
         if given:
             return given
         try:
+            if challenge.link:
+                invitation.show(challenge, self._environment)
             return terminal.ask(challenge.prompt, hidden=challenge.hidden)
         except NeedsPersonError as error:
             raise NeedsPersonError(f"{_needed(challenge)}: {error}; {_remedy(challenge)}") from error
+
+    @contextmanager
+    def invite(self, challenge: Challenge) -> Iterator[Callable[[], bool]]:
+        """Shows where to sign in. Raises NeedsPersonError where nobody sees it."""
+        try:
+            invitation.show(challenge, self._environment)
+        except NeedsPersonError as error:
+            raise NeedsPersonError(f"{_needed(challenge)}: {error}; {_remedy(challenge)}") from error
+        yield lambda: True
 
     def tell(self, message: str) -> None:
         """Shows one line of progress."""
@@ -48,8 +60,10 @@ class ProgramPrompter(TerminalPrompter):
 
     def ask(self, challenge: Challenge) -> str:
         """Returns the program's answer. Raises NeedsPersonError when it was closed or does not answer."""
-        if _given_passphrase(challenge, self._environment) or (
-            self._driver == "ykman" and challenge.kind != "mfa-code"
+        if (
+            _given_passphrase(challenge, self._environment)
+            or (self._driver == "ykman" and challenge.kind != "mfa-code")
+            or challenge.link
         ):
             return super().ask(challenge)
         command = _command(self._driver, challenge, self._environment)
@@ -119,12 +133,16 @@ def _needed(challenge: Challenge) -> str:
         "mfa-code": f"an MFA code of {challenge.subject} is needed",
         "passphrase": f"the passphrase of {challenge.subject} is needed",
         "new-passphrase": f"a new passphrase for {challenge.subject} is needed",
+        "sign-in": f"a sign-in to {challenge.subject} is needed",
+        "sign-in-code": f"a sign-in to {challenge.subject} is needed",
     }[challenge.kind]
 
 
 def _remedy(challenge: Challenge) -> str:
     if challenge.kind == "mfa-code":
         return "give it with --mfa-token, set mfa_process in the profile, or run this in a terminal"
+    if challenge.link:
+        return "run this in the foreground of a terminal"
     return "set SHELLVAULT_FILE_PASSPHRASE, or run this in a terminal"
 
 

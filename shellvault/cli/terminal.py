@@ -39,6 +39,12 @@ def is_available() -> bool:
         return False
 
 
+def write(text: str) -> None:
+    """Shows text on the terminal. Raises NeedsPersonError where there is none."""
+    with opened() as terminal:
+        os.write(terminal, text.encode("utf-8", "surrogateescape"))
+
+
 def ask(prompt: str, *, hidden: bool = False) -> str:
     """Asks for one line; `hidden` turns the echo off, and back on whatever happens.
 

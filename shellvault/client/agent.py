@@ -161,8 +161,13 @@ class _Answers:
         self._passphrases_asked = 0
         self.refusal: NeedsPersonError | None = None
 
-    def message(self, question: Message) -> Message:
-        """What is sent to the agent in answer to its question. Raises as `answer`, and ValueError."""
+    def message(self, question: Message) -> Message | None:
+        """What is sent to the agent in answer to its question; None: the answer comes from the browser.
+
+        Raises as `answer`, and ValueError.
+        """
+        if question["kind"] == "sign-in":
+            return None if self._invite(question) else {"answer": None}
         if question["kind"] != "helper":
             return {"answer": self.answer(question)}
         from shellvault.sessions.processes import run_helper
@@ -173,6 +178,15 @@ class _Answers:
         except SessionError as error:
             return {"failed": str(error)}
         return {"answer": base64.b64encode(output).decode("ascii")}
+
+    def _invite(self, question: Message) -> bool:
+        """Shows a person where to sign in. False when there is nobody."""
+        try:
+            with self.prompter.invite(Challenge.from_json(question)):
+                return True
+        except NeedsPersonError as error:
+            self.refusal = error
+            return False
 
     def answer(self, question: Message) -> str | None:
         """The person's answer; None when there is nobody, and then `refusal` says why.
@@ -189,7 +203,7 @@ class _Answers:
         if question["kind"] == "mfa-code" and self._mfa_token:
             token, self._mfa_token = self._mfa_token, None
             return token
-        challenge = Challenge(question["kind"], question["subject"], question["prompt"], question["hidden"])
+        challenge = Challenge.from_json(question)
         try:
             return self.prompter.ask(challenge)
         except NeedsPersonError as error:
@@ -216,7 +230,9 @@ def _converse(connection: socket.socket, message: Message, answers: _Answers | N
         for reply in _messages(connection):
             if "ask" in reply and answers:
                 asked_somebody = True
-                connection.sendall(encode(answers.message(reply["ask"])))
+                answer = answers.message(reply["ask"])
+                if answer is not None:
+                    connection.sendall(encode(answer))
             elif "tell" in reply and answers:
                 answers.prompter.tell(str(reply["tell"]))
             elif "waits_for" in reply:

@@ -8,17 +8,23 @@ from typing import Literal
 
 from shellvault.plan.endpoints import AWS, Endpoint
 from shellvault.profiles.model import CredentialSource, Sso
+from shellvault.profiles.shapes import canonical_start_url as canonical
 
 Call = Literal[
     "stored-keys",
     "get-session-token",
     "assume-role",
     "assume-role-with-web-identity",
+    "sso-sign-in",
     "sso",
+    "aws-sign-in",
     "credential-process",
     "credential-source",
     "get-federation-token",
 ]
+
+#: The steps for which a person signs in through a browser, once in a while.
+SIGN_INS: tuple[Call, ...] = ("sso-sign-in", "aws-sign-in")
 
 HOUR = 3600
 
@@ -29,7 +35,9 @@ LONGEST: Mapping[Call, int] = {
     "get-session-token": 36 * HOUR,
     "assume-role": 12 * HOUR,
     "assume-role-with-web-identity": 12 * HOUR,
+    "sso-sign-in": 0,
     "sso": 12 * HOUR,
+    "aws-sign-in": HOUR // 4,
     "credential-process": 36 * HOUR,
     "credential-source": 36 * HOUR,
     "get-federation-token": 36 * HOUR,
@@ -75,6 +83,8 @@ class Step:
     transitive_session_tags: tuple[str, ...] = ()
     endpoint: Endpoint = AWS
     sso: Sso | None = None
+    login_session: str | None = None
+    """The ARN of who signs in to AWS."""
     web_identity_token_file: str | None = None
     web_identity_token_process: str | None = None
     credential_process: str | None = None
@@ -121,7 +131,8 @@ def fingerprinted(step: Step, before: str | None) -> Step:
         "source_identity": step.source_identity,
         "session_tags": sorted(step.session_tags),
         "transitive_session_tags": sorted(step.transitive_session_tags),
-        "sso": [sso.start_url, sso.session_name, sso.region, sso.account_id, sso.role_name] if sso else None,
+        "sso": _sso_facts(sso) if sso else None,
+        "login_session": step.login_session,
         "web_identity_token_file": step.web_identity_token_file,
         "web_identity_token_process": step.web_identity_token_process,
         "credential_process": step.credential_process,
@@ -130,3 +141,17 @@ def fingerprinted(step: Step, before: str | None) -> Step:
     }
     canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return replace(step, fingerprint=hashlib.sha256(canonical.encode()).hexdigest())
+
+
+def _sso_facts(sso: Sso) -> list[object]:
+    """What tells one sign-in or role from another; a start URL may be written in several ways."""
+    start_url = canonical(sso.start_url)
+    scopes = sorted(sso.registration_scopes)
+    return [
+        start_url,
+        sso.session_name,
+        sso.region,
+        sso.account_id,
+        sso.role_name,
+        *([scopes] if scopes else []),
+    ]

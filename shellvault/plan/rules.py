@@ -37,7 +37,7 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
         if (session_token := _session_token(chain, options, partition)) is not None:
             steps.append(_shared(steps, session_token, root))
     else:
-        steps = [_first_call(root, partition, options)]
+        steps = _first_calls(root, partition, options)
     for member in chain:
         if member.role_arn and not (member is root and steps[0].call == "assume-role-with-web-identity"):
             steps.append(_following(steps, _assume_role(member, steps[-1], partition)))
@@ -109,19 +109,38 @@ def _shared(steps: Sequence[Step], session_token: Step, root: Profile) -> Step:
     return replace(step, substitutes=tuple(_following(steps, other).fingerprint for other in others))
 
 
-def _first_call(root: Profile, partition: str, options: Options) -> Step:
-    """The step that needs no credentials before it, for a profile without stored keys."""
+def _first_calls(root: Profile, partition: str, options: Options) -> list[Step]:
+    """The steps that need no credentials before them, for a profile without stored keys."""
     has_token = root.web_identity_token_file or root.web_identity_token_process
     if root.credential_source and not has_token:
         step = _credential_source(root, root.credential_source, options)
     elif root.sso is not None:
-        step = _sso(root, root.sso)
+        steps = [sso_sign_in(root, root.sso)]
+        return [*steps, _following(steps, _sso(root, root.sso))]
     elif has_token:
         step = _web_identity(root, partition)
+    elif root.login_session:
+        return [aws_sign_in(root, root.login_session)]
     elif root.credential_process:
         step = Step("credential-process", root.name, "memory", credential_process=root.credential_process)
     else:
         raise ConfigError(_missing(root))
+    return [fingerprinted(step, None)]
+
+
+def sso_sign_in(root: Profile, sso: Sso) -> Step:
+    """The sign-in to a portal, which all profiles of the same sso-session (else start URL) share."""
+    everyones = replace(sso, account_id=None, role_name=None)
+    endpoint = endpoint_for(root, "sso-oidc", sso.region)
+    return fingerprinted(Step("sso-sign-in", root.name, "vault", sso=everyones, endpoint=endpoint), None)
+
+
+def aws_sign_in(root: Profile, login_session: str) -> Step:
+    """The sign-in to AWS as the principal whose ARN is `login_session`."""
+    partition = login_session.split(":")[1] if login_session.count(":") > 4 else "aws"
+    endpoint = endpoint_for(root, "signin", partition=partition)
+    # No session of its own is cached: the sign-in itself has the credentials, and is in the vault.
+    step = Step("aws-sign-in", root.name, "vault", login_session=login_session, endpoint=endpoint)
     return fingerprinted(step, None)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shellvault.plan.model import Plan, Step
+from shellvault.plan.model import SIGN_INS, Plan, Step
 from shellvault.profiles.durations import format_duration
 from shellvault.profiles.parse import printable
 
@@ -40,6 +40,11 @@ def _described(step: Step) -> str:
     if step.duration:
         asked = f" (asked for {format_duration(step.requested_duration)})" if step.requested_duration else ""
         parts.append(format_duration(step.duration) + asked)
+    if step.sso and step.call == "sso":
+        parts.append(f"{printable(step.sso.role_name or '')} in {printable(step.sso.account_id or '')}")
+    elif step.call in SIGN_INS:
+        subject = step.sso.session_name or step.sso.start_url if step.sso else step.login_session
+        parts.append(printable(subject or ""))
     if step.mfa_serial:
         parts.append(f"MFA code of {printable(step.mfa_serial)}")
     parts.append({"vault": "kept in the vault", "memory": "kept in memory", "none": "not cached"}[step.cache])

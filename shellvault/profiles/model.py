@@ -78,6 +78,8 @@ class Profile:
     transitive_session_tags: tuple[str, ...] = ()
     durations: Durations = field(default_factory=Durations)
     sso: Sso | None = None
+    login_session: str | None = None
+    """The ARN of who signs in to AWS (`aws login`)."""
     web_identity_token_file: str | None = None
     web_identity_token_process: str | None = None
     credential_process: str | None = None

@@ -117,6 +117,7 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
         transitive_session_tags=transitive_tags(transitive, checked_tags) if transitive else (),
         durations=_durations(lookup),
         sso=_sso(lookup),
+        login_session=_text(lookup.find("login_session"), "login_session"),
         web_identity_token_file=_text(lookup.find("web_identity_token_file"), "text"),
         web_identity_token_process=_text(lookup.find("web_identity_token_process"), "command"),
         credential_process=_text(lookup.find("credential_process"), "command"),
@@ -259,7 +260,6 @@ def _services(lookup: _Lookup) -> Section | None:
 def _unsupported(lookup: _Lookup, name: str) -> str | None:
     add = f"`shellvault add {printable(name)}`"
     ways = {
-        "login_session": f"is not supported: store keys with {add}, or use an sso_session",
         "aws_access_key_id": f"is plain text and not read: store the key with {add}, then delete it here",
     }
     settings = ((lookup.find(key), way) for key, way in ways.items())

@@ -5,6 +5,7 @@ The patterns are those of the STS API model (AssumeRole, GetSessionToken, Tag), 
 
 import re
 import unicodedata
+from urllib.parse import urlsplit
 
 from shellvault.errors import ConfigError
 from shellvault.profiles.durations import parse_duration
@@ -21,6 +22,10 @@ _SHAPES = {
     "mfa_serial": (r"[!-~]{1,256}", "an MFA device: give its ARN or serial number, without spaces"),
     "external_id": (r"[\w+=,.@:/-]{2,1224}", "an external id: 2 to 1224 of letters, digits and +=,.@:/-_"),
     "session_name": (r"[\w+=,.@-]{2,64}", "a name AWS accepts: 2 to 64 of letters, digits and +=,.@-_"),
+    "login_session": (
+        r"arn:[!-~]{1,2000}",
+        "the ARN of who signs in: `shellvault signin --new` writes it",
+    ),
     "account": (r"[0-9]{12}", "an account id: it has 12 digits"),
     "role_name": (r"[\w+=,.@-]{1,64}", "the name of a role"),
     "url": (
@@ -54,6 +59,12 @@ def truth(setting: Setting) -> bool:
     if setting.text.lower() not in ("true", "false"):
         raise setting.error("is neither `true` nor `false`")
     return setting.text.lower() == "true"
+
+
+def canonical_start_url(start_url: str) -> str:
+    """The address without what is copied from a browser with it: `#/`, a trailing `/`, capitals in the host."""
+    parts = urlsplit(start_url)
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
 def seconds(setting: Setting) -> int:

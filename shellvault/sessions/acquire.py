@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from shellvault.errors import SessionError
+from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.plan import Plan, Step
 from shellvault.profiles.parse import printable
 from shellvault.sessions import mfa, processes
 from shellvault.sessions.cache import SessionCache
-from shellvault.sessions.context import Context
+from shellvault.sessions.context import Context, SignInTask
 from shellvault.sessions.model import Helper, HelperKind, Prompter, Session
 from shellvault.sessions.recursion import check_recursion
 from shellvault.sessions.refusals import RefusedError
@@ -48,6 +48,8 @@ def _session(walk: _Walk, index: int, rejected: str | None) -> Session:
     step = walk.plan.steps[index]
     if step.call == "stored-keys":
         return _stored_keys(walk, step)
+    if step.call == "aws-sign-in":
+        return _signed_in(walk, step, None, rejected)
     if (cached := _cached(walk, step, rejected)) is not None:
         return cached
     check_recursion(step.profile, walk.context.environment)
@@ -102,6 +104,8 @@ def _usable(walk: _Walk, step: Step, session: Session | None, rejected: str | No
 
 def _new(walk: _Walk, index: int) -> Session:
     """Does a step. A session from the cache that AWS no longer takes as its source is replaced, once."""
+    if walk.plan.steps[index].call == "sso":
+        return _signed_in(walk, walk.plan.steps[index - 1], walk.plan.steps[index], None)
     source = _session(walk, index - 1, rejected=None) if index else None
     try:
         return _done(walk, walk.plan.steps[index], source)
@@ -110,6 +114,18 @@ def _new(walk: _Walk, index: int) -> Session:
         if source is None or not is_cached or error.reason != "rejected-credentials":
             raise
         return _done(walk, walk.plan.steps[index], _session(walk, index - 1, rejected=source.access_key_id))
+
+
+def _signed_in(walk: _Walk, sign_in: Step, role: Step | None, rejected: str | None) -> Session:
+    """The session of a person who signs in through a browser; where it lies is the sign-in's own affair."""
+    check_recursion(sign_in.profile, walk.context.environment)
+    lock = partial(walk.cache.lock, sign_in)
+    task = SignInTask(sign_in, role, walk.vault, walk.prompter, walk.context, lock, rejected)
+    if walk.context.signed_in is None:
+        raise NeedsPersonError(
+            f"a sign-in is needed for {printable(sign_in.profile)}, and not to be had here"
+        )
+    return walk.context.signed_in(task)
 
 
 def _done(walk: _Walk, step: Step, source: Session | None) -> Session:
@@ -124,10 +140,6 @@ def _done(walk: _Walk, step: Step, source: Session | None) -> Session:
         from shellvault.sessions.sources import from_source
 
         return from_source(step, walk.context.environment, now)
-    if step.sso is not None:
-        from shellvault.sessions.sso import role_session
-
-        return role_session(step, step.sso, context.environment, now)
     if step.call == "assume-role-with-web-identity":
         return call_sts(step, None, now, token=processes.web_identity_token(step, run))
     if step.prompts_mfa:

@@ -3,8 +3,16 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shellvault.plan import Step
+from shellvault.sessions.model import Prompter, Session
+
+if TYPE_CHECKING:
+    from shellvault.vault import Vault
 
 from shellvault.sessions.model import Helper
 
@@ -40,9 +48,30 @@ class Context:
     """A cached session is used while it has at least this much life left."""
     fresh: bool = False
     """Asks for a new session; only earlier steps that cost a code are still taken from a cache."""
+    quiet: bool = False
+    """Nobody is at the keyboard: a sign-in that takes a person is not begun."""
     mfa_window: float = 30
     """How long a device shows one code (RFC 6238)."""
     waits_for: Callable[[str], None] = field(default=lambda what: None, repr=False)
     """Hears what is waited for from now on."""
+    signed_in: "Callable[[SignInTask], Session] | None" = field(repr=False, default=None)
+    """Gives the sessions of those who sign in through a browser (`signin.sessions.signed_in`)."""
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class SignInTask:
+    """The part of a plan that begins with a person in a browser."""
+
+    sign_in: Step
+    """The step `sso-sign-in` or `aws-sign-in`."""
+    role: Step | None
+    """The role that is had with an `sso-sign-in`."""
+    vault: "Vault"
+    prompter: Prompter
+    context: Context
+    lock: Callable[[], AbstractContextManager[None]]
+    """Of the sign-in step, among threads and processes."""
+    rejected: str | None = None
+    """The access key id of a session that AWS did not take."""

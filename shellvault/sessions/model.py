@@ -1,7 +1,8 @@
 """Sessions, and the questions that getting one may raise."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
@@ -60,12 +61,30 @@ class Session:
 class Challenge:
     """One question that only a person (or a helper standing in for one) can answer."""
 
-    kind: Literal["mfa-code", "passphrase", "new-passphrase"]
+    kind: Literal["mfa-code", "passphrase", "new-passphrase", "sign-in", "sign-in-code"]
+    """`sign-in`: answered in the browser alone (see `Prompter.invite`); `sign-in-code`: with what it shows there."""
     subject: str
-    """The MFA serial, or the path of the encrypted file."""
+    """The MFA serial, the path of the encrypted file, or what is signed in to: an sso-session, start URL or ARN."""
     prompt: str
     """The line to show, without a trailing newline, e.g. `Enter MFA code for arn:…: `."""
     hidden: bool = False
+    link: str = field(repr=False, default="")
+    """Where a person signs in."""
+    code: str = ""
+    """What the page there asks for, or shows for comparison, when the browser may be on another machine."""
+    was_shown: bool = False
+    """Whether another command has shown it before, and has perhaps opened a browser."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The plain data that the agent passes on."""
+        shown = {"kind": self.kind, "subject": self.subject, "prompt": self.prompt, "hidden": self.hidden}
+        return {**shown, "link": self.link, "code": self.code} if self.link else shown
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Challenge":
+        """Rebuilds what `to_json` gave. Raises KeyError for anything else."""
+        shown = (data["kind"], data["subject"], data["prompt"], data["hidden"])
+        return cls(*shown, str(data.get("link", "")), str(data.get("code", "")), bool(data.get("was_shown")))
 
 
 HelperKind = Literal["credential_process", "mfa_process", "web_identity_token_process"]
@@ -111,6 +130,12 @@ class Prompter(Protocol):
 
     def ask(self, challenge: Challenge) -> str:
         """Returns the answer. Raises NeedsPersonError when nobody can be asked."""
+
+    def invite(self, challenge: Challenge) -> AbstractContextManager[Callable[[], bool]]:
+        """Shows a person where to sign in, for a block that waits until that has happened.
+
+        Yields what tells whether somebody still waits. Raises NeedsPersonError when nobody can be asked.
+        """
 
     def tell(self, message: str) -> None:
         """Shows one line of progress; never needs an answer."""

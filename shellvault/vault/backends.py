@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from shellvault import locations
+from shellvault import locations, settings
 from shellvault.errors import ConfigError, ShellvaultError
 from shellvault.vault.deadline import within
 from shellvault.vault.presence import Presence
@@ -107,10 +107,9 @@ def _chosen(backend: str | None, environment: Mapping[str, str]) -> Choice | Non
     for source, name in [("--backend", backend), *((name, environment.get(name)) for name in _VARIABLES)]:
         if name:
             return Choice(_known(name, source), source, named=True)
-    path = locations.config_file(environment)
-    name = _settings(path).get("backend")
-    if name:
-        return Choice(_known(name, str(path)), str(path), named=True)
+    own = settings.load(environment)
+    if own.backend:
+        return Choice(_known(own.backend, str(own.path)), str(own.path), named=True)
     used = _in_use(environment)
     return Choice(used, "the keys that it holds") if used else None
 
@@ -129,27 +128,6 @@ def _known(name: str, source: str) -> str:
             f"{source}: shellvault has no vault {name!r}: use one of {', '.join(sorted(BACKENDS))}"
         )
     return name
-
-
-def _settings(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{str(path)!r} cannot be read ({_reason(error)}): correct or remove it") from error
-    import tomllib
-
-    try:
-        settings = tomllib.loads(text)
-    except ValueError as error:
-        raise ConfigError(f"{str(path)!r} is not TOML ({_reason(error)}): correct or remove it") from error
-    for key, value in settings.items():
-        if key != "backend":
-            raise ConfigError(f"{str(path)!r} has an unknown key {key!r}: remove it (known: backend)")
-        if not isinstance(value, str):
-            raise ConfigError(f'{str(path)!r}: {key} must be text, as in {key} = "file"')
-    return settings
 
 
 def _reason(error: Exception) -> str:

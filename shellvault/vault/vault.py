@@ -27,6 +27,7 @@ from shellvault.vault.records import (
     session_index_from_json,
     session_index_to_json,
 )
+from shellvault.vault.sign_ins import SignIns
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -63,6 +64,11 @@ class Vault:
     def backend_name(self) -> str:
         """One of BACKENDS."""
         return self._items.backend
+
+    @property
+    def sign_ins(self) -> SignIns:
+        """What people have signed in to."""
+        return SignIns(self._items, self._writing)
 
     @property
     def unlock_key(self) -> bytes | None:

@@ -13,7 +13,7 @@ from shellvault import locations, renewal
 from shellvault.errors import NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
-from shellvault.plan import Step, assumed_role
+from shellvault.plan import SIGN_INS, Step, assumed_role
 from shellvault.profiles.model import Profile
 from shellvault.protocol import CONTAINER_FORM, Message
 from shellvault.sessions import clients, passphrase
@@ -30,6 +30,7 @@ from shellvault.sessions.for_request import (
 )
 from shellvault.sessions.model import Session
 from shellvault.shells import SHELLS, forms, render
+from shellvault.signin.sessions import signed_in
 from shellvault.vault import Vault, open_vault, operations
 from shellvault.vault.backends import file_path
 from shellvault.worker.channel import Channel, Desk
@@ -128,7 +129,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
         "uses_environment": any(
             _gives_credentials(step) or step.mfa_process or step.credential_source for step in steps
         ),
-        "needs_person": any(step.prompts_mfa or step.call == "sso" for step in acquired.plan.steps),
+        "needs_person": any(step.prompts_mfa or step.call in SIGN_INS for step in acquired.plan.steps),
     }
 
 
@@ -164,6 +165,8 @@ def _context(job: Message, environment: Mapping[str, str], desk: Desk) -> Contex
         mfa_token=job["mfa_token"],
         fresh=job["fresh"],
         waits_for=desk.waits_for,
+        quiet=job["quiet"],
+        signed_in=signed_in,
     )
 
 

@@ -6,6 +6,8 @@ import queue
 import socket
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.profiles.parse import printable
@@ -72,13 +74,7 @@ class Desk(Prompter):
 
     def ask(self, challenge: Challenge) -> str:
         """Has a waiting command put the question to a person. Raises NeedsPersonError when there is none."""
-        question = {
-            "kind": challenge.kind,
-            "subject": challenge.subject,
-            "prompt": challenge.prompt,
-            "hidden": challenge.hidden,
-        }
-        answer: str | None = self._answer(question).get("answer")
+        answer: str | None = self._answer(challenge.to_json()).get("answer")
         if answer is None:
             raise NeedsPersonError(
                 f"a person is needed: {challenge.prompt.rstrip(': ')}; run the command in a terminal"
@@ -104,6 +100,28 @@ class Desk(Prompter):
     def _answer(self, question: Message) -> Message:
         self.channel.send({"job": self._job, "ask": question})
         return self.channel.answers[self._job].get()
+
+    @contextmanager
+    def invite(self, challenge: Challenge) -> Iterator[Callable[[], bool]]:
+        """Has a waiting command show where to sign in, for the block. Yields whether one still waits.
+
+        Nobody to show it to is found out while the block waits.
+        """
+        answers = self.channel.answers[self._job]
+        self.channel.send({"job": self._job, "ask": challenge.to_json()})
+        gone = False
+
+        def is_attended() -> bool:
+            nonlocal gone
+            gone = gone or not answers.empty()
+            return not gone
+
+        try:
+            yield is_attended
+        finally:
+            self.channel.send({"job": self._job, "settled": True})
+            while not answers.empty():
+                answers.get()
 
     def tell(self, message: str) -> None:
         """Shows one line of progress to everybody who waits."""

@@ -20,6 +20,7 @@ bar_role1 = Profile(
 bar_role2 = Profile(
     "bar-role2", True, bar_role1, role_arn="arn:aws:iam::333333333333:role/Role2", mfa_serial=MFA
 )
+login = Profile("login", True, login_session="arn:aws:iam::111111111111:user/ada")
 sso = Profile("sso", True, sso=Sso("https://x.awsapps.com/start", "eu-west-1", "111111111111", "Admin"))
 process = Profile("process", True, credential_process="give-me credentials")
 web = Profile(

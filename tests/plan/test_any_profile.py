@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shellvault.errors import ConfigError
-from shellvault.plan import Options, build, describe, to_json
+from shellvault.plan import SIGN_INS, Options, build, describe, to_json
 from shellvault.profiles.model import Durations, Profile, Sso
 
 HOUR = 3600
@@ -27,6 +27,7 @@ _profiles = st.deferred(
         | st.sampled_from(["arn:aws:iam::1:role/a", "arn:aws-cn:iam::1:role/b", "nonsense", "arn:"]),
         durations=st.builds(Durations, _seconds, _seconds, _seconds, _seconds),
         sso=st.none() | st.just(Sso("https://x", "eu-west-1", "1", "r")) | st.just(Sso("x", "y", None, None)),
+        login_session=st.none() | st.just("arn:aws:iam::111111111111:user/ada"),
         web_identity_token_file=st.none() | st.just("/token"),
         credential_process=st.none() | st.just("process"),
         unsupported=st.none() | st.just("credential_source is not supported"),
@@ -55,5 +56,12 @@ def test_every_profile_has_a_plan_or_a_clear_error(
         if step.call == "assume-role":
             chained = plan.steps[number - 1].call != "stored-keys"
             assert 0 < (step.duration or 0) <= (HOUR if chained else 12 * HOUR)
-        assert number == 0 or step.call not in ("stored-keys", "sso", "credential-process")
-        assert (step.cache == "vault") == (step.prompts_mfa or step.call == "get-session-token")
+        assert number == 0 or step.call not in (
+            "stored-keys",
+            "sso-sign-in",
+            "aws-sign-in",
+            "credential-process",
+        )
+        assert step.call != "sso" or plan.steps[number - 1].call == "sso-sign-in"
+        kept = step.prompts_mfa or step.call in ("get-session-token", *SIGN_INS)
+        assert (step.cache == "vault") == kept

@@ -18,6 +18,7 @@ from tests.plan.profiles import (
     jonsmith,
     last,
     lasting,
+    login,
     plan_of,
     process,
     sso,
@@ -68,10 +69,13 @@ def test_a_role_assumed_by_long_term_keys_keeps_its_duration() -> None:
     assert (step.duration, step.requested_duration) == (12 * HOUR, None)
 
 
-@pytest.mark.parametrize(("profile", "first"), [(sso, "sso"), (process, "credential-process")])
-def test_a_role_beside_sso_or_a_process_is_assumed_from_it(profile: Profile, first: str) -> None:
+@pytest.mark.parametrize(
+    ("profile", "first"),
+    [(sso, ["sso-sign-in", "sso"]), (process, ["credential-process"]), (login, ["aws-sign-in"])],
+)
+def test_a_role_beside_another_source_is_assumed_from_it(profile: Profile, first: list[str]) -> None:
     plan = plan_of(replace(profile, role_arn=ROLE))
-    assert calls(plan) == [first, "assume-role"]
+    assert calls(plan) == [*first, "assume-role"]
     assert plan.steps[-1].role_arn == ROLE
 
 

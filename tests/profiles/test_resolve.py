@@ -173,7 +173,6 @@ def test_a_missing_services_section_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("setting", "way"),
     [
-        ("login_session = arn:aws:iam::123456789012:user/me", "store keys with `shellvault add work`"),
         ("aws_access_key_id = AKIAIOSFODNN7EXAMPLE", "store the key with `shellvault add work`"),
     ],
 )

@@ -94,7 +94,9 @@ def test_a_profile_takes_the_steps_that_the_sdks_take(vector: Mapping[str, Any])
     for found in expected:
         if "AccessKey" in found:  # what is secret is in the vault
             found["AccessKey"] = {"access_key_id": found["AccessKey"]["access_key_id"]}
-    assert [seen(step) for step in steps(vector["input"])] == expected
+    # The sign-in below a role of IAM Identity Center is no credentials.
+    found_steps = [step for step in steps(vector["input"]) if step.call != "sso-sign-in"]
+    assert [seen(step) for step in found_steps] == expected
 
 
 def lengthened(value: Any) -> Any:

@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.signin.parts import Desk
 from tests.support.home import Home
 from tests.support.signin import START_URL, SignInEmulator, running
 from tests.support.signin import browser as browser_program
@@ -55,7 +57,10 @@ def at_home(home: Home, services: SignInEmulator) -> Home:
     program.write_text(f'#!/bin/sh\n{sys.executable} -I {browser_program.__file__} "$@" >/dev/null 2>&1 &\n')
     program.chmod(0o700)
     home.environment.update(
-        AWS_ENDPOINT_URL=services.url, BROWSER=str(program), BROWSER_LOG=str(home.path / "visits")
+        SHELLVAULT_DEVICE_CODE="0",
+        AWS_ENDPOINT_URL=services.url,
+        BROWSER=str(program),
+        BROWSER_LOG=str(home.path / "visits"),
     )
     return home
 
@@ -64,3 +69,12 @@ def visits(home: Home) -> list[str]:
     """The links that were opened in the browser of this home."""
     log = home.path / "visits"
     return log.read_text().splitlines() if log.exists() else []
+
+
+@pytest.fixture
+def desk(services: SignInEmulator, tmp_path: Path) -> Desk:
+    """The room at work in this process, for a person who clicks through."""
+    folder = tmp_path / ".aws"
+    folder.mkdir()
+    (folder / "config").write_text(CONFIG)
+    return Desk(services, tmp_path)

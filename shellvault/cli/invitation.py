@@ -1,0 +1,81 @@
+"""Inviting a person to sign in: the link on the terminal, and in a browser where there is one to open."""
+
+import os
+import threading
+from collections.abc import Mapping
+
+from shellvault import settings
+from shellvault.browser import open_link
+from shellvault.cli import terminal
+from shellvault.cli.output import printable
+from shellvault.errors import NeedsPersonError, ShellvaultError
+from shellvault.sessions.model import Challenge
+
+#: Instead of a browser: opens none.
+NO_BROWSER = "none"
+
+
+def show(challenge: Challenge, environment: Mapping[str, str]) -> None:
+    """Shows where to sign in, and opens it in the browser; returns at once.
+
+    Only for somebody who has typed a command and looks at it: raises NeedsPersonError without a terminal, and for a
+    command in the background. No browser is opened for a link with a code, which may be for another machine, nor for
+    one that another command has opened.
+    """
+    _require_somebody_there(challenge)
+    browser = _browser(challenge, environment)
+    opens = (
+        browser != NO_BROWSER and not challenge.was_shown and (not challenge.code or _is_named(environment))
+    )
+    opens = opens and challenge.kind == "sign-in"
+    terminal.write(_text(challenge, opens=opens))
+    if opens:
+        threading.Thread(target=_open, args=(challenge.link, environment, browser), daemon=True).start()
+
+
+def _require_somebody_there(challenge: Challenge) -> None:
+    with terminal.opened() as descriptor:
+        try:
+            is_in_front = os.tcgetpgrp(descriptor) == os.getpgrp()
+        except OSError:
+            is_in_front = False
+    if not is_in_front:
+        raise NeedsPersonError(f"{challenge.prompt}: this command runs in the background")
+
+
+def _text(challenge: Challenge, *, opens: bool) -> str:
+    what = printable(challenge.prompt)
+    if challenge.code:
+        how = f"{what}: open this link in any browser, and check that it shows the code {printable(challenge.code)}"
+    elif challenge.kind == "sign-in-code":
+        how = f"{what}: open this link in any browser, and copy the code that it shows in the end"
+    elif opens:
+        how = f"{what} in the browser that opens, or with this link"
+    else:
+        how = f"{what} with this link in a browser of this machine"
+    return f"{how}:\n\n  {printable(challenge.link)}\n\n"
+
+
+def _browser(challenge: Challenge, environment: Mapping[str, str]) -> str | None:
+    """The command that opens links, NO_BROWSER, or None for what is found here."""
+    if named := environment.get("SHELLVAULT_BROWSER"):
+        return named
+    own = settings.load(environment)
+    return own.browsers.get(challenge.subject) or own.browser
+
+
+def _is_named(environment: Mapping[str, str]) -> bool:
+    return bool(environment.get("SHELLVAULT_BROWSER"))
+
+
+def _open(link: str, environment: Mapping[str, str], browser: str | None) -> None:
+    try:
+        if open_link(link, environment, browser):
+            return
+        problem = "no browser could be opened"
+    except ShellvaultError as error:
+        problem = str(error)
+    try:
+        terminal.write(f"{printable(problem)}: open the link yourself\n")
+    except ShellvaultError:
+        return

@@ -1,0 +1,71 @@
+"""shellvault's own settings: `config.toml` in its config folder (see `locations.config_file`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shellvault import locations
+from shellvault.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the file says; None where it is silent."""
+
+    path: Path
+    backend: str | None = None
+    """The vault, one of `vault.BACKENDS`."""
+    browser: str | None = None
+    """The command that opens links; `none` for none."""
+    browsers: Mapping[str, str] = field(default_factory=dict)
+    """The same for single sign-ins, by the name of the sso-session, the start URL or the login_session."""
+    device_code: bool | None = None
+    """Whether people sign in with a code, in a browser that may be on another machine."""
+    export_token: bool = False
+    """Whether sign-ins are kept in the AWS CLI's cache, in plain text, instead of the vault."""
+
+
+_KINDS: Mapping[str, tuple[type, str]] = {
+    "backend": (str, 'text, as in backend = "file"'),
+    "browser": (str, 'text, as in browser = "firefox -P work"'),
+    "browsers": (dict, 'a table of text, as in [browsers] and corp = "firefox -P work"'),
+    "device_code": (bool, "true or false"),
+    "export_token": (bool, "true or false"),
+}
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """The settings of this environment's user. Raises ConfigError for a file that cannot be read or understood."""
+    path = locations.config_file(environment)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Settings(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{str(path)!r} cannot be read ({_reason(error)}): correct or remove it") from error
+    import tomllib
+
+    try:
+        found = tomllib.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"{str(path)!r} is not TOML ({_reason(error)}): correct or remove it") from error
+    for key, value in found.items():
+        _check(path, key, value)
+    return Settings(path, **found)
+
+
+def _check(path: Path, key: str, value: Any) -> None:
+    if key not in _KINDS:
+        known = ", ".join(_KINDS)
+        raise ConfigError(f"{str(path)!r} has an unknown key {key!r}: remove it (known: {known})")
+    kind, meaning = _KINDS[key]
+    texts = value.values() if isinstance(value, dict) else ()
+    if not isinstance(value, kind) or not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f"{str(path)!r}: {key} must be {meaning}")
+
+
+def _reason(error: Exception) -> str:
+    """An error in one line of ASCII."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return ascii(" ".join(text.split()))[1:-1] or type(error).__name__

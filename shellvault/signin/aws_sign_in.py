@@ -1,0 +1,250 @@
+"""Signed in to AWS (`login_session`, what `aws login` writes): credentials, found, renewed or got from a person."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from shellvault import renewal
+from shellvault.errors import SessionError, VaultError
+from shellvault.plan import Step
+from shellvault.profiles.parse import printable
+from shellvault.sessions.model import Challenge, Session
+from shellvault.sessions.replies import checked_session, epoch
+from shellvault.signin import cli_cache, dpop, flows, login
+from shellvault.signin.cli_cache import CachedFile
+from shellvault.signin.login import CROSS_DEVICE, LONGEST, SAME_DEVICE, Login
+from shellvault.signin.model import is_visible
+from shellvault.signin.pkce import Secrets, new_secrets
+from shellvault.signin.service import ServiceRefusalError, UnreachableError
+from shellvault.signin.work import Work, is_elsewhere
+
+#: Seconds of life below which credentials are not used any more.
+TOO_SHORT = 20
+
+#: The agent asks this much before a session is due (see `worker.acquisition`), and must get a newer one then.
+_REACH = 1.3
+
+#: A person may paste the wrong thing so often.
+_TRIES = 3
+
+_THE_FILE = "the AWS CLI's file"
+
+
+def session(work: Work, step: Step, rejected: str | None = None) -> Session:
+    """Credentials of the sign-in `step` that AWS should take; not those with the access key id `rejected`.
+
+    They are ours or the AWS CLI's, whichever is newer; renewed when they are due; a person's where nothing else
+    helps. Raises NeedsPersonError where nobody can be asked, SessionError and VaultError.
+    """
+    since = work.context.clock()
+    if not work.context.fresh and (found := _fit(work, step, rejected, since)):
+        return found.session
+    with work.lock():
+        if found := _fit(work, step, rejected, since, fresh=work.context.fresh):
+            return found.session
+        return _renewed(work, step, rejected).session
+
+
+def sign_in(work: Work, step: Step) -> Login:
+    """A new sign-in, by a person, in any case. Raises as `session`."""
+    with work.lock():
+        return _from_person(work, step)
+
+
+def current(work: Work, step: Step) -> Login | None:
+    """The newest sign-in there is, whatever its life."""
+    return next((found for found, _ in _candidates(work, step)), None)
+
+
+def new(work: Work, step: Step) -> tuple[Login, str]:
+    """A sign-in of anybody, and the ARN of who it is; nothing is kept. Raises as `session`."""
+    return _by_flow(work, step)
+
+
+def keep(work: Work, step: Step, found: Login) -> None:
+    """Keeps a person's sign-in in the vault."""
+    from shellvault.vault import SignInLabel
+
+    label = SignInLabel("aws", step.login_session or "", found.signed_in_at + LONGEST)
+    try:
+        work.store.save(step.fingerprint, label, found.to_json(), work.context.clock())
+    except VaultError as error:
+        work.prompter.tell(f"the sign-in could not be kept for later: {error}")
+
+
+def login_of(file: CachedFile, region: str) -> Login | None:
+    """The sign-in in a file of the AWS CLI; None unless it has all that the SDKs demand of one."""
+    given = file.document
+    keys = given.get("accessToken")
+    texts = [given.get(name) for name in ("refreshToken", "clientId")]
+    if (
+        not isinstance(keys, Mapping)
+        or not all(map(is_visible, texts))
+        or not dpop.is_key(given.get("dpopKey"))
+    ):
+        return None
+    parts = [keys.get(name) for name in ("accessKeyId", "secretAccessKey", "sessionToken")]
+    try:
+        expires_at = epoch(_THE_FILE, keys.get("expiresAt"))
+        # Its end is checked by whoever uses it: an old one can be renewed.
+        found = checked_session(_THE_FILE, parts[0], parts[1], parts[2], None, file.written_at)
+    except SessionError:
+        return None
+    account = keys.get("accountId")
+    return Login(
+        replace(
+            found,
+            expires_at=expires_at,
+            issued_at=file.written_at,
+            account_id=account if isinstance(account, str) else None,
+        ),
+        str(texts[0]),
+        given["dpopKey"],
+        str(texts[1]),
+        str(given.get("signInRegion") or region),
+        file.written_at,
+    )
+
+
+def _candidates(work: Work, step: Step) -> list[tuple[Login, CachedFile | None]]:
+    """Our sign-in and the AWS CLI's (with its file), the newer first."""
+    path = cli_cache.login_path(work.aws_directory, work.context.environment, step.login_session or "")
+    file = cli_cache.read(path)
+    found: list[tuple[Login | None, CachedFile | None]] = [
+        (Login.from_json(work.store.load(step.fingerprint)), None),
+        (login_of(file, step.endpoint.region) if file else None, file),
+    ]
+    return sorted(
+        [(its_login, its_file) for its_login, its_file in found if its_login],
+        key=lambda pair: pair[0].session.issued_at,
+        reverse=True,
+    )
+
+
+def _fit(work: Work, step: Step, rejected: str | None, since: float, *, fresh: bool = False) -> Login | None:
+    """The newest sign-in whose credentials are not due, or are new since somebody has asked."""
+    now = work.context.clock()
+    for found, _ in _candidates(work, step):
+        its = found.session
+        end = its.expires_at or 0
+        lead = renewal.lead(its.issued_at, end) * _REACH
+        needed = max(lead, work.context.min_remaining)
+        is_new = its.issued_at >= since and end - now > TOO_SHORT
+        if its.access_key_id != rejected and (is_new or (not fresh and end - now > needed)):
+            return found
+    return None
+
+
+def _renewed(work: Work, step: Step, rejected: str | None) -> Login:
+    problem: SessionError | None = None
+    now = work.context.clock()
+    candidates = _candidates(work, step)
+    for found, file in candidates:
+        if not found.refresh_token or not dpop.is_key(found.key):
+            continue
+        try:
+            again = login.renewed(replace(step.endpoint, region=found.region), found, now)
+        except UnreachableError as error:
+            problem = error
+            continue
+        except ServiceRefusalError as error:
+            if error.value == "INSUFFICIENT_PERMISSIONS":
+                raise
+            problem = None
+            if newer := _after_refusal(work, step, found, file):
+                return newer
+            continue
+        if file:
+            _refresh_in_place(file, again)
+        else:
+            keep(work, step, again)
+        return again
+    for found, _ in candidates:
+        its = found.session
+        if its.access_key_id != rejected and its.remaining(now) > TOO_SHORT:
+            return found
+    if problem:
+        # A network that is down is no reason to sign in again.
+        raise problem
+    return _from_person(work, step)
+
+
+def _refresh_in_place(file: CachedFile, again: Login) -> None:
+    its = again.session
+    keys = file.document.get("accessToken")
+    old: Mapping[str, Any] = keys if isinstance(keys, Mapping) else {}
+    file.replace(
+        {
+            "accessToken": {
+                **old,
+                "accessKeyId": its.access_key_id,
+                "secretAccessKey": its.secret_access_key,
+                "sessionToken": its.session_token,
+                "expiresAt": cli_cache.iso(its.expires_at or 0),
+            },
+            "refreshToken": again.refresh_token,
+        }
+    )
+
+
+def _after_refusal(work: Work, step: Step, old: Login, file: CachedFile | None) -> Login | None:
+    """What is left when AWS takes a refresh token no more: perhaps another program has used it just before."""
+    if file is None:
+        # It would be refused again: only its credentials may still live a little.
+        work.store.remove(step.fingerprint)
+        return None
+    again = cli_cache.read(file.path)
+    newer = login_of(again, step.endpoint.region) if again else None
+    is_new = newer and newer.refresh_token != old.refresh_token
+    return newer if newer and is_new and newer.session.remaining(work.context.clock()) > TOO_SHORT else None
+
+
+def _from_person(work: Work, step: Step) -> Login:
+    wanted = step.login_session or ""
+    work.require_person(f"nobody is signed in as {printable(wanted)}")
+    return _by_flow(work, step, wanted)[0]
+
+
+def _by_flow(work: Work, step: Step, wanted: str | None = None) -> tuple[Login, str]:
+    base = login.base_url(step.endpoint)
+    subject = wanted or "AWS"
+
+    def redeem(client_id: str, code: str, secrets: Secrets, redirect: str) -> tuple[Login, str]:
+        now = work.context.clock()
+        found, principal = login.redeemed(step.endpoint, client_id, code, secrets.verifier, redirect, now)
+        if wanted is None:
+            return found, principal
+        if principal != wanted:
+            raise SessionError(
+                f"you have signed in as {printable(principal)}, and profile {printable(step.profile)} is for "
+                f"{printable(wanted)}: sign in as that, or run `shellvault signin --new NAME` for another profile"
+            )
+        keep(work, step, found)
+        return found, principal
+
+    if is_elsewhere(work.context.environment):
+        secrets = new_secrets()
+        redirect = f"{base}/v1/sessions/confirmation"
+        link = login.authorize_link(base, CROSS_DEVICE, secrets, redirect)
+        code = _pasted(work, subject, link, secrets)
+        return redeem(CROSS_DEVICE, code, secrets, redirect)
+    return flows.by_browser(
+        work,
+        subject,
+        lambda secrets, redirect: login.authorize_link(base, SAME_DEVICE, secrets, redirect),
+        lambda code, secrets, redirect: redeem(SAME_DEVICE, code, secrets, redirect),
+    )
+
+
+def _pasted(work: Work, subject: str, link: str, secrets: Secrets) -> str:
+    """The code that a person copies from the page of another device."""
+    challenge = Challenge("sign-in-code", subject, "Code from the page: ", link=link)
+    problem = ""
+    for _ in range(_TRIES):
+        if problem:
+            work.prompter.tell(problem)
+        try:
+            return login.code_of(work.prompter.ask(challenge), secrets.state)
+        except ValueError as error:
+            problem = str(error)
+    raise SessionError(f"the sign-in was given up: {problem}")

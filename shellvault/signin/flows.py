@@ -1,0 +1,79 @@
+"""The two ways in which a person allows a sign-in: in a browser that comes back by itself, or with a code."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from shellvault.errors import NeedsPersonError, SessionError
+from shellvault.profiles.parse import printable
+from shellvault.sessions.model import Challenge
+from shellvault.sessions.refusals import one_line
+from shellvault.signin.listener import Callback, listening
+from shellvault.signin.pkce import Secrets, new_secrets
+from shellvault.signin.work import PATIENCE, Work
+
+Result = TypeVar("Result")
+
+#: How often a wait looks whether somebody still waits, in seconds.
+_SLICE = 0.2
+
+
+def by_browser(
+    work: Work,
+    subject: str,
+    link_for: Callable[[Secrets, str], str],
+    redeem: Callable[[str, Secrets, str], Result],
+) -> Result:
+    """What `redeem` makes of the code, verifier and redirect address of a sign-in in this machine's browser.
+
+    `link_for` gives the page for a state, challenge and redirect address; the port is bound before anybody sees it.
+    `redeem` keeps what it gets: only then does the browser say that it worked. Raises NeedsPersonError when nobody
+    signed in, SessionError when it was refused, and whatever `redeem` raises.
+    """
+    secrets = new_secrets()
+    with listening(secrets.state) as listener:
+        link = link_for(secrets, listener.redirect_uri)
+        challenge = Challenge("sign-in", subject, f"Sign in to {printable(subject)}", link=link)
+        with work.prompter.invite(challenge) as is_attended:
+            callback = listener.wait(PATIENCE, is_attended)
+        if callback is None:
+            raise nobody(work, subject)
+        if callback.code is None:
+            listener.finish("refused")
+            raise SessionError(_refused(subject, callback))
+        result = redeem(callback.code, secrets, listener.redirect_uri)
+        listener.finish("signed-in")
+        return result
+
+
+def by_polling(
+    work: Work, challenge: Challenge, seconds: float, interval: float, poll: Callable[[], Result | float]
+) -> Result:
+    """What `poll` gives, asked every `interval` seconds: a result, or by how many seconds to ask more slowly.
+
+    Raises NeedsPersonError when nobody has confirmed the code within `seconds`, and whatever `poll` raises.
+    """
+    end = time.monotonic() + seconds
+    with work.prompter.invite(challenge) as is_attended:
+        while time.monotonic() < end:
+            pause = time.monotonic() + interval
+            while time.monotonic() < pause:
+                if not is_attended():
+                    raise nobody(work, challenge.subject)
+                time.sleep(min(_SLICE, max(0.01, pause - time.monotonic())))
+            outcome = poll()
+            if not isinstance(outcome, float):
+                return outcome
+            interval += outcome
+    raise nobody(work, challenge.subject)
+
+
+def nobody(work: Work, subject: str) -> NeedsPersonError:
+    """The error for a sign-in that nobody has finished."""
+    return work.needs_person(f"nobody has signed in to {printable(subject)} in time")
+
+
+def _refused(subject: str, callback: Callback) -> str:
+    said = one_line(": ".join(filter(None, (callback.error, callback.description))), ())
+    name = printable(subject)
+    return f"the sign-in to {name} was refused in the browser ({said or 'no code'}): try again to allow it"

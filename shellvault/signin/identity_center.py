@@ -1,0 +1,249 @@
+"""Signed in to IAM Identity Center: the token of a portal, found, renewed or got from a person."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+from shellvault import settings
+from shellvault.errors import NeedsPersonError, SessionError, VaultError
+from shellvault.plan import Step
+from shellvault.profiles.model import Sso
+from shellvault.profiles.parse import printable
+from shellvault.profiles.shapes import canonical_start_url as canonical
+from shellvault.sessions.model import Challenge
+from shellvault.signin import cli_cache, flows, oidc
+from shellvault.signin.cli_cache import CachedFile
+from shellvault.signin.model import Client, Token
+from shellvault.signin.pkce import Secrets
+from shellvault.signin.service import ServiceRefusalError, UnreachableError
+from shellvault.signin.start_urls import resolved
+from shellvault.signin.work import Work, is_elsewhere
+
+#: Seconds of life below which a token is renewed, as in botocore, and below which it is not used any more.
+DUE, TOO_SHORT = 15 * 60, 20
+
+#: A registration that ends within a day is not used for new sign-ins, whose refresh tokens would end with it.
+_REGISTRATION_RESERVE = 24 * 3600
+_SLOWER = 5.0
+
+
+def token(work: Work, step: Step, rejected: frozenset[str] = frozenset()) -> Token:
+    """A token that AWS should take, for the sign-in `step`; `rejected` holds those that it did not take.
+
+    It is ours or the AWS CLI's, whichever is newer; renewed when it is due; a person's where nothing else helps.
+    Raises NeedsPersonError where nobody can be asked, SessionError and VaultError.
+    """
+    if found := _fit(work, step, rejected, DUE):
+        return found
+    with work.lock():
+        # Somebody else may have been faster.
+        return _fit(work, step, rejected, DUE) or _renewed(work, step, rejected)
+
+
+def sign_in(work: Work, step: Step) -> Token:
+    """A new token, by a person, in any case. Raises as `token`."""
+    with work.lock():
+        return _from_person(work, step)
+
+
+def current(work: Work, step: Step) -> Token | None:
+    """The newest token there is, whatever its life."""
+    return next((found for found, _ in _candidates(work, step)), None)
+
+
+def subject(sso: Sso) -> str:
+    """How people call this sign-in."""
+    return sso.session_name or sso.start_url
+
+
+def _candidates(work: Work, step: Step) -> list[tuple[Token, CachedFile | None]]:
+    """Our token and the AWS CLI's (with its file), the newer first."""
+    sso = _sso(step)
+    file = cli_cache.read(cli_cache.sso_path(work.aws_directory, sso))
+    found: list[tuple[Token | None, CachedFile | None]] = [
+        (Token.from_json(work.store.load(step.fingerprint)), None),
+        (cli_cache.token_of(file) if file else None, file),
+    ]
+    return sorted(
+        [(token, its_file) for token, its_file in found if token],
+        key=lambda pair: pair[0].issued_at,
+        reverse=True,
+    )
+
+
+def _fit(work: Work, step: Step, rejected: frozenset[str], least: float) -> Token | None:
+    """The newest token with so many seconds of life left; one that cannot be renewed is used to its end."""
+    now = work.context.clock()
+    for found, _ in _candidates(work, step):
+        needed = least if found.can_refresh(now) else TOO_SHORT
+        # A life of minutes (an emulator's) is not due from the start.
+        needed = min(needed, (found.expires_at - found.issued_at) / 3)
+        if found.access_token not in rejected and found.expires_at - now > needed:
+            return found
+    return None
+
+
+def _renewed(work: Work, step: Step, rejected: frozenset[str]) -> Token:
+    problem: SessionError | None = None
+    for found, file in _candidates(work, step):
+        if not found.can_refresh(work.context.clock()):
+            continue
+        try:
+            return _refreshed(work, step, found, file)
+        except UnreachableError as error:
+            problem = error
+        except ServiceRefusalError as error:
+            problem = None
+            if newer := _after_refusal(work, step, found, file, error):
+                return newer
+    if found_still := _fit(work, step, rejected, TOO_SHORT):
+        return found_still
+    if problem:
+        # A network that is down is no reason to sign in again.
+        raise problem
+    return _from_person(work, step)
+
+
+def _refreshed(work: Work, step: Step, old: Token, file: CachedFile | None) -> Token:
+    assert old.client and old.refresh_token  # noqa: S101 - `can_refresh` says so
+    new = oidc.refreshed(step.endpoint, old.client, old.refresh_token, work.context.clock())
+    if file:
+        cli_cache.refresh_in_place(file, new)
+    else:
+        _store(work, step, new)
+    return new
+
+
+def _after_refusal(
+    work: Work, step: Step, old: Token, file: CachedFile | None, error: ServiceRefusalError
+) -> Token | None:
+    """What is left when AWS takes a refresh token no more: perhaps another program has used it just before.
+
+    Ours is forgotten, so that it is not tried again.
+    """
+    if file:
+        again = cli_cache.read(file.path)
+        newer = cli_cache.token_of(again) if again else None
+        is_new = newer and newer.access_token != old.access_token
+        return newer if newer and is_new and newer.expires_at > work.context.clock() + TOO_SHORT else None
+    if error.name == "InvalidClientException":
+        work.store.remove(_client_item(step))
+    _store(work, step, replace(old, refresh_token=None))
+    return None
+
+
+def _from_person(work: Work, step: Step) -> Token:
+    sso = _sso(step)
+    work.require_person(f"nobody is signed in to {printable(subject(sso))}")
+    try:
+        return _by_flow(work, step, sso)
+    except ServiceRefusalError as error:
+        if error.name != "InvalidClientException":
+            raise
+        # AWS has forgotten the registration before its time: the next one is good.
+        work.store.remove(_client_item(step))
+        return _by_flow(work, step, sso)
+
+
+def _by_flow(work: Work, step: Step, sso: Sso) -> Token:
+    start_url = resolved(sso.start_url, step.endpoint.ca_bundle)
+    client = _client(work, step, sso, start_url)
+    if is_elsewhere(work.context.environment):
+        return _by_device(work, step, client, start_url)
+
+    def link_for(secrets: Secrets, redirect: str) -> str:
+        return oidc.authorize_link(step.endpoint, client, _scopes(sso), secrets, redirect)
+
+    def redeem(code: str, secrets: Secrets, redirect: str) -> Token:
+        now = work.context.clock()
+        return _keep(
+            work, step, oidc.token_for_code(step.endpoint, client, code, secrets.verifier, redirect, now)
+        )
+
+    return flows.by_browser(work, subject(sso), link_for, redeem)
+
+
+def _by_device(work: Work, step: Step, client: Client, start_url: str) -> Token:
+    sso = _sso(step)
+    device = oidc.start_device(step.endpoint, client, start_url)
+    name = printable(subject(sso))
+
+    def poll() -> Token | float:
+        try:
+            new = oidc.token_for_device(step.endpoint, client, device, work.context.clock())
+        except UnreachableError:
+            # Also AWS's SlowDownException (RFC 8628, 3.5).
+            return _SLOWER
+        except ServiceRefusalError as error:
+            if error.name == "AuthorizationPendingException":
+                return 0.0
+            if error.name == "ExpiredTokenException":
+                raise flows.nobody(work, subject(sso)) from None
+            if error.name == "AccessDeniedException":
+                raise SessionError(
+                    f"the sign-in to {name} was refused in the browser: try again to allow it"
+                ) from None
+            raise
+        return _keep(work, step, new)
+
+    challenge = Challenge(
+        "sign-in", subject(sso), f"Sign in to {name}", link=device.link_with_code, code=device.user_code
+    )
+    return flows.by_polling(work, challenge, device.seconds, device.interval, poll)
+
+
+def _client(work: Work, step: Step, sso: Sso, start_url: str) -> Client:
+    """The registration of this machine at the portal, kept until it ends."""
+    item = _client_item(step)
+    now = work.context.clock()
+    kept = Client.from_json(work.store.load(item))
+    if kept and kept.expires_at > now + _REGISTRATION_RESERVE:
+        return kept
+    from shellvault.vault import SignInLabel
+
+    new = oidc.register(step.endpoint, "shellvault", start_url, _scopes(sso))
+    try:
+        work.store.save(item, SignInLabel("client", subject(sso), new.expires_at), new.to_json(), now)
+    except VaultError as error:
+        work.prompter.tell(f"the registration could not be kept: {error}")
+    return new
+
+
+def _keep(work: Work, step: Step, new: Token) -> Token:
+    """Keeps a person's new sign-in: in the vault, or where the AWS CLI looks if that is wished."""
+    environment = work.context.environment
+    told = environment.get("SHELLVAULT_EXPORT_TOKEN")
+    if told not in (None, "", "0") or (not told and settings.load(environment).export_token):
+        # There alone: a refresh token works once, so two places would take it from each other.
+        cli_cache.export(cli_cache.sso_path(work.aws_directory, _sso(step)), _sso(step), new)
+        work.store.remove(step.fingerprint)
+    else:
+        _store(work, step, new)
+    return new
+
+
+def _store(work: Work, step: Step, new: Token) -> None:
+    from shellvault.vault import SignInLabel
+
+    end = new.client.expires_at if new.client and new.refresh_token else new.expires_at
+    label = SignInLabel("sso", subject(_sso(step)), end)
+    try:
+        work.store.save(step.fingerprint, label, new.to_json(), work.context.clock())
+    except VaultError as error:
+        work.prompter.tell(f"the sign-in could not be kept for later: {error}")
+
+
+def _client_item(step: Step) -> str:
+    sso = _sso(step)
+    facts = ["client", canonical(sso.start_url), sso.region, _scopes(sso), step.endpoint.authority]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _scopes(sso: Sso) -> tuple[str, ...]:
+    return sso.registration_scopes or oidc.DEFAULT_SCOPES
+
+
+def _sso(step: Step) -> Sso:
+    if step.sso is None:
+        raise NeedsPersonError("this step is no sign-in")
+    return step.sso

@@ -1,0 +1,163 @@
+"""Where the browser comes back to: one request of one browser, on 127.0.0.1 (RFC 8252, 7.3).
+
+Every request gets an answer in time, and only one with the right state ends the wait: favicons, HEADs, port scanners,
+a second click and a page that guesses the port do not.
+"""
+
+import hmac
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
+
+from shellvault.errors import SessionError
+from shellvault.signin import pages
+
+#: As the AWS CLI has it: the path is part of a registration.
+CALLBACK_PATH = "/oauth/callback"
+
+#: Seconds in which one request must be whole, and the most bytes of its head.
+_REQUEST_SECONDS = 5.0
+_REQUEST_BYTES = 16 * 1024
+#: Connections that are served at once; browsers open some in advance and leave them idle.
+_AT_ONCE = 8
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What the browser brought: a code, or an error of RFC 6749, 4.1.2.1."""
+
+    code: str | None = field(repr=False, default=None)
+    error: str | None = None
+    description: str | None = None
+
+
+class Listener:
+    """A bound port; made by `listening`."""
+
+    def __init__(self, sock: socket.socket, state: str) -> None:
+        self._sock = sock
+        self._state = state
+        self._callback: Callback | None = None
+        self._arrived = threading.Event()
+        self._answered = threading.Event()
+        self._sent = threading.Event()
+        self._open: set[socket.socket] = set()
+        self._outcome: pages.Outcome | None = None
+        self.port: int = sock.getsockname()[1]
+        self.redirect_uri = f"http://127.0.0.1:{self.port}{CALLBACK_PATH}"
+
+    def wait(self, seconds: float, is_attended: Callable[[], bool]) -> Callback | None:
+        """What the browser brought; None when it did not come in time, or nobody waits for it any more."""
+        end = time.monotonic() + seconds
+        while not self._arrived.wait(_POLL_SECONDS):
+            if time.monotonic() > end or not is_attended():
+                return None
+        return self._callback
+
+    def finish(self, outcome: pages.Outcome = "failed") -> None:
+        """Lets the waiting browser show what came of it; the first word counts."""
+        self._outcome = self._outcome or outcome
+        self._answered.set()
+
+    def drain(self, seconds: float) -> None:
+        """Waits until the browser that came back has its page, at most so long."""
+        if self._arrived.is_set():
+            self._sent.wait(seconds)
+
+    def serve(self) -> None:
+        """Takes connections until the socket is closed."""
+        while True:
+            try:
+                connection, _ = self._sock.accept()
+            except OSError:
+                return
+            if len(self._open) >= _AT_ONCE:
+                connection.close()
+                continue
+            self._open.add(connection)
+            threading.Thread(target=self._serve_one, args=(connection,), daemon=True).start()
+
+    def _serve_one(self, connection: socket.socket) -> None:
+        try:
+            with connection, suppress(OSError, ValueError):
+                method, target, host = _request(connection)
+                connection.sendall(self._answer(method, target, host))
+                connection.shutdown(socket.SHUT_WR)
+        finally:
+            self._open.discard(connection)
+            if self._answered.is_set():
+                self._sent.set()
+
+    def _answer(self, method: str, target: str, host: str) -> bytes:
+        parts = urlsplit(target)
+        if method not in ("GET", "HEAD"):
+            return pages.bare(405)
+        # A page elsewhere that has its own name resolved to 127.0.0.1 says that name here.
+        if host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}") or parts.path != CALLBACK_PATH:
+            return pages.bare(404)
+        fields = dict(parse_qsl(parts.query))
+        if not hmac.compare_digest(fields.get("state", "").encode(), self._state.encode()):
+            return pages.render("other-state")
+        if method == "HEAD":
+            return pages.bare(200)
+        if self._arrived.is_set():
+            return pages.render("second-visit")
+        self._callback = Callback(fields.get("code"), fields.get("error"), fields.get("error_description"))
+        self._arrived.set()
+        # The page says what came of the code, not only that it arrived.
+        self._answered.wait(30)
+        return pages.render(self._outcome or "failed")
+
+
+@contextmanager
+def listening(state: str) -> Iterator[Listener]:
+    """A listener on a free port of 127.0.0.1 until the block ends. Raises SessionError when there is none."""
+    try:
+        sock = socket.create_server(("127.0.0.1", 0), backlog=16)
+    except OSError as error:
+        raise SessionError(
+            f"no port of this machine is free for the browser ({error.strerror}): use --device-code"
+        ) from error
+    listener = Listener(sock, state)
+    thread = threading.Thread(target=listener.serve, daemon=True)
+    thread.start()
+    try:
+        yield listener
+    finally:
+        listener.finish()
+        _close(sock)
+        # The last page is on its way to the browser: this process may end right after.
+        listener.drain(1.0)
+
+
+def _close(sock: socket.socket) -> None:
+    with suppress(OSError):
+        # close() alone leaves a thread in accept(2), and with it the port.
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()
+
+
+def _request(connection: socket.socket) -> tuple[str, str, str]:
+    """Method, target and Host of one HTTP/1 request. Raises ValueError for anything else, OSError."""
+    end = time.monotonic() + _REQUEST_SECONDS
+    head = b""
+    while b"\r\n\r\n" not in head:
+        connection.settimeout(max(0.01, end - time.monotonic()))
+        data = connection.recv(4096)
+        head += data
+        if not data or len(head) > _REQUEST_BYTES:
+            raise ValueError("not a request")
+    first, *lines = head.split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+    method, target, version = first.split(" ")
+    if not version.startswith("HTTP/1."):
+        raise ValueError("not a request")
+    headers = {
+        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
+    connection.settimeout(_REQUEST_SECONDS)
+    return method, target, headers.get("host", "")

@@ -1,0 +1,147 @@
+"""Calls to the services behind a sign-in: bounded, and their refusals told apart by the service's own names."""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from shellvault.errors import SessionError
+from shellvault.plan import Endpoint
+from shellvault.profiles.model import Service
+from shellvault.profiles.parse import printable
+from shellvault.sessions.clients import client_for
+from shellvault.sessions.model import Session
+from shellvault.sessions.refusals import one_line
+from shellvault.vault.deadline import within
+
+#: Seconds that one call may take, name resolution, retries and a slow answer included.
+DEADLINE = 20.0
+
+#: What a later try may turn into a yes; everything else is AWS's last word.
+_TRANSIENT = frozenset(
+    (
+        "InternalServerException",
+        "ServiceUnavailableException",
+        "SlowDownException",
+        "ThrottlingException",
+        "TooManyRequestsError",
+        "TooManyRequestsException",
+    )
+)
+
+
+class UnreachableError(SessionError):
+    """There was no answer, or one that says: later."""
+
+
+class ServiceRefusalError(SessionError):
+    """The service answered, and the answer is no."""
+
+    def __init__(self, message: str, name: str, value: str) -> None:
+        """`name` is the exception of the service model, `value` the member `error` of its body."""
+        super().__init__(message)
+        self.name, self.value = name, value
+
+
+def call(
+    service: Service,
+    operation: str,
+    parameters: Mapping[str, Any],
+    endpoint: Endpoint,
+    what: str,
+    attempts: int = 1,
+    source: Session | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Mapping[str, Any]:
+    """The reply to one call, described by `what` in messages; no text in `parameters` ever shows there.
+
+    One attempt unless said otherwise: codes and refresh tokens are good once, so that a second try after a lost
+    answer would only be refused. Raises UnreachableError, and ServiceRefusalError when AWS says no.
+    """
+    import botocore.exceptions as exceptions
+
+    if endpoint.ca_bundle and not Path(endpoint.ca_bundle).exists():
+        raise SessionError(f"there is no CA bundle {printable(endpoint.ca_bundle)}: correct ca_bundle")
+    secrets = [text for text in _texts(parameters) if len(text) > 5]
+
+    def run() -> Mapping[str, Any]:
+        client = client_for(service, endpoint, source, attempts)
+        if headers:
+            client.meta.events.register("before-call", lambda params, **_: params["headers"].update(headers))
+        reply: Mapping[str, Any] = getattr(client, operation)(**parameters)
+        return reply
+
+    try:
+        # Time-outs of sockets bound neither name resolution nor a trickling answer: this does.
+        return within(DEADLINE, run)
+    except exceptions.ClientError as error:
+        raise _refusal(error.response, what, secrets) from None
+    except (exceptions.HTTPClientError, exceptions.EndpointConnectionError, OSError) as error:
+        where = printable(endpoint.url or f"AWS in {endpoint.region}")
+        raise UnreachableError(
+            f"{what}: {where} cannot be reached: check network and proxy ({one_line(str(error), secrets)})"
+        ) from None
+    except exceptions.BotoCoreError as error:
+        raise SessionError(f"{what} failed: {one_line(str(error), secrets)}") from None
+    except Exception as error:
+        # What botocore's parsers raise for a strange reply is not documented, and quotes the reply.
+        raise UnreachableError(
+            f"{what} failed ({type(error).__name__}): check endpoint_url and what answers there"
+        ) from None
+
+
+def _refusal(response: Mapping[str, Any], what: str, secrets: list[str]) -> SessionError:
+    details = response.get("Error", {})
+    name, value = str(details.get("Code", "")), str(response.get("error", ""))
+    said = one_line(
+        str(response.get("error_description") or details.get("Message") or value or name), secrets
+    )
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if name in _TRANSIENT or status == 429 or status >= 500:
+        return UnreachableError(
+            f"{what}: AWS is busy or out of order ({said or status}): try again in a minute"
+        )
+    return ServiceRefusalError(f"{what}: AWS refuses ({one_line(value or name, ())}: {said})", name, value)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _texts(part)
+
+
+@lru_cache(64)
+def base_url(service: Service, operation: str, endpoint: Endpoint, *, with_path: bool = False) -> str:
+    """Scheme and host of the service, where its pages for browsers are too; or the whole address of the operation.
+
+    The rules that choose the host are botocore's, and only a call applies them; this one is not sent.
+    """
+
+    class FoundError(Exception):
+        """The call is about to be sent there."""
+
+    def stop(params: Mapping[str, Any], **_: object) -> None:
+        raise FoundError(params["url"])
+
+    def run() -> str:
+        client = client_for(service, endpoint, None, 1)
+        client.meta.events.register("before-call", stop)
+        try:
+            getattr(client, operation)()
+        except FoundError as found:
+            if with_path:
+                return str(found)
+            parts = urlsplit(str(found))
+            return f"{parts.scheme}://{parts.netloc}"
+        raise SessionError(f"no address of {service} is known in {printable(endpoint.region)}")
+
+    try:
+        return within(DEADLINE, run)
+    except SessionError:
+        raise
+    except Exception as error:
+        region = printable(endpoint.region)
+        raise SessionError(f"no address of {service} is known in {region} ({type(error).__name__})") from None

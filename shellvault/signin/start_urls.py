@@ -1,0 +1,86 @@
+"""Start URLs of IAM Identity Center: from a company's own address to AWS's."""
+
+import ssl
+import urllib.error
+import urllib.request
+from urllib.parse import urlsplit
+
+from shellvault.errors import SessionError
+from shellvault.profiles.parse import printable
+from shellvault.profiles.shapes import canonical_start_url as canonical
+from shellvault.sessions.refusals import one_line
+
+#: Hosts of AWS's own, by their ends and whole, in every partition (as the AWS CLI knows them).
+_AWS_SUFFIXES = (
+    ".app.aws",
+    ".portal.amazonaws.com",
+    ".portal.amazonaws.com.cn",
+    ".app.amazonwebservices.com.cn",
+    ".portal.amazonaws.eu",
+    ".api.amazonwebservices.eu",
+    ".awsapps.com",
+    ".awsapps.cn",
+)
+_AWS_HOSTS = (
+    "identitycenter.amazonaws.com",
+    "identitycenter.amazonaws.com.cn",
+    "identitycenter.amazonaws.eu",
+    "identitycenter.us-gov.amazonaws.com",
+)
+#: Seconds that a company's own address may take to say where it leads.
+_SECONDS = 10
+
+
+def is_aws(start_url: str) -> bool:
+    """Whether AWS itself answers there."""
+    host = (urlsplit(start_url).hostname or "").lower()
+    return host in _AWS_HOSTS or host.endswith(_AWS_SUFFIXES)
+
+
+def resolved(start_url: str, ca_bundle: str | None = None) -> str:
+    """The portal's address at AWS, to which one redirection of a company's own address may lead.
+
+    An address that leads nowhere is taken as it is: AWS knows best which are its own. Raises SessionError for one
+    that is not https, or leads to somebody else.
+    """
+    plain = canonical(start_url)
+    if is_aws(plain):
+        return plain
+    if not plain.startswith("https://"):
+        raise SessionError(f"the start URL {printable(start_url)} is not https: correct sso_start_url")
+    location = _redirection(plain, ca_bundle)
+    if location is None:
+        return plain
+    target = canonical(location)
+    if not target.startswith("https://") or not is_aws(target):
+        raise SessionError(
+            f"the start URL {printable(start_url)} leads to {one_line(target, ())}, which is not AWS: "
+            "correct sso_start_url"
+        )
+    return target
+
+
+def _redirection(url: str, ca_bundle: str | None) -> str | None:
+    class Stay(urllib.request.HTTPRedirectHandler):
+        """Follows nothing: the first answer is looked at."""
+
+        def redirect_request(self, *_: object) -> None:
+            return None
+
+    opener = urllib.request.build_opener(
+        Stay, urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca_bundle))
+    )
+    for method in ("HEAD", "GET"):
+        try:
+            with opener.open(urllib.request.Request(url, method=method), timeout=_SECONDS):  # noqa: S310 - https
+                return None
+        except urllib.error.HTTPError as error:
+            if error.code in (405, 501):
+                continue
+            return error.headers.get("Location") if 300 <= error.code < 400 else None
+        except (OSError, ValueError) as error:
+            reason = one_line(str(getattr(error, "reason", error)), ())
+            raise SessionError(
+                f"the start URL {printable(url)} cannot be reached ({reason}): check network, proxy and ca_bundle"
+            ) from None
+    return None

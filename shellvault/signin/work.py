@@ -1,0 +1,81 @@
+"""What one sign-in has to work with."""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shellvault import settings
+from shellvault.errors import NeedsPersonError
+from shellvault.profiles.parse import printable
+from shellvault.sessions.context import Context
+from shellvault.sessions.model import Prompter
+
+if TYPE_CHECKING:
+    from shellvault.vault.sign_ins import SignIns
+
+#: Seconds that a person has to sign in. A device code lives as long.
+PATIENCE = 600.0
+
+#: Marks of a machine whose user sits elsewhere: containers, and the editors and shells in a browser.
+_CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv")
+_ELSEWHERE = (
+    "CODESPACES",
+    "REMOTE_CONTAINERS",
+    "CLOUDSHELL_ENVIRONMENT",
+    "AWS_EXECUTION_ENV",
+    "GITPOD_WORKSPACE_ID",
+)
+_SSH = ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY")
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The vault's part for sign-ins, who is asked, and what surrounds both."""
+
+    store: "SignIns"
+    prompter: Prompter
+    context: Context
+    lock: Callable[[], AbstractContextManager[None]]
+    """Held while a token is renewed or somebody signs in: who waited for it finds the result."""
+
+    profile: str
+    """Whose sign-in it is, for messages."""
+
+    def require_person(self, problem: str) -> None:
+        """Raises NeedsPersonError where nobody may be asked, before anything is begun."""
+        if self.context.quiet:
+            raise self.needs_person(problem)
+
+    def needs_person(self, problem: str) -> NeedsPersonError:
+        """The error for what only a person can mend."""
+        return NeedsPersonError(f"{problem}: run `shellvault signin {printable(self.profile)}`")
+
+    @property
+    def aws_directory(self) -> Path:
+        """`~/.aws` of whoever asks."""
+        home = self.context.environment.get("HOME")
+        return (Path(home) if home else Path.home()) / ".aws"
+
+
+def is_elsewhere(environment: Mapping[str, str]) -> bool:
+    """Whether the person's browser is probably on another machine than this process.
+
+    SHELLVAULT_DEVICE_CODE (`1` yes, `0` no), else the setting `device_code`, beats what the surroundings tell.
+    """
+    told = environment.get("SHELLVAULT_DEVICE_CODE")
+    if told:
+        return told != "0"
+    if (configured := settings.load(environment).device_code) is not None:
+        return configured
+    has_display = any(environment.get(name) for name in _DISPLAYS)
+    if os.name == "nt" or environment.get("WSL_DISTRO_NAME"):
+        return False
+    if any(environment.get(name) for name in _SSH):
+        return not has_display
+    if any(environment.get(name) for name in _ELSEWHERE) or any(map(os.path.exists, _CONTAINER_FILES)):
+        return True
+    return os.uname().sysname != "Darwin" and not has_display and not environment.get("BROWSER")
