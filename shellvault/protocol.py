@@ -43,6 +43,7 @@ VAULT_OPERATIONS = {
     "remove": True,
     "clear": True,
     "rotate": True,
+    "prove": False,
     "back-up": False,
     "restore": False,
 }

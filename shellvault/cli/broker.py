@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from shellvault import locations
+from shellvault import locations, rotation
 from shellvault.cli import output, progress, prompters
 from shellvault.cli.options import Wish, agent_allowed
 from shellvault.cli.suggest import suggesting
@@ -152,13 +152,13 @@ def vault_operations(
 
         if not opened:
             opened.append(opened_vault(backend, environment, asked))
-        if operation["do"] == "rotate":
-            from shellvault.rotation import operation as rotation
+        if operation["do"] in rotation.OPERATIONS:
+            from shellvault.rotation.operation import perform as ask_aws
             from shellvault.sessions.context import Context
 
             state = locations.private_directory(locations.state_directory(environment))
             context = Context(state, environment, mfa_token=operation.get("mfa_token"))
-            result = rotation.perform(operation, opened[0], asked, context)
+            result = ask_aws(operation, opened[0], asked, context)
         else:
             result = operations.perform(operation, opened[0])
         if VAULT_OPERATIONS[operation["do"]]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "agent": "agent",
     "clear": "clear",
     "console": "console",
+    "doctor": "doctor",
     "env": "env",
     "exec": "execute",
     "export": "export",

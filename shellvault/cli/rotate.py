@@ -1,6 +1,7 @@
 """`shellvault rotate`: long-term keys replaced by new ones, in AWS and in the vault."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from shellvault.cli.options import Wish, backend_option, wish
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.profiles.durations import parse_duration
 from shellvault.protocol import Message
+from shellvault.rotation import ages
 
 
 @click.command(name="rotate")
@@ -35,12 +37,12 @@ def command(name: str | None, every: bool, older_than: str | None, keep_old: boo
     environment = dict(os.environ)
     operate = broker.vault_operations(given["backend"], environment, prompters.choose(None, environment))
     if not every:
-        _report(operate(_operation(wish(name, given), least, keep_old)))
+        _report(operate(_operation(wish(name, given), least, keep_old)), environment)
         return 0
     failed = False
     for each in operate({"do": "list"})["keys"]:
         try:
-            _report(operate(_operation(wish(each, given), least, keep_old)))
+            _report(operate(_operation(wish(each, given), least, keep_old)), environment)
         except ShellvaultError as error:
             output.complain(f"{each}: {error}")
             failed = True
@@ -57,7 +59,9 @@ def _operation(asked: Wish, least: int | None, keep_old: bool) -> Message:
     }
 
 
-def _report(result: Message) -> None:
+def _report(result: Message, environment: Mapping[str, str]) -> None:
+    if result["created_at"] is not None:
+        ages.record(environment, result["name"], result["created_at"])
     if result["new_id"] is None:
         output.note(f"{result['name']}: {result['old_id']} is young enough: left alone")
         return

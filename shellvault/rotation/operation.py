@@ -13,6 +13,7 @@ from shellvault.rotation.access_keys import IamAccessKeys
 from shellvault.rotation.rotate import Rotation, rotate
 from shellvault.sessions.acquire import acquire
 from shellvault.sessions.cache import DirectCache
+from shellvault.sessions.calls import invoke
 from shellvault.sessions.context import Context
 from shellvault.sessions.for_request import plan_for_request
 from shellvault.sessions.model import Prompter, Session
@@ -24,7 +25,18 @@ if TYPE_CHECKING:
 def perform(
     operation: dict[str, Any], vault: "Vault", prompter: Prompter, context: Context
 ) -> dict[str, Any]:
-    """Rotates the keys at the root of a request line's profile. No result holds a secret.
+    """Does one of OPERATIONS and returns its result, which holds no secret. Raises any ShellvaultError."""
+    return (
+        _prove(operation, vault)
+        if operation["do"] == "prove"
+        else _rotate(operation, vault, prompter, context)
+    )
+
+
+def _rotate(
+    operation: dict[str, Any], vault: "Vault", prompter: Prompter, context: Context
+) -> dict[str, Any]:
+    """Rotates the keys at the root of a request line's profile.
 
     `operation` has `request` (a line), `keep_old`, and `older_than` (seconds, or None: whatever their age). Raises
     UsageError when that profile has no stored keys, and whatever `rotate` raises.
@@ -52,6 +64,17 @@ def perform(
         "old_is": done.old_is,
         "was_under_way": done.was_under_way,
     }
+
+
+def _prove(operation: dict[str, Any], vault: "Vault", context: Context) -> dict[str, Any]:
+    """Asks AWS whose the stored keys of a request line's profile are. Raises RefusedError when it knows none."""
+    profile, plan = plan_for_request(operation["request"], vault.stored_keys(), context.environment)
+    root = _root(profile, plan)
+    keys = vault.load_keys(root.name)
+    session = Session(keys.access_key_id, keys.secret_access_key)
+    what = f"the keys of {printable(root.name)}"
+    reply = invoke("sts", "get_caller_identity", {}, endpoint_for(root, "sts"), session, 2, what)
+    return {"arn": str(reply.get("Arn"))}
 
 
 def _root(profile: Profile, plan: Plan) -> Profile:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 
-from shellvault import locations, renewal
+from shellvault import locations, renewal, rotation
 from shellvault.errors import NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
@@ -73,8 +73,8 @@ def perform(job: Message, desk: Desk) -> Message:
 def _operated(job: Message, desk: Desk) -> Message:
     environment = {**os.environ, **job["environment"]}
     vault = _open_vault(job["backend"], environment, desk)
-    if job["vault"]["do"] == "rotate":
-        from shellvault.rotation import operation as rotation
+    if job["vault"]["do"] in rotation.OPERATIONS:
+        from shellvault.rotation.operation import perform as ask_aws
 
         code = job["vault"].get("mfa_token")
         context = Context(
@@ -84,7 +84,7 @@ def _operated(job: Message, desk: Desk) -> Message:
             desk.run_helper,
             mfa_token=code,
         )
-        result = rotation.perform(job["vault"], vault, desk, context)
+        result = ask_aws(job["vault"], vault, desk, context)
     else:
         result = operations.perform(job["vault"], vault)
     _keep_unlocked(vault, environment, desk)

@@ -1,0 +1,136 @@
+"""`shellvault doctor`: what is wrong here, and what to do."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import click
+
+from shellvault import locations
+from shellvault.cli import broker, output
+from shellvault.cli.options import wish
+from shellvault.doctor import permissions, plaintext_keys, profiles, surroundings
+from shellvault.doctor.finding import SEVERITIES, Finding, Place, Severity
+from shellvault.errors import NeedsPersonError, ShellvaultError
+from shellvault.fastlane import request
+from shellvault.rotation import ages
+from shellvault.vault.deadline import within
+
+#: Seconds that one check may take, and one that asks AWS.
+DEADLINE, AWS_DEADLINE = 1.8, 30.0
+
+#: The exit status by the worst finding; nothing to say is 0.
+STATUS: Mapping[Severity, int] = {"advice": 1, "trouble": 3, "danger": 4}
+
+_STYLES: Mapping[Severity, str] = {"advice": "cyan", "trouble": "yellow", "danger": "red"}
+
+
+@click.command(name="doctor")
+@click.option("--fix", is_flag=True, help="Do the fixes that are safe, and say each.")
+@click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
+@click.option("--offline", is_flag=True, help="Ask nothing of AWS, not even the time.")
+@click.option("--keys", "check_keys", is_flag=True, help="Ask AWS whether it knows the stored keys.")
+def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
+    """Look for what exposes keys or keeps them from working, and say what to do.
+
+    Nothing secret is shown. The exit status is that of the worst finding: 1 advice, 3 trouble, 4 danger; a healthy
+    home is silent.
+    """
+    environment = dict(os.environ)
+    here = Path.cwd()
+    place = Place(environment, here, Path(request.config_path(environment, str(here))))
+    found = _examined(place, offline=offline)
+    if check_keys:
+        found += _unknown_keys(environment)
+    found.sort(key=lambda each: (SEVERITIES.index(each.severity), each.check, each.where))
+    if fix:
+        found = [each for each in found if not _mended(each)]
+    if as_json:
+        names = ("check", "severity", "where", "what", "fix")
+        output.result(
+            json.dumps([{name: getattr(each, name) for name in names} for each in found], indent=2) + "\n"
+        )
+    else:
+        output.result("".join(f"{line}\n" for each in found for line in _lines(each)))
+    return max((STATUS[each.severity] for each in found), default=0)
+
+
+def _examined(place: Place, *, offline: bool) -> list[Finding]:
+    """What all checks find, side by side; one that hangs is a finding itself."""
+    names = _stored_names(place.environment)
+    checks: dict[str, Callable[[], Iterator[Finding]]] = {
+        "plaintext-keys": partial(plaintext_keys.check, place),
+        "permissions": partial(permissions.check, place),
+        "profiles": partial(profiles.check, place, names),
+        "old-keys": lambda: profiles.old_keys(ages.known(place.environment), names),
+        "vault": partial(surroundings.vault, place),
+        "agent": partial(surroundings.agent, place),
+        "shells": partial(surroundings.shells, place),
+    }
+    if not offline:
+        checks["clock"] = partial(surroundings.clock, _clock_url(place.environment), DEADLINE / 2)
+    with ThreadPoolExecutor(len(checks)) as pool:
+        results = pool.map(lambda check: _found(*check), checks.items())
+        return [finding for result in results for finding in result]
+
+
+def _found(name: str, check: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    try:
+        return within(DEADLINE, lambda: list(check()))
+    except TimeoutError:
+        what = f"this check has not ended within {DEADLINE:g} s"
+        return [Finding(name, "trouble", name, what, "see what hangs there, then run this again")]
+    except (ShellvaultError, OSError) as error:
+        return [Finding(name, "trouble", name, str(error), "correct that, then run this again")]
+
+
+def _stored_names(environment: Mapping[str, str]) -> list[str]:
+    """The names that have stored keys, without opening the vault."""
+    try:
+        return locations.names_file(environment).read_text("utf-8", "surrogateescape").splitlines()
+    except (OSError, ShellvaultError):
+        return []
+
+
+def _clock_url(environment: Mapping[str, str]) -> str:
+    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
+    return environment.get("AWS_ENDPOINT_URL_STS") or f"https://sts.{region}.amazonaws.com/"
+
+
+def _unknown_keys(environment: Mapping[str, str]) -> list[Finding]:
+    """Stored keys that AWS does not take any more."""
+    operate = broker.vault_operations(None, environment)
+    found = []
+    for name in operate({"do": "list"})["keys"]:
+        try:
+            operate({"do": "prove", "request": wish(name, {}).line})
+        except NeedsPersonError:
+            raise
+        except ShellvaultError as error:
+            fix = f"shellvault add {name} with keys that work, or shellvault remove {name}"
+            found.append(Finding("unknown-keys", "trouble", f"profile {name}", str(error), fix))
+    return found
+
+
+def _mended(finding: Finding) -> bool:
+    if finding.mend is None:
+        return False
+    try:
+        output.note(finding.mend())
+    except (OSError, ShellvaultError) as error:
+        output.complain(f"{finding.where}: {error}")
+        return False
+    return True
+
+
+def _lines(finding: Finding) -> Sequence[str]:
+    severity = f"{finding.severity:8}"
+    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        severity = click.style(severity, fg=_STYLES[finding.severity])
+    where, what = output.printable(finding.where), output.printable(finding.what)
+    said = what if what.startswith(where) else f"{where}: {what}"
+    return f"{severity} {said}", f"{'':8} fix: {output.printable(finding.fix)}"

@@ -1,0 +1,69 @@
+"""Profiles that cannot give a session, and what the AWS CLI reads differently."""
+
+import time
+from collections.abc import Collection, Iterator, Mapping
+
+from shellvault import plan as plans
+from shellvault.doctor.finding import Finding, Place
+from shellvault.errors import ConfigError
+from shellvault.fastlane import request
+from shellvault.profiles.parse import ConfigFile, load, printable
+from shellvault.profiles.resolve import Overrides, resolve
+
+#: Seconds of age from which a key should be replaced (AWS's own advice: 90 days).
+OLD = 90 * 24 * 3600
+
+
+def check(place: Place, stored: Collection[str]) -> Iterator[Finding]:
+    """Resolves and plans every profile; `stored` are the names that have keys in the vault."""
+    try:
+        config = load(place.config_path)
+    except ConfigError as error:
+        yield Finding("profiles", "trouble", str(place.config_path), str(error), "correct the file")
+        return
+    overrides = Overrides(None, None, request.overrides(dict(place.environment)))
+    # Which keys they are decides nothing here.
+    keys = dict.fromkeys(stored, "stored")
+    for name in config.profile_names:
+        try:
+            plans.build(resolve(config, name, overrides), keys, plans.Options())
+        except ConfigError as error:
+            if not _is_only_settings(config, name):
+                what = str(error)
+                yield Finding(
+                    "profiles", "trouble", f"profile {printable(name)}", what, f"shellvault why {name}"
+                )
+    for remark in config.remarks():
+        where, separator, what = remark.partition(": ")
+        if not separator:
+            where, what = str(place.config_path), remark
+        yield Finding("config-file", "advice", where, what, "correct it, so that every tool reads the same")
+
+
+def _is_only_settings(config: ConfigFile, name: str) -> bool:
+    """Whether a profile has no sign of an identity of its own: others include it, or it is `[default]`."""
+    identity = {
+        "role_arn",
+        "source_profile",
+        "credential_source",
+        "credential_process",
+        "web_identity_token_file",
+        "web_identity_token_process",
+        "sso_session",
+        "sso_start_url",
+        "sso_account_id",
+        "sso_role_name",
+        "login_session",
+        "mfa_serial",
+    }
+    return identity.isdisjoint(config.section(name))
+
+
+def old_keys(created: Mapping[str, int], stored: Collection[str]) -> Iterator[Finding]:
+    """Stored keys that are older than OLD; `created` maps names to when their keys were made, where known."""
+    now = time.time()
+    for name in stored:
+        age = now - created.get(name, now)
+        if age > OLD:
+            where, what = f"profile {printable(name)}", f"its key is {int(age // 86400)} days old"
+            yield Finding("old-keys", "advice", where, what, f"shellvault rotate {name}")

@@ -1,0 +1,115 @@
+"""What shellvault itself needs: a vault, the agent, the shells' start-up files, and a clock that AWS agrees with."""
+
+import email.utils
+import re
+import time
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from shellvault import __version__
+from shellvault.client import agent as client
+from shellvault.doctor.finding import Finding, Place
+from shellvault.errors import AgentError, ShellvaultError
+from shellvault.shells import SHELLS, install
+from shellvault.vault import probe
+
+#: Seconds by which a clock may differ: AWS refuses a request after five minutes.
+SKEW, DANGEROUS_SKEW = 60, 240
+
+_RUNS_INIT = re.compile(r"^[^#\r\n]*\bshellvault(?:\.cmd)?[\"']?\s+init\b", re.MULTILINE)
+
+
+def vault(place: Place) -> Iterator[Finding]:
+    """Whether the vault that would be used can be."""
+    try:
+        chosen = next((status for status in probe(place.environment) if status.chosen), None)
+    except ShellvaultError as error:
+        yield Finding("vault", "trouble", "the vault", str(error), "correct that setting")
+        return
+    if chosen is not None and not chosen.usable:
+        yield Finding(
+            "vault",
+            "trouble",
+            f"the vault ({chosen.name})",
+            chosen.reason,
+            "unlock it, or choose another: shellvault list --backends",
+        )
+
+
+def agent(place: Place) -> Iterator[Finding]:
+    """Whether the agent answers, and is of this version."""
+    if place.environment.get("SHELLVAULT_NO_AGENT", "") not in ("", "0"):
+        return
+    try:
+        status = client.status(place.environment)
+    except AgentError as error:
+        yield Finding("agent", "trouble", "the agent", str(error), "shellvault agent stop")
+        return
+    if status and status.get("version") != __version__:
+        yield Finding(
+            "agent",
+            "advice",
+            "the agent",
+            f"it is of version {status.get('version')}, this is {__version__}",
+            "shellvault agent stop (the next command starts a new one)",
+            partial(_stop, place),
+        )
+
+
+def _stop(place: Place) -> str:
+    client.stop(place.environment)
+    return "the agent is stopped; the next command starts a new one"
+
+
+def shells(place: Place) -> Iterator[Finding]:
+    """Start-up files of shells that are in use here and do not run `shellvault init`."""
+    for shell in SHELLS:
+        path = install.start_up_file(shell, place.environment)
+        if not _is_in_use(shell, place):
+            continue
+        try:
+            text = path.read_text("utf-8", "surrogateescape")
+        except OSError:
+            text = ""
+        if not _RUNS_INIT.search(text):
+            yield Finding(
+                "shells",
+                "advice",
+                str(path),
+                f"{shell} has no prompt, refresh and completion of shellvault",
+                f"shellvault init {shell} --install",
+            )
+
+
+def _is_in_use(shell: str, place: Place) -> bool:
+    """Whether this is the shell of the user, or has a start-up file already that runs `init` in others' stead."""
+    return Path(place.environment.get("SHELL", "")).name in (
+        shell,
+        "pwsh" if shell == "powershell" else shell,
+    )
+
+
+def clock(url: str, deadline: float) -> Iterator[Finding]:
+    """Whether this machine's clock is AWS's, by the Date of any answer of `url`; silent without the network."""
+    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - an endpoint of ours, http or https
+    try:
+        with urllib.request.urlopen(request, timeout=deadline) as reply:  # noqa: S310
+            date = reply.headers.get("Date")
+    except urllib.error.HTTPError as error:
+        date = error.headers.get("Date")
+    except (OSError, ValueError):
+        return
+    try:
+        skew = time.time() - email.utils.parsedate_to_datetime(date or "").timestamp()
+    except ValueError:
+        return
+    if abs(skew) > SKEW:
+        yield Finding(
+            "clock",
+            "trouble" if abs(skew) > DANGEROUS_SKEW else "advice",
+            "the clock",
+            f"it is {abs(int(skew))} s {'ahead of' if skew > 0 else 'behind'} AWS's, which refuses from 300 s on",
+            "turn on network time: timedatectl set-ntp true",
+        )
