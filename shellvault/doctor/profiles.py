@@ -14,6 +14,25 @@ from shellvault.profiles.resolve import Overrides, resolve
 OLD = 90 * 24 * 3600
 
 
+#: The keys that say who a profile is.
+IDENTITY = frozenset(
+    {
+        "role_arn",
+        "source_profile",
+        "credential_source",
+        "credential_process",
+        "web_identity_token_file",
+        "web_identity_token_process",
+        "sso_session",
+        "sso_start_url",
+        "sso_account_id",
+        "sso_role_name",
+        "login_session",
+        "mfa_serial",
+    }
+)
+
+
 def check(place: Place, stored: Collection[str]) -> Iterator[Finding]:
     """Resolves and plans every profile; `stored` are the names that have keys in the vault."""
     try:
@@ -33,6 +52,7 @@ def check(place: Place, stored: Collection[str]) -> Iterator[Finding]:
                 yield Finding(
                     "profiles", "trouble", f"profile {printable(name)}", what, f"shellvault why {name}"
                 )
+    yield from _mistaken_headers(config)
     for remark in config.remarks():
         where, separator, what = remark.partition(": ")
         if not separator:
@@ -40,23 +60,22 @@ def check(place: Place, stored: Collection[str]) -> Iterator[Finding]:
         yield Finding("config-file", "advice", where, what, "correct it, so that every tool reads the same")
 
 
+def _mistaken_headers(config: ConfigFile) -> Iterator[Finding]:
+    """Sections that hold a profile's keys under a header that makes them none in this file."""
+    for header, section in config.others.items():
+        if not {"region", "output", *IDENTITY}.isdisjoint(section.values):
+            yield Finding(
+                "config-file",
+                "advice",
+                config.at(section.line),
+                f"[{printable(header)}] is no profile in this file, so nothing reads it",
+                f"write [profile {printable(header)}]",
+            )
+
+
 def _is_only_settings(config: ConfigFile, name: str) -> bool:
     """Whether a profile has no sign of an identity of its own: others include it, or it is `[default]`."""
-    identity = {
-        "role_arn",
-        "source_profile",
-        "credential_source",
-        "credential_process",
-        "web_identity_token_file",
-        "web_identity_token_process",
-        "sso_session",
-        "sso_start_url",
-        "sso_account_id",
-        "sso_role_name",
-        "login_session",
-        "mfa_serial",
-    }
-    return identity.isdisjoint(config.section(name))
+    return IDENTITY.isdisjoint(config.section(name))
 
 
 def old_keys(created: Mapping[str, int], stored: Collection[str]) -> Iterator[Finding]:
