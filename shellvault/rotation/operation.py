@@ -27,7 +27,7 @@ def perform(
 ) -> dict[str, Any]:
     """Does one of OPERATIONS and returns its result, which holds no secret. Raises any ShellvaultError."""
     return (
-        _prove(operation, vault)
+        _prove(operation, vault, context)
         if operation["do"] == "prove"
         else _rotate(operation, vault, prompter, context)
     )
