@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from shellvault.cli.output import printable
+from shellvault.profiles.parse import printable
 
 if TYPE_CHECKING:
     from rich.live import Live
