@@ -23,6 +23,10 @@ UNLOCK_LIFETIME = 8 * 3600
 SECRET_BYTES = 16
 
 
+#: How many profiles are remembered as used lately.
+RECENT = 50
+
+
 def pack(message: Message) -> bytes:
     """Compressed JSON: a thousand sessions, each in several forms, have to fit into a few MiB."""
     return zlib.compress(json.dumps(message).encode("ascii"), 1)
@@ -98,12 +102,24 @@ class Trouble:
         self.needs_you = needs_you
 
 
+def profile_of(line: str) -> str:
+    """The profile of a request line, as the line writes it (`request.escape`)."""
+    return line.partition(" ")[0]
+
+
+def _before(known: "Use", line: str) -> str:
+    was = profile_of(known.line)
+    return known.before if was == profile_of(line) else was
+
+
 class Use(NamedTuple):
     """A shell, the request line whose session it uses, and the secret by which it knows our direct replies."""
 
     process: Process
     line: str
     secret: str
+    before: str = ""
+    """The profile that it used before, as a request line names it."""
 
 
 class Memory:
@@ -114,6 +130,7 @@ class Memory:
         self.troubles: dict[str, Trouble] = {}
         self.shells: dict[int, Use] = {}
         self._callers: dict[bytes, bytes] = {}
+        self._recent: dict[str, None] = {}
         self._steps: dict[str, tuple[float, bytes]] = {}
         self._unlock_keys: dict[str, tuple[str, float]] = {}
 
@@ -147,6 +164,18 @@ class Memory:
         expires_at, packed = self._steps.get(fingerprint, (0.0, b""))
         return unpack(packed) if expires_at > now else None
 
+    def note_use(self, line: str) -> None:
+        """Remembers that somebody has just used a session of this line's profile."""
+        name = profile_of(line)
+        self._recent.pop(name, None)
+        self._recent[name] = None
+        while len(self._recent) > RECENT:
+            del self._recent[next(iter(self._recent))]
+
+    def recent(self) -> list[str]:
+        """The profiles that were used lately, the last one first."""
+        return list(reversed(self._recent))
+
     def register(self, pid: int, line: str) -> None:
         """Remembers that a shell uses the session of this line, and no other any more."""
         try:
@@ -157,7 +186,7 @@ class Memory:
             known = self.shells.get(pid)
             is_same = known is not None and known.process == process
             secret = known.secret if known and is_same else os.urandom(SECRET_BYTES).hex()
-            self.shells[pid] = Use(process, line, secret)
+            self.shells[pid] = Use(process, line, secret, _before(known, line) if known and is_same else "")
 
     def secret(self, pid: int | None) -> str | None:
         """The secret of the living shell with this pid; None when we have given it none."""
@@ -224,12 +253,13 @@ class Memory:
 
     def state(self) -> Message:
         """What outlives the sessions (see `afresh`): the shells that are registered, and what unlocks a vault."""
-        shells = [[list(use.process), use.line, use.secret] for use in self.shells.values()]
-        return {"shells": shells, "unlock_keys": self._unlock_keys}
+        shells = [[list(use.process), *use[1:]] for use in self.shells.values()]
+        return {"shells": shells, "unlock_keys": self._unlock_keys, "recent": list(self._recent)}
 
     def restore(self, state: Message) -> None:
         """Takes back what `state` gave."""
         self.shells = {use[0][0]: Use(Process(*use[0]), *use[1:]) for use in state["shells"]}
+        self._recent = dict.fromkeys(state["recent"])
         self._unlock_keys = {path: (key, until) for path, (key, until) in state["unlock_keys"].items()}
 
     def is_empty(self) -> bool:

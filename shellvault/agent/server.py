@@ -21,7 +21,8 @@ from shellvault.agent.clients import Client
 from shellvault.agent.job import Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream
-from shellvault.agent.memory import Memory
+from shellvault.agent.memory import Memory, profile_of
+from shellvault.fastlane import request
 from shellvault.protocol import REQUEST_DEADLINE, Message
 
 if TYPE_CHECKING:
@@ -269,6 +270,7 @@ class Agent:
 
     def use(self, line: str, pid: int | None) -> None:
         """A shell (None: nobody) uses this session from now on, and no other."""
+        self.memory.note_use(line)
         if pid is not None:
             self.memory.register(pid, line)
             self._look_soon()
@@ -316,6 +318,11 @@ class Agent:
             "jobs": len(self.jobs),
             "sessions": sessions,
             "shells": sorted(self.memory.shells),
+            "recent": [request.unescape(name) for name in self.memory.recent()],
+            "before": {
+                pid: [request.unescape(name) for name in (profile_of(use.line), use.before) if name]
+                for pid, use in self.memory.shells.items()
+            },
             "endpoint_users": sorted(self._endpoint.users()) if self._endpoint else [],
             "unlocked": sorted(self.memory.unlock_keys(now)),
         }

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from shellvault import locations
+from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.vault.backends import BACKENDS
 
@@ -125,14 +126,21 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
     """The wish that the command line adds up to; `given` holds the parameters of `session_options` by name.
 
     Without a name the profile is AWS_PROFILE's, or a person chooses one on the terminal; raises NeedsPersonError
-    where there is none.
+    where there is none. The name `-` is the one before.
     """
     environment = dict(os.environ)
+    if profile == "-":
+        from shellvault.cli import profile_choices
+
+        profile = profile_choices.before(environment)
     name = profile or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE")
     if not name:
-        from shellvault.cli import picker
+        from shellvault.cli import picker, profile_choices
 
-        name = picker.pick(known_names(environment))
+        names = known_names(environment)
+        if not names:
+            raise UsageError("there is no profile to choose from: `shellvault add NAME` stores keys for one")
+        name = picker.pick(profile_choices.profiles(names, environment), "profile")
     options = {
         "backend": given.get("backend") or "",
         "duration": given.get("duration") or "",

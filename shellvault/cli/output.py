@@ -16,7 +16,9 @@ def note(message: str) -> None:
 
 
 def complain(message: str) -> None:
-    """Tells the person what went wrong and what to do, on stderr."""
+    """Tells the person what went wrong and what to do, on stderr; nothing where there is nothing to say."""
+    if not message:
+        return
     _say(f"shellvault: error: {printable(message)}")
 
 
@@ -35,6 +37,12 @@ class ReaderGoneError(ShellvaultError):
     """Whoever read our result has gone; a shell would say 128 + SIGPIPE."""
 
     exit_status = 141
+
+
+class LeftError(ShellvaultError):
+    """A person has left a question without an answer; nothing is to be said of that."""
+
+    exit_status = 130
 
 
 def result(text: str) -> None:

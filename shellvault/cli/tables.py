@@ -11,6 +11,9 @@ from shellvault.cli.output import printable
 if TYPE_CHECKING:
     from rich.text import Text
 
+#: What is known of one thing, column by column.
+Row = tuple[str, ...]
+
 #: Seconds of life below which the prompt shows a session in yellow.
 SOON = 600
 
@@ -82,6 +85,19 @@ def table(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], spare:
     with console.capture() as captured:
         console.print(made)
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def aligned(rows: Sequence[Row]) -> list[str]:
+    """The rows as plain lines whose columns stand below each other."""
+    from rich.cells import cell_len
+
+    columns = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, columns, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _width(widths: Sequence[int], shown: Sequence[int]) -> int:

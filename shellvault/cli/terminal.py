@@ -30,6 +30,14 @@ def opened() -> Iterator[int]:
         os.close(descriptor)
 
 
+def path() -> str:
+    """The terminal's own path where it can be had: not every system can wait for keys on /dev/tty."""
+    for descriptor in (0, 2):
+        if os.isatty(descriptor):
+            return os.ttyname(descriptor)
+    return TERMINAL
+
+
 def is_available() -> bool:
     """Whether this process has a terminal to ask on."""
     try:

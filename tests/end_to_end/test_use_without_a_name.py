@@ -1,6 +1,5 @@
 """`shellvault use` without a name: a person chooses on the terminal, from a list, in a real shell."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,22 +53,20 @@ def profile(terminal: Terminal) -> str:
     return terminal.value("$env:AWS_VAULT" if terminal.shell == "powershell" else "$AWS_VAULT")
 
 
-def ask(terminal: Terminal, prompt: str) -> None:
-    """Types `shellvault use`, and waits for the prompt of whatever asks then."""
-    terminal.type("shellvault use")
-    terminal.wait_for(re.escape(prompt))
-
-
-def answer(terminal: Terminal, keys: str) -> None:
-    """Types the keys, and waits until nothing but the shell runs in the terminal."""
-    terminal.press(keys)
-    terminal.finish()
-
-
-def test_a_person_chooses_from_the_list(without_fzf: None, terminal: Terminal) -> None:
-    prompt = "profile (number or part of the name): "
-    for keys, chosen in (("guar\r", "guarded"), ("2\r", "work"), ("\r", "work"), ("\x03", "work")):
-        ask(terminal, prompt)
-        answer(terminal, keys)
+@pytest.mark.usefixtures("without_fzf")
+def test_a_person_chooses_from_the_list_and_goes_back(terminal: Terminal, person: Person) -> None:
+    person.configure(
+        "[profile other]\nrole_arn = arn:aws:iam::000000000000:role/other\nsource_profile = work"
+    )
+    person.home.succeed("exec", "guarded", "--", "true")
+    for keys, chosen in (("\r", "guarded"), ("wor\r", "work"), ("\x1b", "work"), ("\x03", "work")):
+        terminal.type("shellvault use")
+        terminal.wait_for("000000000000 other")
+        terminal.press(keys)
+        printed = terminal.finish()
         assert profile(terminal) == chosen
+        assert "shellvault: error" not in printed
+    for back in ("guarded", "work"):
+        terminal.run("shellvault use -")
+        assert profile(terminal) == back
     assert "Traceback" not in terminal.screen

@@ -1,4 +1,4 @@
-"""Choosing a profile: a numbered list on the terminal, or fzf where it is installed."""
+"""Choosing from a list on the terminal: by fzf where it is installed, else by keys in a list of our own."""
 
 import shutil
 import sys
@@ -7,11 +7,27 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from shellvault.cli.picker import pick
+from shellvault.cli.picker import Choice, pick
 from shellvault.errors import NeedsPersonError, UsageError
 
-NAMES = ["work", "a b", "home", "homework", "$(touch touched)"]
-_PROGRAM = f"from shellvault.cli.picker import pick; print('chosen:', pick({NAMES!r}) + '.')"
+CHOICES = [
+    Choice("work", ("123456789012 admin", "eu-central-1", "47m")),
+    Choice("a b", ("", "", "")),
+    Choice("home", ("", "us-east-1", "")),
+    Choice("homework", ("", "", "")),
+    Choice("$(touch touched)", ("", "", "")),
+]
+_PROGRAM = f"""
+from shellvault.cli.output import LeftError
+from shellvault.cli.picker import Choice, pick
+try:
+    print('chosen:', pick({CHOICES!r}, 'profile') + '.')
+except LeftError as left:
+    print('left:', left.exit_status, repr(str(left)))
+"""
+
+#: Every way out of it.
+LEAVING = {"Esc": "\x1b", "Ctrl-C": "\x03"}
 
 
 def _spawn(folder: Path, path: str) -> "pexpect.spawn[str]":
@@ -22,60 +38,84 @@ def _spawn(folder: Path, path: str) -> "pexpect.spawn[str]":
         env={"PATH": path, "HOME": str(folder), "TERM": "xterm", "PYTHONPATH": str(root)},
         cwd=str(folder),
         encoding="utf-8",
-        timeout=20,
+        timeout=30,
+        dimensions=(24, 80),
     )
 
 
-@pytest.mark.parametrize(
-    ("answers", "chosen"),
-    [
-        (["1"], "work"),
-        (["home"], "home"),
-        (["A B"], "a b"),
-        (["hom", "2"], "homework"),
-        (["nothing like it", "2"], "a b"),
-        (["99", "3"], "home"),
-        (["$(touch touched)"], "$(touch touched)"),
-    ],
-)
-def test_the_list_takes_a_number_a_name_or_a_part_of_one(
-    answers: list[str], chosen: str, tmp_path: Path
-) -> None:
+def _expect(child: "pexpect.spawn[str]", text: str) -> None:
+    """Waits for the text, and says where the cursor is when asked."""
+    while child.expect_exact([text, "\x1b[6n"]):
+        child.send("\x1b[1;1R")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> "pexpect.spawn[str]":
+    """Our own list, where there is no fzf."""
     child = _spawn(tmp_path, "/nonexistent")
-    for answer in answers:
-        child.expect_exact("profile (number or part of the name): ")
-        child.sendline(answer)
-    child.expect_exact(f"chosen: {chosen}.")
-    child.close()
+    _expect(child, "homework")
+    return child
+
+
+@pytest.mark.parametrize(
+    ("keys", "chosen"),
+    [
+        (["\r"], "work"),
+        (["\x1b[B", "\r"], "a b"),
+        (["\x1b[A", "\r"], "$(touch touched)"),
+        (["homew", "\r"], "homework"),
+        (["admin", "\r"], "work"),
+    ],
+    ids=["Enter", "down", "up", "a part of the name", "a part of the role"],
+)
+def test_our_own_list_takes_keys_and_a_part_of_a_line(
+    keys: list[str], chosen: str, own: "pexpect.spawn[str]", tmp_path: Path
+) -> None:
+    for key in keys:
+        own.send(key)
+    _expect(own, f"chosen: {chosen}.")
+    own.close()
     assert not (tmp_path / "touched").exists()
 
 
-def test_an_empty_answer_chooses_nothing(tmp_path: Path) -> None:
-    child = _spawn(tmp_path, "/nonexistent")
-    child.expect_exact("profile (number or part of the name): ")
-    child.sendline("")
-    child.expect_exact("no profile was chosen")
-    child.close()
+@pytest.mark.parametrize("key", LEAVING)
+def test_leaving_our_own_list_is_silent(key: str, own: "pexpect.spawn[str]") -> None:
+    own.send(LEAVING[key])
+    _expect(own, "left: 130 ''")
+    own.close()
+
+
+@pytest.fixture
+def fzf(tmp_path: Path) -> "pexpect.spawn[str]":
+    """fzf with our list."""
+    found = shutil.which("fzf")
+    if found is None:
+        pytest.skip("needs fzf")
+    child = _spawn(tmp_path, str(Path(found).parent))
+    _expect(child, "profile>")
+    return child
 
 
 @pytest.mark.real
-def test_fzf_chooses_where_it_is_installed(tmp_path: Path) -> None:
-    fzf = shutil.which("fzf")
-    if fzf is None:
-        pytest.skip("needs fzf")
-    child = _spawn(tmp_path, str(Path(fzf).parent))
-    while child.expect_exact(["profile>", "\x1b[6n"]):
-        child.send("\x1b[1;1R")
-    child.send("homew")
-    child.expect_exact("homework")
-    child.send("\r")
-    child.expect_exact("chosen: homework.")
-    child.close()
+def test_fzf_chooses_where_it_is_installed(fzf: "pexpect.spawn[str]") -> None:
+    fzf.send("admin")
+    _expect(fzf, "admin")
+    fzf.send("\r")
+    _expect(fzf, "chosen: work.")
+    fzf.close()
 
 
-def test_without_names_or_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.real
+@pytest.mark.parametrize("key", LEAVING)
+def test_leaving_fzf_is_silent(key: str, fzf: "pexpect.spawn[str]") -> None:
+    fzf.send(LEAVING[key])
+    _expect(fzf, "left: 130 ''")
+    fzf.close()
+
+
+def test_without_choices_or_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no profile to choose from"):
-        pick([])
+        pick([], "profile")
     monkeypatch.setattr("shellvault.cli.terminal.is_available", lambda: False)
     with pytest.raises(NeedsPersonError, match="name a profile"):
-        pick(["work"])
+        pick(CHOICES, "profile")

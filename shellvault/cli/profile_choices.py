@@ -1,0 +1,63 @@
+"""The profiles to choose from, with what a person tells them apart by, and the one before."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shellvault.cli import tables
+from shellvault.cli.picker import Choice
+from shellvault.errors import AgentError, UsageError
+from shellvault.fastlane import request
+from shellvault.profiles.parse import ConfigFile, load
+
+
+def profiles(names: list[str], environment: Mapping[str, str]) -> list[Choice]:
+    """The profiles `names`: those with a live session first, then those used lately."""
+    held = _held(environment)
+    now = time.time()
+    until: dict[str, float] = {}
+    for session in held.get("sessions", ()):
+        until[session["profile"]] = max(session["expires_at"], until.get(session["profile"], 0))
+    recent = {name: place for place, name in enumerate(held.get("recent", ()))}
+    config = load(Path(request.config_path(dict(environment), str(Path.cwd()))))
+    ordered = sorted(names, key=lambda name: (until.get(name, 0) <= now, recent.get(name, len(recent))))
+    return [
+        Choice(name, (*_about(config, name), tables.time_left(until[name] - now) if name in until else ""))
+        for name in ordered
+    ]
+
+
+def before(environment: Mapping[str, str]) -> str:
+    """The profile whose session this shell had before. Raises UsageError when nobody remembers."""
+    from shellvault.fastlane.commands import shell_pid
+
+    current = environment.get("AWS_VAULT")
+    known = _held(environment).get("before", {}).get(str(shell_pid()), [])
+    found = next((name for name in known if name != current), None)
+    if found is None:
+        raise UsageError("there is no profile to go back to: the agent knows of none before in this shell")
+    return str(found)
+
+
+def _about(config: ConfigFile, name: str) -> tuple[str, str]:
+    """Account or role, and region, as the profile's own section says."""
+    section = config.section(name)
+    role, account = section.get("role_arn"), section.get("sso_account_id")
+    if isinstance(role, str):
+        whose = role.removeprefix("arn:aws:iam::").replace(":role/", " ")
+    elif isinstance(account, str):
+        whose = f"{account} {section.get('sso_role_name', '')}"
+    else:
+        whose = ""
+    region = section.get("region") or config.section("default").get("region") or ""
+    return whose, str(region)
+
+
+def _held(environment: Mapping[str, str]) -> dict[str, Any]:
+    from shellvault.client import agent as client
+
+    try:
+        return client.status(environment) or {}
+    except AgentError:
+        return {}
