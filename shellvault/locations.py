@@ -21,14 +21,26 @@ PYTHON = Path(sys.executable).parent.resolve() / Path(sys.executable).name
 DOOR = Path(__file__).parent.resolve() / "__main__.py"
 
 
+class UnusableError(ShellvaultError):
+    """A folder of ours cannot be made or written."""
+
+
 def config_file(environment: Mapping[str, str]) -> Path:
     """shellvault's own settings; the file need not exist."""
     return _base(environment, "XDG_CONFIG_HOME", ".config", "config") / "config.toml"
 
 
 def state_directory(environment: Mapping[str, str]) -> Path:
-    """The folder of locks and the names file, made on demand. Raises ShellvaultError when it is not ours."""
-    return private_directory(_base(environment, "XDG_STATE_HOME", ".local/state", "state"))
+    """The folder of locks and the names file, made on demand where the disk allows it.
+
+    Raises ShellvaultError when it is not ours.
+    """
+    path = _base(environment, "XDG_STATE_HOME", ".local/state", "state")
+    try:
+        return private_directory(path)
+    except UnusableError:
+        # A full or read-only disk: what must be written there will say so, and little must.
+        return path
 
 
 def data_directory(environment: Mapping[str, str]) -> Path:
@@ -74,7 +86,7 @@ def socket_path(environment: Mapping[str, str]) -> Path:
 def private_directory(path: Path) -> Path:
     """Makes `path` and its missing parents with mode 0700; takes others' access away from a folder of ours.
 
-    Raises ShellvaultError when it cannot be made, is no folder or belongs to somebody else.
+    Raises UnusableError when it cannot be made or is no folder, ShellvaultError when it belongs to somebody else.
     """
     try:
         # os.makedirs gives its mode to the last folder only, so the parents are made one by one.
@@ -90,7 +102,7 @@ def private_directory(path: Path) -> Path:
             if stat.S_IMODE(status.st_mode) & 0o077:
                 path.chmod(0o700)
     except OSError as error:
-        raise ShellvaultError(
+        raise UnusableError(
             f"the folder {str(path)!r} cannot be used ({error.strerror}): make it writable"
         ) from error
     return path

@@ -88,6 +88,8 @@ class Endpoint:
         self.jobs = jobs
         self._grants = [Grant.from_state(grant) for grant in before["grants"]] if before else []
         self._connections = 0
+        self._strangers: dict[Exchange, None] = {}
+        """Those who have not shown a token yet, the oldest first."""
         self._listener = (
             socket_of(before) if before else socket.create_server(("127.0.0.1", 0), backlog=CONNECTIONS)
         )
@@ -138,8 +140,13 @@ class Endpoint:
         ]
         return found[0] if found and processes.is_alive(found[0].process) else None
 
-    def closed(self) -> None:
+    def proven(self, exchange: "Exchange") -> None:
+        """A connection has shown a token: it is not dropped for others any more."""
+        self._strangers.pop(exchange, None)
+
+    def closed(self, exchange: "Exchange") -> None:
         """A connection has ended."""
+        self._strangers.pop(exchange, None)
         self._connections -= 1
         self._accept_again()
 
@@ -160,9 +167,12 @@ class Endpoint:
             connection.close()
             return
         self._connections += 1
+        if self._connections >= CONNECTIONS and self._strangers:
+            # Who has a token shows it at once. The others may be anybody, and must not keep those away.
+            next(iter(self._strangers)).drop()
         if self._connections >= CONNECTIONS:
             self.loop.unwatch(self._listener)
-        Exchange(self, connection)
+        self._strangers[Exchange(self, connection)] = None
 
 
 class Exchange:
@@ -173,16 +183,17 @@ class Exchange:
         self._http = h11.Connection(h11.SERVER)
         self._request: h11.Request | None = None
         self._waiter: Waiter | None = None
-        self._deadline: Timer = endpoint.loop.later(REQUEST_DEADLINE, self._end)
+        self._deadline: Timer = endpoint.loop.later(REQUEST_DEADLINE, self.drop)
         self._stream = Stream(endpoint.loop, connection, self._receive, self._closed)
 
-    def _end(self) -> None:
+    def drop(self) -> None:
+        """Closes the connection without an answer."""
         self._stream.close()
 
     def _closed(self) -> None:
         self._deadline.cancel()
         self._stop_waiting()
-        self._endpoint.closed()
+        self._endpoint.closed(self)
 
     def _stop_waiting(self) -> None:
         if self._waiter:
@@ -198,7 +209,7 @@ class Exchange:
                 self._answer(asked)
         except Exception:
             # Whatever was wrong with it: the agent goes on serving the others.
-            self._end()
+            self.drop()
 
     def _whole_request(self) -> h11.Request | None:
         """The request once it has arrived to its end. Raises RemoteProtocolError for one that has a body."""
@@ -224,6 +235,7 @@ class Exchange:
         if grant is None:
             self._fail(403, "AccessDenied", "wrong or expired token in AWS_CONTAINER_AUTHORIZATION_TOKEN")
             return
+        self._endpoint.proven(self)
         if asked.method != b"GET":
             self._fail(405, "MethodNotAllowed", "only GET")
             return

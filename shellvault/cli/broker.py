@@ -77,7 +77,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.shells import forms
     from shellvault.signin.sessions import signed_in
 
-    state = locations.private_directory(locations.state_directory(wish.environment))
+    state = locations.state_directory(wish.environment)
     context = Context(
         mfa_token=wish.mfa_token,
         fresh=wish.fresh,
@@ -156,7 +156,7 @@ def vault_operations(
             from shellvault.rotation.operation import perform as ask_aws
             from shellvault.sessions.context import Context
 
-            state = locations.private_directory(locations.state_directory(environment))
+            state = locations.state_directory(environment)
             context = Context(state, environment, mfa_token=operation.get("mfa_token"))
             result = ask_aws(operation, opened[0], asked, context)
         else:

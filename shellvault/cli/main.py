@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from shellvault import __version__
+from shellvault.cli import output
 from shellvault.cli.options import known_names
 from shellvault.cli.output import OutputError, ReaderGoneError, complain
 from shellvault.cli.suggest import NEIGHBOURS, Group, similar
@@ -144,4 +145,5 @@ def describe_origin(error: Exception) -> str:
 
 def main() -> None:
     """The full command line, as the fast lane hands over to it."""
+    output.replace_closed()
     sys.exit(run(sys.argv[1:]))

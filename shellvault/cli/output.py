@@ -1,8 +1,25 @@
 """What the commands print: results on stdout, everything else on stderr, one line each."""
 
+import io
+import os
 import sys
 
 from shellvault.errors import ShellvaultError
+
+
+class _Closed(io.TextIOWrapper):
+    """In the place of an output that whoever started us has closed (`>&-`)."""
+
+    def __init__(self) -> None:
+        super().__init__(open(os.devnull, "wb"), encoding="utf-8")  # noqa: PTH123, SIM115 - kept for life
+
+
+def replace_closed() -> None:
+    """Gives a closed stdout or stderr a place: print() would take stdout, which a shell may evaluate, for stderr."""
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+    if sys.stderr is None:
+        sys.stderr = _Closed()
 
 
 def printable(text: str) -> str:
@@ -47,6 +64,8 @@ class LeftError(ShellvaultError):
 
 def result(text: str) -> None:
     """Writes a command's result to stdout, byte for byte (undecodable bytes pass through)."""
+    if isinstance(sys.stdout, _Closed):
+        raise OutputError("the result cannot be written: stdout is closed")
     try:
         sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()

@@ -2,12 +2,11 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from shellvault.cli import invitation, output, progress, terminal
-from shellvault.errors import NeedsPersonError, UsageError
+from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.variables import PRIVATE_VARIABLES, for_children
 
@@ -70,20 +69,21 @@ class ProgramPrompter(TerminalPrompter):
         progress.waits_for(
             "a touch of your security key" if self._driver == "ykman" else f"you, in {self._driver}"
         )
+        from shellvault.sessions import processes
+
         try:
-            done = subprocess.run(
+            printed = processes.run(
                 command,
-                env=for_children(self._environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                timeout=ANSWER_DEADLINE,
-                check=True,
+                self._driver,
+                for_children(self._environment),
+                terminal=True,
+                deadline=ANSWER_DEADLINE,
             )
-        except (OSError, subprocess.SubprocessError) as error:
+        except SessionError as error:
             raise NeedsPersonError(
                 f"{_needed(challenge)}: {self._driver} gave no answer; {_remedy(challenge)}"
             ) from error
-        return done.stdout.decode("utf-8", "replace").strip()
+        return printed.decode("utf-8", "replace").strip()
 
 
 def _command(driver: str, challenge: Challenge, environment: Mapping[str, str]) -> list[str]:

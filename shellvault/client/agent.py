@@ -302,6 +302,12 @@ def _tell(connection: socket.socket, message: Message) -> list[Message]:
     except AgentError:
         if message["do"] != "stop":
             raise
-        os.kill(hardening.peer_pid(connection), signal.SIGKILL)
+        pid = hardening.peer_pid(connection)
+        if pid <= 0:
+            # Zero would be our own process group (kill(2)).
+            raise AgentError(
+                "the agent hangs, and runs where its process cannot be seen: stop it there"
+            ) from None
+        os.kill(pid, signal.SIGKILL)
         return [{}]
     return [] if answer is None else [answer]

@@ -116,6 +116,8 @@ def invoke(
     """
     import botocore.exceptions as exceptions
 
+    from shellvault.sessions.reply_limit import is_endless
+
     if endpoint.ca_bundle and not Path(endpoint.ca_bundle).exists():
         raise SessionError(f"there is no CA bundle {printable(endpoint.ca_bundle)}: correct ca_bundle")
     secrets = [parameters.get(name) for name in ("TokenCode", "WebIdentityToken", "accessToken")]
@@ -135,6 +137,8 @@ def invoke(
         raise refusal(what, str(details.get("Code")), str(details.get("Message")), secrets) from None
     except (exceptions.HTTPClientError, exceptions.EndpointConnectionError, OSError) as error:
         where = printable(endpoint.url or f"AWS in {endpoint.region}")
+        if isinstance(error, exceptions.HTTPClientError) and is_endless(error):
+            raise SessionError(f"{what}: {where} answers without end: check endpoint_url and proxy") from None
         raise SessionError(
             f"{what}: {where} cannot be reached: check network and proxy ({one_line(str(error), secrets)})"
         ) from None

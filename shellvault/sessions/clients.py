@@ -28,6 +28,9 @@ def client_for(service: Service, endpoint: Endpoint, source: "Session | None", a
     from botocore import UNSIGNED
     from botocore.config import Config
 
+    from shellvault.sessions.reply_limit import limit_replies
+
+    limit_replies()
     # A variable is its key in the config file, its name in the environment, its default and its conversion.
     # Without the first two, neither a config file nor AWS_PROFILE is looked at.
     nowhere = (None, None, None, None)

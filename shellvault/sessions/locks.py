@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shellvault import locks
@@ -23,23 +23,32 @@ def exclusive(
     """Holds the lock on the file `path` (mode 0600, made on demand) for a block.
 
     The file says who holds it and for what `purpose` (printable). Who has to wait longer than a second is
-    told by `tell`. Raises SessionError when the lock is not free within `wait_seconds`, or cannot be made.
+    told by `tell`. Where no lock can be made (a full or read-only disk), none is held: that costs a second call, or
+    a person a second code. Raises SessionError when the lock is not free within `wait_seconds`.
     """
     descriptor = _acquire(path, tell, wait_seconds)
+    if descriptor is None:
+        yield
+        return
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} {purpose}".encode(), 0)
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()} {purpose}".encode(), 0)
         yield
     finally:
         # Removed while it is held: whoever opened this file before tries again, see `_acquire`.
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
-def _acquire(path: Path, tell: Callable[[str], None], wait_seconds: float) -> int:
+def _acquire(path: Path, tell: Callable[[str], None], wait_seconds: float) -> int | None:
     start, told = time.monotonic(), False
     while True:
-        descriptor = _open(path)
+        try:
+            descriptor = locks.open_lock(path)
+        except OSError:
+            return None
         if locks.is_locked_now(descriptor):
             if _is_still(path, descriptor):
                 return descriptor
@@ -55,14 +64,6 @@ def _acquire(path: Path, tell: Callable[[str], None], wait_seconds: float) -> in
             told = True
         os.close(descriptor)
         time.sleep(_POLL_SECONDS)
-
-
-def _open(path: Path) -> int:
-    try:
-        return locks.open_lock(path)
-    except OSError as error:
-        reason = f"{str(path)!a} ({error.strerror})"
-        raise SessionError(f"cannot make the lock file {reason}: make its folder writable") from error
 
 
 def _is_still(path: Path, descriptor: int) -> bool:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from shellvault import files
@@ -123,10 +124,9 @@ def _claim(step: Step, code: str, context: Context) -> bool:
         used = {old: time for old, time in _used_codes(path).items() if abs(now - time) < _REMEMBERED}
         if digest in used:
             return False
-        try:
+        # On a full or read-only disk it is not remembered: sent twice, AWS refuses it.
+        with suppress(OSError):
             files.replace(path, json.dumps(used | {digest: int(now)}).encode(), 0o600, alone=True)
-        except OSError as error:
-            raise SessionError(f"cannot write {str(path)!a} ({error.strerror}): make it writable") from error
     return True
 
 

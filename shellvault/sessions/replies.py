@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 
 from shellvault.errors import SessionError
 from shellvault.plan import LONGEST
@@ -53,6 +52,8 @@ def epoch(giver: str, text: object) -> int:
 
     Raises SessionError for anything else.
     """
+    from email.utils import parsedate_to_datetime
+
     for parse in (_iso_8601, parsedate_to_datetime):
         try:
             time = parse(text) if isinstance(text, str) else None

@@ -69,6 +69,9 @@ def _frozen(step: Step, environment: Mapping[str, str]) -> tuple[Any, int | None
 def _provider(step: Step, environment: Mapping[str, str]) -> Any:
     from botocore import credentials, utils
 
+    from shellvault.sessions.reply_limit import limit_replies
+
+    limit_replies()
     if step.credential_source == "Environment":
         return credentials.EnvProvider(dict(environment))
     if step.credential_source == "EcsContainer":

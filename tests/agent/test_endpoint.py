@@ -219,3 +219,36 @@ def test_an_old_agent_serves_the_endpoint_until_its_processes_end(agent: Place) 
     process.kill()
     process.wait()
     until(lambda: not os.path.exists(f"/proc/{before}/fd/3"), 15)
+
+
+def test_idle_connections_keep_nobody_away(endpoint: Endpoint) -> None:
+    endpoint.get()
+    idle = [socket.create_connection(("127.0.0.1", endpoint.port), 20) for _ in range(1000)]
+    try:
+        start = time.monotonic()
+        assert [endpoint.get()[0] for _ in range(20)] == [200] * 20
+        # Sooner than they are given up anyway.
+        assert time.monotonic() - start < 2
+        # The oldest have been dropped for the latest.
+        assert idle[0].recv(1) == b""
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+def test_who_has_shown_a_token_is_not_dropped_for_others(agent: Place) -> None:
+    slow = opened(agent, "wait-2")
+    lines = [
+        "GET /credentials HTTP/1.1",
+        f"Host: 127.0.0.1:{slow.port}",
+        f"Authorization: {slow.token}",
+        "",
+        "",
+    ]
+    with socket.create_connection(("127.0.0.1", slow.port), 20) as waiting:
+        waiting.sendall("\r\n".join(lines).encode())
+        until(lambda: agent.calls("start") == 1)
+        idle = [socket.create_connection(("127.0.0.1", slow.port), 20) for _ in range(600)]
+        assert read_all(waiting).startswith(b"HTTP/1.1 200 ")
+        for connection in idle:
+            connection.close()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import __version__
+from shellvault import __version__, hardening
 from shellvault.client import agent as client
 from shellvault.errors import AgentError
 from tests.agent.conftest import (
@@ -386,5 +386,43 @@ def test_nothing_hangs_or_stays_locked_when_killed_at_any_moment(place: Place, v
             process = place.start()
         assert place.obtain(f"after-{number}", person=Person())
         assert time.monotonic() - start < 10
+        process.kill()
+        process.wait()
+
+
+def test_an_agent_whose_process_cannot_be_seen_is_not_killed_by_a_number(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = place.start()
+    monkeypatch.setattr(client, "ANSWER_PATIENCE", 0.5)
+    # What SO_PEERCRED gives for a process of another pid namespace (pid_namespaces(7)).
+    monkeypatch.setattr(hardening, "peer_pid", lambda connection: 0)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(AgentError, match="stop it there"):
+            client.stop(place.environment)
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to make namespaces")
+def test_stop_from_another_pid_namespace_ends_nobody_but_the_agent(place: Place) -> None:
+    process = place.start()
+    process.send_signal(signal.SIGSTOP)
+    script = (
+        "from shellvault.client import agent as client; import os\n"
+        "client.ANSWER_PATIENCE = 0.5\n"
+        "try: client.stop(dict(os.environ))\n"
+        "except Exception as error: print(error)\n"
+    )
+    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", script]
+    try:
+        done = subprocess.run(
+            command, env=place.environment, capture_output=True, text=True, timeout=30, start_new_session=True
+        )
+        assert "stop it there" in done.stdout, done.stderr
+    finally:
         process.kill()
         process.wait()
