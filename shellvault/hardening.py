@@ -29,13 +29,19 @@ def protect_process() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform != "linux":
         return
+    forbid_tracing()
     libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     # Under a limit, a lock on all future memory would make later allocations fail: better swappable than
     # dead. MCL_ONFAULT locks what is used, not what is mapped.
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     if limit == resource.RLIM_INFINITY or os.geteuid() == 0:
         libc.mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
+
+
+def forbid_tracing() -> None:
+    """No debugger of the same user and no core file, until this process becomes another program (Linux; prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def die_with_parent() -> None:

@@ -16,6 +16,10 @@ class Settings:
     path: Path
     backend: str | None = None
     """The vault, one of `vault.BACKENDS`."""
+    confirm: str | None = None
+    """When a person has to confirm (see sessions.confirmation)."""
+    insecure_endpoint: bool = False
+    """Whether calls may go over plain HTTP to another machine."""
     browser: str | None = None
     """The command that opens links; `none` for none."""
     browsers: Mapping[str, str] = field(default_factory=dict)
@@ -28,6 +32,8 @@ class Settings:
 
 _KINDS: Mapping[str, tuple[type, str]] = {
     "backend": (str, 'text, as in backend = "file"'),
+    "confirm": (str, '"keys", "always" or "never"'),
+    "insecure_endpoint": (bool, "true or false"),
     "browser": (str, 'text, as in browser = "firefox -P work"'),
     "browsers": (dict, 'a table of text, as in [browsers] and corp = "firefox -P work"'),
     "device_code": (bool, "true or false"),

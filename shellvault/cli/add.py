@@ -36,6 +36,7 @@ def command(name: str, from_environment: bool, no_add_config: bool, force: bool,
     is_stored = name in operate({"do": "list"})["keys"]
     if is_stored and not (force or _wants_to_replace(name, from_environment)):
         raise UsageError(f"{name} has stored keys already: nothing was changed (use --force to replace them)")
+    broker.protect_process()
     if from_environment:
         access_key_id, secret = _from_environment(environment)
         settings = {}

@@ -1,5 +1,6 @@
 """Whoever hands out sessions to the commands: the agent, or without one this process itself."""
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -71,6 +72,7 @@ def endpoint(wish: Wish, pid: int) -> "Change":
 
 def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.sessions.cache import DirectCache
+    from shellvault.sessions.confirmation import confirm_keys, policy
     from shellvault.sessions.context import Context
     from shellvault.sessions.environment import change_for
     from shellvault.sessions.for_request import acquire_for_request, plan_for_request
@@ -91,6 +93,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     if wish.debug and not wish.agent:
         # From the same vault: to open it again would ask for its passphrase again.
         _show_plan(planned[1], prompter)
+    confirm_keys(planned[1], vault, prompter, policy(wish.environment, vault.backend_name))
     cache = DirectCache(vault, state, prompter)
     acquired = acquire_for_request(wish.line, planned, vault, cache, prompter, context)
     change = change_for(acquired.profile, acquired.session, wish.line, time.time())
@@ -168,12 +171,21 @@ def vault_operations(
     return operate
 
 
+def protect_process() -> None:
+    """Keeps debuggers and core files from a process that is about to hold secrets."""
+    if sys.platform == "linux":
+        from shellvault.hardening import forbid_tracing
+
+        forbid_tracing()
+
+
 def opened_vault(backend: str | None, environment: Mapping[str, str], prompter: Prompter) -> "Vault":
     """The vault, for this process's own use; `prompter` is asked for a passphrase."""
     from shellvault.sessions.passphrase import asker
     from shellvault.vault import open_vault
 
-    return open_vault(backend, environment, asker(prompter))
+    protect_process()
+    return open_vault(backend, environment, asker(prompter), tell=prompter.tell)
 
 
 def _forget(environment: Mapping[str, str], profiles: list[str] | None) -> None:

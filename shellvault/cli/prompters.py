@@ -135,10 +135,13 @@ def _needed(challenge: Challenge) -> str:
         "new-passphrase": f"a new passphrase for {challenge.subject} is needed",
         "sign-in": f"a sign-in to {challenge.subject} is needed",
         "sign-in-code": f"a sign-in to {challenge.subject} is needed",
+        "confirm": f"somebody has to confirm that the long-term keys of {challenge.subject} are handed out",
     }[challenge.kind]
 
 
 def _remedy(challenge: Challenge) -> str:
+    if challenge.kind == "confirm":
+        return "run this in a terminal"
     if challenge.kind == "mfa-code":
         return "give it with --mfa-token, set mfa_process in the profile, or run this in a terminal"
     if challenge.link:

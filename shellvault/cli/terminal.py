@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from shellvault.cli import progress
 from shellvault.errors import NeedsPersonError
@@ -107,6 +108,8 @@ def _read_line(terminal: int) -> bytes:
 def _echo_off(terminal: int) -> Iterator[None]:
     import termios  # not on Windows, where this module is imported all the same
 
+    from shellvault.hardening import forbid_tracing
+
     before = termios.tcgetattr(terminal)
     silent = list(before)
     silent[3] &= ~termios.ECHO
@@ -114,14 +117,25 @@ def _echo_off(terminal: int) -> Iterator[None]:
     def silence(*_: object) -> None:
         termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
 
+    def end(number: int, _: object) -> None:
+        termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    forbid_tracing()
     # A shell turns the echo on again for a command that was stopped (^Z) and goes on.
-    handler = signal.signal(signal.SIGCONT, silence)
+    handlers: dict[int, Any] = {signal.SIGCONT: signal.signal(signal.SIGCONT, silence)}
+    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        # Who ignores it (nohup) goes on doing so.
+        if signal.getsignal(ending) == signal.SIG_DFL:
+            handlers[ending] = signal.signal(ending, end)
     silence()
     try:
         yield
     finally:
-        signal.signal(signal.SIGCONT, handler)
         termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def confirm(question: str) -> bool:

@@ -61,7 +61,7 @@ class Session:
 class Challenge:
     """One question that only a person (or a helper standing in for one) can answer."""
 
-    kind: Literal["mfa-code", "passphrase", "new-passphrase", "sign-in", "sign-in-code"]
+    kind: Literal["mfa-code", "passphrase", "new-passphrase", "confirm", "sign-in", "sign-in-code"]
     """`sign-in`: answered in the browser alone (see `Prompter.invite`); `sign-in-code`: with what it shows there."""
     subject: str
     """The MFA serial, the path of the encrypted file, or what is signed in to: an sso-session, start URL or ARN."""

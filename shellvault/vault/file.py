@@ -20,9 +20,16 @@ from shellvault.errors import VaultError, WrongPassphraseError
 from shellvault.locations import private_directory
 from shellvault.locks import held, writers_lock
 from shellvault.vault import sealed
+from shellvault.vault.writes import Writes
 
 #: Called with (whether the passphrase is a new one, what was wrong with the last answer, the file's path).
 AskPassphrase = Callable[[bool, str | None, Path], str]
+
+#: Characters of a passphrase that nobody is warned about.
+STRONG_LENGTH = 12
+
+#: Why the passphrase of an open vault is asked for.
+HANDED_OUT = "long-term keys are handed out"
 
 _TRIES = 3
 _MOST_BYTES = 16 * 1024 * 1024
@@ -44,17 +51,27 @@ class FileKeyring(KeyringBackend):
         passphrase: str | None = None,
         unlock_key: bytes | None = None,
         cost: sealed.Cost | None = None,
+        *,
+        tell: Callable[[str], None] = lambda message: None,
+        writes_file: Path | None = None,
     ) -> None:
         """Nothing is read or asked yet.
 
         `passphrase` is tried instead of asking; `unlock_key` is what another instance's `unlock_key` gave and
-        serves as long as the file keeps its passphrase; `cost` is that of a new file.
+        serves as long as the file keeps its passphrase; `cost` is that of a new file, and the least for one that is
+        written with its passphrase at hand. `tell` hears what a person should know; `writes_file` notes how often this
+        machine's files were written, so that one which was put back is noticed.
         """
         self._path = Path(os.path.realpath(path))
         self._ask = ask_passphrase
         self._passphrase = passphrase
         self._key = _key_from_bytes(unlock_key) if unlock_key else None
         self._cost = cost or sealed.Cost()
+        self._tell = tell
+        self._writes = Writes(writes_file, self._path) if writes_file else None
+        self._is_proven = False
+        self._weak_passphrase: str | None = None
+        """What opens a file whose key was cheaper to derive than it should be."""
         self.lock = writers_lock(self._path.with_name("vault.lock"))
 
     @property
@@ -79,6 +96,12 @@ class FileKeyring(KeyringBackend):
             self._key_for(self._header(content))
         elif create:
             self._create()
+
+    def prove(self) -> None:
+        """Has somebody give the passphrase, unless that has happened. Raises as `unlock` does."""
+        content = self._read()
+        if content is not None and not self._is_proven:
+            self._key = self._opening_key(self._header(content), HANDED_OUT)
 
     def get_password(self, service: str, username: str) -> str | None:
         """The password, or None. Raises VaultError."""
@@ -107,9 +130,15 @@ class FileKeyring(KeyringBackend):
             return {}
         key = self._key_for(self._header(content))
         try:
-            return _checked(json.loads(sealed.unseal(content, key)))
+            entries = _checked(json.loads(sealed.unseal(content, key)))
         except ValueError as error:
             raise self._damaged(error) from error
+        if self._writes and self._writes.is_older(entries):
+            self._tell(
+                f"the vault {str(self._path)!r} is older than it was: somebody has put back a copy, "
+                "and keys that were removed since may be in it again"
+            )
+        return entries
 
     def _header(self, content: bytes) -> sealed.Header:
         try:
@@ -128,32 +157,45 @@ class FileKeyring(KeyringBackend):
             self._key = self._opening_key(header)
         return self._key
 
-    def _opening_key(self, header: sealed.Header) -> sealed.Key:
+    def _opening_key(self, header: sealed.Header, reason: str | None = None) -> sealed.Key:
         if self._passphrase:
             key = sealed.derive(self._passphrase, header.cost, header.salt)
             if sealed.opens(key, header):
+                self._opened_by(self._passphrase, key)
                 return key
             raise WrongPassphraseError(
                 f"the passphrase in the environment does not open {str(self._path)!r}: "
                 "correct SHELLVAULT_FILE_PASSPHRASE, or unset it to be asked"
             )
-        problem = None
+        problem = reason
         for _ in range(_TRIES):
-            key = sealed.derive(self._ask(False, problem, self._path), header.cost, header.salt)
+            passphrase = self._ask(False, problem, self._path)
+            key = sealed.derive(passphrase, header.cost, header.salt)
             if sealed.opens(key, header):
+                self._opened_by(passphrase, key)
                 return key
             problem = "that passphrase does not open the vault"
         raise WrongPassphraseError(f"the passphrase does not open {str(self._path)!r}: run the command again")
 
+    def _opened_by(self, passphrase: str, key: sealed.Key) -> None:
+        self._is_proven = True
+        if key.cost.is_below(self._cost):
+            self._weak_passphrase = passphrase
+
     def _create(self) -> None:
         passphrase = self._passphrase or self._new_passphrase()
+        if is_weak(passphrase):
+            self._tell(
+                f"that passphrase is weak: whoever copies {str(self._path)!r} may guess it; use at least "
+                f"{STRONG_LENGTH} characters"
+            )
         key = sealed.new_key(passphrase, self._cost)
         if not self._path.parent.exists():
             private_directory(self._path.parent)
         with held(self.lock, VaultError):
             content = self._read()
             if content is None:
-                self._key = key
+                self._key, self._is_proven = key, True
                 self._write({})
                 return
         # Another command has made the file meanwhile.
@@ -205,6 +247,10 @@ class FileKeyring(KeyringBackend):
     def _write(self, entries: _Entries) -> None:
         if self._key is None:
             raise VaultError("the vault is not unlocked: run the command again")
+        if self._weak_passphrase is not None:
+            self._key = sealed.new_key(self._weak_passphrase, self._cost)
+            self._weak_passphrase = None
+        writes = self._writes.counted(entries) if self._writes else 0
         content = sealed.seal(json.dumps(entries, separators=(",", ":")).encode(), self._key)
         try:
             files.replace(self._path, content, 0o600, alone=True)
@@ -214,6 +260,13 @@ class FileKeyring(KeyringBackend):
             raise VaultError(
                 f"cannot write the vault {str(self._path)!r} ({error.strerror}): {remedy}"
             ) from error
+        if self._writes:
+            self._writes.note(writes)
+
+
+def is_weak(passphrase: str) -> bool:
+    """Whether a passphrase is short, or long by repetition alone (NIST SP 800-63B: length is what counts)."""
+    return len(passphrase) < STRONG_LENGTH or len(set(passphrase)) < STRONG_LENGTH // 2
 
 
 def _key_from_bytes(unlock_key: bytes) -> sealed.Key | None:

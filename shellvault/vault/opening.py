@@ -1,6 +1,6 @@
 """From a backend's name to a vault. The one backend is imported by name; keyring's discovery never runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,14 @@ def open_vault(
     ask_passphrase: "AskPassphrase",
     deadline: float = PERSON_SECONDS,
     unlock_key: bytes | None = None,
+    tell: "Callable[[str], None]" = lambda message: None,
 ) -> "Vault":
     """The vault that is named by `backend`, the environment or the settings, else the first that can be used.
 
     Nothing is read, asked or created yet. `ask_passphrase` is called as `(new, problem, path)` when the
     encrypted file needs it; `deadline` (seconds) bounds every call in which a keyring may ask a person;
-    `unlock_key` is what `Vault.unlock_key` gave elsewhere. Raises ConfigError for a bad choice, VaultError.
+    `unlock_key` is what `Vault.unlock_key` gave elsewhere; `tell` hears what a person should know.
+    Raises ConfigError for a bad choice, VaultError.
     """
     from shellvault.locks import writers_lock
     from shellvault.vault.items import Items
@@ -42,19 +44,29 @@ def open_vault(
     names_file = locations.names_file(environment)
     lock = writers_lock(names_file.with_name("vault.lock"))
     if name == "file":
-        file = _file_keyring(environment, ask_passphrase, unlock_key)
+        file = _file_keyring(environment, ask_passphrase, unlock_key, tell)
         return Vault(Items(name, file, None), lock, names_file, backend_file, file)
     seconds = deadline if backends.can_ask(environment) else min(deadline, MACHINE_SECONDS)
     return Vault(Items(name, _keyring(name, environment, deadline), seconds), lock, names_file, backend_file)
 
 
 def _file_keyring(
-    environment: Mapping[str, str], ask_passphrase: "AskPassphrase", unlock_key: bytes | None
+    environment: Mapping[str, str],
+    ask_passphrase: "AskPassphrase",
+    unlock_key: bytes | None,
+    tell: Callable[[str], None],
 ) -> "FileKeyring":
     from shellvault.vault.file import FileKeyring
 
     passphrase = environment.get("SHELLVAULT_FILE_PASSPHRASE") or environment.get("AWS_VAULT_FILE_PASSPHRASE")
-    return FileKeyring(backends.file_path(environment), ask_passphrase, passphrase, unlock_key)
+    return FileKeyring(
+        backends.file_path(environment),
+        ask_passphrase,
+        passphrase,
+        unlock_key,
+        tell=tell,
+        writes_file=locations.state_directory(environment) / "vault-writes.json",
+    )
 
 
 def _keyring(name: str, environment: Mapping[str, str], deadline: float) -> "KeyringBackend":

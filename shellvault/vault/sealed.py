@@ -34,6 +34,10 @@ class Cost:
     iterations: int = 3
     lanes: int = 4
 
+    def is_below(self, other: "Cost") -> bool:
+        """Whether guessing is cheaper than with the other, in memory or in passes over it."""
+        return self.memory_kib < other.memory_kib or self.iterations < other.iterations
+
 
 @dataclass(frozen=True, slots=True)
 class Key:

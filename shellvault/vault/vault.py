@@ -75,6 +75,19 @@ class Vault:
         """A secret that opens the encrypted file without its passphrase; None: locked, or another backend."""
         return self._file.unlock_key if self._file else None
 
+    @property
+    def proves_by_passphrase(self) -> bool:
+        """Whether `prove` can tell the person from other processes."""
+        return self._file is not None
+
+    def prove(self) -> None:
+        """Has somebody give the passphrase of the encrypted file, unless it was given to this object already.
+
+        Raises WrongPassphraseError, VaultError, and whatever asking raises.
+        """
+        if self._file:
+            self._file.prove()
+
     def stored_keys(self) -> dict[str, str]:
         """The names that have keys, each with its access key id. Raises VaultError."""
         try:

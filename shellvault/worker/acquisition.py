@@ -19,6 +19,7 @@ from shellvault.protocol import CONTAINER_FORM, Message
 from shellvault.sessions import clients, passphrase
 from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.calls import call_sts
+from shellvault.sessions.confirmation import Policy, confirm_keys, policy, stricter
 from shellvault.sessions.context import Context
 from shellvault.sessions.environment import change_for
 from shellvault.sessions.for_request import (
@@ -32,7 +33,7 @@ from shellvault.sessions.model import Session
 from shellvault.shells import SHELLS, forms, render
 from shellvault.signin.sessions import signed_in
 from shellvault.vault import Vault, open_vault, operations
-from shellvault.vault.backends import file_path
+from shellvault.vault.backends import choose, file_path
 from shellvault.worker.channel import Channel, Desk
 
 #: Where a keyring would show a dialog; a job that nobody waits for at the keyboard must not make it.
@@ -72,7 +73,7 @@ def perform(job: Message, desk: Desk) -> Message:
 
 def _operated(job: Message, desk: Desk) -> Message:
     environment = {**os.environ, **job["environment"]}
-    vault = _open_vault(job["backend"], environment, desk)
+    vault, required = _open_vault(job["backend"], environment, desk)
     if job["vault"]["do"] in rotation.OPERATIONS:
         from shellvault.rotation.operation import perform as ask_aws
 
@@ -87,7 +88,7 @@ def _operated(job: Message, desk: Desk) -> Message:
         result = ask_aws(job["vault"], vault, desk, context)
     else:
         result = operations.perform(job["vault"], vault)
-    _keep_unlocked(vault, environment, desk)
+    _keep_unlocked(vault, environment, desk, required)
     return result
 
 
@@ -97,13 +98,14 @@ def _obtained(job: Message, desk: Desk) -> Message:
     environment = _environment(job, fields)
     # Stamped before they are read: a change in between makes the result old at once, never young for ever.
     files = {path: stamp(path) for path in (fields["config"], str(locations.names_file(environment)))}
-    vault = _open_vault(fields.get("backend"), environment, desk)
+    vault, required = _open_vault(fields.get("backend"), environment, desk)
     planned = plan_for_request(line, vault.stored_keys(), environment, job["directory"])
     steps = planned[1].steps
     if any(step.credential_source == "Environment" for step in steps):
         raise NotForAgentError(
             "the keys of credential_source = Environment stay in the command's own process"
         )
+    confirm_keys(planned[1], vault, desk, required)
     # What a program in another container says is for the commands there.
     is_shared = job["is_local"] or not any(_gives_credentials(step) for step in steps)
     cache = _cache(job, environment, vault, desk, is_shared=is_shared)
@@ -114,7 +116,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
             # A container's authorization token is not sent to the agent.
             raise NotForAgentError(str(error)) from error
         raise
-    _keep_unlocked(vault, environment, desk)
+    _keep_unlocked(vault, environment, desk, required)
     session = _assumed(job["role_arn"], acquired) if job["role_arn"] else acquired.session
     remaining = min_remaining(fields)
     return {
@@ -142,14 +144,21 @@ def _environment(job: Message, fields: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
-def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk) -> Vault:
-    key = desk.channel.unlock_key(str(file_path(environment)))
-    return open_vault(backend, environment, passphrase.asker(desk), unlock_key=key)
+def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk) -> tuple[Vault, Policy]:
+    """The vault, and what a person has to confirm of it.
+
+    Whoever unlocked it decided that for as long as it stays unlocked: what a later request says can only be stricter.
+    """
+    kept = desk.channel.unlocked.get(str(file_path(environment)), {})
+    required = policy(environment, choose(backend, environment).backend)
+    required = stricter(required, kept["confirm"]) if kept else required
+    key = bytes.fromhex(kept["key"]) if kept and required != "always" else None
+    return open_vault(backend, environment, passphrase.asker(desk), unlock_key=key, tell=desk.tell), required
 
 
-def _keep_unlocked(vault: Vault, environment: Mapping[str, str], desk: Desk) -> None:
-    if vault.unlock_key is not None:
-        desk.channel.keep_unlock_key(str(file_path(environment)), vault.unlock_key)
+def _keep_unlocked(vault: Vault, environment: Mapping[str, str], desk: Desk, required: Policy) -> None:
+    if vault.unlock_key is not None and required != "always":
+        desk.channel.keep_unlock_key(str(file_path(environment)), vault.unlock_key, required)
 
 
 def _gives_credentials(step: Step) -> bool:

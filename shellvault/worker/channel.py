@@ -25,7 +25,8 @@ class Channel:
         self._number = 0
         self.answers: dict[int, queue.SimpleQueue[Message]] = {}
         self.sessions: dict[int, queue.SimpleQueue[Message | None]] = {}
-        self.unlock_keys: dict[str, str] = {}
+        self.unlocked: dict[str, Message] = {}
+        """What unlocks encrypted files, by their paths: `key` (hex), and the `confirm` that it was given with."""
         self.withheld: dict[int, dict[str, str]] = {}
         """The texts of jobs that the agent is not to see, by job and form."""
         self.connections: deque[socket.socket] = deque()
@@ -53,16 +54,11 @@ class Channel:
         """Gives the session of a step to the agent."""
         self.send({"store": fingerprint, "session": session})
 
-    def keep_unlock_key(self, path: str, key: bytes) -> None:
-        """Gives the agent what unlocks the encrypted file, if it has not got it."""
-        if self.unlock_keys.get(path) != key.hex():
-            self.unlock_keys[path] = key.hex()
-            self.send({"unlock": {path: key.hex()}})
-
-    def unlock_key(self, path: str) -> bytes | None:
-        """What unlocks the encrypted file, None when nobody has unlocked it lately."""
-        key = self.unlock_keys.get(path)
-        return bytes.fromhex(key) if key else None
+    def keep_unlock_key(self, path: str, key: bytes, confirm: str = "keys") -> None:
+        """Gives the agent what unlocks the encrypted file, if it has not got it, with the policy it is given with."""
+        if self.unlocked.get(path, {}).get("key") != key.hex():
+            self.unlocked[path] = {"key": key.hex(), "confirm": confirm}
+            self.send({"unlock": {path: self.unlocked[path]}})
 
 
 class Desk(Prompter):

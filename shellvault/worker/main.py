@@ -71,7 +71,7 @@ def _receive(channel: Channel, message: Message, perform: Perform) -> None:
     elif "hand_out" in message:
         _hand_out(channel, message)
     elif "unlock" in message:
-        channel.unlock_keys = message["unlock"]
+        channel.unlocked = message["unlock"]
     else:
         channel.sessions.pop(message["number"]).put(message["session"])
 

@@ -8,11 +8,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from keyring.errors import PasswordDeleteError
 
 from shellvault.errors import VaultError, WrongPassphraseError
+from shellvault.vault import sealed
 from shellvault.vault.file import FileKeyring
 from tests.vault.conftest import CHEAP, PASSPHRASE, never_asked
 
@@ -454,3 +456,87 @@ def test_reading_does_not_wait_for_a_writer(path: Path) -> None:
     opened(path).set_password("s", "a", "1")
     with held(opened(path).lock, VaultError):
         assert opened(path).get_password("s", "a") == "1"
+
+
+# What a person should know
+
+
+def told(path: Path, passphrase: str | None = PASSPHRASE, **more: Any) -> tuple[FileKeyring, list[str]]:
+    said: list[str] = []
+    return FileKeyring(path, never_asked, passphrase, None, CHEAP, tell=said.append, **more), said
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "is_weak"),
+    [("short", True), ("a" * 30, True), ("abab" * 10, True), ("correct horse battery", False)],
+)
+def test_a_new_file_with_a_weak_passphrase_comes_with_a_warning(
+    path: Path, passphrase: str, is_weak: bool
+) -> None:
+    keyring, said = told(path, passphrase)
+    keyring.set_password("s", "a", "1")
+    assert any("weak" in line for line in said) == is_weak
+    assert not any(passphrase in line for line in said)
+
+
+def test_a_file_with_weak_costs_gets_the_usual_ones_when_it_is_written_with_its_passphrase(
+    path: Path,
+) -> None:
+    opened(path).set_password("s", "a", "1")
+    stronger = sealed.Cost(CHEAP.memory_kib * 2, CHEAP.iterations + 1, CHEAP.lanes)
+    by_key = FileKeyring(path, never_asked, None, opened_key(path), stronger)
+    by_key.set_password("s", "b", "2")
+    assert sealed.read_header(path.read_bytes()).cost == CHEAP, "a key alone cannot raise them"
+    again = FileKeyring(path, never_asked, PASSPHRASE, None, stronger)
+    again.set_password("s", "c", "3")
+    assert sealed.read_header(path.read_bytes()).cost == stronger
+    assert [opened(path).get_password("s", name) for name in "abc"] == ["1", "2", "3"]
+
+
+def opened_key(path: Path) -> bytes | None:
+    keyring = opened(path)
+    keyring.unlock()
+    return keyring.unlock_key
+
+
+def test_a_file_that_is_put_back_to_an_older_state_is_noticed_until_it_is_written_again(path: Path) -> None:
+    writes = path.with_name("writes")
+    first, said = told(path, writes_file=writes)
+    first.set_password("s", "a", "1")
+    older = path.read_bytes()
+    first.set_password("s", "a", "2")
+    assert first.get_password("s", "a") == "2"
+    assert said == []
+    path.write_bytes(older)
+    for _ in range(2):
+        reading, said = told(path, writes_file=writes)
+        assert reading.get_password("s", "a") == "1"
+        assert len(said) == 1
+        assert "older than it was" in said[0]
+    reading.set_password("s", "a", "3")
+    again, said = told(path, writes_file=writes)
+    assert again.get_password("s", "a") == "3"
+    assert said == []
+    path.unlink()
+    new, said = told(path, writes_file=writes)
+    new.set_password("s", "a", "4")
+    assert new.get_password("s", "a") == "4"
+    assert said == []
+
+
+@pytest.mark.parametrize("noted", [b"", b"{", b"[]", b'{"x": "y"}', b"\xff", b"[" * 100_000])
+def test_a_damaged_note_of_the_writes_is_as_good_as_none(path: Path, noted: bytes) -> None:
+    writes = path.with_name("writes")
+    writes.parent.mkdir(parents=True, exist_ok=True)
+    writes.write_bytes(noted)
+    keyring, said = told(path, writes_file=writes)
+    keyring.set_password("s", "a", "1")
+    assert keyring.get_password("s", "a") == "1"
+    assert said == []
+
+
+def test_a_note_that_cannot_be_written_stops_nothing(path: Path) -> None:
+    keyring, said = told(path, writes_file=path / "no" / "folder")
+    keyring.set_password("s", "a", "1")
+    assert keyring.get_password("s", "a") == "1"
+    assert said == []
