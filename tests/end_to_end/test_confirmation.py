@@ -10,6 +10,7 @@ import pytest
 from shellvault import __version__, locations
 from shellvault.client import agent as client
 from shellvault.fastlane import request
+from shellvault.variables import for_agent
 from tests.end_to_end.conftest import Person, settle
 from tests.real_keyring import PrivateKeyring
 from tests.support.emulator import Aws
@@ -33,7 +34,7 @@ def person(home: Home, aws: Aws, front: StsFront) -> Person:
 
 def ask_agent(person: Person, answers: list[str], **environment: str) -> tuple[bytes, list[dict[str, Any]]]:
     """What the agent says to a program that speaks its language and answers its questions with these."""
-    own = client.worker_environment(person.home.environment | environment)
+    own = for_agent(person.home.environment | environment)
     line = request.encode("work", {"no-session": "1"}, own, "/")
     asked = {
         "do": "session",

@@ -13,6 +13,7 @@ import pytest
 
 from shellvault import __version__, locations
 from shellvault.client import agent as client
+from shellvault.variables import for_agent
 from shellvault.vault import sealed
 from shellvault.vault.backends import file_path
 from tests.end_to_end.conftest import Person, settle
@@ -117,11 +118,13 @@ def message(person: Person, do: str, **more: Any) -> bytes:
 
 def test_no_process_of_the_user_is_given_what_opens_the_vault(person: Person) -> None:
     path, key = str(file_path(person.home.environment)), vault_key(person)
-    environment = client.worker_environment(person.home.environment)
+    environment = for_agent(person.home.environment)
     replies = [
         message(person, "unlock", path=path, key=None),
         message(person, "status"),
-        message(person, "vault", operation={"do": "list"}, backend=None, environment=environment),
+        message(
+            person, "vault", operation={"do": "list"}, backend=None, environment=environment, directory="/"
+        ),
     ]
     assert b"work" in replies[-1]
     for reply in replies:
