@@ -4,6 +4,7 @@ import io
 import os
 import sys
 
+from shellvault.display import printable as printable
 from shellvault.errors import ShellvaultError
 
 
@@ -20,11 +21,6 @@ def replace_closed() -> None:
         sys.stdout = _Closed()
     if sys.stderr is None:
         sys.stderr = _Closed()
-
-
-def printable(text: str) -> str:
-    """The text on one line, with control characters shown instead of obeyed by the terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def note(message: str) -> None:

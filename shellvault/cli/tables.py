@@ -3,10 +3,9 @@
 import os
 import sys
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from shellvault.cli.output import printable
+from shellvault.display import PRODUCTION_VARIABLE, is_production, printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -42,10 +41,8 @@ def profile(name: str) -> "Text":
     """A profile's name, bold red where the prompt shows it so."""
     from rich.text import Text
 
-    from shellvault.shells.init import PRODUCTION
-
-    is_production = any(fnmatchcase(name, pattern) for pattern in PRODUCTION)
-    return Text(printable(name), "bold red" if is_production else "")
+    marked = is_production(name, os.environ.get(PRODUCTION_VARIABLE))
+    return Text(printable(name), "bold red" if marked else "")
 
 
 def of_profiles(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], names: Sequence[str]) -> str:

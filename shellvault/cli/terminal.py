@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from shellvault.cli import progress
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError
 
 TERMINAL = "/dev/tty"
@@ -86,11 +87,15 @@ def silent() -> Iterator[Callable[[str], str]]:
 def show(text: str) -> None:
     """Writes the text to the terminal. Raises NeedsPersonError where there is none."""
     with opened() as terminal:
-        os.write(terminal, text.encode("utf-8", "surrogateescape"))
+        _write(terminal, text)
+
+
+def _write(terminal: int, text: str) -> None:
+    os.write(terminal, printable(text, keep="\n").encode())
 
 
 def _asked(terminal: int, prompt: str) -> str:
-    os.write(terminal, prompt.encode("utf-8", "surrogateescape"))
+    _write(terminal, prompt)
     line = _read_line(terminal)
     if not line:
         raise NeedsPersonError("the terminal was closed before the question was answered")

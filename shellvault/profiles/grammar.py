@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from shellvault import display
+
 #: What a key holds: text, or the keys of an indented block (`s3 =` and deeper lines).
 Value = str | Mapping[str, str]
 
@@ -82,9 +84,8 @@ class Drafts:
 
 
 def printable(text: str) -> str:
-    """Text made fit for a one-line message: escaped where it is not printable, and shortened."""
-    text = text if text.isprintable() else ascii(text)
-    return text if len(text) <= 200 else text[:199] + "…"
+    """A name or value made fit for a one-line message: escaped where it is not printable, and shortened."""
+    return display.printable(text, 200)
 
 
 def split_lines(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
+from shellvault.display import printable
 from shellvault.errors import SessionError
 
 #: What can be done about a refusal without reading its message.
@@ -63,8 +64,7 @@ def _advice(code: str, message: str) -> str:
 
 
 def one_line(text: str, secrets: Iterable[str | None]) -> str:
-    """Foreign text fit for a message: without `secrets`, one line of printable ASCII, at most 300 long."""
+    """Foreign text fit for a message: without `secrets`, on one line, printable, at most 300 long."""
     for secret in filter(None, secrets):
         text = text.replace(secret, "****")
-    text = ascii(" ".join(text.split()))[1:-1]
-    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 3] + "..."
+    return printable(" ".join(text.split()), _LONGEST_MESSAGE)

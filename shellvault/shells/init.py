@@ -16,8 +16,13 @@ from shellvault.errors import ShellvaultError, UsageError
 from shellvault.shells import render, shims
 from shellvault.shells.quote import quote
 
-#: Profile names that the segment shows in red, as patterns that all four shells read alike.
-PRODUCTION = ("prod", "production", "prod-*", "prod_*", "*-prod", "*_prod", "*-prod-*", "*-production")
+#: What to type to enter a session without `init`: what stands before the profile's name and behind it.
+_AGAIN = {
+    "bash": ('eval "$(shellvault env ', ')"'),
+    "zsh": ('eval "$(shellvault env ', ')"'),
+    "fish": ("shellvault env ", " | source"),
+    "powershell": ("shellvault env ", " | Out-String | Invoke-Expression"),
+}
 
 #: The folder in the state directory for what PowerShell's aliases stand for.
 WRAPPERS = "wrappers"
@@ -72,8 +77,7 @@ def render_init(shell: str, options: InitOptions, state: Path) -> str:
         shell,
         "init",
         **render.starting(shell),
-        production=PRODUCTION,
-        again=f"run `{options.command} use` with that name",
+        again=(f"{options.command} use ", ""),
         brought=False,
         command=options.command,
         completions=completions,
@@ -96,8 +100,7 @@ def hook_text(shell: str) -> str:
         shell,
         "hook",
         **render.starting(shell),
-        production=PRODUCTION,
-        again="run `shellvault env` again",
+        again=_AGAIN[shell],
         brought=True,
         prompt=False,
     )

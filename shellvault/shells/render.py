@@ -14,6 +14,9 @@ from shellvault.variables import MANAGED_VARIABLES, SESSION_VARIABLES, Change
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+#: An empty list, as direnv writes what it watches: base64 of the zlib stream of `[]`.
+NO_WATCHES = "eJyLjgUAARUAuQ=="
+
 
 def snippet(shell: str, template: str, **context: object) -> str:
     """Renders `shells/<shell>/<template>.jinja`.
@@ -101,5 +104,6 @@ def _environment(shell: str) -> "Environment":
     )
     environment.filters["quote"] = partial(quote, shell)
     environment.globals["session_variables"] = SESSION_VARIABLES
+    environment.globals["no_watches"] = NO_WATCHES
     environment.globals["marks"] = MARKS
     return environment

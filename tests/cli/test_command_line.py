@@ -12,7 +12,7 @@ from shellvault.cli import main, prompters
 from shellvault.cli.add import check_name
 from shellvault.cli.execute import apply
 from shellvault.cli.execute import command as exec_command
-from shellvault.cli.output import printable
+from shellvault.display import printable
 from shellvault.errors import UsageError
 from shellvault.sessions.model import Challenge
 from shellvault.shells import forms

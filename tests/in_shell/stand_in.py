@@ -38,12 +38,12 @@ if verb == "show":
     os.execvp("show-arguments", sys.argv[1:])
 for kept in (verb, verb + ".status"):
     try:
-        with open(folder + "/" + kept) as answer:
+        with open(folder + "/" + kept, "rb") as answer:
             text = answer.read()
     except OSError:
         continue
     if kept == verb:
-        sys.stdout.write(text)
+        sys.stdout.buffer.write(text)
     else:
         sys.exit(int(text))
 """
@@ -60,7 +60,7 @@ class FastLane:
 
     def answers(self, verb: str, text: str, status: int = 0) -> None:
         """From now on `verb` prints `text` and ends with `status`."""
-        (self.folder / verb).write_text(text)
+        (self.folder / verb).write_text(text, "utf-8", "surrogateescape")
         (self.folder / f"{verb}.status").write_text(str(status))
 
     def calls(self) -> list[list[str]]:

@@ -196,14 +196,6 @@ def test_no_color_and_dumb_terminals_get_plain_text(
     assert "\x1b[32mwork" not in terminal.screen
 
 
-def test_production_is_red(shell: str, opened: Open, lane: FastLane, now: int) -> None:
-    terminal = opened(shell)
-    enter(terminal, lane, profile="acme-prod", refresh_at=now + 900, expires_at=now + 47 * 60 + 50)
-    terminal.run("")
-    before = terminal.screen.rpartition("acme-prod 47m")[0]
-    assert before.endswith(("\x1b[31m", "\x1b[1;31m", "\x1b[30m\x1b(B\x1b[m\x1b[31m"))
-
-
 def test_zsh_and_powershell_ask_the_agent_without_a_process(
     speaking: str, opened: Open, lane: FastLane, now: int, socket_agent: Agent
 ) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from shellvault.shells import render
+from shellvault.variables import Change
 from tests.in_shell.conftest import Open, enter, key
 from tests.in_shell.stand_in import FastLane, refresh, session
 
@@ -101,3 +103,72 @@ def test_direnv_and_zoxide_keep_working(
     else:
         terminal.run("zoxide query -l >../visited")
         assert str(project) in (terminal.home / "visited").read_text()
+
+
+DIRENV = TOOLS["direnv"]
+
+#: direnv 2.32 has no hook for PowerShell; this does what those of later versions do, with the JSON.
+_DIRENV_IN_POWERSHELL = r"""
+$direnvs = $function:prompt
+function global:prompt {
+    foreach ($line in (direnv export json 2>$null)) {
+        if ($line -match '^  "(\w+)": (null|"(.*)"),?$') {
+            $value = if ($Matches[2] -ceq 'null') { [NullString]::Value } else { $Matches[3] }
+            [Environment]::SetEnvironmentVariable($Matches[1], $value)
+        }
+    }
+    & $direnvs
+}
+"""
+
+
+@pytest.mark.parametrize("order", ["leave inside", "leave outside", "leave in another project"])
+def test_what_direnv_has_taken_back_since_is_not_restored(
+    shell: str, order: str, opened: Open, lane: FastLane, now: int
+) -> None:
+    """AWS_PROFILE: we had unset it. AWS_REGION: direnv's old value is what we set. AWS_ROLE_ARN: not direnv's."""
+    if shutil.which("direnv") is None:
+        pytest.skip("needs direnv")
+    terminal = opened(
+        shell,
+        after=DIRENV.get(shell, _DIRENV_IN_POWERSHELL),
+        AWS_REGION="eu-central-1",
+        AWS_ROLE_ARN="arn:mine",
+    )
+    for name, text in {"project": "proj", "other": "elsewhere"}.items():
+        (terminal.home / name).mkdir()
+        (terminal.home / name / ".envrc").write_text(
+            f"export AWS_PROFILE={text} AWS_REGION=eu-west-1 FROM_DIRENV={text}\n"
+        )
+        terminal.run(f"direnv allow ./{name}")
+    change = session(refresh_at=now + 9000, expires_at=now + 9900)
+    change = Change({**change.set, "AWS_REGION": "eu-central-1"}, ("AWS_PROFILE", "AWS_ROLE_ARN"))
+    lane.answers("env", render.env_snippet(shell, change))
+
+    def values() -> list[str]:
+        prefix = "$env:" if shell == "powershell" else "$"
+        return [terminal.value(f"{prefix}{name}") for name in ("AWS_PROFILE", "AWS_REGION", "AWS_ROLE_ARN")]
+
+    terminal.run("cd project")
+    terminal.run("")
+    assert values() == ["proj", "eu-west-1", "arn:mine"]
+    terminal.run("shellvault use work")
+    assert values() == ["", "eu-central-1", ""]
+    lane.answers("env", render.leave_snippet(shell))
+    if order != "leave inside":
+        terminal.run("cd .." if order == "leave outside" else "cd ../other")
+        terminal.run("")
+    before = len(terminal.screen)
+    terminal.run("shellvault leave")
+    assert "direnv: unloading" not in terminal.screen[before:]
+    assert (
+        values()
+        == {
+            "leave inside": ["proj", "eu-west-1", "arn:mine"],
+            "leave outside": ["", "eu-central-1", "arn:mine"],
+            "leave in another project": ["elsewhere", "eu-west-1", "arn:mine"],
+        }[order]
+    )
+    terminal.run("cd ~")
+    terminal.run("")
+    assert values() == ["", "eu-central-1", "arn:mine"]

@@ -165,7 +165,7 @@ def test_a_reply_that_is_no_session_is_an_error_of_one_line(front: MfaFront, ans
             "MultiFactorAuthentication failed with invalid MFA one time pass code.",
             "try the next one",
         ),
-        ("Strange", "two\nlines, &lt;&#233;&gt;", r"Strange: two lines, <\xe9>"),
+        ("Strange", "two\nlines, &lt;&#233;&#x202e;&gt;", r"Strange: two lines, <é\u202e>"),
     ],
 )
 def test_a_refusal_says_what_to_do(front: MfaFront, code: str, message: str, shown: str) -> None:

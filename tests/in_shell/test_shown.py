@@ -1,0 +1,120 @@
+"""What a profile's name looks like at the prompt: the terminal obeys nothing in it, and production stands out."""
+
+import pytest
+
+from shellvault.display import is_production, printable
+from shellvault.shells import init, render
+from tests.in_shell.conftest import Open, enter, segment
+from tests.in_shell.stand_in import FastLane, session
+
+pytestmark = pytest.mark.real
+
+#: Names, and how they are shown where the locale is UTF-8 and where it is not.
+NAMES = {
+    "plain-name_1.x@y": ("plain-name_1.x@y", "plain-name_1.x@y"),
+    "grüße 日本 🙂": ("grüße 日本 🙂", None),
+    "a\x1b[2Jb\rc\x7fd": ("a?[2Jb?c?d", "a?[2Jb?c?d"),
+    "c1\x9b31m": ("c1?31m", None),
+    "bidi\u202e\u2066\u200f\u061cx": ("bidi????x", None),
+    "hidden\u200b\ufeff\u2028\u00adx": ("hidden????x", None),
+    "glob*?[a]{b}~$(x)`y`'\"\\": ("glob*?[a]{b}~$(x)`y`'\"\\", "glob*?[a]{b}~$(x)`y`'\"\\"),
+}
+
+#: Bytes that are no UTF-8, in a shell that can hold them: nothing else of the name is believed either.
+BROKEN = {"raw\udc9bx ü": "raw?x ??", "cut\udce2\udc80": "cut??", "wrong\udce2ü\udc80\udc80": "wrong?????"}
+
+IS_PRODUCTION = {
+    "prod": True, "production": True, "acme-prod": True, "acme-production-eu": True, "acme_prod-eu": True,
+    "prod.admin": True, "acme/PROD": True, "Acme-Production": True, "product": False, "reproduction": False,
+    "staging": False, "nonprod": False, "produktion": False,
+}  # fmt: skip
+
+PATTERNS = "live-*,a[b]?c,*core"
+IS_LIVE = {
+    "live-1": True, "live": False, "a[b]?c": True, "abxc": False, "hardcore": True, "acme-prod": False,
+    "Live-1": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+def test_a_name_is_shown_without_what_a_terminal_obeys(
+    shell: str, locale: str, opened: Open, lane: FastLane, now: int
+) -> None:
+    # The locale's own variable, so that neither the machine's nor the test's decides.
+    terminal = opened(shell, LC_ALL=locale)
+    broken = {} if shell == "powershell" else BROKEN
+    for name, (wide, narrow) in [*NAMES.items(), *((name, (shown, None)) for name, shown in broken.items())]:
+        enter(terminal, lane, profile=name, refresh_at=now + 9000, expires_at=now + 90_000)
+        shown = segment(terminal).rpartition(" ")[0]
+        # fish and PowerShell speak UTF-8 to the terminal in any case; and fish knows undecodable bytes one by one.
+        if locale == "C.UTF-8" or shell in ("fish", "powershell"):
+            assert shown == (wide if name not in broken or shell != "fish" else shown), ascii(name)
+            assert printable(shown) == shown
+        else:
+            assert shown.isascii(), ascii(name)
+            assert narrow in (shown, None)
+
+
+def test_what_expired_and_needs_a_person_is_said_with_the_command_to_run(
+    shell: str, opened: Open, lane: FastLane, now: int
+) -> None:
+    terminal = opened(shell)
+    lane.answers("refresh", "", 77)
+    for number, (name, words) in enumerate(
+        (
+            ("work", ("work",)),
+            ("my work", ("'my work'", "my\\ work")),
+            (
+                "it's\x1b[2J",
+                ("'it''s?[2J'", "$'it\\'s\\E[2J'", "'it'\\''s?[2J'", "it\\'s\\e\\[2J", "it\\''s?[2J'"),
+            ),
+        )
+    ):
+        enter(terminal, lane, profile=name, refresh_at=now - 50 - number, expires_at=now - 5)
+        terminal.run("")
+        said = [line for line in terminal.screen.splitlines() if "has expired and needs you" in line][-1]
+        assert said.partition("; run: shellvault use ")[2].strip().startswith(words), said
+
+
+def test_without_init_it_names_the_line_to_evaluate(
+    shell: str, opened: Open, lane: FastLane, now: int
+) -> None:
+    lane.answers("refresh", "", 77)
+    text = render.env_snippet(shell, session(refresh_at=now - 50, expires_at=now - 5)) + init.hook_text(shell)
+    terminal = opened(shell, text=text)
+    terminal.run("")
+    command = {
+        "fish": "shellvault env work | source",
+        "powershell": "shellvault env work | Out-String | Invoke-Expression",
+    }.get(shell, 'eval "$(shellvault env work)"')
+    assert f"the session of work has expired and needs you; run: {command}" in terminal.screen
+
+
+@pytest.mark.parametrize("patterns", [None, PATTERNS, ""], ids=["by its words", "by patterns", "none"])
+def test_production_is_bold_and_red_in_every_shell_and_in_tables(
+    shell: str, patterns: str | None, opened: Open, lane: FastLane, now: int
+) -> None:
+    terminal = opened(shell, **({} if patterns is None else {"SHELLVAULT_PRODUCTION": patterns}))
+    if patterns == "" and shell == "powershell":
+        terminal.run("$env:SHELLVAULT_PRODUCTION = ','")
+    expected = (
+        IS_PRODUCTION if patterns is None else dict.fromkeys(IS_LIVE, False) if not patterns else IS_LIVE
+    )
+    for name, is_marked in expected.items():
+        assert is_production(name, patterns) == is_marked, name
+        enter(terminal, lane, profile=name, refresh_at=now + 9000, expires_at=now + 90_000)
+        marked = {
+            "bash": ("${__shellvault_color}", "\x1b[1;31m"),
+            "zsh": ("$__shellvault_color", "bold red"),
+            "fish": ("$__shellvault_color", "--bold red"),
+            "powershell": ("$__shellvault_state.Prefix.Substring(1, 6)", "[1;31m"),
+        }[shell]
+        assert (terminal.value(marked[0]) == marked[1]) == is_marked, name
+    if patterns is None:
+        terminal.type("")
+        enter(terminal, lane, profile="acme-prod", refresh_at=now + 9000, expires_at=now + 90_000)
+        terminal.run("")
+        before = (
+            terminal.screen.rpartition("acme-prod 25h")[0] or terminal.screen.rpartition("acme-prod 24h")[0]
+        )
+        assert before.endswith(("\x1b[1m\x1b[31m", "\x1b[1;31m", "\x1b[31m\x1b[1m")), ascii(before[-40:])
