@@ -55,9 +55,9 @@ def held(lock: "BaseFileLock", error: type[ShellvaultError]) -> Iterator[None]:
             f"another command has been writing for {WAIT_SECONDS:g} seconds: "
             f"end the process that holds {lock.lock_file!r}"
         ) from None
-    except OSError as problem:
+    except (OSError, NotImplementedError) as problem:  # the latter: a file system without locks
         raise error(
-            f"cannot lock {lock.lock_file!r} ({problem.strerror or problem}): "
+            f"cannot lock {lock.lock_file!r} ({getattr(problem, 'strerror', None) or problem}): "
             "make its folder writable; nothing was changed"
         ) from problem
     try:

@@ -1,6 +1,7 @@
 """`shellvault add`: long-term keys into the vault, and a profile for them into the config file."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,6 +10,8 @@ from shellvault.cli import broker, output, questions, terminal
 from shellvault.cli.options import backend_option
 from shellvault.errors import ConfigError, UsageError
 from shellvault.fastlane import request
+from shellvault.profiles.edit import check_editable
+from shellvault.profiles.grammar import word
 from shellvault.profiles.parse import ConfigFile, load
 
 
@@ -32,6 +35,9 @@ def command(name: str, from_environment: bool, no_add_config: bool, force: bool,
     environment = dict(os.environ)
     config = load(Path(request.config_path(environment, str(Path.cwd()))))
     _check_own_keys_serve(config, name)
+    lacking = [] if no_add_config or from_environment else _lacking(config, name, environment)
+    if not no_add_config and (lacking or name not in config.profile_names):
+        _check_editable(config, name)
     operate = broker.vault_operations(backend, environment)
     is_stored = name in operate({"do": "list"})["keys"]
     if is_stored and not (force or _wants_to_replace(name, from_environment)):
@@ -42,7 +48,7 @@ def command(name: str, from_environment: bool, no_add_config: bool, force: bool,
         settings = {}
     else:
         access_key_id, secret = questions.ask_keys()
-        settings = {} if no_add_config else _asked_settings(config, name, environment)
+        settings = _asked_settings(lacking)
     saved = operate({"do": "save", "name": name, "access_key_id": access_key_id, "secret_access_key": secret})
     output.note(f"added the keys of {name} to the vault ({saved['backend']})")
     if not no_add_config:
@@ -73,7 +79,9 @@ def _check_own_keys_serve(config: ConfigFile, name: str) -> None:
     section = config.section(name)
     source = section.get("source_profile")
     if source and source != name:
-        raise UsageError(f"{name} takes its keys from source_profile {source}: run `shellvault add {source}`")
+        raise UsageError(
+            f"{name} takes its keys from source_profile {source}: run `shellvault add {word(str(source))}`"
+        )
     for key in ("sso_session", "sso_start_url", "credential_process", "web_identity_token_file"):
         if key in section:
             output.note(f"{name} also has {key} in the config file; the stored keys will be used instead")
@@ -94,13 +102,28 @@ def _from_environment(environment: dict[str, str]) -> tuple[str, str]:
     return access_key_id, secret
 
 
-def _asked_settings(config: ConfigFile, name: str, environment: dict[str, str]) -> dict[str, str]:
-    """What the profile lacks and a person knows."""
-    asked = {}
-    if "mfa_serial" not in config.section(name):
-        asked["mfa_serial"] = questions.ask_mfa_serial()
-    if not _has_region(config, name, environment):
-        asked["region"] = questions.ask_region()
+def _check_editable(config: ConfigFile, name: str) -> None:
+    """Raises ConfigError before the keys are asked for and stored, where the profile could not be added afterwards."""
+    try:
+        check_editable(config.path, name)
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error} (nothing is stored yet; --no-add-config stores the keys alone)"
+        ) from error
+
+
+def _lacking(config: ConfigFile, name: str, environment: dict[str, str]) -> list[str]:
+    """The settings that the profile lacks and a person knows."""
+    has = {
+        "mfa_serial": "mfa_serial" in config.section(name),
+        "region": _has_region(config, name, environment),
+    }
+    return [key for key, is_there in has.items() if not is_there]
+
+
+def _asked_settings(lacking: Sequence[str]) -> dict[str, str]:
+    ask = {"mfa_serial": questions.ask_mfa_serial, "region": questions.ask_region}
+    asked = {key: ask[key]() for key in lacking}
     return {key: value for key, value in asked.items() if value}
 
 
@@ -133,4 +156,4 @@ def _name_next_step(name: str) -> None:
         shell = detect.detect(os.getppid())
         output.note(f"next: {lines.evaluated(shell, 'env', name)}")
     except UsageError:
-        output.note(f"next: shellvault exec {name} -- COMMAND")
+        output.note(f"next: shellvault exec {word(name)} -- COMMAND")

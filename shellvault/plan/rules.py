@@ -17,6 +17,7 @@ from shellvault.errors import ConfigError
 from shellvault.plan.endpoints import Endpoint, endpoint_for, partition_of
 from shellvault.plan.model import HOUR, LONGEST, Options, Plan, Step, fingerprinted
 from shellvault.profiles.durations import format_duration
+from shellvault.profiles.grammar import word
 from shellvault.profiles.model import CredentialSource, Profile, Sso
 from shellvault.profiles.parse import printable
 
@@ -43,6 +44,7 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
             steps.append(_following(steps, _assume_role(member, steps[-1], partition)))
     if options.console and steps[-1].call == "stored-keys":
         steps.append(_following(steps, federation_token(profile, partition)))
+    _check_devices(steps)
     return Plan(profile.name, tuple(steps), tuple(dict.fromkeys([*notes, *_remarks(chain, steps)])))
 
 
@@ -190,7 +192,7 @@ def _missing(root: Profile) -> str:
     )
     where = f" ({printable(root.where)})" if root.where else ""
     name = printable(root.name)
-    return f"profile {name}{where} {what}: store keys with `shellvault add {name}`"
+    return f"profile {name}{where} {what}: store keys with `shellvault add {word(root.name)}`"
 
 
 def _assume_role(member: Profile, before: Step, partition: str) -> Step:
@@ -278,6 +280,17 @@ def _following(steps: Sequence[Step], step: Step) -> Step:
     return fingerprinted(replace(step, root_key_id=steps[0].access_key_id), steps[-1].fingerprint)
 
 
+def _check_devices(steps: Sequence[Step]) -> None:
+    """Raises ConfigError for a security key: what it signs goes to a browser, and the API takes codes alone."""
+    for step in steps:
+        if step.mfa_serial and ":u2f/" in step.mfa_serial:
+            raise ConfigError(
+                f"the mfa_serial of {printable(step.profile)} is a security key or passkey, which shows no code and "
+                "works in a browser alone: sign in with `aws login` (login_session), or register an authenticator app "
+                "too and name its ARN"
+            )
+
+
 def _remarks(chain: Sequence[Profile], steps: Sequence[Step]) -> list[str]:
     """What the plan leaves out or changes, one line each."""
     root, remarks = chain[0], []
@@ -286,6 +299,11 @@ def _remarks(chain: Sequence[Profile], steps: Sequence[Step]) -> list[str]:
     ):
         remarks.append(
             f"the stored keys of {printable(root.name)} are used, not its section's other credentials"
+        )
+    if steps[-1].call == "get-session-token" and steps[-1].mfa_serial is None:
+        remarks.append(
+            f"the session of {printable(root.name)} is opened without an MFA code: AWS lets it call neither IAM nor "
+            "most of STS; set mfa_serial, or use --no-session where that is needed"
         )
     codes = {step.mfa_serial for step in steps}
     for member in chain:

@@ -7,7 +7,9 @@ what was asked for, nothing else.
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from shellvault import files, locks
@@ -77,6 +79,31 @@ def set_key(path: Path, name: str, key: str, value: str) -> None:
     _rewrite(path, edit, name, {key: value})
 
 
+def check_editable(path: Path, name: str) -> None:
+    """Raises ConfigError, at once, where an edit of profile `name` would fail: before a person has typed anything."""
+    _check_name(name)
+    with _locked(path) as target, tempfile.TemporaryFile(dir=target.parent):
+        section = parse(read_bytes(target) or b"", path).profiles.get(name)
+        if section:
+            check_understood(section)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[Path]:
+    """Keeps other shellvault processes from editing the file, and gives its place behind any link."""
+    target = Path(os.path.realpath(path))
+    try:
+        if target.exists() and not target.is_file():  # /dev/null must not become a file
+            raise ConfigError(f"{printable(str(path))} is not a file: correct AWS_CONFIG_FILE")
+        if not target.parent.is_dir():
+            target.parent.mkdir(mode=0o700, parents=True)
+        lock = locks.writers_lock(target.with_name(f".{target.name}{_LOCK_SUFFIX}"))
+        with locks.held(lock, ConfigError):
+            yield target
+    except OSError as error:
+        raise ConfigError(f"{printable(str(path))} cannot be changed: {error.strerror or error}") from error
+
+
 def _header(name: str) -> str:
     if name == "default":
         return name
@@ -110,26 +137,15 @@ def _rewrite(
     path: Path, edit: Callable[[str, ConfigFile], str], name: str, settings: Mapping[str, str]
 ) -> None:
     """Puts what `edit` makes of the text in its place, behind a link if there is one, keeping a backup."""
-    target = Path(os.path.realpath(path))
-    try:
-        if target.exists() and not target.is_file():  # /dev/null must not become a file
-            raise ConfigError(f"{printable(str(path))} is not a file: correct AWS_CONFIG_FILE")
-        if not target.parent.is_dir():
-            target.parent.mkdir(mode=0o700, parents=True)
-        lock = locks.writers_lock(target.with_name(f".{target.name}{_LOCK_SUFFIX}"))
-        with locks.held(lock, ConfigError):
-            old = read_bytes(target)
-            before = parse(old or b"", path)
-            new = encode(edit(decode(old or b""), before))
-            _check_result(before, parse(new, path), name, settings)
-            mode = stat.S_IMODE(target.stat().st_mode) if old is not None else 0o600
-            if old is not None:
-                files.replace(target.with_name(target.name + BACKUP_SUFFIX), old, mode, owned_like=target)
-            files.replace(
-                target, new, mode, owned_like=target, check=lambda: _check_unchanged(target, old, path)
-            )
-    except OSError as error:
-        raise ConfigError(f"{printable(str(path))} cannot be changed: {error.strerror or error}") from error
+    with _locked(path) as target:
+        old = read_bytes(target)
+        before = parse(old or b"", path)
+        new = encode(edit(decode(old or b""), before))
+        _check_result(before, parse(new, path), name, settings)
+        mode = stat.S_IMODE(target.stat().st_mode) if old is not None else 0o600
+        if old is not None:
+            files.replace(target.with_name(target.name + BACKUP_SUFFIX), old, mode, owned_like=target)
+        files.replace(target, new, mode, owned_like=target, check=lambda: _check_unchanged(target, old, path))
 
 
 def _check_result(before: ConfigFile, after: ConfigFile, name: str, settings: Mapping[str, str]) -> None:

@@ -88,6 +88,11 @@ def printable(text: str) -> str:
     return display.printable(text, 200)
 
 
+def word(text: str) -> str:
+    """A name as one word of a command that a message suggests: bash, zsh, fish and PowerShell read it alike."""
+    return shlex.quote(printable(text))
+
+
 def split_lines(text: str) -> list[str]:
     """The lines of a text file, which end with LF, CRLF or CR and nothing else; the last may be empty."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -7,6 +7,7 @@ keys (`settings.IDENTITY_KEYS`) are the exception: `[default]` does not give the
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shellvault.profiles.grammar import word
 from shellvault.profiles.model import (
     CREDENTIAL_SOURCES,
     INSTANCE_METADATA_KEYS,
@@ -258,10 +259,13 @@ def _services(lookup: _Lookup) -> Section | None:
 
 
 def _unsupported(lookup: _Lookup, name: str) -> str | None:
-    add = f"`shellvault add {printable(name)}`"
+    add = f"`shellvault add {word(name)}`"
     ways = {
         "aws_access_key_id": f"is plain text and not read: store the key with {add}, then delete it here",
     }
+    mistaken = lookup.config.others.get(name)
+    if mistaken and name not in lookup.config.profiles:
+        return f"{lookup.config.at(mistaken.line)}: this is a profile only as [profile {printable(name)}]"
     settings = ((lookup.find(key), way) for key, way in ways.items())
     return next((f"{setting.name} {way}" for setting, way in settings if setting), None)
 
@@ -275,9 +279,6 @@ def _notes(
     if lookup.is_target and name != "default":
         inherited = lookup.layers.inherited
         notes += [note for layer in inherited for note in (layer.problem, *layer.notes) if note]
-    mistaken = config.others.get(name)
-    if not section and mistaken:
-        notes.append(f"{config.at(mistaken.line)}: this is a profile only as [profile {printable(name)}]")
     if role_arn and role_arn.origin == "environment":
         notes.append(f"{role_arn.name} is set and decides the role")
     services = _services(lookup)

@@ -135,8 +135,10 @@ def invoke(
     except exceptions.ClientError as error:
         details = error.response.get("Error", {})
         raise refusal(what, str(details.get("Code")), str(details.get("Message")), secrets) from None
+    except exceptions.SSLError as error:
+        raise SessionError(f"{what}: {_interposed(endpoint)} ({one_line(str(error), secrets)})") from None
     except (exceptions.HTTPClientError, exceptions.EndpointConnectionError, OSError) as error:
-        where = printable(endpoint.url or f"AWS in {endpoint.region}")
+        where = printable(endpoint.url or f"AWS in {endpoint.region}{' (FIPS)' if endpoint.fips else ''}")
         if isinstance(error, exceptions.HTTPClientError) and is_endless(error):
             raise SessionError(f"{what}: {where} answers without end: check endpoint_url and proxy") from None
         raise SessionError(
@@ -146,6 +148,14 @@ def invoke(
         raise SessionError(f"{what} failed: {one_line(str(error), secrets)}") from None
     except Exception as error:
         # What botocore's parsers raise for a strange reply is not documented, and quotes the reply.
-        raise SessionError(
-            f"{what} failed ({type(error).__name__}): check endpoint_url and what answers there"
-        ) from None
+        raise SessionError(f"{what}: {_interposed(endpoint)} ({type(error).__name__})") from None
+
+
+def _interposed(endpoint: Endpoint) -> str:
+    """What to say when an answer is not AWS's."""
+    if endpoint.url:
+        return f"what answers at {printable(endpoint.url)} is not AWS: check endpoint_url and ca_bundle"
+    return (
+        "something between here and AWS answers in its place: a network that wants a sign-in (open a browser), or a "
+        "proxy of the company's own (set ca_bundle to its certificates)"
+    )

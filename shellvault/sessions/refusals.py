@@ -34,6 +34,11 @@ def refusal(what: str, code: str, message: str, secrets: Iterable[str | None]) -
     """The error for AWS's `code` and `message` to the call described by `what`; `secrets` never show."""
     if "invalid MFA one time pass code" in message:
         return RefusedError(f"AWS did not accept the MFA code for {what}: try the next one", "wrong-code")
+    if code in ("RegionDisabled", "RegionDisabledException"):
+        return RefusedError(
+            f"AWS has STS switched off in the region that {what} asks: choose another one (--region), or switch it on "
+            "in the account settings of IAM"
+        )
     if code in _CLOCK or (code in _SIGNATURE and message.startswith(_OLD_OR_YOUNG)):
         return RefusedError(f"AWS finds the time of {what} wrong: set this machine's clock, then try again")
     if code in _SIGNATURE:

@@ -52,7 +52,7 @@ def from_source(step: Step, environment: Mapping[str, str], now: float) -> Sessi
         credentials.token,
         expires_at,
         now,
-        account_id=credentials.account_id,
+        account_id=getattr(credentials, "account_id", None),
     )
 
 

@@ -208,6 +208,28 @@ def test_a_users_own_keys_in_the_environment_are_asked_for_a_code_and_not_capped
     assert len({plan.steps[1].fingerprint for plan in plans}) == 3
 
 
+def test_a_session_without_a_code_is_said_to_be_no_good_for_iam() -> None:
+    (note,) = plan_of(replace(jonsmith, mfa_serial=None)).notes
+    assert "AWS lets it call neither IAM nor most of STS; set mfa_serial, or use --no-session" in note
+
+
+@pytest.mark.parametrize("profile", [jonsmith, foo_admin], ids=lambda profile: profile.name)
+def test_a_security_key_is_refused_with_the_way_that_works(profile: Profile) -> None:
+    key = "arn:aws:iam::111111111111:u2f/user/jonsmith/default-ABC"
+    with pytest.raises(ConfigError, match="works in a browser alone: sign in with `aws login`"):
+        plan_of(replace(profile, mfa_serial=key))
+
+
+def test_a_security_key_that_is_not_asked_stops_nothing() -> None:
+    profile = replace(foo_readonly, source=sso, mfa_serial="arn:aws:iam::1:u2f/user/a/b")
+    assert plan_of(profile).mfa_prompts == 0
+
+
+def test_a_name_in_a_suggested_command_is_one_word_of_a_shell() -> None:
+    with pytest.raises(ConfigError, match="store keys with `shellvault add 'a b'`"):
+        plan_of(Profile("a b", True))
+
+
 def test_an_alias_with_a_device_of_its_own_gets_a_session_as_before_a_role() -> None:
     plan = plan_of(Profile("alias", True, jonsmith, mfa_serial=MFA))
     assert calls(plan) == ["stored-keys", "get-session-token"]

@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import re
 import stat
+import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -350,6 +352,34 @@ def test_a_failing_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(os, "fsync", full)
     assert "cannot be changed: No space left on device" in refusal(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+@pytest.mark.parametrize("obstacle", ["folder", "lock"])
+def test_what_cannot_be_edited_is_known_at_once(obstacle: str) -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        path = config(folder, b"[default]\n")
+        folder.chmod(0o755 if obstacle == "folder" else 0o777)
+        if obstacle == "lock":
+            (folder / ".config.shellvault-lock").touch(mode=0o600)
+        started = time.monotonic()
+        os.seteuid(65534)
+        try:
+            with pytest.raises(ConfigError, match="cannot lock"):
+                edit.check_editable(path, "work")
+        finally:
+            os.seteuid(0)
+        assert time.monotonic() - started < 1
+        edit.check_editable(path, "work")
+        assert path.read_bytes() == b"[default]\n" and leftovers(path) == set()
+
+
+def test_a_profile_that_nobody_understands_is_known_before_it_is_edited(tmp_path: Path) -> None:
+    path = config(tmp_path, b"[profile work]\nnonsense\n")
+    edit.check_editable(path, "other")
+    with pytest.raises(ConfigError, match=":2: this line is neither"):
+        edit.check_editable(path, "work")
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shellvault.errors import ConfigError
+from shellvault.plan import Options, build
 from shellvault.profiles.model import Durations, Profile, Sso
 from tests.profiles.resolving import MFA, ROLE, refusal, resolved
 
@@ -188,6 +189,8 @@ def test_a_section_without_the_word_profile_is_noted() -> None:
     profile = resolved("[work]\nregion = eu-west-1\n")
     assert not profile.defined
     assert profile.notes == ("config:1: this is a profile only as [profile work]",)
+    with pytest.raises(ConfigError, match=r"this is a profile only as \[profile work\]"):
+        build(profile, {}, Options())
 
 
 def test_notes_about_the_file_are_told_once() -> None:

@@ -1,21 +1,32 @@
 """Calls to AWS: what is sent, what is believed, and what a person reads when it fails."""
 
 import socket
+import ssl
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from shellvault.errors import SessionError
-from shellvault.plan import Endpoint, Step
+from shellvault.plan import Endpoint, Step, endpoint_for
+from shellvault.profiles.model import Service
 from shellvault.sessions import calls
 from shellvault.sessions.calls import call_sts
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
 from shellvault.sessions.refusals import RefusedError
+from tests.profiles.resolving import resolved
 from tests.support.mfa_front import MfaFront, fronting
 
 SOURCE = Session("AKIA1234567890123456", "s3cr3t/key+of=mine", "t0ken-of-mine")
@@ -155,6 +166,7 @@ def test_a_reply_that_is_no_session_is_an_error_of_one_line(front: MfaFront, ans
         ("RequestExpired", "Request has expired.", "set this machine's clock"),
         ("ValidationError", "1 validation error", "correct the profile in the AWS config file"),
         ("Throttling", "Rate exceeded", "wait a little"),
+        ("RegionDisabledException", "STS is not activated in this region", "choose another one (--region)"),
         (
             "AccessDenied",
             "MultiFactorAuthentication failed, unable to validate MFA code.",
@@ -201,6 +213,75 @@ def test_a_call_with_a_code_is_made_once_only(front: MfaFront) -> None:
     with pytest.raises(RefusedError):
         call_sts(replace(_step(front), mfa_serial="arn:aws:iam::1:mfa/a"), SOURCE, NOW, code="123456")
     assert front.calls["GetSessionToken"] == 3
+
+
+def test_an_answer_that_is_not_awss_is_told_from_a_refusal(
+    front: MfaFront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front.answer = b"<html><head><title>Welcome to the hotel</title><body><p>Sign in"
+    with pytest.raises(SessionError, match=f"what answers at {front.endpoint} is not AWS"):
+        call_sts(_step(front), SOURCE, NOW)
+
+    def through_a_portal(service: Service, endpoint: Endpoint, source: Session, attempts: int) -> Any:
+        return client_for(service, replace(endpoint, url=front.endpoint), source, attempts)
+
+    monkeypatch.setattr(calls, "client_for", through_a_portal)
+    step = replace(_step(front), endpoint=Endpoint("us-east-1"))
+    with pytest.raises(SessionError, match="a network that wants a sign-in"):
+        call_sts(step, SOURCE, NOW)
+
+
+def test_a_certificate_of_somebody_else_is_told_from_a_dead_network(tmp_path: Path) -> None:
+    with answering_over_tls(tmp_path, _reply()) as (url, bundle):
+        step = Step("get-session-token", "work", "vault", duration=900, endpoint=Endpoint("us-east-1", url))
+        with pytest.raises(SessionError, match="is not AWS: check endpoint_url and ca_bundle"):
+            call_sts(step, SOURCE, NOW)
+        text = f"[profile work]\nendpoint_url = {url}\n"
+        profile = resolved(text, REQUESTS_CA_BUNDLE=str(bundle))
+        trusting = replace(step, endpoint=endpoint_for(profile, "sts"))
+        assert call_sts(trusting, SOURCE, NOW).access_key_id == "ASIA1"
+
+
+@contextmanager
+def answering_over_tls(folder: Path, answer: bytes) -> Iterator[tuple[str, Path]]:
+    """A server that gives one answer, and the file of the only certificate that vouches for it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    today = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(today - timedelta(1)).not_valid_after(today + timedelta(1))
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    certificate = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    bundle = folder / "bundle.pem"
+    bundle.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "key.pem").write_bytes(secret)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(bundle, folder / "key.pem")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass  # who does not trust the certificate hangs up
+
+    server = Server(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://localhost:{server.server_port}", bundle
+    server.shutdown()
+    server.server_close()
 
 
 def test_nobody_at_the_endpoint_is_an_error_that_names_it() -> None:
@@ -256,3 +337,8 @@ def test_a_missing_ca_bundle_is_an_error(tmp_path: Path) -> None:
 def test_each_region_has_its_endpoint(endpoint: Endpoint, url: str, signed_in: str) -> None:
     client = client_for("sts", endpoint, SOURCE, 1)
     assert (client.meta.endpoint_url, client._request_signer._region_name) == (url, signed_in)
+
+
+def test_boto3_makes_the_clients_of_commands_and_botocore_those_of_sessions() -> None:
+    assert client_for("iam", Endpoint("eu-west-1"), SOURCE).meta.config.user_agent.startswith("Boto3/")
+    assert client_for("sts", Endpoint("eu-west-1"), SOURCE).meta.config.user_agent.startswith("Botocore/")
