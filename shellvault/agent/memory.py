@@ -164,6 +164,10 @@ class Memory:
         expires_at, packed = self._steps.get(fingerprint, (0.0, b""))
         return unpack(packed) if expires_at > now else None
 
+    def step_ends(self, now: float) -> dict[str, float]:
+        """When the living sessions of single steps end, by fingerprint."""
+        return {found: expires_at for found, (expires_at, *_) in self._steps.items() if expires_at > now}
+
     def note_use(self, line: str) -> None:
         """Remembers that somebody has just used a session of this line's profile."""
         name = profile_of(line)

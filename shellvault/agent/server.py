@@ -317,6 +317,7 @@ class Agent:
             "worker_ready": self.jobs.is_ready(),
             "jobs": len(self.jobs),
             "sessions": sessions,
+            "steps": self.memory.step_ends(now),
             "shells": sorted(self.memory.shells),
             "recent": [request.unescape(name) for name in self.memory.recent()],
             "before": {

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from shellvault.cli import output, tables
+from shellvault.cli import now, output, tables
 from shellvault.cli.suggest import Group
 from shellvault.client import agent as client
 from shellvault.client import starting
@@ -77,22 +77,13 @@ def _table(sessions: list[dict[str, Any]]) -> str:
     for session in sessions:
         key = (session["profile"], session["expires_at"], session["needs_you"])
         users.setdefault(key, set()).update(session.get("users", ()))
-    now, ordered = time.time(), sorted(users.items())
+    ordered = sorted(users.items())
     rows = [
         (
             tables.profile(name),
-            tables.left(expires_at - now) + (", needs you" if needs_you else ""),
-            ", ".join(_process(pid) for pid in sorted(pids)) or "-",
+            tables.left(expires_at - time.time()) + (", needs you" if needs_you else ""),
+            ", ".join(now.process(pid) for pid in sorted(pids)) or "-",
         )
         for (name, expires_at, needs_you), pids in ordered
     ]
     return tables.of_profiles(("Session", "Left", "Used by"), rows, [key[0] for key, _ in ordered])
-
-
-def _process(pid: int) -> str:
-    import psutil
-
-    try:
-        return f"{psutil.Process(pid).name()} {pid}{' (this one)' if pid == os.getppid() else ''}"
-    except psutil.Error:
-        return f"process {pid}"

@@ -2,14 +2,15 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from shellvault import locations, rotation
-from shellvault.cli import output, progress, prompters
+from shellvault.cli import now, output, progress, prompters
 from shellvault.cli.options import Wish, agent_allowed
 from shellvault.cli.suggest import suggesting
 from shellvault.errors import AgentError, NotForAgentError, UsageError
+from shellvault.fastlane import request
 from shellvault.protocol import VAULT_OPERATIONS, Message, ended_by
 from shellvault.sessions.model import Prompter
 from shellvault.sessions.recursion import check_recursion
@@ -29,7 +30,7 @@ def answer(wish: Wish, form: str) -> str:
 def _answer(wish: Wish, form: str) -> str:
     prompter = prompters.choose(wish.prompt, wish.environment)
     if wish.debug and wish.agent:
-        _show_plan(plan(wish), prompter)
+        _show_plan(explain(wish), prompter)
     if "no-session" not in wish.options:
         # Here and not only in `acquire`: the agent would have us wait for the very session that waits for us.
         check_recursion(wish.profile, wish.environment)
@@ -78,6 +79,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.sessions.for_request import acquire_for_request, plan_for_request
     from shellvault.shells import forms
     from shellvault.signin.sessions import signed_in
+    from shellvault.vault import operations
 
     state = locations.state_directory(wish.environment)
     context = Context(
@@ -92,7 +94,8 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     planned = plan_for_request(wish.line, vault.stored_keys(), wish.environment)
     if wish.debug and not wish.agent:
         # From the same vault: to open it again would ask for its passphrase again.
-        _show_plan(planned[1], prompter)
+        labels = operations.perform({"do": "list"}, vault)["sessions"]
+        _show_plan((planned[1], _held(wish, planned[1], labels)), prompter)
     confirm_keys(planned[1], vault, prompter, policy(wish.environment, vault.backend_name))
     cache = DirectCache(vault, state, prompter)
     acquired = acquire_for_request(wish.line, planned, vault, cache, prompter, context)
@@ -102,18 +105,33 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
 
 def plan(wish: Wish) -> "Plan":
     """The plan for a wish, without a call to AWS."""
+    return explain(wish)[0]
+
+
+def explain(wish: Wish) -> tuple["Plan", now.Held | None]:
+    """The plan for a wish and what of it is there already, without a call to AWS."""
     from shellvault.sessions.for_request import plan_for_request
 
     prompter = prompters.choose(wish.prompt, wish.environment)
     operate = vault_operations(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent)
     with suggesting(wish):
-        return plan_for_request(wish.line, operate({"do": "list"})["keys"], wish.environment)[1]
+        listed = operate({"do": "list"})
+        found = plan_for_request(wish.line, listed["keys"], wish.environment)[1]
+    return found, _held(wish, found, listed["sessions"])
 
 
-def _show_plan(found: "Plan", prompter: Prompter) -> None:
+def _held(wish: Wish, found: "Plan", in_vault: Iterable[Message]) -> now.Held | None:
+    from shellvault.sessions.for_request import min_remaining
+
+    agent = now.agent_status(wish.environment) if wish.agent else {}
+    return now.held(found, in_vault, agent, min_remaining(request.decode(wish.line)[1]))
+
+
+def _show_plan(explained: tuple["Plan", now.Held | None], prompter: Prompter) -> None:
     from shellvault.plan import describe
 
-    for line in describe(found).splitlines():
+    found, held = explained
+    for line in (*describe(found).splitlines(), now.describe(found, held)):
         prompter.tell(line)
 
 
@@ -200,10 +218,5 @@ def _forget(environment: Mapping[str, str], profiles: list[str] | None) -> None:
 
 def agent_sessions(environment: Mapping[str, str]) -> list[tuple[str, int]]:
     """Profiles and expiries (epoch seconds) of the sessions that the agent holds; none without an agent."""
-    from shellvault.client import agent as client
-
-    try:
-        found = client.status(environment) or {}
-    except AgentError:
-        return []
-    return [(session["profile"], session["expires_at"]) for session in found.get("sessions", ())]
+    held = now.agent_status(environment).get("sessions", ())
+    return [(session["profile"], session["expires_at"]) for session in held]

@@ -3,18 +3,18 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from shellvault.cli import tables
+from shellvault.cli.now import agent_status
 from shellvault.cli.picker import Choice
-from shellvault.errors import AgentError, UsageError
+from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.parse import ConfigFile, load
 
 
 def profiles(names: list[str], environment: Mapping[str, str]) -> list[Choice]:
     """The profiles `names`: those with a live session first, then those used lately."""
-    held = _held(environment)
+    held = agent_status(environment)
     now = time.time()
     until: dict[str, float] = {}
     for session in held.get("sessions", ()):
@@ -33,7 +33,7 @@ def before(environment: Mapping[str, str]) -> str:
     from shellvault.fastlane.commands import shell_pid
 
     current = environment.get("AWS_VAULT")
-    known = _held(environment).get("before", {}).get(str(shell_pid()), [])
+    known = agent_status(environment).get("before", {}).get(str(shell_pid()), [])
     found = next((name for name in known if name != current), None)
     if found is None:
         raise UsageError("there is no profile to go back to: the agent knows of none before in this shell")
@@ -52,12 +52,3 @@ def _about(config: ConfigFile, name: str) -> tuple[str, str]:
         whose = ""
     region = section.get("region") or config.section("default").get("region") or ""
     return whose, str(region)
-
-
-def _held(environment: Mapping[str, str]) -> dict[str, Any]:
-    from shellvault.client import agent as client
-
-    try:
-        return client.status(environment) or {}
-    except AgentError:
-        return {}

@@ -20,7 +20,7 @@ def perform(operation: dict[str, Any], vault: "Vault") -> dict[str, Any]:
     """Does one operation (docs/protocol.md) and returns its result. Raises UsageError for none, VaultError."""
     match operation:
         case {"do": "list"}:
-            labels = [asdict(label) for _, label in vault.sessions()]
+            labels = [{"fingerprint": found, **asdict(label)} for found, label in vault.sessions()]
             return {"backend": vault.backend_name, "keys": vault.stored_keys(), "sessions": labels}
         case {
             "do": "save",

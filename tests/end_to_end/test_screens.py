@@ -1,5 +1,6 @@
 """What a person sees in the first minutes: screens of 80 columns and 24 rows, of real shells, kept as text."""
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -43,6 +44,11 @@ def shown(opened: Terminal, line: str) -> str:
     return re.sub(r"\b\d{3,}\b", "…", picture)
 
 
+def squeezed(text: str) -> str:
+    """The text without blanks and line breaks."""
+    return "".join(text.split())
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_env_shows_the_line_to_type_instead_of_secrets(person: Person, shell: str) -> None:
     with terminal(person.home, shell, PLAIN[shell], USUAL) as opened:
@@ -69,6 +75,25 @@ def test_a_long_wait_is_named_and_gone_when_it_is_over(person: Person, screen: T
     screen.wait_for(r"shellvault: waiting for AWS \(get-session-token of work\) …")
     person.front.let_through.set()
     assert screen.picture_at_prompt() == f"$ {alone}shellvault exec work -- echo done\ndone\n"
+
+
+def test_why_and_debug_say_what_is_there_now(person: Person, screen: Terminal) -> None:
+    person.configure(f"[profile deploy]\nrole_arn = {person.role('deploy')}\nsource_profile = guarded\n")
+    cold = shown(screen, "shellvault why guarded")
+    assert cold.startswith("guarded needs one MFA code when nothing is cached:\n")
+    assert cold.endswith("\nnow: nothing is held, one MFA code is needed\n")
+    screen.run(ENTER["bash"].replace("work", "guarded"))
+    held = shown(screen, "shellvault why guarded")
+    assert held.startswith("guarded needs one MFA code when nothing is cached:\n")
+    # Without blanks, since the screen breaks the line somewhere.
+    told = "now: the agent holds the session for another …, used by bash … (this one): no code is needed"
+    assert squeezed(re.sub(r"59m|1h00m", "…", held)).endswith(squeezed(told))
+    debugged = shown(screen, "shellvault exec --debug guarded -- true")
+    assert squeezed("shellvault: now: the agent holds the session for another") in squeezed(debugged)
+    screen.run("shellvault agent stop")
+    assert "now: the vault holds the session for another" in shown(screen, "shellvault why guarded")
+    found = json.loads(person.home.succeed("why", "--format", "json", "guarded"))["now"]
+    assert (found["step"], found["kept"], found["mfa_prompts"], found["users"]) == (2, "vault", 0, [])
 
 
 def test_tables_fit_the_screen_and_cut_nothing_that_identifies(person: Person, screen: Terminal) -> None:
