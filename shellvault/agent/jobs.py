@@ -128,6 +128,7 @@ class Jobs:
             return
         self._jobs[message["job"]] = job
         self._watch(job)
+        job.worker.attend(self._is_slow)
         job.worker.send(message)
 
     def leave(self, waiter: Waiter) -> None:
@@ -218,6 +219,7 @@ class Jobs:
     def _kill_when_idle(self, worker: Worker) -> None:
         if any(job.worker is worker for job in self._jobs.values()):
             return
+        worker.rest()
         if worker is not self._worker:
             worker.kill()
         else:
@@ -233,6 +235,14 @@ class Jobs:
         else:
             silence = SILENCE_WITH_PERSON if job.next_to_ask() else SILENCE
             job.timer = self._loop.later(silence, lambda: self._hangs(job))
+
+    def _is_slow(self, worker: Worker) -> None:
+        """Nothing has come from a worker for some seconds: it is stopped, or the machine is very busy."""
+        told = {"tell": f"the agent's worker (process {worker.pid}) does not answer: it is ended soon"}
+        for job in self._jobs.values():
+            for waiter in job.waiters:
+                if job.worker is worker and waiter.tell:
+                    waiter.tell(told)
 
     def _hangs(self, job: Job) -> None:
         if any(other.question and other.worker is job.worker for other in self._jobs.values()):
@@ -377,6 +387,7 @@ class Jobs:
         except (OSError, ValueError) as error:
             self._finish(job, _not_started(error))
         else:
+            job.worker.attend(self._is_slow)
             job.worker.send(job.message)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from shellvault.agent.loop import Loop, Stream
+from shellvault.agent.loop import Loop, Stream, Timer
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 
 #: Seconds between looks at whether a killed worker is gone; one in uninterruptible sleep may take a while.
@@ -67,6 +67,11 @@ def await_ends() -> None:
         time.sleep(END_PAUSE)
 
 
+#: Seconds between the signs of life that a worker with jobs is asked for; without one for SLOW seconds those who wait
+#: hear of it, and after DEAD (at its start, when it has much to import: START) it is ended.
+PING, SLOW, DEAD, START = 2.0, 5.0, 12.0, 30.0
+
+
 class Worker:
     """One running worker process.
 
@@ -88,7 +93,41 @@ class Worker:
         self.pid, self.environment, self._sock = process
         self.is_ready = False
         """Whether it has imported what jobs need."""
+        self._heard_at = self._looked_at = 0.0
+        self._has_spoken = self._is_slow = False
+        self._look: Timer | None = None
         self._stream = Stream(loop, self._sock, self._receive, self._end)
+
+    def attend(self, slow: Callable[["Worker"], None]) -> None:
+        """Looks at whether it lives, until `rest`: one that is stopped would keep those who wait for ever.
+
+        Its jobs have threads of their own, so it answers at once, whatever they wait for.
+        """
+        if self._look is None:
+            self._heard_at = self._looked_at = time.monotonic()
+            self._ask_for_life(slow)
+
+    def rest(self) -> None:
+        """It has no jobs any more."""
+        if self._look:
+            self._look.cancel()
+            self._look = None
+
+    def _ask_for_life(self, slow: Callable[["Worker"], None]) -> None:
+        now = time.monotonic()
+        if now - self._looked_at > SLOW:
+            # It is us who have been stopped, or the machine.
+            self._heard_at = now
+        self._looked_at = now
+        silence = now - self._heard_at
+        if silence >= (DEAD if self._has_spoken else START):
+            self.kill()
+            return
+        if silence >= SLOW and not self._is_slow and self._has_spoken:
+            self._is_slow = True
+            slow(self)
+        self.send({"ping": True})
+        self._look = self._loop.later(PING, lambda: self._ask_for_life(slow))
 
     def send(self, message: Message) -> None:
         """Sends one message."""
@@ -100,8 +139,11 @@ class Worker:
 
     def _receive(self, data: bytes) -> None:
         try:
+            self._heard_at, self._has_spoken, self._is_slow = time.monotonic(), True, False
             for line in self._lines.feed(data):
-                self._received(self, decode(line))
+                message = decode(line)
+                if "pong" not in message:
+                    self._received(self, message)
         except Exception:
             # A worker that sends nonsense costs its own jobs, not the agent.
             self.kill()
@@ -120,6 +162,7 @@ class Worker:
         self._stream.send_socket(encode(message), sock)
 
     def _end(self) -> None:
+        self.rest()
         os.kill(self.pid, signal.SIGKILL)
         reap(self._loop, [self.pid])
         self._ended(self)

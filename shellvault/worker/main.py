@@ -68,6 +68,8 @@ def _receive(channel: Channel, message: Message, perform: Perform) -> None:
     elif "answer" in message or "failed" in message:
         if answers := channel.answers.get(message["job"]):
             answers.put(message)
+    elif "ping" in message:
+        channel.send({"pong": True})
     elif "hand_out" in message:
         _hand_out(channel, message)
     elif "unlock" in message:

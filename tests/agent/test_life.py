@@ -426,3 +426,30 @@ def test_stop_from_another_pid_namespace_ends_nobody_but_the_agent(place: Place)
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_stopped_worker_is_said_after_some_seconds_and_then_another_way_is_taken(agent: Place) -> None:
+    with agent.connect() as command:
+        command.sendall(session_message(agent, "wait-60"))
+        until(lambda: agent.calls("start") == 1)
+        (worker,) = agent.status()["workers"]
+        os.kill(worker, signal.SIGSTOP)
+        start = time.monotonic()
+        messages = [json.loads(line) for line in read_all(command).splitlines()]
+    told = [message["tell"] for message in messages if "tell" in message]
+    assert told == [f"the agent's worker (process {worker}) does not answer: it is ended soon"]
+    assert messages[-1]["error"]["type"] == "AgentError"
+    assert time.monotonic() - start < 15
+    assert agent.obtain("work")
+
+
+def test_a_job_for_a_stopped_worker_goes_to_another(place: Place) -> None:
+    process = place.start()
+    with place.connect() as command:
+        command.sendall(session_message(place, "work"))
+        # Before it has begun.
+        (worker,) = until(lambda: place.status()["workers"])
+        os.kill(worker, signal.SIGSTOP)
+        assert "result" in outcome(read_all(command))
+    process.kill()
+    process.wait()
