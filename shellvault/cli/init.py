@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     "--install", is_flag=True, help="Write the line that runs this into the shell's start-up file, once."
 )
 @click.option("--uninstall", is_flag=True, help="Take that line out again.")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     shell: str | None,
     no_prompt: bool,
     no_wrapper: bool,
@@ -56,7 +59,7 @@ def command(
     shell = shell or detect.detect(os.getppid())
     options = init.InitOptions(
         prompt=not no_prompt,
-        completions=not no_completions,
+        completions=None if no_completions else context.find_root().command,
         wrap=() if no_wrapper else tuple(dict.fromkeys(("aws", *wrap))),
         command=cmd,
     )

@@ -10,13 +10,11 @@ On the warm path: builtins only.
 
 from time import time
 
-from shellvault.fastlane import aws_cli, sections
+from shellvault.fastlane import PROFILE_OPTION, aws_cli, sections
 from shellvault.fastlane.program import changed
 from shellvault.fastlane.request import MARKS
 from shellvault.fastlane.sections import Environment
 
-#: Programs whose `--profile NAME` means what AWS_PROFILE=NAME does. With any other the option stays where it is.
-PROFILE_OPTION = ("aws", "awslocal", "cdk", "cdklocal", "eksctl", "sam", "samlocal")
 #: The AWS CLI under its names.
 AWS_CLI = ("aws", "awslocal")
 #: What runs a program whose SDK (for JavaScript) passes over keys in the environment when AWS_PROFILE is set.

@@ -1,11 +1,12 @@
 """Completions, made from the command tree itself: what the command line understands is what TAB offers."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import click
 
+from shellvault.fastlane import PROFILE_OPTION
 from shellvault.shells import render
 
 #: What a value may be: a profile's name, the name of a program, a file, one of a few words, or nothing TAB can know.
@@ -41,14 +42,20 @@ class Node:
     options: tuple[Option, ...]
     commands: tuple[tuple[str, str], ...]
     """The names of a group's commands, and one line of help for each."""
-    argument: Value
+    arguments: tuple[Value, ...]
+    """What stands at each place behind the options."""
+    repeats: bool
+    """Whether the last of them may come again."""
     runs_program: bool
-    """Whether what follows `--` is a command line of its own."""
+    """Whether what follows the first argument, or `--`, is a command line of its own."""
 
 
-def completion_text(shell: str, function: str) -> str:
-    """The completions for the function of that name, as text for `shell`."""
-    nodes = list(tree())
+def completion_text(shell: str, root: click.Command, function: str, wrap: tuple[str, ...]) -> str:
+    """The completions for the function of that name, and for the options of wrapped programs, as text for `shell`.
+
+    `root` is the command tree that the function understands.
+    """
+    nodes = list(tree(root))
     flags = {
         name for node in nodes for option in node.options if option.value is None for name in option.names
     }
@@ -58,23 +65,29 @@ def completion_text(shell: str, function: str) -> str:
     # Where the words of a command end is found without knowing the command yet, so no name may be both.
     ambiguous = sorted(flags & takers)
     return render.snippet(
-        shell, "completions", command=function, nodes=nodes, takers=sorted(takers - set(ambiguous))
+        shell,
+        "completions",
+        command=function,
+        nodes=nodes,
+        takers=sorted(takers - set(ambiguous)),
+        wrap=[program for program in wrap if program in PROFILE_OPTION],
     )
 
 
-def tree() -> Iterator[Node]:
+def tree(root: click.Command) -> Iterator[Node]:
     """Every command with what the function adds to it: `use` is `env`, and `leave` takes nothing."""
-    from shellvault.cli.main import command
-
-    context = click.Context(command, info_name="shellvault")
-    root, *others = _walk(command, context, "")
+    context = click.Context(root, info_name="shellvault", **root.context_settings)
+    top, *others = _walk(root, context, "")
     env = next(node for node in others if node.path == "env")
     use = ("use", "Put a session of a profile into this shell.")
     leave = ("leave", "Put every variable back as it was before.")
-    yield Node("", root.help, root.options, tuple(sorted((*root.commands, use, leave))), root.argument, False)
-    yield from others
-    yield Node("use", use[1], env.options, (), env.argument, False)
-    yield Node("leave", leave[1], (), (), Value("unknown"), False)
+    names = tuple(name for name, _ in top.commands)
+    yield replace(top, commands=tuple(sorted((*top.commands, use, leave))))
+    for node in others:
+        takes_words = node.path == "help"
+        yield replace(node, arguments=(Value("choice", names),)) if takes_words else node
+    yield Node("use", use[1], env.options, (), env.arguments, repeats=False, runs_program=False)
+    yield Node("leave", leave[1], (), (), (), repeats=False, runs_program=False)
 
 
 def _walk(command: click.Command, context: click.Context, path: str) -> Iterator[Node]:
@@ -93,8 +106,9 @@ def _walk(command: click.Command, context: click.Context, path: str) -> Iterator
             if isinstance(parameter, click.Option) and not parameter.hidden
         ),
         tuple((name, _line(child.get_short_help_str(100))) for name, child in children),
-        _value(arguments[0]) if arguments else Value("unknown"),
-        path == "exec",
+        tuple(map(_value, arguments)),
+        repeats=bool(arguments) and arguments[-1].nargs == -1,
+        runs_program=path == "exec",
     )
     for name, child in children:
         yield from _walk(

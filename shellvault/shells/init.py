@@ -10,11 +10,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shellvault import __version__, files, locations
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.shells import render, shims
 from shellvault.shells.quote import quote
+
+if TYPE_CHECKING:
+    import click
 
 #: What to type to enter a session without `init`: what stands before the profile's name and behind it.
 _AGAIN = {
@@ -36,7 +40,8 @@ class InitOptions:
     """What `init` is asked to put into the shell."""
 
     prompt: bool = True
-    completions: bool = True
+    completions: "click.Command | None" = None
+    """The command tree that completions are made from; without one there are none."""
     wrap: tuple[str, ...] = ("aws",)
     """The programs to wrap; none with --no-wrapper."""
     command: str = "shellvault"
@@ -72,7 +77,7 @@ def render_init(shell: str, options: InitOptions, state: Path) -> str:
     if options.completions:
         from shellvault.shells.completions import completion_text
 
-        completions = completion_text(shell, options.command)
+        completions = completion_text(shell, options.completions, options.command, options.wrap)
     return render.snippet(
         shell,
         "init",

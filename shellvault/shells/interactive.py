@@ -11,7 +11,7 @@ from shellvault.shells import SHELLS, detect, render
 from shellvault.shells.init import InitOptions, render_init
 
 #: Neither wrapper nor completions: those are for who has asked for them by `init`.
-_OPTIONS = InitOptions(completions=False, wrap=())
+_OPTIONS = InitOptions(wrap=())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from shellvault import locations
 from shellvault.shells import init
-from tests.in_shell.stand_in import Agent, FastLane, agent, env, path_with, session, show_arguments
+from tests.in_shell.stand_in import USUAL, Agent, FastLane, agent, env, path_with, session, show_arguments
 from tests.support.terminal import SHELLS, Terminal, program
 
 Open = Callable[..., Terminal]
@@ -73,7 +73,7 @@ def opened(tmp_path: Path, runtime: Path, lane: FastLane, programs: Path) -> Ite
             **environment,
         }
         if text is None:
-            text = init.init_text(shell, options or init.InitOptions(), given)
+            text = init.init_text(shell, options or USUAL, given)
         opened = Terminal(shell, home, f"{before}\n{text}\n{after}\n", given, under)
         terminals.append(opened)
         return opened

@@ -11,11 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shellvault.agent.proof import with_secret
-from shellvault.shells import render
+from shellvault.cli.main import command
+from shellvault.shells import init, render
 from shellvault.variables import Change
 
 #: What the agent and the shells of these tests know each other by.
 SECRET = "0123456789abcdef" * 2
+
+#: What a plain `shellvault init SHELL` puts into a shell.
+USUAL = init.InitOptions(completions=command)
 
 #: Notes its arguments, prints the answer kept for its first argument, and ends with the status kept for it.
 #: `exec NAME -- PROGRAM …` and `wrap PROGRAM …` become the program, as the real ones do.

@@ -87,7 +87,7 @@ def test_every_form_reaches_the_program_unchanged(
     shell: str, opened: Open, place: Path, lane: FastLane, profile: str
 ) -> None:
     variables = {"AWS_PROFILE": profile} if profile else {}
-    terminal = opened(shell, options=init.InitOptions(completions=False), **variables)
+    terminal = opened(shell, options=init.InitOptions(), **variables)
     # Smart quotes are quotes in PowerShell, and `@x` is the variable x.
     forms = [form for form in FORMS if shell != "powershell" or not ("\u2018" in form or "@x" in form)]
     script = terminal.home.parent / ("script.ps1" if shell == "powershell" else "script")
@@ -153,7 +153,7 @@ def test_shellvault_is_asked_only_where_a_profile_is_in_play(
 ) -> None:
     if shell == "powershell":
         pytest.skip("an alias cannot look at the command line")
-    terminal = opened(shell, options=init.InitOptions(completions=False))
+    terminal = opened(shell, options=init.InitOptions())
     for typed, asked in QUESTIONS:
         before = len(lane.calls())
         terminal.run(f"aws {typed}")
@@ -172,7 +172,7 @@ def test_the_environment_reaches_the_program_unchanged(shell: str, opened: Open,
     """Also variables that have the name of one that a wrapper might use."""
     names = ("argument", "given", "kept", "name", "program", "state", "status_", "value", "word", "words")
     typed = {name: f"mine-{name}" for name in names} | {"AWS_PROFILE": "work", "_SAME": "x"}
-    terminal = opened(shell, options=init.InitOptions(completions=False), **typed)
+    terminal = opened(shell, options=init.InitOptions(), **typed)
     for program in ("aws", "show-environment"):
         write_program(
             tmp_path / "programs" / program, f'#!/bin/sh\nenv | grep -v ^_= | sort >"$HOME/{program}"\n'
@@ -189,7 +189,7 @@ def test_a_program_that_is_not_there_is_the_shells_to_tell(shell: str, opened: O
     (programs / "aws").unlink()
     terminal = opened(
         shell,
-        options=init.InitOptions(completions=False),
+        options=init.InitOptions(),
         AWS_PROFILE="work",
         PATH=f"{programs}:/usr/bin:/bin",
     )
@@ -198,7 +198,7 @@ def test_a_program_that_is_not_there_is_the_shells_to_tell(shell: str, opened: O
 
 
 def test_status_and_input_pass_through(shell: str, opened: Open, place: Path) -> None:
-    terminal = opened(shell, options=init.InitOptions(completions=False))
+    terminal = opened(shell, options=init.InitOptions())
     status = terminal.home / "status"
     if shell == "powershell":
         terminal.run(f"'some input' | aws x; [IO.File]::WriteAllText('{status}', $LASTEXITCODE)")

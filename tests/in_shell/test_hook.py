@@ -7,7 +7,7 @@ import pytest
 
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, enter, key, segment
-from tests.in_shell.stand_in import Agent, FastLane, proven, refresh, session
+from tests.in_shell.stand_in import USUAL, Agent, FastLane, proven, refresh, session
 from tests.support.terminal import program
 
 pytestmark = pytest.mark.real
@@ -111,7 +111,7 @@ def test_the_status_of_the_last_command_survives(shell: str, opened: Open, lane:
 def test_running_init_twice_changes_nothing(
     shell: str, opened: Open, lane: FastLane, now: int, tmp_path: Path
 ) -> None:
-    text = init.render_init(shell, init.InitOptions(), tmp_path / "state")
+    text = init.render_init(shell, USUAL, tmp_path / "state")
     terminal = opened(shell, text=text + "\n" + text)
     lane.answers("refresh", "", 75)
     enter(terminal, lane, refresh_at=now - 5, expires_at=now + 3000)

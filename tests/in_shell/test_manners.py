@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from shellvault import locations
 from shellvault.fastlane import connection
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, enter, key
-from tests.in_shell.stand_in import FastLane, agent, refresh, session, write_program
+from tests.in_shell.stand_in import USUAL, FastLane, agent, refresh, session, write_program
 from tests.support.clients import need
 from tests.support.terminal import PATIENCE, PROGRAMS, Terminal
 
@@ -108,7 +109,7 @@ def test_a_long_line_wraps_at_the_right_column(
     (tmp_path / ".local/share/fish/generated_completions").mkdir(parents=True)
     start_up.parent.mkdir(parents=True, exist_ok=True)
     start_up.write_text(
-        f"{prompt}\n{init.render_init(shell, init.InitOptions(), tmp_path)}\n"
+        f"{prompt}\n{init.render_init(shell, USUAL, tmp_path)}\n"
         + render.env_snippet(shell, session(refresh_at=now + 900, expires_at=now + 47 * 60 + 50))
     )
     options = {"bash": f"--noprofile --rcfile {start_up} -i", "zsh": "-d -i", "fish": "-i"}[shell]
@@ -169,7 +170,7 @@ def test_all_parts_look_for_the_agent_in_the_same_place(
 def test_a_relative_state_folder_is_ignored(shell: str, opened: Open, tmp_path: Path) -> None:
     """The XDG Base Directory Specification demands it; the names that are offered are the home's."""
     # PowerShell's wrapper is a shim, whose place `init` has written down.
-    text = init.render_init(shell, init.InitOptions(wrap=()), tmp_path)
+    text = init.render_init(shell, replace(USUAL, wrap=()), tmp_path)
     terminal = opened(shell, text=text, XDG_STATE_HOME="relative")
     for folder, name in (("relative", "wrong"), (".local/state", "right")):
         names = terminal.home / folder / "shellvault" / "names"
@@ -202,9 +203,7 @@ def test_init_after_env_shows_the_session_in_powershell(
 ) -> None:
     need("pwsh")
     brought = render.env_snippet("powershell", session(refresh_at=now + 900, expires_at=now + 47 * 60 + 50))
-    text = (
-        brought + init.hook_text("powershell") + init.render_init("powershell", init.InitOptions(), tmp_path)
-    )
+    text = brought + init.hook_text("powershell") + init.render_init("powershell", USUAL, tmp_path)
     terminal = opened("powershell", text=text)
     terminal.run("")
     assert "work 47m" in terminal.screen

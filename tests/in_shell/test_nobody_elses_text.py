@@ -178,7 +178,7 @@ def test_a_stranger_who_exchanges_the_agents_folder_is_never_evaluated(
         real.reply = lambda number: proven("ok\n" + refresh(speaking, session(key=f"AKIA{number}")))
         script = tmp_path / "script.ps1"
         script.write_text(
-            init.render_init(speaking, init.InitOptions(wrap=(), completions=False), tmp_path)
+            init.render_init(speaking, init.InitOptions(wrap=()), tmp_path)
             + env(speaking, session(refresh_at=1, expires_at=4_000_000_000))
             + _LOOPS[speaking].format(folder=shared, trusting="" if looks else _TRUSTING[speaking])
         )

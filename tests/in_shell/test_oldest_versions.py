@@ -9,7 +9,7 @@ import pytest
 
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, enter, key, segment
-from tests.in_shell.stand_in import FastLane, refresh, session
+from tests.in_shell.stand_in import USUAL, FastLane, refresh, session
 from tests.support.terminal import program
 
 pytestmark = pytest.mark.real
@@ -51,7 +51,7 @@ def _all_text(shell: str, folder: Path) -> str:
     change = session()
     return "\n".join(
         (
-            init.render_init(shell, init.InitOptions(), folder),
+            init.render_init(shell, USUAL, folder),
             init.hook_text(shell),
             render.env_snippet(shell, change),
             render.refresh_snippet(shell, change),
@@ -71,7 +71,7 @@ def test_bash_3_2_would_understand_it(tmp_path: Path) -> None:
 def test_a_bash_before_4_2_and_5_1_renews_in_time(
     opened: Open, lane: FastLane, now: int, tmp_path: Path
 ) -> None:
-    text = init.render_init("bash", init.InitOptions(), tmp_path)
+    text = init.render_init("bash", USUAL, tmp_path)
     assert text.count(">= 402 ))") == text.count(">= 501 ))") == 1
     terminal = opened("bash", text=text.replace(">= 402 ))", ">= 9999 ))").replace(">= 501 ))", ">= 9999 ))"))
     enter(terminal, lane, refresh_at=now + 5, expires_at=now + 3000)

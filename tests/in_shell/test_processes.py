@@ -8,7 +8,7 @@ import pytest
 
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, key
-from tests.in_shell.stand_in import Agent, FastLane, env, proven, refresh, session
+from tests.in_shell.stand_in import USUAL, Agent, FastLane, env, proven, refresh, session
 from tests.support.terminal import Terminal
 
 pytestmark = [
@@ -44,7 +44,7 @@ def test_a_hundred_prompts_start_no_process(
 ) -> None:
     trace = tmp_path / "trace"
     text = (
-        init.render_init(shell, init.InitOptions(), tmp_path)
+        init.render_init(shell, USUAL, tmp_path)
         + "\n"
         + render.env_snippet(shell, session(refresh_at=now + 9000, expires_at=now + 9900))
     )
@@ -73,7 +73,7 @@ def test_twenty_refreshes_start_no_process(
 
     socket_agent.reply = answer
     first = env(speaking, session(refresh_at=start, expires_at=start + 9000))
-    text = init.render_init(speaking, init.InitOptions(), tmp_path) + "\n" + first
+    text = init.render_init(speaking, USUAL, tmp_path) + "\n" + first
     terminal = opened(speaking, text=text, under=[*_TRACE, str(trace)])
     _prompts(terminal, 1)
     before, asked = _count(trace), len(socket_agent.requests)

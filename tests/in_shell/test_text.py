@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from shellvault.cli import main
 from shellvault.errors import UsageError
 from shellvault.fastlane.commands import kept
 from shellvault.shells import init, shims
-from tests.in_shell.stand_in import FastLane
+from tests.in_shell.stand_in import USUAL, FastLane
 from tests.support.terminal import SHELLS, program
 
 pytestmark = pytest.mark.real
 
 OPTIONS = (
-    init.InitOptions(),
-    init.InitOptions(prompt=False, completions=False, wrap=()),
-    init.InitOptions(wrap=("aws", "terraform", "cdk"), command="sv"),
+    USUAL,
+    init.InitOptions(prompt=False, wrap=()),
+    init.InitOptions(completions=main.command, wrap=("aws", "terraform", "cdk"), command="sv"),
 )
 
 _POWERSHELL_CHECK = (
@@ -83,7 +84,7 @@ def test_a_shim_passes_the_check_of_a_posix_shell(tmp_path: Path) -> None:
 def test_a_script_may_evaluate_it_in_an_empty_environment(
     shell: str, strict: str, lane: FastLane, tmp_path: Path
 ) -> None:
-    text = init.render_init(shell, init.InitOptions(), tmp_path) + "\n" + init.hook_text(shell)
+    text = init.render_init(shell, USUAL, tmp_path) + "\n" + init.hook_text(shell)
     path = tmp_path / ("text.ps1" if shell == "powershell" else "text")
     path.write_text(f"{strict}\n{text}\necho 'the end'\n")
     ran = subprocess.run(
@@ -102,9 +103,7 @@ def test_a_script_may_evaluate_it_in_an_empty_environment(
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "the end\n", "")
 
 
-@pytest.mark.parametrize(
-    "options", [init.InitOptions(), init.InitOptions(False, False, ("aws", "cdk"), "sv")]
-)
+@pytest.mark.parametrize("options", [USUAL, init.InitOptions(False, None, ("aws", "cdk"), "sv")])
 def test_the_text_is_kept_where_the_fast_lane_looks(
     shell: str, options: init.InitOptions, tmp_path: Path
 ) -> None:
@@ -121,9 +120,7 @@ def test_the_hook_is_kept_where_the_fast_lane_looks(shell: str, tmp_path: Path) 
 
 
 def test_the_text_holds_neither_times_nor_secrets(shell: str, tmp_path: Path) -> None:
-    assert init.render_init(shell, init.InitOptions(), tmp_path) == init.render_init(
-        shell, init.InitOptions(), tmp_path
-    )
+    assert init.render_init(shell, USUAL, tmp_path) == init.render_init(shell, USUAL, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "$(x)", "a;b", "-x", "a\nb", "a/b", "'"])

@@ -108,7 +108,7 @@ class Terminal:
         if line:
             self.type(line)
         self.type(self._write(mark))
-        self._await(mark.exists, f"a prompt after {line!r}")
+        self.wait_until(mark.exists, f"a prompt after {line!r}")
         self.drain()
 
     def wait_for(self, pattern: str, timeout: float = PATIENCE) -> str:
@@ -122,14 +122,14 @@ class Terminal:
             found.extend([match] if match else [])
             return bool(match)
 
-        self._await(is_there, repr(pattern), timeout)
+        self.wait_until(is_there, repr(pattern), timeout)
         before = self.screen[self._waited_to : found[0].start()]
         self._waited_to = found[0].end()
         return _ESCAPES.sub("", before)
 
     def finish(self, timeout: float = PATIENCE) -> str:
         """Waits until nothing but the shell runs; what was printed after what was waited for last, no escapes."""
-        self._await(lambda: not self.children(), "an end", timeout)
+        self.wait_until(lambda: not self.children(), "an end", timeout)
         self.run("")
         printed = self.screen[self._waited_to :]
         self._waited_to = len(self.screen)
@@ -163,7 +163,7 @@ class Terminal:
 
     def picture_at_prompt(self) -> str:
         """The same as soon as nothing but the shell runs, which shows PROMPT again; without that prompt."""
-        self._await(
+        self.wait_until(
             lambda: not self.children() and self.picture().endswith(f"\n{PROMPT.strip()}\n"), "prompt"
         )
         return self.picture().removesuffix(f"{PROMPT.strip()}\n")
@@ -188,7 +188,8 @@ class Terminal:
         """Ends the shell."""
         self.process.close(force=True)
 
-    def _await(self, is_done: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
+    def wait_until(self, is_done: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
+        """Reads the screen until `is_done`; `what` is for the message when that takes too long (seconds)."""
         deadline = time.monotonic() + timeout
         while not is_done():
             self.drain()
