@@ -136,6 +136,35 @@ def test_every_form_passes_a_shim_unchanged(
         assert shim == direct, form
 
 
+#: What follows `exec work -- show-arguments` in PowerShell, and what the program gets.
+BEHIND_DASHES = (
+    ("-o:json -p:80", ["-o:json", "-p:80"]),
+    ("-o:$x -p:\"$x y\" -q:'it''s'", ["-o:a b", "-p:a b y", "-q:it's"]),
+    ("-o:a,b -p: c -q:1.10", ["-o:a,b", "-p:", "c", "-q:1.10"]),
+)
+
+
+@pytest.mark.parametrize(("typed", "arguments"), BEHIND_DASHES)
+def test_powershell_keeps_one_word_one_word_behind_dashes(
+    opened: Open, place: Path, typed: str, arguments: list[str]
+) -> None:
+    terminal = opened("powershell", options=init.InitOptions())
+    terminal.run(f"$x = 'a b'; shellvault exec work -- show-arguments {typed}")
+    assert shown(place)[0] == arguments
+
+
+def test_a_failure_is_a_status_in_powershell_and_no_exception(opened: Open, lane: FastLane) -> None:
+    terminal = opened("powershell", options=init.InitOptions())
+    for verb in ("env", "why"):
+        lane.answers(verb, "", 3)
+    for line in ("shellvault use work", "shellvault why work", "'x' | shellvault why work"):
+        assert terminal.printed(f'{line}; "$? $LASTEXITCODE"') == "False 3", line
+        assert terminal.printed(f"{line} && 'on'") == "", line
+        assert terminal.printed(f"{line} || 'or'") == "or", line
+    lane.answers("why", "", 0)
+    assert terminal.printed('shellvault why work; "$? $LASTEXITCODE"') == "True 0"
+
+
 #: What is typed, and whether shellvault is asked about it where nothing else names a profile.
 QUESTIONS = (
     ("s3 ls", False),

@@ -73,6 +73,8 @@ class Terminal:
         home.mkdir(parents=True, exist_ok=True)
         # Outside the home: no file may appear where the tests look.
         self._marks = Path(tempfile.mkdtemp(prefix="marks-", dir=home.parent))
+        # .NET leaves sockets and pipes there when it is killed.
+        self._temporary = tempfile.TemporaryDirectory(prefix="net-")
         path = str(need(PROGRAMS[shell]))
         arguments = _prepare(shell, home, start_up)
         self.process = pexpect.spawn(
@@ -83,6 +85,7 @@ class Terminal:
                 "PATH": os.environ["PATH"],
                 "TERM": "xterm-256color",
                 "LANG": "C.UTF-8",
+                **({"TMPDIR": self._temporary.name} if shell == "powershell" else {}),
                 **environment,
             },
             cwd=str(home),
@@ -187,6 +190,7 @@ class Terminal:
     def close(self) -> None:
         """Ends the shell."""
         self.process.close(force=True)
+        self._temporary.cleanup()
 
     def wait_until(self, is_done: Callable[[], bool], what: str, timeout: float = PATIENCE) -> None:
         """Reads the screen until `is_done`; `what` is for the message when that takes too long (seconds)."""
