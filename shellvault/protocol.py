@@ -46,6 +46,7 @@ VAULT_OPERATIONS = {
     "prove": False,
     "back-up": False,
     "restore": False,
+    "forget-sign-ins": False,
 }
 
 #: What the worker process itself reads from its environment. A worker started with other values is replaced.

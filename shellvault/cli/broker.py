@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shellvault import locations, rotation
 from shellvault.cli import now, output, progress, prompters
@@ -30,7 +30,7 @@ def answer(wish: Wish, form: str) -> str:
 def _answer(wish: Wish, form: str) -> str:
     prompter = prompters.choose(wish.prompt, wish.environment)
     if wish.debug and wish.agent:
-        _show_plan(explain(wish), prompter)
+        _show_plan(explain(wish)[:2], prompter)
     if "no-session" not in wish.options:
         # Here and not only in `acquire`: the agent would have us wait for the very session that waits for us.
         check_recursion(wish.profile, wish.environment)
@@ -78,6 +78,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.sessions.environment import change_for
     from shellvault.sessions.for_request import acquire_for_request, plan_for_request
     from shellvault.shells import forms
+    from shellvault.signin import actions
     from shellvault.signin.sessions import signed_in
     from shellvault.vault import operations
 
@@ -91,6 +92,9 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
         signed_in=signed_in,
     )
     vault = opened_vault(wish.options.get("backend"), wish.environment, prompter)
+    if form in actions.FORMS:
+        lock = DirectCache(vault, state, prompter).lock
+        return actions.perform(form, wish.line, vault, lock, prompter, context)
     planned = plan_for_request(wish.line, vault.stored_keys(), wish.environment)
     if wish.debug and not wish.agent:
         # From the same vault: to open it again would ask for its passphrase again.
@@ -108,8 +112,8 @@ def plan(wish: Wish) -> "Plan":
     return explain(wish)[0]
 
 
-def explain(wish: Wish) -> tuple["Plan", now.Held | None]:
-    """The plan for a wish and what of it is there already, without a call to AWS."""
+def explain(wish: Wish) -> tuple["Plan", now.Held | None, Mapping[str, Mapping[str, Any]]]:
+    """The plan for a wish, what of it is there already, and the vault's labels of sign-ins; without a call to AWS."""
     from shellvault.sessions.for_request import plan_for_request
 
     prompter = prompters.choose(wish.prompt, wish.environment)
@@ -117,7 +121,7 @@ def explain(wish: Wish) -> tuple["Plan", now.Held | None]:
     with suggesting(wish):
         listed = operate({"do": "list"})
         found = plan_for_request(wish.line, listed["keys"], wish.environment)[1]
-    return found, _held(wish, found, listed["sessions"])
+    return found, _held(wish, found, listed["sessions"]), listed["sign_ins"]
 
 
 def _held(wish: Wish, found: "Plan", in_vault: Iterable[Message]) -> now.Held | None:
@@ -183,7 +187,7 @@ def vault_operations(
         else:
             result = operations.perform(operation, opened[0])
         if VAULT_OPERATIONS[operation["do"]]:
-            _forget(environment, ended_by(operation))
+            forget(environment, ended_by(operation))
         return result
 
     return operate
@@ -206,7 +210,7 @@ def opened_vault(backend: str | None, environment: Mapping[str, str], prompter: 
     return open_vault(backend, environment, asker(prompter), tell=prompter.tell)
 
 
-def _forget(environment: Mapping[str, str], profiles: list[str] | None) -> None:
+def forget(environment: Mapping[str, str], profiles: list[str] | None) -> None:
     """Has the agent, if there is one, forget its sessions: it gets again what is still wanted."""
     from shellvault.client import agent as client
 

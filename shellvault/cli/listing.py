@@ -3,16 +3,17 @@
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from shellvault.cli import broker, output, tables
 from shellvault.cli.options import backend_option
 from shellvault.fastlane import request
+from shellvault.plan import SIGN_INS
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -29,7 +30,8 @@ class SessionRow:
 
     call: str | None
     expires_at: int | None
-    kept: Literal["vault", "agent"]
+    kept: Literal["vault", "agent", "aws"]
+    """`aws`: a sign-in that the AWS CLI has made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def command(as_json: bool, only: str | None, backends: bool, backend: str | None
     if only == "credentials":
         return _print_names(row.name for row in rows if row.access_key_id)
     if only == "sessions":
-        return _print_names(row.name for row in rows if row.sessions)
+        return _print_names(row.name for row in rows if any(its.call not in SIGN_INS for its in row.sessions))
     if not rows:
         output.note("there are no profiles yet: store keys with `shellvault add NAME`")
     output.result(json.dumps([asdict(row) for row in rows], indent=2) + "\n" if as_json else _table(rows))
@@ -100,10 +102,24 @@ def gather(backend: str | None) -> list[ProfileRow]:
         rows = sessions.setdefault(name, [])
         if expires_at not in (row.expires_at for row in rows):
             rows.append(SessionRow(None, expires_at, "agent"))
+    for name, row in _sign_ins(found["sign_ins"]):
+        sessions.setdefault(name, []).append(row)
     names = dict.fromkeys([*configured, *keys, *sessions])
     return [
         ProfileRow(name, name in configured, keys.get(name), tuple(sessions.get(name, ()))) for name in names
     ]
+
+
+def _sign_ins(labels: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, SessionRow]]:
+    """The living sign-in of each profile that begins with one."""
+    from shellvault.cli import sign_ins
+
+    environment = dict(os.environ)
+    config = _config()
+    for name, step in sign_ins.of_config(config, environment).items():
+        known = sign_ins.known(step, labels, environment) if name in config.profiles else None
+        if known:
+            yield name, SessionRow(step.call, known.ends_at, "vault" if known.by == "shellvault" else "aws")
 
 
 def _print_names(names: Iterable[str]) -> int:

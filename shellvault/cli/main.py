@@ -21,6 +21,7 @@ COMMANDS = {
     "add": "add",
     "agent": "agent",
     "clear": "clear",
+    "configure": "configure",
     "console": "console",
     "doctor": "doctor",
     "env": "env",
@@ -33,6 +34,9 @@ COMMANDS = {
     "remove": "remove",
     "rotate": "rotate",
     "shim": "shim",
+    "signin": "signin",
+    "signout": "signout",
+    "sso": "sso",
     "version": "version",
     "why": "why",
 }

@@ -1,12 +1,13 @@
 """`shellvault why`: the calls that a profile takes, and how many MFA codes they will ask for."""
 
 import json
+import time
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from shellvault.cli import broker, now, output
+from shellvault.cli import broker, now, output, sign_ins, tables
 from shellvault.cli.options import plan_options, wish
 
 
@@ -19,10 +20,31 @@ def command(name: str | None, form: str, **given: Any) -> int:
     """Explain how profile NAME becomes a session, and what is there now. Makes no call to AWS."""
     from shellvault import plan
 
-    found, held = broker.explain(wish(name, given))
+    asked = wish(name, given)
+    found, held, labels = broker.explain(asked)
+    sign_in = next((step for step in found.steps if step.call in plan.SIGN_INS), None)
+    living = sign_ins.known(sign_in, labels, asked.environment) if sign_in else None
     if form == "json":
-        shown = json.dumps(plan.to_json(found) | {"now": asdict(held) if held else None}, indent=2)
+        state = {"sign_in": asdict(living) if living else None} if sign_in else {}
+        shown = json.dumps(plan.to_json(found) | {"now": asdict(held) if held else None} | state, indent=2)
     else:
         shown = f"{plan.describe(found)}\n{now.describe(found, held)}"
+        shown += f"\n{_state(living)}" if sign_in else ""
     output.result(f"{shown}\n")
     return 0
+
+
+def _state(living: sign_ins.Known | None) -> str:
+    """Whether a person would have to sign in, and until when not."""
+    if living is None:
+        return "nobody is signed in: a browser or a code would be needed"
+    remaining = living.ends_at - time.time()
+    by = " (by the AWS CLI)" if living.by == "aws" else ""
+    if remaining <= 0:
+        return f"signed in{by}; it has to be renewed, which takes nobody while AWS allows it"
+    after = (
+        "renewed then without you, for as long as AWS allows"
+        if living.renewable
+        else "then you sign in again"
+    )
+    return f"signed in{by} for {tables.time_left(remaining)} more; {after}"

@@ -44,10 +44,10 @@ def append_profile(path: Path, name: str, settings: Mapping[str, str]) -> None:
         *complete, unfinished = split_lines(text.removeprefix("\ufeff"))
         last = complete[-1] if complete else ""
         gap = end * 2 if unfinished else end if last.strip() else ""
-        lines = [f"[{_header(name)}]", *(f"{key} = {value}".rstrip() for key, value in settings.items())]
+        lines = [f"[{header_of(name)}]", *(f"{key} = {value}".rstrip() for key, value in settings.items())]
         return text + gap + "".join(line + end for line in lines)
 
-    _rewrite(path, edit, name, settings)
+    rewrite(path, edit, lambda before: _expected(before, name, settings))
 
 
 def set_key(path: Path, name: str, key: str, value: str) -> None:
@@ -76,7 +76,7 @@ def set_key(path: Path, name: str, key: str, value: str) -> None:
         lines.insert(section.line, f"{indent}{key} = {value}".rstrip() + end)
         return "".join(lines)
 
-    _rewrite(path, edit, name, {key: value})
+    rewrite(path, edit, lambda before: _expected(before, name, {key: value}))
 
 
 def check_editable(path: Path, name: str) -> None:
@@ -104,7 +104,8 @@ def _locked(path: Path) -> Iterator[Path]:
         raise ConfigError(f"{printable(str(path))} cannot be changed: {error.strerror or error}") from error
 
 
-def _header(name: str) -> str:
+def header_of(name: str) -> str:
+    """What stands between the brackets for profile `name`."""
     if name == "default":
         return name
     if _PLAIN_NAME.fullmatch(name):
@@ -133,32 +134,67 @@ def _check_setting(key: str, value: str) -> None:
         )
 
 
-def _rewrite(
-    path: Path, edit: Callable[[str, ConfigFile], str], name: str, settings: Mapping[str, str]
+def append_section(path: Path, kind: str, name: str, settings: Mapping[str, str]) -> None:
+    """Adds `[KIND NAME]`, an sso-session for one, at the end of the config file. Raises ConfigError."""
+    _check_name(name)
+    for key, value in settings.items():
+        _check_setting(key, value)
+
+    def edit(text: str, config: ConfigFile) -> str:
+        end = _line_end(text)
+        gap = end * 2 if text and not text.endswith("\n") else end if text.strip() else ""
+        header = f"[{kind} {header_of(name).removeprefix('profile ')}]"
+        return (
+            text
+            + gap
+            + "".join(f"{line}{end}" for line in (header, *(f"{k} = {v}" for k, v in settings.items())))
+        )
+
+    rewrite(path, edit, lambda before: {n: dict(section.values) for n, section in before.profiles.items()})
+
+
+def rewrite(
+    path: Path,
+    edit: Callable[[str, ConfigFile], str],
+    expect: Callable[[ConfigFile], Mapping[str, Mapping[str, object]]],
 ) -> None:
-    """Puts what `edit` makes of the text in its place, behind a link if there is one, keeping a backup."""
+    """Puts what `edit` makes of the text in its place, behind a link if there is one, keeping a backup.
+
+    Nothing is written unless the new text, read back, has the profiles that `expect` says. Raises ConfigError.
+    """
     with _locked(path) as target:
         old = read_bytes(target)
         before = parse(old or b"", path)
         new = encode(edit(decode(old or b""), before))
-        _check_result(before, parse(new, path), name, settings)
+        _check_result(before, parse(new, path), expect(before))
         mode = stat.S_IMODE(target.stat().st_mode) if old is not None else 0o600
         if old is not None:
             files.replace(target.with_name(target.name + BACKUP_SUFFIX), old, mode, owned_like=target)
         files.replace(target, new, mode, owned_like=target, check=lambda: _check_unchanged(target, old, path))
 
 
-def _check_result(before: ConfigFile, after: ConfigFile, name: str, settings: Mapping[str, str]) -> None:
-    """Raises ConfigError unless the profiles are the old ones with `settings` added to `name`."""
-    expected = {other: dict(section.values) for other, section in before.profiles.items()}
-    common = {} if name in expected else after.section(name)  # a new section also has the keys of [DEFAULT]
-    expected[name] = {**common, **expected.get(name, {}), **settings}
-    same = {other: dict(section.values) for other, section in after.profiles.items()} == expected
+def _expected(before: ConfigFile, name: str, settings: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """The profiles that there were, with `settings` added to `name`."""
+    expected: dict[str, dict[str, object]] = {
+        other: dict(section.values) for other, section in before.profiles.items()
+    }
+    expected[name] = {**expected.get(name, {}), **settings}
+    return expected
+
+
+def _check_result(
+    before: ConfigFile, after: ConfigFile, expected: Mapping[str, Mapping[str, object]]
+) -> None:
+    """Raises ConfigError unless the profiles are those that are expected."""
+    found = {name: dict(section.values) for name, section in after.profiles.items()}
+    # A new section also has the keys of [DEFAULT].
+    complete = {
+        name: values if name in before.profiles or name not in found else {**after.section(name), **values}
+        for name, values in expected.items()
+    }
     # What cannot be understood must not become more, either.
-    if not same or len(after.remarks()) != len(before.remarks()):
-        raise ConfigError(
-            f"{printable(str(before.path))}: add {printable(name)} by hand: the file is too unusual"
-        )
+    if found != complete or len(after.remarks()) != len(before.remarks()):
+        raise ConfigError(f"{printable(str(before.path))}: make this change by hand: the file is too unusual")
 
 
 def _check_unchanged(target: Path, old: bytes | None, path: Path) -> None:

@@ -5,8 +5,9 @@ keys (`settings.IDENTITY_KEYS`) are the exception: `[default]` does not give the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from shellvault.errors import ConfigError
 from shellvault.profiles.grammar import word
 from shellvault.profiles.model import (
     CREDENTIAL_SOURCES,
@@ -62,6 +63,27 @@ def resolve(config: ConfigFile, name: str, overrides: Overrides) -> Profile:
     naming file and line or variable, for circular or missing references and for values AWS would not take.
     """
     return _resolve(config, name, overrides, (), None)
+
+
+def resolve_sso_session(config: ConfigFile, name: str, overrides: Overrides) -> Profile:
+    """The `[sso-session NAME]` as a profile without an account, with the settings of `[default]`.
+
+    Raises ConfigError for one that is incomplete, KeyError for none.
+    """
+    section = config.sso_sessions[name]
+    start_url, region, scopes = (
+        find_in(section, key, config.path)
+        for key in ("sso_start_url", "sso_region", "sso_registration_scopes")
+    )
+    if not start_url or not region:
+        where = config.at(section.line)
+        raise ConfigError(f"{where}: [sso-session {printable(name)}] needs sso_start_url and sso_region")
+    sso = Sso(shaped(start_url, "url"), shaped(region, "region"), None, None, name, _scopes(scopes))
+    return replace(_resolve(config, name, overrides, (), None), sso=sso)
+
+
+def _scopes(setting: Setting | None) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, setting.text.split(",")))) if setting else ()
 
 
 def _resolve(
@@ -200,7 +222,7 @@ def _sso(lookup: _Lookup) -> Sso | None:
         account_id=_text(account, "account"),
         role_name=_text(role, "role_name"),
         session_name=reference.text if reference else None,
-        registration_scopes=tuple(filter(None, map(str.strip, scopes.text.split(",")))) if scopes else (),
+        registration_scopes=_scopes(scopes),
     )
 
 

@@ -46,7 +46,7 @@ def acquire_for_request(
     The line's own min-remaining (else AWS_MIN_TTL) beats that of `context`; helper processes see the
     line's config file, home and overriding variables, whichever process this is.
     """
-    _, fields = _decoded(request_line)
+    _, fields = decoded(request_line)
     profile, plan = planned
     context = replace(
         context,
@@ -66,7 +66,7 @@ def plan_for_request(
     `environment` is the command's own: `credential_source = Environment` takes the keys from there.
     Relative paths of the profile are meant in `directory`, else in the current one.
     """
-    return _planned(*_decoded(request_line), stored, environment, directory or working_directory())
+    return _planned(*decoded(request_line), stored, environment, directory or working_directory())
 
 
 def environment_of(fields: Mapping[str, str], around: Mapping[str, str]) -> dict[str, str]:
@@ -85,11 +85,19 @@ def min_remaining(fields: Mapping[str, str], default: float = MIN_REMAINING) -> 
     return parse_duration(asked) if asked else default
 
 
-def _decoded(request_line: str) -> tuple[str, dict[str, str]]:
+def decoded(request_line: str) -> tuple[str, dict[str, str]]:
+    """The profile and the fields of a request line. Raises UsageError for what is none."""
     try:
         return request.decode(request_line)
     except ValueError as error:
         raise UsageError("this is not a request for a session: run `shellvault env` again") from error
+
+
+def overrides_of(fields: Mapping[str, str]) -> Overrides:
+    """What beats the config file in a request. Raises ConfigError."""
+    duration = parse_duration(fields["duration"]) if "duration" in fields else None
+    wishes = {variable: fields[variable] for variable in request.OVERRIDES if variable in fields}
+    return Overrides(fields.get("region"), duration, wishes)
 
 
 def _planned(
@@ -99,10 +107,8 @@ def _planned(
     environment: Mapping[str, str],
     directory: str,
 ) -> tuple[Profile, Plan]:
-    duration = parse_duration(fields["duration"]) if "duration" in fields else None
-    wishes = {variable: fields[variable] for variable in request.OVERRIDES if variable in fields}
-    overrides = Overrides(fields.get("region"), duration, wishes)
-    profile = _located(resolve(load(Path(fields["config"])), name, overrides), directory, fields.get("home"))
+    resolved = resolve(load(Path(fields["config"])), name, overrides_of(fields))
+    profile = _located(resolved, directory, fields.get("home"))
     options = plans.Options(
         "no-session" in fields, "console" in fields, environment.get("AWS_ACCESS_KEY_ID") or None
     )

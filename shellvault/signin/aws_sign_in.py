@@ -65,7 +65,8 @@ def keep(work: Work, step: Step, found: Login) -> None:
     """Keeps a person's sign-in in the vault."""
     from shellvault.vault import SignInLabel
 
-    label = SignInLabel("aws", step.login_session or "", found.signed_in_at + LONGEST)
+    end = found.signed_in_at + LONGEST
+    label = SignInLabel("aws", step.login_session or "", end, found.session.expires_at or end)
     try:
         work.store.save(step.fingerprint, label, found.to_json(), work.context.clock())
     except VaultError as error:

@@ -51,6 +51,16 @@ def current(work: Work, step: Step) -> Token | None:
     return next((found for found, _ in _candidates(work, step)), None)
 
 
+def kept(work: Work, step: Step) -> Token | None:
+    """Our own token, as the vault has it."""
+    return Token.from_json(work.store.load(step.fingerprint))
+
+
+def registration(work: Work, step: Step) -> Client | None:
+    """Our own registration at the portal, as the vault has it."""
+    return Client.from_json(work.store.load(_client_item(step)))
+
+
 def subject(sso: Sso) -> str:
     """How people call this sign-in."""
     return sso.session_name or sso.start_url
@@ -61,7 +71,7 @@ def _candidates(work: Work, step: Step) -> list[tuple[Token, CachedFile | None]]
     sso = _sso(step)
     file = cli_cache.read(cli_cache.sso_path(work.aws_directory, sso))
     found: list[tuple[Token | None, CachedFile | None]] = [
-        (Token.from_json(work.store.load(step.fingerprint)), None),
+        (kept(work, step), None),
         (cli_cache.token_of(file) if file else None, file),
     ]
     return sorted(
@@ -196,9 +206,9 @@ def _client(work: Work, step: Step, sso: Sso, start_url: str) -> Client:
     """The registration of this machine at the portal, kept until it ends."""
     item = _client_item(step)
     now = work.context.clock()
-    kept = Client.from_json(work.store.load(item))
-    if kept and kept.expires_at > now + _REGISTRATION_RESERVE:
-        return kept
+    known = registration(work, step)
+    if known and known.expires_at > now + _REGISTRATION_RESERVE:
+        return known
     from shellvault.vault import SignInLabel
 
     new = oidc.register(step.endpoint, "shellvault", start_url, _scopes(sso))
@@ -226,7 +236,7 @@ def _store(work: Work, step: Step, new: Token) -> None:
     from shellvault.vault import SignInLabel
 
     end = new.client.expires_at if new.client and new.refresh_token else new.expires_at
-    label = SignInLabel("sso", subject(_sso(step)), end)
+    label = SignInLabel("sso", subject(_sso(step)), end, new.expires_at)
     try:
         work.store.save(step.fingerprint, label, new.to_json(), work.context.clock())
     except VaultError as error:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,10 @@ class Work:
 
     profile: str
     """Whose sign-in it is, for messages."""
+
+    def anew(self) -> "Work":
+        """The same for what comes after a new sign-in: that is fresh enough."""
+        return replace(self, context=replace(self.context, fresh=False))
 
     def require_person(self, problem: str) -> None:
         """Raises NeedsPersonError where nobody may be asked, before anything is begun."""

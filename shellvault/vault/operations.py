@@ -21,7 +21,16 @@ def perform(operation: dict[str, Any], vault: "Vault") -> dict[str, Any]:
     match operation:
         case {"do": "list"}:
             labels = [{"fingerprint": found, **asdict(label)} for found, label in vault.sessions()]
-            return {"backend": vault.backend_name, "keys": vault.stored_keys(), "sessions": labels}
+            sign_ins = {name: asdict(label) for name, label in vault.sign_ins.labels().items()}
+            return {
+                "backend": vault.backend_name,
+                "keys": vault.stored_keys(),
+                "sessions": labels,
+                "sign_ins": sign_ins,
+            }
+        case {"do": "forget-sign-ins"}:
+            vault.sign_ins.clear()
+            return {"backend": vault.backend_name}
         case {
             "do": "save",
             "name": str(name),

@@ -24,6 +24,8 @@ class SignInLabel:
     """The name of the sso-session, the start URL or the login_session."""
     expires_at: int
     """Epoch seconds: until when it is of use at all."""
+    valid_until: int = 0
+    """Epoch seconds: the end of what it has now, which may be renewed."""
 
 
 class SignIns:
@@ -58,6 +60,11 @@ class SignIns:
         entries = found.items() if isinstance(found, dict) else ()
         return {str(name): label for name, data in entries if (label := _label(data))}
 
+    def clear(self) -> None:
+        """Removes all of them, registrations too. Raises VaultError."""
+        with self._writing():
+            self._forget(self.labels(), list(self.labels()))
+
     def remove(self, fingerprint: str) -> bool:
         """Removes a sign-in. Returns whether there was one. Raises VaultError."""
         if self.load(fingerprint) is None and fingerprint not in self.labels():
@@ -80,5 +87,8 @@ def _item(fingerprint: str) -> str:
 def _label(data: Any) -> SignInLabel | None:
     match data:
         case {"kind": str(kind), "subject": str(subject), "expires_at": int(expires_at)}:
-            return SignInLabel(kind, subject, expires_at)
+            valid_until = data.get("valid_until")
+            return SignInLabel(
+                kind, subject, expires_at, valid_until if type(valid_until) is int else expires_at
+            )
     return None

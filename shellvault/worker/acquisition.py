@@ -31,6 +31,7 @@ from shellvault.sessions.for_request import (
 )
 from shellvault.sessions.model import Session
 from shellvault.shells import SHELLS, forms, render
+from shellvault.signin import actions
 from shellvault.signin.sessions import signed_in
 from shellvault.vault import Vault, open_vault, operations
 from shellvault.vault.backends import choose, file_path
@@ -68,7 +69,11 @@ def _warm_up_vault() -> None:
 
 def perform(job: Message, desk: Desk) -> Message:
     """Does one job of the agent and returns its `result` (docs/protocol.md). Raises any ShellvaultError."""
-    return _operated(job, desk) if "vault" in job else _obtained(job, desk)
+    if "vault" in job:
+        return _operated(job, desk)
+    if job["forms"][0] in actions.FORMS:
+        return _acted(job, desk)
+    return _obtained(job, desk)
 
 
 def _operated(job: Message, desk: Desk) -> Message:
@@ -90,6 +95,20 @@ def _operated(job: Message, desk: Desk) -> Message:
         result = operations.perform(job["vault"], vault)
     _keep_unlocked(vault, environment, desk, required)
     return result
+
+
+def _acted(job: Message, desk: Desk) -> Message:
+    """What a command does with a sign-in as such; its answer is for that command alone."""
+    line, (form,) = job["request"], job["forms"]
+    name, fields = request.decode(line)
+    environment = _environment(job, fields)
+    vault, required = _open_vault(fields.get("backend"), environment, desk)
+    lock = _cache(job, environment, vault, desk, is_shared=True).lock
+    text = actions.perform(form, line, vault, lock, desk, _context(job, environment, desk))
+    _keep_unlocked(vault, environment, desk, required)
+    times = {"issued_at": 0, "expires_at": 0, "usable_until": 0}
+    marks = {"keep": False, "uses_environment": False, "needs_person": True}
+    return {"profile": name, "texts": {form: text}, "files": {}, **times, **marks}
 
 
 def _obtained(job: Message, desk: Desk) -> Message:

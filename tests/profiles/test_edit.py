@@ -244,7 +244,7 @@ def test_a_key_needs_its_profile(tmp_path: Path) -> None:
 
 def test_a_key_that_would_change_its_neighbours_is_refused(tmp_path: Path) -> None:
     path = config(tmp_path, b"[profile work]\n  [profile other]\na = 1\n")
-    with pytest.raises(ConfigError, match="add work by hand"):
+    with pytest.raises(ConfigError, match="make this change by hand"):
         set_key(path, "work", "region", "x")
     assert path.read_bytes() == b"[profile work]\n  [profile other]\na = 1\n"
 

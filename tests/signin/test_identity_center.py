@@ -354,7 +354,7 @@ def test_what_is_kept_is_told_by_its_label(desk: Desk) -> None:
     found = token(desk)
     label = desk.store.labels()[desk.sign_in_step().fingerprint]
     assert found.client
-    assert label == SignInLabel("sso", "corp", found.client.expires_at)
+    assert label == SignInLabel("sso", "corp", found.client.expires_at, found.expires_at)
 
 
 @pytest.mark.parametrize("damage", [{"access_token": "a b"}, {"issued_at": "x"}, {"expires_at": None}])

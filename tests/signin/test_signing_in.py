@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-import pexpect
 import pytest
 
 from tests.signin.conftest import visits
+from tests.signin.terminal import run
 from tests.support.home import Home
 from tests.support.signin import SignInEmulator
 
@@ -17,23 +17,6 @@ def person(at_home: Home, request: pytest.FixtureRequest) -> Iterator[Home]:
     if request.param == "agent":
         del at_home.environment["SHELLVAULT_NO_AGENT"]
     yield at_home
-
-
-def run(home: Home, *arguments: str, status: int = 0, **environment: str) -> str:
-    """Runs shellvault on a terminal of its own; what the terminal showed."""
-    child: pexpect.spawn[str] = pexpect.spawn(
-        "shellvault",
-        list(arguments),
-        env=home.environment | environment,
-        cwd=str(home.path),
-        dimensions=(50, 400),
-        encoding="utf-8",
-        timeout=40,
-    )
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == status, child.before
-    return str(child.before)
 
 
 def test_the_first_command_signs_in_and_the_next_ones_do_not(person: Home, services: SignInEmulator) -> None:

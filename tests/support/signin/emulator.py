@@ -15,7 +15,7 @@ from typing import Literal
 from tests.support.emulator import Aws, Keys
 from tests.support.http_front import forward
 from tests.support.signin.login import CONFIRMATION, Login
-from tests.support.signin.oidc import Oidc
+from tests.support.signin.oidc import Oidc, Token
 from tests.support.signin.portal import Portal
 from tests.support.signin.replies import Answer, Asked, RefusalError, page, redirect
 
@@ -110,6 +110,12 @@ class SignInEmulator:
             return page("Allow shellvault to access your data?", links)
         fields = refused if self.consenting == "deny" else back
         return redirect(f"{redirect_uri}?{urllib.parse.urlencode(fields)}")
+
+    def issue_token(self) -> str:
+        """An access token of somebody who has signed in."""
+        token = f"aoa-{uuid.uuid4().hex}"
+        self.oidc.tokens[token] = Token("somebody", self.now() + self.access_token_lifetime, None)
+        return token
 
     def role_keys(self, account: str, role: str) -> tuple[Keys, float]:
         """Keys of an assigned role, and when they end."""

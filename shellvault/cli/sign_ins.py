@@ -1,0 +1,70 @@
+"""The sign-ins of the config file, as the commands see them: whose they are, and what is known of each."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shellvault.fastlane import request
+from shellvault.profiles.parse import ConfigFile, load
+from shellvault.profiles.resolve import Overrides
+from shellvault.signin import cli_cache
+from shellvault.signin.aws_sign_in import login_of
+from shellvault.signin.steps import all_sign_ins
+
+if TYPE_CHECKING:
+    from shellvault.plan import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a living sign-in. Times are epoch seconds."""
+
+    ends_at: int
+    """The end of what it has now."""
+    renewable: bool
+    """Whether it is renewed without a person after that, for as long as AWS allows."""
+    by: str
+    """`shellvault`, or `aws` for one of the AWS CLI."""
+
+
+def config_of(environment: Mapping[str, str]) -> ConfigFile:
+    """The AWS config file. Raises ConfigError."""
+    return load(Path(request.config_path(dict(environment), str(Path.cwd()))))
+
+
+def of_config(config: ConfigFile, environment: Mapping[str, str]) -> dict[str, "Step"]:
+    """The sign-in that each profile and sso-session begins with."""
+    overrides = Overrides(environment=request.overrides(dict(environment)))
+    return dict(all_sign_ins(config, overrides))
+
+
+def distinct(steps: Mapping[str, "Step"]) -> dict[str, list[str]]:
+    """The names that share each sign-in, by its fingerprint."""
+    names: dict[str, list[str]] = {}
+    for name, step in steps.items():
+        names.setdefault(step.fingerprint, []).append(name)
+    return names
+
+
+def known(
+    step: "Step", labels: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]
+) -> Known | None:
+    """The sign-in of a step, if one lives: ours by the vault's `labels`, else the AWS CLI's."""
+    now = time.time()
+    label = labels.get(step.fingerprint)
+    if label and label["expires_at"] > now:
+        return Known(label["valid_until"], label["expires_at"] > label["valid_until"], "shellvault")
+    aws_directory = Path(environment.get("HOME") or os.path.expanduser("~")) / ".aws"  # noqa: PTH111
+    if step.sso is not None:
+        file = cli_cache.read(cli_cache.sso_path(aws_directory, step.sso))
+        token = cli_cache.token_of(file) if file else None
+        if token and (token.expires_at > now or token.can_refresh(now)):
+            return Known(token.expires_at, token.can_refresh(now), "aws")
+        return None
+    path = cli_cache.login_path(aws_directory, environment, step.login_session or "")
+    file = cli_cache.read(path)
+    login = login_of(file, step.endpoint.region) if file else None
+    return Known(login.session.expires_at or 0, True, "aws") if login else None

@@ -1,0 +1,124 @@
+"""What commands do with sign-ins as such, by the agent's worker or in their own process; one form each.
+
+`sign-in` signs in where it must (with a fresh context in any case), `sign-out` ends it at AWS and forgets it,
+`new-login` signs in to AWS as whoever it is, `sso-token` gives what lists accounts and roles. Answers are JSON.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shellvault import plan
+from shellvault.errors import SessionError, UsageError
+from shellvault.plan import Step, endpoint_for
+from shellvault.profiles.model import Profile
+from shellvault.profiles.parse import load
+from shellvault.profiles.resolve import resolve
+from shellvault.sessions.context import Context
+from shellvault.sessions.for_request import decoded, overrides_of
+from shellvault.sessions.model import Prompter
+from shellvault.signin import aws_sign_in, cli_cache, identity_center, service
+from shellvault.signin.login import LONGEST
+from shellvault.signin.model import Client
+from shellvault.signin.steps import sign_in_of
+from shellvault.signin.work import Work
+
+if TYPE_CHECKING:
+    from shellvault.vault import Vault
+
+FORMS = ("sign-in", "sign-out", "new-login", "sso-token")
+
+Lock = Callable[[Step], AbstractContextManager[None]]
+
+
+def perform(form: str, line: str, vault: "Vault", lock: Lock, prompter: Prompter, context: Context) -> str:
+    """Does what `form` says for the profile or sso-session of a request line. Raises any ShellvaultError."""
+    name, fields = decoded(line)
+    if form == "new-login":
+        return json.dumps(_new_login(name, fields, vault, lock, prompter, context))
+    profile, step = sign_in_of(load(Path(fields["config"])), name, overrides_of(fields))
+    work = Work(vault.sign_ins, prompter, context, partial(lock, step), name)
+    done = {"sign-in": _sign_in, "sign-out": _sign_out, "sso-token": _token}[form]
+    return json.dumps(done(work, profile, step))
+
+
+def _new_login(
+    name: str, fields: Mapping[str, str], vault: "Vault", lock: Lock, prompter: Prompter, context: Context
+) -> dict[str, Any]:
+    """A sign-in that is kept for the profile which the command will write."""
+    profile = resolve(load(Path(fields["config"])), name, overrides_of(fields))
+    anybody = plan.aws_sign_in(profile, "")
+    work = Work(vault.sign_ins, prompter, context, partial(lock, anybody), name)
+    found, principal = aws_sign_in.new(work, anybody)
+    aws_sign_in.keep(work, plan.aws_sign_in(profile, principal), found)
+    return {"subject": principal, "expires_at": found.session.expires_at}
+
+
+def _sign_in(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
+    if step.sso is None:
+        if work.context.fresh:
+            aws_sign_in.sign_in(work, step)
+        session = aws_sign_in.session(work.anew(), step)
+        ends_at = (login := aws_sign_in.current(work, step)) and login.signed_in_at + LONGEST
+        return {"subject": step.login_session, "expires_at": session.expires_at, "renewed_until": ends_at}
+    token = identity_center.sign_in(work, step) if work.context.fresh else identity_center.token(work, step)
+    renews = token.can_refresh(work.context.clock())
+    return {
+        "subject": identity_center.subject(step.sso),
+        "expires_at": token.expires_at,
+        "renewed_until": None if not renews or not token.client else token.client.expires_at,
+    }
+
+
+def _sign_out(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
+    """Ends a sign-in: at the portal, where there is a call for it, and here. What fails there is told."""
+    problem = None
+    if step.sso is None:
+        path = cli_cache.login_path(work.aws_directory, work.context.environment, step.login_session or "")
+        was_signed_in = work.store.remove(step.fingerprint)
+        other = cli_cache.read(path)
+        remains = bool(other and aws_sign_in.login_of(other, step.endpoint.region))
+        return {"subject": step.login_session, "was": was_signed_in, "problem": None, "cli_remains": remains}
+    tokens = []
+    path = cli_cache.sso_path(work.aws_directory, step.sso)
+    file = cli_cache.read(path)
+    theirs = cli_cache.token_of(file) if file else None
+    if ours := identity_center.kept(work, step):
+        tokens.append(ours)
+    if theirs and _is_exported(work, step, theirs.client):
+        # Ours too, kept where the AWS CLI looks.
+        tokens.append(theirs)
+        path.unlink(missing_ok=True)
+        theirs = None
+    for token in tokens:
+        try:
+            parameters = {"accessToken": token.access_token}
+            portal = endpoint_for(profile, "sso", step.sso.region)
+            if token.expires_at > work.context.clock():
+                service.call("sso", "logout", parameters, portal, "the sign-out", attempts=2)
+        except SessionError as error:
+            problem = str(error)
+    work.store.remove(step.fingerprint)
+    return {
+        "subject": identity_center.subject(step.sso),
+        "was": bool(tokens),
+        "problem": problem,
+        "cli_remains": bool(theirs and theirs.expires_at > work.context.clock()),
+    }
+
+
+def _is_exported(work: Work, step: Step, client: Client | None) -> bool:
+    registered = identity_center.registration(work, step)
+    return bool(client and registered and client.client_id == registered.client_id)
+
+
+def _token(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
+    if step.sso is None:
+        raise UsageError("accounts and roles are listed for IAM Identity Center only: name an sso_session")
+    token = identity_center.token(work, step)
+    endpoint = endpoint_for(profile, "sso", step.sso.region)
+    return {"access_token": token.access_token, "endpoint": asdict(endpoint), "sso": asdict(step.sso)}

@@ -1,0 +1,186 @@
+"""The commands around a sign-in: signin, signout, list, why, sso, configure sso."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+import pexpect
+import pytest
+
+from shellvault.cli.sso import profiles_for
+from shellvault.errors import UsageError
+from shellvault.plan import Endpoint
+from shellvault.signin.portal import Account, Portal
+from tests.signin.conftest import visits
+from tests.signin.terminal import run, start
+from tests.support.home import Home
+from tests.support.signin import START_URL, SignInEmulator
+from tests.support.signin.emulator import visit
+from tests.support.signin.replies import portal_error
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(params=["alone", "agent"])
+def person(at_home: Home, request: pytest.FixtureRequest) -> Iterator[Home]:
+    if request.param == "agent":
+        del at_home.environment["SHELLVAULT_NO_AGENT"]
+    yield at_home
+
+
+def chooser(home: Home) -> None:
+    """Puts a picker on PATH that takes what PICKED names: the real ones have tests of their own."""
+    folder = home.path / "pickers"
+    folder.mkdir()
+    (folder / "fzf").write_text('#!/bin/sh\ngrep -m1 -e "$PICKED"\n')
+    (folder / "fzf").chmod(0o700)
+    home.environment["PATH"] = f"{folder}:{home.environment['PATH']}"
+
+
+def test_a_day_of_signing_in_and_out(person: Home, services: SignInEmulator) -> None:
+    assert "nobody is signed in" in person.succeed("why", "admin")
+    shown = run(person, "signin", "admin")
+    assert re.search(r"signed in to corp: 59m left, renewed without you", shown), shown
+    assert re.search(r"signed in to corp: 59m left", run(person, "signin", "corp"))
+    assert len(visits(person)) == 1
+
+    person.succeed("exec", "reader", "--", "true")
+    assert "signed in for 59m more; renewed then without you" in person.succeed("why", "reader")
+    rows = {row["name"]: row for row in json.loads(person.succeed("list", "--json"))}
+    assert {its["call"] for its in rows["admin"]["sessions"]} >= {"sso-sign-in"}
+    assert rows["me"]["sessions"] == []
+
+    token = next(iter(services.oidc.tokens))
+    done = person.shellvault("signout", "admin")
+    assert (done.returncode, "signed out of corp" in done.stderr) == (0, True), done.stderr
+    if "SHELLVAULT_NO_AGENT" not in person.environment:
+        assert re.search(r"a session of reader works for 59m more", done.stderr)
+    assert not services.oidc.is_alive(token)
+    assert "nobody is signed in" in person.succeed("why", "admin")
+    assert "sign-in to corp is needed" in person.fail("exec", "admin", "--", "true")
+
+
+def test_signing_in_by_a_code_shows_link_and_code(person: Home, services: SignInEmulator) -> None:
+    child = start(person, "signin", "legacy", "--device-code")
+    child.expect(r"shows the code ([A-Z]{4}-[A-Z]{4}):\s+(http\S+)")
+    assert child.match
+    visit(str(child.match.group(2)))
+    child.expect("signed in to https://")
+    assert visits(person) == []
+
+
+def test_signing_in_again_is_asked_for(person: Home, services: SignInEmulator) -> None:
+    run(person, "signin", "admin")
+    run(person, "signin", "admin", "--fresh")
+    assert len(visits(person)) == 2
+
+
+def test_everything_is_signed_in_to_and_out_of(person: Home, services: SignInEmulator) -> None:
+    shown = run(person, "signin", "--all")
+    assert [subject in shown for subject in ("to corp", f"to {START_URL}", "/ada")] == [True] * 3
+    person.succeed("signout", "--all")
+    assert not any(services.oidc.is_alive(token) for token in services.oidc.tokens)
+    for name in ("admin", "legacy", "me"):
+        assert "nobody is signed in" in person.succeed("why", name)
+
+
+def test_a_new_login_makes_its_profile(person: Home, services: SignInEmulator) -> None:
+    services.principal = "arn:aws:iam::000000000000:user/new"
+    run(person, "signin", "--new", "fresh", "--region", "eu-west-3")
+    assert (
+        f"[profile fresh]\nlogin_session = {services.principal}\nregion = eu-west-3\n"
+        in person.config_file.read_text()
+    )
+    assert person.succeed("exec", "fresh", "--", "printenv", "AWS_REGION") == "eu-west-3\n"
+    assert len(visits(person)) == 1
+
+
+def test_from_nothing_to_a_session_in_one_command(person: Home, services: SignInEmulator) -> None:
+    person.config_file.unlink()
+    chooser(person)
+    person.environment["PICKED"] = "Reader\\|Main"
+    child = start(person, "configure", "sso")
+    for question, answer in (
+        ("Start URL: ", START_URL + "/#/"),
+        ("Region of IAM Identity Center: ", "eu-west-1"),
+        (r"Name of the sso-session \[d-1234567890\]: ", "corp"),
+        ("Region of the profile: ", "eu-central-1"),
+        (r"Name of the profile \[Main-Reader\]: ", ""),
+    ):
+        child.expect(question)
+        child.sendline(answer)
+    child.expect("profile Main-Reader is written")
+    child.expect(pexpect.EOF)
+    assert person.succeed("exec", "Main-Reader", "--", "printenv", "AWS_REGION") == "eu-central-1\n"
+    assert len(visits(person)) == 1
+
+
+def test_accounts_roles_and_a_profile_for_each(person: Home, services: SignInEmulator) -> None:
+    run(person, "signin", "corp")
+    assert [row["name"] for row in json.loads(person.succeed("sso", "accounts", "--json"))] == [
+        "Main",
+        "Sandbox",
+    ]
+    assert "Reader" in person.succeed("sso", "roles", "Main")
+    assert person.succeed("sso", "populate", "--dry-run") == person.succeed("sso", "populate")
+    assert person.succeed("exec", "Main-Reader", "--", "printenv", "AWS_VAULT") == "Main-Reader\n"
+    assert person.succeed("sso", "populate", "--prune") == ""
+    services.accounts.pop("111111111111")
+    assert person.succeed("sso", "populate", "--prune") == "- Sandbox-Admin\n"
+
+
+def test_the_picker_offers_what_signs_in(at_home: Home) -> None:
+    chooser(at_home)
+    assert "signed in to https://" in run(at_home, "signin", PICKED="legacy")
+
+
+# Without a terminal.
+
+
+def account(number: int, name: str) -> Account:
+    return Account(f"{number:012}", name, "")
+
+
+def test_names_are_plain_and_stable() -> None:
+    hostile = account(1, "$(touch /tmp/x) `id`]\n[profile evil\"; 'x")
+    found = [
+        (hostile, ["Admin"]),
+        (account(2, "same"), ["R"]),
+        (account(3, "same"), ["R"]),
+        (account(4, ""), ["R"]),
+    ]
+    names = list(profiles_for(found, "{account_name}-{role_name}", "corp", {}))
+    assert names == [
+        "000000000004-R",
+        "same-R-000000000002-R",
+        "same-R-000000000003-R",
+        "touch-/tmp/x-id-profile-evil-x-Admin",
+    ]
+    assert all(re.fullmatch(r"[A-Za-z0-9._@+=,/:-]+", name) for name in names)
+
+
+@pytest.mark.parametrize(
+    "template", ["same", "{nope}", "{account_id!r}", "{account_id.__class__}", "{", "{0}"]
+)
+def test_a_template_that_is_none_is_refused(template: str) -> None:
+    with pytest.raises(UsageError, match="--template"):
+        profiles_for([(account(1, "a"), ["R"])], template, "corp", {})
+
+
+def test_a_thousand_accounts_are_listed_within_a_minute_and_throttling_is_respected(
+    services: SignInEmulator,
+) -> None:
+    roles = ("Admin", "Audit", "Reader")
+    services.accounts = {f"{number:012}": (f"account {number}", roles) for number in range(1000)}
+    services.delay = {"GET /assignment/roles": 0.02, "GET /assignment/accounts": 0.02}
+    busy = portal_error("TooManyRequestsException", "slow")
+    services.fail("GET /assignment/roles", None, busy, busy)
+    token = services.issue_token()
+    portal = Portal(token, Endpoint("eu-west-1", services.url))
+    begun = time.monotonic()
+    found = portal.roles_of_all(portal.accounts(), lambda account: None)
+    assert time.monotonic() - begun < 60
+    assert sum(len(names) for _, names in found) == 3000
+    assert services.calls["GET /assignment/accounts"] == 10
+    assert services.calls["GET /assignment/roles"] == 1002
