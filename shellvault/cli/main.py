@@ -31,6 +31,7 @@ COMMANDS = {
     "import": "importing",
     "init": "init",
     "list": "listing",
+    "migrate-backend": "migrate_backend",
     "remove": "remove",
     "rotate": "rotate",
     "shim": "shim",

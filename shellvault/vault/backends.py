@@ -3,9 +3,12 @@
 Light: nothing of `keyring` is imported before a backend is probed.
 """
 
+import shutil
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +18,9 @@ from shellvault.errors import ConfigError, ShellvaultError
 from shellvault.vault.deadline import within
 from shellvault.vault.presence import Presence
 
-#: In the order in which they are probed.
-BACKENDS = ("keychain", "wincred", "secret-service", "kwallet", "file")
+#: In the order in which they are probed. An encrypted file can always be had, so the last is chosen by name alone:
+#: what the kernel holds is gone at a restart.
+BACKENDS = ("keychain", "wincred", "secret-service", "kwallet", "pass", "passage", "file", "keyctl")
 
 #: How long one backend may take to say whether it can be used, in seconds.
 PROBE_SECONDS = 2.0
@@ -56,7 +60,10 @@ def choose(backend: str | None, environment: Mapping[str, str]) -> Choice:
 
 def probe(environment: Mapping[str, str]) -> list[BackendStatus]:
     """Every backend, which is used and why. Unlocks nothing. Raises ConfigError for a bad choice."""
-    found = {name: _presence(name, environment) for name in BACKENDS}
+    with ThreadPoolExecutor(len(BACKENDS)) as pool:
+        found = dict(
+            zip(BACKENDS, pool.map(lambda name: _presence(name, environment), BACKENDS), strict=True)
+        )
     choice = _chosen(None, environment) or Choice(next(name for name in BACKENDS if found[name].there))
     source = f"chosen by {choice.source}; " if choice.source else ""
     return [
@@ -96,11 +103,24 @@ def file_path(environment: Mapping[str, str]) -> Path:
     return locations.data_directory(environment) / FILE_NAME
 
 
+def password_store(program: str, environment: Mapping[str, str]) -> Path:
+    """The password store of `pass` (pass(1), PASSWORD_STORE_DIR) or `passage` (PASSAGE_DIR)."""
+    home = Path(environment.get("HOME") or Path.home())
+    if program == "pass":
+        given = environment.get("AWS_VAULT_PASS_PASSWORD_STORE_DIR")
+        return Path(given or environment.get("PASSWORD_STORE_DIR") or home / ".password-store")
+    return Path(environment.get("PASSAGE_DIR") or home / ".passage" / "store")
+
+
 def foreign_to(backend: str) -> str | None:
     """On which systems alone a backend exists, when this is none of them."""
+    if backend in ("pass", "passage", "file"):
+        return None
+    if backend == "keyctl":
+        return None if sys.platform == "linux" else "Linux"
     only = {"keychain": "macOS", "wincred": "Windows"}.get(backend, "Linux and the BSDs")
     here = {"darwin": "macOS", "win32": "Windows"}.get(sys.platform, "Linux and the BSDs")
-    return None if backend == "file" or only == here else only
+    return None if only == here else only
 
 
 def _chosen(backend: str | None, environment: Mapping[str, str]) -> Choice | None:
@@ -179,10 +199,33 @@ def _probe_file(environment: Mapping[str, str]) -> Presence:
     return Presence(True, True, f"{path}" if path.exists() else f"{path} (will be made)")
 
 
+def _probe_password_store(program: str, environment: Mapping[str, str]) -> Presence:
+    """Whether the program is installed and its store was set up. Decrypts nothing."""
+    if shutil.which(program, path=environment.get("PATH")) is None:
+        return Presence(False, False, f"{program} is not installed")
+    store = password_store(program, environment)
+    marks = {
+        "pass": (store / ".gpg-id",),
+        "passage": (store / ".age-recipients", store.parent / "identities"),
+    }
+    if not any(mark.is_file() for mark in marks[program]):
+        return Presence(False, False, f"there is no password store in {store}: {program} init makes one")
+    return Presence(True, True, f"its store is {store}")
+
+
+def _probe_kernel(_: Mapping[str, str]) -> Presence:
+    from shellvault.vault import kernel_keyring
+
+    return kernel_keyring.presence()
+
+
 _PROBES: dict[str, Callable[[Mapping[str, str]], Presence]] = {
     "keychain": _probe_native,
     "wincred": _probe_native,
     "secret-service": _probe_secret_service,
     "kwallet": _probe_kwallet,
+    "pass": partial(_probe_password_store, "pass"),
+    "passage": partial(_probe_password_store, "passage"),
     "file": _probe_file,
+    "keyctl": _probe_kernel,
 }

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 SERVICE = "shellvault"
 
-#: Windows: CREDENTIALW.CredentialBlob holds CRED_MAX_CREDENTIAL_BLOB_SIZE = 2560 bytes, UTF-16 in `keyring`.
-_WINCRED_CHARACTERS = 1200
+#: What one item holds. Windows: CREDENTIALW.CredentialBlob has CRED_MAX_CREDENTIAL_BLOB_SIZE = 2560 bytes, UTF-16 in
+#: `keyring`; a key of type `user` has 32767 bytes (keyrings(7)).
+_MOST_CHARACTERS = {"wincred": 1200, "keyctl": 32_000}
 _SPLIT = "split:"
 
 Result = TypeVar("Result")
@@ -28,7 +29,7 @@ class Items:
         self.backend = backend
         self._keyring = keyring
         self._seconds = seconds
-        self._most_characters = _WINCRED_CHARACTERS if backend == "wincred" else None
+        self._most_characters = _MOST_CHARACTERS.get(backend)
 
     def unlock(self) -> None:
         """Lets the keyring ask for what it needs before it can be used. Raises VaultError."""

@@ -46,7 +46,9 @@ def open_vault(
     if name == "file":
         file = _file_keyring(environment, ask_passphrase, unlock_key, tell)
         return Vault(Items(name, file, None), lock, names_file, backend_file, file)
-    seconds = deadline if backends.can_ask(environment) else min(deadline, MACHINE_SECONDS)
+    seconds: float | None = deadline if backends.can_ask(environment) else min(deadline, MACHINE_SECONDS)
+    if name in ("pass", "passage", "keyctl"):
+        seconds = None  # they bound their own calls
     return Vault(Items(name, _keyring(name, environment, deadline), seconds), lock, names_file, backend_file)
 
 
@@ -76,6 +78,14 @@ def _keyring(name: str, environment: Mapping[str, str], deadline: float) -> "Key
     try:
         if name == "secret-service":
             return _secret_service(environment, deadline)
+        if name in ("pass", "passage"):
+            from shellvault.vault.password_store import PasswordStoreKeyring
+
+            return PasswordStoreKeyring(name, environment)
+        if name == "keyctl":
+            from shellvault.vault.kernel_keyring import KernelKeyring
+
+            return KernelKeyring(environment)
         if name == "kwallet":
             import_module("dbus")  # keyring leaves its absence for the first call
             from keyring.backends.kwallet import DBusKeyring

@@ -126,6 +126,10 @@ class Vault:
                 raise VaultError(f"the keyring ({self.backend_name}) has not kept the keys: choose another")
             self._write_key_index({**index, name: access_key_id})
 
+    def note_names(self) -> None:
+        """Writes the names of the stored keys where completions find them. Raises VaultError."""
+        self._note_names(self.stored_keys())
+
     def remove_keys(self, name: str) -> int | None:
         """Removes a key pair, whatever the index says of it, and the sessions made from it.
 
@@ -303,6 +307,9 @@ class Vault:
 
     def _write_key_index(self, index: dict[str, str]) -> None:
         self._items.write(_KEY_INDEX, index)
+        self._note_names(index)
+
+    def _note_names(self, index: dict[str, str]) -> None:
         try:
             files.replace(
                 self._names_file, "".join(f"{name}\n" for name in sorted(index)).encode(), 0o600, alone=True

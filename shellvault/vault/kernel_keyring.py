@@ -1,0 +1,142 @@
+"""The Linux kernel's keyring as a keyring backend: keys in the kernel's memory, gone at a restart or after a time.
+
+keyrings(7), add_key(2), keyctl(2). The items are keys of type `user` in a keyring of ours below the user's own
+one; only processes of this user can read them.
+"""
+
+import ctypes
+import errno
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from keyring.backend import KeyringBackend
+from keyring.errors import PasswordDeleteError
+
+from shellvault.errors import VaultError
+from shellvault.vault.presence import Presence
+
+#: Numbers of the system calls add_key and keyctl by machine (the kernel's syscall tables).
+_CALLS = {"x86_64": (248, 250), "aarch64": (217, 219), "riscv64": (217, 219)}
+
+#: keyctl(2): the user's keyring, and the operations used here.
+_USER_KEYRING = -4
+_UPDATE, _SETPERM, _UNLINK, _SEARCH, _READ, _SET_TIMEOUT = 2, 5, 9, 10, 11, 15
+
+#: Possessor and user may do everything, nobody else anything (KEY_POS_ALL | KEY_USR_ALL).
+_PERMISSIONS = 0x3F3F0000
+
+#: The kernel's limit on the payload of a key of type `user`.
+LONGEST = 32767
+
+#: Seconds that an item stays after it was written, unless SHELLVAULT_KEYCTL_TIMEOUT says otherwise: a week.
+TIMEOUT = 7 * 24 * 3600
+
+
+class KernelKeyring(KeyringBackend):
+    """Items in a keyring named `shellvault`."""
+
+    def __init__(self, environment: Mapping[str, str], name: str = "shellvault") -> None:
+        """Raises VaultError for a SHELLVAULT_KEYCTL_TIMEOUT that is no number of seconds."""
+        given = environment.get("SHELLVAULT_KEYCTL_TIMEOUT", str(TIMEOUT))
+        if not given.isascii() or not given.isdigit() or not 0 < int(given) < 2**31:
+            raise VaultError(f"SHELLVAULT_KEYCTL_TIMEOUT is {given!r}: give a number of seconds")
+        self._timeout = int(given)
+        self._name = name.encode("ascii")
+
+    def get_password(self, service: str, username: str) -> str | None:
+        """The value, None when there is none. Raises VaultError when the kernel refuses."""
+        found = self._find(username)
+        if found is None:
+            return None
+        buffer = ctypes.create_string_buffer(LONGEST)
+        size = _keyctl(_READ, found, buffer, LONGEST)
+        try:
+            return buffer.raw[:size].decode("utf-8", "surrogateescape")
+        finally:
+            ctypes.memset(buffer, 0, LONGEST)
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        """Stores a value in place of an older one, for the time that is set. Raises VaultError."""
+        data = password.encode("utf-8", "surrogateescape")
+        if len(data) > LONGEST:
+            raise VaultError(f"the kernel's keyring holds {LONGEST} bytes an item: choose another vault")
+        ring = self._ring(make=True)
+        key = _add_key(b"user", _description(username), data, ring)
+        _keyctl(_SETPERM, key, _PERMISSIONS)
+        _keyctl(_SET_TIMEOUT, key, self._timeout)
+
+    def delete_password(self, service: str, username: str) -> None:
+        """Deletes a value. Raises PasswordDeleteError when there is none, VaultError when the kernel refuses."""
+        found, ring = self._find(username), self._ring()
+        if found is None or ring is None:
+            raise PasswordDeleteError("there is no such item")
+        _keyctl(_UNLINK, found, ring)
+
+    def _find(self, key: str) -> int | None:
+        ring = self._ring()
+        return None if ring is None else _search(ring, b"user", _description(key))
+
+    def _ring(self, *, make: bool = False) -> Any:
+        ring = _search(_USER_KEYRING, b"keyring", self._name)
+        if ring is None and make:
+            ring = _add_key(b"keyring", self._name, None, _USER_KEYRING)
+            _keyctl(_SETPERM, ring, _PERMISSIONS)
+        return ring
+
+
+def presence() -> Presence:
+    """Whether this kernel lets us use its keyring."""
+    if sys.platform != "linux" or platform.machine() not in _CALLS:
+        return Presence(False, False, "only on Linux, on x86-64, AArch64 and RISC-V")
+    try:
+        _search(_USER_KEYRING, b"keyring", b"shellvault")
+    except VaultError as error:
+        return Presence(False, False, str(error))
+    return Presence(True, True, "keys stay in the kernel's memory until a restart")
+
+
+def _description(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape").replace(b"\0", b"")
+
+
+def _search(ring: int, kind: bytes, description: bytes) -> int | None:
+    """The id of a key in a keyring or below it, None when there is none."""
+    try:
+        return _keyctl(_SEARCH, ring, kind, description, 0)
+    except _KernelError as error:
+        if error.number in (errno.ENOKEY, errno.EKEYEXPIRED, errno.EKEYREVOKED):
+            return None
+        raise
+
+
+def _add_key(kind: bytes, description: bytes, data: bytes | None, ring: int) -> int:
+    return _call(0, kind, description, data, len(data or b""), ring)
+
+
+def _keyctl(operation: int, *arguments: object) -> int:
+    return _call(1, operation, *arguments)
+
+
+def _call(which: int, *arguments: object) -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    numbers = _CALLS[platform.machine()]
+    converted = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+    result = int(libc.syscall(ctypes.c_long(numbers[which]), *converted))
+    if result < 0:
+        raise _KernelError(ctypes.get_errno())
+    return result
+
+
+class _KernelError(VaultError):
+    """What the kernel said no to."""
+
+    def __init__(self, number: int) -> None:
+        remedy = ": it is full" if number == errno.EDQUOT else ""
+        super().__init__(
+            f"the kernel's keyring cannot be used ({os.strerror(number)}){remedy}: choose another vault"
+        )
+        self.number = number

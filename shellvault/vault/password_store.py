@@ -1,0 +1,102 @@
+"""`pass` and `passage` as a keyring backend: each item one JSON line in a file that gpg or age has encrypted.
+
+Secrets go through standard input and output, never on a command line. A new value is written beside the old one
+and moved into its place, since gpg writes files in place and may be killed on the way.
+"""
+
+import hashlib
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from keyring.backend import KeyringBackend
+from keyring.errors import PasswordDeleteError
+
+from shellvault.errors import VaultError
+from shellvault.variables import for_children
+from shellvault.vault.backends import password_store
+
+#: Seconds for one call in which gpg may have to ask a person for the key's passphrase.
+SECONDS = 30.0
+
+#: Most characters of a file's name without its ending; NAME_MAX is 255.
+_LONGEST = 200
+
+_SUFFIXES = {"pass": ".gpg", "passage": ".age"}
+
+
+class PasswordStoreKeyring(KeyringBackend):
+    """Items below one folder of a password store."""
+
+    def __init__(self, program: str, environment: Mapping[str, str], prefix: str = "shellvault") -> None:
+        """`program` is `pass` or `passage`, run with `environment`; `prefix` is the folder of our items."""
+        self._program = program
+        self._environment = for_children(environment)
+        self._prefix = prefix
+
+    def get_password(self, service: str, username: str) -> str | None:
+        """The value, None when there is none. Raises VaultError when the program fails."""
+        name = self._name(username)
+        if not self._file(name).exists():
+            return None
+        return self._run("show", "--", name).removesuffix("\n")
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        """Stores a value of one line in place of an older one. Raises VaultError; the older one is whole then."""
+        name = self._name(username)
+        new = f"{name}.new"
+        self._run("insert", "--multiline", "--force", "--", new, text=f"{password}\n")
+        self._run("mv", "--force", "--", new, name)
+
+    def delete_password(self, service: str, username: str) -> None:
+        """Deletes a value. Raises PasswordDeleteError when there is none, VaultError when the program fails."""
+        name = self._name(username)
+        if not self._file(name).exists():
+            raise PasswordDeleteError("there is no such item")
+        self._run("rm", "--force", "--", name)
+
+    def _name(self, key: str) -> str:
+        return f"{self._prefix}/{_file_name(key)}"
+
+    def _file(self, name: str) -> Path:
+        return password_store(self._program, self._environment) / f"{name}{_SUFFIXES[self._program]}"
+
+    def _run(self, *arguments: str, text: str | None = None) -> str:
+        """What the program prints. Raises VaultError when it fails, or does not end in time."""
+        try:
+            done = subprocess.run(
+                [self._program, *arguments],
+                env=self._environment,
+                input=(text or "").encode("utf-8", "surrogateescape"),
+                capture_output=True,
+                timeout=SECONDS,
+            )
+        except OSError as error:
+            raise VaultError(f"{self._program} cannot be run ({error.strerror}): install it") from error
+        except subprocess.TimeoutExpired:
+            raise VaultError(
+                f"{self._program} has not answered within {SECONDS:g} s: unlock its key, then run the command again"
+            ) from None
+        if done.returncode:
+            raise VaultError(f"{self._program} {arguments[0]} failed: {_reason(done.stderr)}")
+        return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def _file_name(key: str) -> str:
+    """A key as the name of one file, which no file system and no option parser takes for something else.
+
+    `pass mv` would move a file into a folder of that name, so `/` makes no folders here.
+    """
+    data = key.encode("utf-8", "surrogateescape")
+    encoded = quote(data, safe=" @+=,")
+    if len(encoded) <= _LONGEST:
+        return encoded
+    return f"{encoded[: _LONGEST - 33]}-{hashlib.sha256(data).hexdigest()[:32]}"
+
+
+def _reason(errors: bytes) -> str:
+    lines = [line for line in errors.decode("utf-8", "replace").splitlines() if line.strip()]
+    text = lines[-1].strip() if lines else "it said nothing"
+    return re.sub(r"[^ -~]", "?", text)[:200]

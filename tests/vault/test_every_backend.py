@@ -1,0 +1,221 @@
+"""Every backend that can run here, for real: what goes in comes out, whatever it is called and however long it is.
+
+`passage` is in no package source here: its part is played by a script that keeps files as they are.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shellvault.errors import VaultError
+from shellvault.vault import StoredKeys, open_vault, probe
+from shellvault.vault.kernel_keyring import KernelKeyring
+from tests.real_keyring import private_keyring
+from tests.support.clients import need
+from tests.vault.conftest import PASSPHRASE, never_asked
+
+pytestmark = pytest.mark.real
+
+NAMES = [
+    "work",
+    "a/b",
+    "a",
+    "with space",
+    "üñí",
+    "..",
+    "../../etc",
+    "-n",
+    ".hidden",
+    "%41",
+    "x" * 250,
+    "a//b",
+    "~",
+]
+
+#: A key without a passphrase: unlocking it is gpg's business, not ours.
+GPG_KEY = """\
+Key-Type: eddsa
+Key-Curve: ed25519
+Subkey-Type: ecdh
+Subkey-Curve: cv25519
+Name-Real: t
+%no-protection
+%commit
+"""
+
+PASSAGE = """#!/bin/sh
+# The commands of passage that are used here, without age.
+set -eu
+store=${PASSAGE_DIR:-$HOME/.passage/store}
+command=$1; shift
+while [ "${1#-}" != "$1" ]; do word=$1; shift; [ "$word" = -- ] && break; done
+file=$store/$1.age
+mkdir -p "$(dirname "$file")"
+case $command in
+    show) cat "$file" ;;
+    insert) cat >"$file" ;;
+    mv) mkdir -p "$(dirname "$store/$2.age")"; mv -f "$file" "$store/$2.age" ;;
+    rm) rm -f "$file" ;;
+    *) exit 64 ;;
+esac
+"""
+
+
+@pytest.fixture(params=["file", "secret-service", "pass", "passage", "keyctl"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path, cheap: None) -> Iterator[dict[str, str]]:
+    """An environment in which one backend is named and ready."""
+    name = str(request.param)
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    environment = {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "SHELLVAULT_BACKEND": name,
+        "SHELLVAULT_FILE_PASSPHRASE": PASSPHRASE,
+    }
+    if name == "secret-service":
+        home.rmdir()
+        with private_keyring(tmp_path) as running:
+            yield running.environment | environment
+    elif name == "pass":
+        yield from _password_store(environment, tmp_path)
+    elif name == "passage":
+        programs = tmp_path / "bin"
+        programs.mkdir()
+        (programs / "passage").write_text(PASSAGE)
+        (programs / "passage").chmod(0o755)
+        (home / ".passage" / "store").mkdir(parents=True)
+        (home / ".passage" / "identities").touch()
+        yield environment | {"PATH": f"{programs}:{environment['PATH']}"}
+    elif name == "keyctl":
+        # A session of its own would not hide the user's keyring, so the items are removed one by one.
+        yield environment
+        subprocess.run(["keyctl", "purge", "-s", "user", "index/"], capture_output=True)
+        ring = subprocess.run(
+            ["keyctl", "search", "@u", "keyring", "shellvault"], capture_output=True, text=True
+        )
+        if ring.stdout.strip():
+            subprocess.run(["keyctl", "unlink", ring.stdout.strip(), "@u"], check=True)
+    else:
+        yield environment
+
+
+def _password_store(environment: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
+    need("pass")
+    # The path of an agent's socket must be short (unix(7)).
+    gnupg = Path(f"/tmp/sv-gpg-{os.getpid()}-{time.monotonic_ns() % 10**6}")
+    gnupg.mkdir(mode=0o700)
+    environment |= {"GNUPGHOME": str(gnupg), "PASSWORD_STORE_DIR": str(tmp_path / "store")}
+    try:
+        subprocess.run(
+            ["gpg", "--batch", "--quiet", "--generate-key"],
+            input=GPG_KEY,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        subprocess.run(["pass", "init", "t"], check=True, env=environment, capture_output=True)
+        yield environment
+    finally:
+        subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=False)
+        shutil.rmtree(gnupg, ignore_errors=True)
+
+
+def test_keys_are_kept_replaced_listed_and_removed(backend: dict[str, str]) -> None:
+    vault = open_vault(None, backend, never_asked)
+    for name in NAMES:
+        vault.save_keys(name, f"AKIA{len(name):04}", "first")
+        vault.save_keys(
+            name, f"AKIA{len(name):04}", f"secret of {name.encode()[:20].hex()}".replace(" ", "/")
+        )
+    again = open_vault(None, backend, never_asked)
+    assert again.stored_keys() == {name: f"AKIA{len(name):04}" for name in NAMES}
+    for name in NAMES:
+        expected = f"secret of {name.encode()[:20].hex()}".replace(" ", "/")
+        assert again.load_keys(name) == StoredKeys(f"AKIA{len(name):04}", expected)
+    for name in NAMES[1:]:
+        again.remove_keys(name)
+    last = open_vault(None, backend, never_asked)
+    assert list(last.stored_keys()) == NAMES[:1]
+    with pytest.raises(VaultError, match="no keys of"):
+        last.load_keys(NAMES[1])
+
+
+@pytest.mark.parametrize("size", [1, 255, 4096, 16 * 1024])
+def test_documents_of_any_length_come_back_byte_for_byte(backend: dict[str, str], size: int) -> None:
+    vault = open_vault(None, backend, never_asked)
+    document = {"text": ("ä\"\\\n'$`" * size)[:size]}
+    vault.save_rotation("work", document)
+    assert open_vault(None, backend, never_asked).load_rotation("work") == document
+    vault.remove_rotation("work")
+    assert open_vault(None, backend, never_asked).load_rotation("work") is None
+
+
+def test_two_writers_at_once_lose_nothing(backend: dict[str, str]) -> None:
+    def write(who: str) -> None:
+        vault = open_vault(None, backend, never_asked)
+        for number in range(3):
+            vault.save_keys(f"{who}-{number}", "AKIA0000", "secret")
+
+    writers = [threading.Thread(target=write, args=(who,)) for who in ("one", "two")]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    names = {f"{who}-{number}" for who in ("one", "two") for number in range(3)}
+    assert set(open_vault(None, backend, never_asked).stored_keys()) == names
+
+
+def test_a_writer_that_is_killed_leaves_the_old_pair_or_the_new(backend: dict[str, str]) -> None:
+    vault = open_vault(None, backend, never_asked)
+    vault.save_keys("work", "AKIA0000", "secret")
+    script = (
+        "import os, itertools\nfrom shellvault.vault import open_vault\nvault = open_vault(None, os.environ, None)\n"
+        "print('ready', flush=True)\n"
+        "for n in itertools.count():\n    vault.save_keys('work', f'AKIA{n:04}', f'secret-{n}')\n"
+    )
+    for delay in (0.02, 0.05, 0.11):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", script], env=backend, stdout=subprocess.PIPE, start_new_session=True
+        )
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"ready\n"
+        time.sleep(delay)
+        os.killpg(writer.pid, signal.SIGKILL)
+        writer.communicate(timeout=30)
+        keys = open_vault(None, backend, never_asked).load_keys("work")
+        number = keys.access_key_id.removeprefix("AKIA")
+        assert keys.secret_access_key in ("secret", f"secret-{int(number)}")
+
+
+def test_probing_names_it_as_used_and_takes_no_longer_than_two_seconds(backend: dict[str, str]) -> None:
+    started = time.monotonic()
+    found = {status.name: status for status in probe(backend)}
+    assert time.monotonic() - started < 6
+    assert [name for name, status in found.items() if status.chosen] == [backend["SHELLVAULT_BACKEND"]]
+    assert found[backend["SHELLVAULT_BACKEND"]].usable
+
+
+def test_what_the_kernel_keeps_is_gone_after_its_time() -> None:
+    keyring = KernelKeyring({"SHELLVAULT_KEYCTL_TIMEOUT": "1"}, name=f"shellvault-test-{os.getpid()}")
+    keyring.set_password("shellvault", "keys/work", "secret")
+    assert keyring.get_password("shellvault", "keys/work") == "secret"
+    deadline = time.monotonic() + 5
+    while keyring.get_password("shellvault", "keys/work") is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_store_that_is_not_set_up_is_not_chosen(tmp_path: Path) -> None:
+    found = {status.name: status for status in probe({"HOME": str(tmp_path), "PATH": os.environ["PATH"]})}
+    assert not found["pass"].usable
+    assert not found["keyctl"].chosen
+    assert found["file"].chosen
