@@ -8,7 +8,7 @@ import click
 from shellvault.cli import broker, output
 from shellvault.cli.options import backend_option, known_names
 from shellvault.cli.suggest import unknown_profile
-from shellvault.errors import ConfigError, UsageError
+from shellvault.errors import ConfigError, UsageError, VaultError
 
 
 @click.command(name="clear")
@@ -22,7 +22,12 @@ def command(name: str | None, backend: str | None) -> int:
     held = {(label["profile"], label["expires_at"]) for label in found["sessions"]}
     held.update(broker.agent_sessions(environment))
     count = sum(name in (None, profile) for profile, _ in held)
-    operate({"do": "clear", "name": name})
+    try:
+        operate({"do": "clear", "name": name})
+    except VaultError:
+        # Where nothing can be written there need not be anything to forget.
+        if count:
+            raise
     if name and not count:
         _check_known(name, [*found["keys"]], environment)
     whose = f" of {name}" if name else ""

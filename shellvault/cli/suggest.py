@@ -18,7 +18,6 @@ NEIGHBOURS = {
     "deactivate": "`shellvault leave` leaves the session of this shell",
     "delete": "`shellvault remove NAME` removes stored keys, `shellvault clear NAME` forgets sessions",
     "logout": "`shellvault leave` leaves the session of this shell, `shellvault clear` forgets all sessions",
-    "rotate": "make a new key in AWS, then `shellvault add NAME` replaces the stored one",
     "run": "`shellvault exec NAME -- COMMAND` runs a command with a session",
     "set": "`shellvault env NAME` is for this shell, `shellvault add NAME` stores keys",
     "shell": "`shellvault exec NAME` opens a shell in the session",

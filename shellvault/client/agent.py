@@ -281,6 +281,12 @@ def _tell_all(environment: Mapping[str, str], do: str, more: Message | None = No
     answers = []
     try:
         folder = locations.runtime_directory(environment)
+    except ShellvaultError as error:
+        if isinstance(error.__cause__, OSError):
+            # No folder can be made, so nobody listens in it.
+            return []
+        raise AgentError(f"the agent cannot be told to {do}: {error}") from error
+    try:
         for path in [folder / "agent.sock", *folder.glob("old-*.sock")]:
             connection = connect(path)
             if connection is None:

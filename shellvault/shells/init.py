@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) 
     _check_names(options)
     state = locations.state_directory(environment)
     if shell == "powershell":
-        _write_wrappers(state, options.wrap)
+        options = replace(options, wrap=_written_wrappers(state, options.wrap))
     return keep(state, "init", shell, render_init(shell, options, state), init_words(options))
 
 
@@ -93,10 +93,22 @@ def render_init(shell: str, options: InitOptions, state: Path) -> str:
     )
 
 
-def _write_wrappers(state: Path, programs: tuple[str, ...]) -> None:
-    folder = locations.private_directory(state / WRAPPERS)
-    for program in programs:
-        shims.add(folder, program)
+def _written_wrappers(state: Path, programs: tuple[str, ...]) -> tuple[str, ...]:
+    """The programs whose scripts are there: where nothing can be written, those from before.
+
+    Raises ShellvaultError when a file that is not ours is in the way.
+    """
+    folder = state / WRAPPERS
+    try:
+        locations.private_directory(folder)
+        for program in programs:
+            shims.add(folder, program)
+        return programs
+    except ShellvaultError:
+        there = tuple(program for program in programs if (folder / program).exists())
+        if not all(shims.is_shim(folder / program) for program in there):
+            raise
+        return there
 
 
 def hook_text(shell: str) -> str:

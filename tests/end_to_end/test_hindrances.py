@@ -40,6 +40,36 @@ def test_a_state_directory_that_takes_nothing_stops_no_session(person: Person, d
     assert "internal error" not in done.stderr
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to mount")
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_a_read_only_home_stops_no_command_that_need_not_write(person: Person) -> None:
+    commands = {
+        "list": 0,
+        "why work": 0,
+        "init bash": 0,
+        "init powershell": 0,
+        "env --shell bash work": 0,
+        "export work --format json": 0,
+        "clear": 0,
+        "agent status": 3,
+        "agent stop": 0,
+        "add other --env": 1,
+    }
+    each = "; ".join(f"shellvault {words} >out; echo $? '{words}' >&2" for words in commands)
+    # Without a runtime directory, the agent's folder would be in the home too.
+    script = (
+        "mount -t tmpfs out /mnt; mount --bind $HOME $HOME; mount -o remount,ro,bind $HOME; cd /mnt; "
+        f"unset XDG_RUNTIME_DIR; {each}"
+    )
+    done = person.home.run("unshare", "--mount", "bash", "-c", script)
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if line[0].isdigit()] == [
+        f"{status} {words}" for words, status in commands.items()
+    ], done.stderr
+    assert "internal error" not in done.stderr
+    assert not [line for line in lines if "cannot be told" in line]
+
+
 @pytest.mark.parametrize(
     "arguments", ["env work", "export work --format json", "list", "env nope", "init bash"]
 )
