@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from shellvault import protocol
+from shellvault import hardening, protocol
 from shellvault.agent import caller
 from shellvault.agent.afresh import LetGo
 from shellvault.agent.caller import Caller
@@ -57,6 +57,7 @@ class Client:
         self._handle: Callable[[bytes], None] = self._first_json
         self._waiter: Waiter | None = None
         self._reply: Reply | None = None
+        self._was_asked = False
         self._proof = ""
         self._deadline = agent.loop.later(protocol.REQUEST_DEADLINE, self._end)
         self._stream = Stream(agent.loop, sock, self._receive, self._closed)
@@ -182,6 +183,8 @@ class Client:
             self._ask,
             self._tell,
             partial(self._hand_over, form, is_text=False),
+            self._withdraw,
+            hardening.peer_pid(self._socket),
         )
         want = Want(line, forms_with(form), fresh=bool(message["fresh"]))
         self._agent.jobs.start(want, self._waiter, asking, message["mfa_token"])
@@ -213,21 +216,36 @@ class Client:
         self._deadline = self._agent.loop.later(protocol.SIGN_OF_LIFE, self._show_life)
 
     def _ask(self, question: Message, reply: Reply) -> None:
-        self._reply = reply
+        self._reply, self._was_asked = reply, True
+        if question["kind"] != "sign-in":
+            # Whatever comes from now on says that the question is over.
+            self._deadline.cancel()
         self._send({"ask": question})
+
+    def _withdraw(self) -> None:
+        self._reply = None
+        self._send({"withdrawn": True})
+        self._show_life()
 
     def _tell(self, told: Message) -> None:
         self._send(told)
 
     def _answer(self, line: bytes) -> None:
         message = protocol.decode(line)
+        if message == {"take": True} and self._waiter:
+            self._agent.jobs.take(self._waiter)
+            return
         (kind, text), *more = message.items()
         is_answer = kind == "answer" and isinstance(text, str | None)
         is_failure = kind == "failed" and isinstance(text, str)
-        if self._reply is None or more or not (is_answer or is_failure):
+        if more or not (is_answer or is_failure) or not self._was_asked:
             raise ValueError("an answer to no question")
         reply, self._reply = self._reply, None
-        reply(message)
+        if reply:
+            # Else it has crossed with the question's withdrawal.
+            self._deadline.cancel()
+            self._show_life()
+            reply(message)
 
     def _endpoint(self, message: Message) -> None:
         line, pid = message["request"], message["pid"]

@@ -26,7 +26,7 @@ class HandOver(NamedTuple):
 class Waiter:
     """Somebody who waits for a job. `ask` is None for those who cannot put questions to a person."""
 
-    __slots__ = ("ask", "asked", "done", "hand_over", "is_late", "tell")
+    __slots__ = ("ask", "asked", "done", "hand_over", "is_late", "pid", "tell", "withdraw")
 
     def __init__(
         self,
@@ -34,12 +34,18 @@ class Waiter:
         ask: Callable[[Message, Reply], None] | None = None,
         tell: Callable[[Message], None] | None = None,
         hand_over: Callable[[], HandOver] | None = None,
+        withdraw: Callable[[], None] = lambda: None,
+        pid: int = 0,
     ) -> None:
         self.done = done
         self.ask = ask
         self.tell = tell
         self.hand_over = hand_over
         """Lets go of the connection, where the worker itself has to answer: what it holds may not pass through us."""
+        self.withdraw = withdraw
+        """Takes its question back: another one is asked."""
+        self.pid = pid
+        """The process that waits, 0 when it is not known."""
         self.asked = False
         """Whether this one has failed to answer and is not to be asked again."""
         self.is_late = False
@@ -79,7 +85,7 @@ class Job:
     """One acquisition, or one operation on the vault, under way."""
 
     __slots__ = (
-        "asking", "caller", "gave_up", "is_untouched", "message", "question", "timer", "waiters", "waits_for",
+        "asking", "behind", "caller", "gave_up", "is_untouched", "message", "question", "timer", "waiters", "waits_for",
         "want", "was_shown", "worker",
     )  # fmt: skip
 
@@ -95,6 +101,8 @@ class Job:
         self.worker = worker
         self.is_untouched = True
         """Whether no worker has begun with it yet, so that another may."""
+        self.behind = 0
+        """The number of the job that it waits for, of the same worker's."""
         self.asking: Waiter | None = None
         self.question: Message | None = None
         self.was_shown = False

@@ -9,6 +9,7 @@ import itertools
 import time
 from collections.abc import Callable, Mapping
 
+from shellvault.agent import processes
 from shellvault.agent.afresh import socket_of
 from shellvault.agent.caller import Caller, worker_part
 from shellvault.agent.job import Job, Waiter, Want, failure
@@ -91,6 +92,7 @@ class Jobs:
             job.waiters.append(waiter)
             if waiter.tell and job.waits_for:
                 waiter.tell({"waits_for": job.waits_for})
+            self._tell_who_is_asked(self._asked_for(job), [waiter])
             return
         message: Message = {
             "job": next(self._numbers),
@@ -136,8 +138,10 @@ class Jobs:
         for job in self._jobs.values():
             if waiter in job.waiters:
                 job.waiters.remove(waiter)
-                if job.asking is waiter:
-                    self._ask(job)
+                break
+        for job in self._jobs.values():
+            if job.asking is waiter:
+                self._ask(job)
                 return
 
     def abandon(self) -> None:
@@ -268,6 +272,10 @@ class Jobs:
                 job.question = message["ask"]
                 job.was_shown = False
                 self._ask(job)
+            elif "behind" in message:
+                job.behind = message["behind"]
+                self._watch(job)
+                self._tell_who_is_asked(self._asked_for(job), job.waiters)
             elif "settled" in message:
                 job.question = job.asking = None
                 self._watch(job)
@@ -288,11 +296,62 @@ class Jobs:
             job.gave_up = True
             self._answered(job, NO_ANSWER)
             return
+        self._put_question(job, waiter)
+
+    def _put_question(self, job: Job, waiter: Waiter) -> None:
+        assert waiter.ask and job.question  # noqa: S101 - as chosen
         self._watch(job)
         # Whoever is asked after another one finds the other's browser tab open.
         question = {**job.question, "was_shown": True} if job.was_shown else job.question
         job.was_shown = True
         waiter.ask(question, lambda answer: self._reply(job, waiter, answer))
+        self._tell_who_is_asked(job, self._all_who_wait_for(job))
+
+    def take(self, waiter: Waiter) -> None:
+        """Puts the question that somebody else has not answered to `waiter`, who waits for the same."""
+        own = next((job for job in self._jobs.values() if waiter in job.waiters), None)
+        job = own and self._asked_for(own)
+        if job is None or job.asking is None or job.asking is waiter:
+            return
+        job.asking.withdraw()
+        job.asking, waiter.asked = waiter, False
+        self._put_question(job, waiter)
+
+    def _asked_for(self, job: Job) -> Job | None:
+        """The job whose open question this one waits for, itself perhaps."""
+        for _ in self._jobs:
+            if job.question:
+                return job
+            ahead = self._jobs.get(job.behind)
+            if ahead is None:
+                return None
+            job = ahead
+        return None
+
+    def _all_who_wait_for(self, job: Job) -> list[Waiter]:
+        return [
+            waiter
+            for other in self._jobs.values()
+            if self._asked_for(other) is job
+            for waiter in other.waiters
+        ]
+
+    def _tell_who_is_asked(self, job: Job | None, waiters: list[Waiter]) -> None:
+        """Lets those who wait know which process is being asked, in which terminal; they may take the question."""
+        if job is None or job.question is None or job.asking is None:
+            return
+        asked = processes.seat(job.asking.pid)
+        told = {
+            "kind": job.question["kind"],
+            "subject": job.question["subject"],
+            "process": job.asking.pid,
+            "terminal": asked.terminal,
+        }
+        for waiter in waiters:
+            # On the same terminal the question can be seen, unless it is out of sight with its process (^Z).
+            sees = asked.is_in_front and asked.terminal == processes.seat(waiter.pid).terminal
+            if waiter is not job.asking and waiter.tell and not sees:
+                waiter.tell({"asked": told})
 
     def _reply(self, job: Job, waiter: Waiter, answer: Message) -> None:
         if job.asking is not waiter:

@@ -35,6 +35,30 @@ def find(pid: int) -> Process | None:
     return Process(pid, "")
 
 
+class Seat(NamedTuple):
+    """Where a process would read what a person types."""
+
+    terminal: str
+    """Such as `pts/3`; empty without one, or where the system does not say."""
+    is_in_front: bool
+    """Whether what is typed there goes to it: it is neither stopped nor in the background."""
+
+
+def seat(pid: int) -> Seat:
+    """Where the process with this number sits (proc_pid_stat(5): state, pgrp, tty_nr, tpgid)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return Seat("", is_in_front=False)
+    number = int(fields[4])
+    major, minor = number >> 8 & 0xFFF, number & 0xFF | number >> 12 & 0xFFF00
+    # UNIX98_PTY_SLAVE_MAJOR and TTY_MAJOR of the kernel's major.h.
+    name = (
+        f"pts/{(major - 136) * 256 + minor}" if 136 <= major <= 143 else f"tty{minor}" if major == 4 else ""
+    )
+    return Seat(name, fields[0] not in (b"T", b"t") and fields[2] == fields[5])
+
+
 def is_alive(process: Process) -> bool:
     """Whether exactly this process still runs. One that cannot be looked at now has not ended."""
     try:

@@ -24,7 +24,7 @@ class TerminalPrompter:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
-    def ask(self, challenge: Challenge) -> str:
+    def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
         """Returns the line that the person typed. Raises NeedsPersonError where there is no terminal."""
         given = _given_passphrase(challenge, self._environment)
         if given:
@@ -32,7 +32,7 @@ class TerminalPrompter:
         try:
             if challenge.link:
                 invitation.show(challenge, self._environment)
-            return terminal.ask(challenge.prompt, hidden=challenge.hidden)
+            return terminal.ask(challenge.prompt, hidden=challenge.hidden, withdrawn=withdrawn)
         except NeedsPersonError as error:
             raise NeedsPersonError(f"{_needed(challenge)}: {error}; {_remedy(challenge)}") from error
 
@@ -49,6 +49,10 @@ class TerminalPrompter:
         """Shows one line of progress."""
         output.note(message)
 
+    def hurry(self, other: int, seconds: float) -> bool | None:
+        """See Prompter."""
+        return terminal.hurry(other, seconds)
+
 
 class ProgramPrompter(TerminalPrompter):
     """Asks through a program: a dialog, or a security key that computes the code."""
@@ -57,14 +61,14 @@ class ProgramPrompter(TerminalPrompter):
         super().__init__(environment)
         self._driver = driver
 
-    def ask(self, challenge: Challenge) -> str:
+    def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
         """Returns the program's answer. Raises NeedsPersonError when it was closed or does not answer."""
         if (
             _given_passphrase(challenge, self._environment)
             or (self._driver == "ykman" and challenge.kind != "mfa-code")
             or challenge.link
         ):
-            return super().ask(challenge)
+            return super().ask(challenge, withdrawn)
         command = _command(self._driver, challenge, self._environment)
         progress.waits_for(
             "a touch of your security key" if self._driver == "ykman" else f"you, in {self._driver}"

@@ -11,8 +11,12 @@ from typing import Any
 from shellvault.cli import progress
 from shellvault.display import printable
 from shellvault.errors import NeedsPersonError
+from shellvault.sessions.model import WithdrawnError
 
 TERMINAL = "/dev/tty"
+
+#: Seconds between two looks at whether a command in the background has come to the front.
+_BACKGROUND_PAUSE = 0.5
 
 #: Seconds without another key after which a paste is taken to have ended, and in which it has to.
 _PASTE_PAUSE, _PASTE_PATIENCE = 0.1, 2.0
@@ -55,18 +59,44 @@ def write(text: str) -> None:
         os.write(terminal, text.encode("utf-8", "surrogateescape"))
 
 
-def ask(prompt: str, *, hidden: bool = False) -> str:
+def ask(prompt: str, *, hidden: bool = False, withdrawn: int | None = None) -> str:
     """Asks for one line; `hidden` turns the echo off, and back on whatever happens.
 
-    Raises NeedsPersonError when there is no terminal or it is closed instead of answered.
+    Raises NeedsPersonError when there is no terminal or it is closed instead of answered, and WithdrawnError as soon
+    as there is something to read from the descriptor `withdrawn`.
     """
     with opened() as terminal:
         if not hidden:
-            return _asked(terminal, prompt)
+            return _asked(terminal, prompt, withdrawn)
         with _echo_off(terminal):
-            answer = _asked(terminal, prompt)
+            answer = _asked(terminal, prompt, withdrawn)
         os.write(terminal, b"\n")
     return answer
+
+
+def hurry(other: int, seconds: float) -> bool | None:
+    """See `Prompter.hurry`: Enter on the terminal, while this process is in its foreground."""
+    try:
+        terminal = os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        readable = select.select([terminal, other], [], [], seconds)[0]
+        if terminal not in readable or other in readable:
+            return False
+        if os.tcgetpgrp(terminal) != os.getpgrp():
+            # In the background (`&`) the line is another's, and to read it would stop us (SIGTTIN).
+            select.select([other], [], [], _BACKGROUND_PAUSE)
+            return False
+        try:
+            return bool(os.read(terminal, 4096))
+        except BlockingIOError:
+            return False
+    except OSError:
+        # The terminal is gone.
+        return None
+    finally:
+        os.close(terminal)
 
 
 @contextmanager
@@ -94,17 +124,23 @@ def _write(terminal: int, text: str) -> None:
     os.write(terminal, printable(text, keep="\n").encode())
 
 
-def _asked(terminal: int, prompt: str) -> str:
+def _asked(terminal: int, prompt: str, withdrawn: int | None = None) -> str:
     _write(terminal, prompt)
-    line = _read_line(terminal)
+    line = _read_line(terminal, withdrawn)
     if not line:
         raise NeedsPersonError("the terminal was closed before the question was answered")
     return line.decode("utf-8", "surrogateescape").rstrip("\r\n")
 
 
-def _read_line(terminal: int) -> bytes:
+def _read_line(terminal: int, withdrawn: int | None = None) -> bytes:
     line = b""
-    while not line.endswith(b"\n") and (chunk := os.read(terminal, 4096)):
+    while not line.endswith(b"\n"):
+        if withdrawn is not None and withdrawn in select.select([terminal, withdrawn], [], [])[0]:
+            os.write(terminal, b"\n")
+            raise WithdrawnError
+        chunk = os.read(terminal, 4096)
+        if not chunk:
+            break
         line += chunk
     return line
 

@@ -21,7 +21,7 @@ from shellvault.errors import (
 from shellvault.fastlane.commands import shell_pid
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 from shellvault.sessions.context import working_directory
-from shellvault.sessions.model import Challenge, Helper, Prompter
+from shellvault.sessions.model import Challenge, Helper, Prompter, WithdrawnError
 from shellvault.variables import PRIVATE_VARIABLES, for_agent
 
 #: Seconds without a word after which the agent is taken to hang; it shows signs of life.
@@ -160,16 +160,38 @@ class _Answers:
         self._has_passphrase = any(environment.get(name) for name in PRIVATE_VARIABLES)
         self._passphrases_asked = 0
         self.refusal: NeedsPersonError | None = None
+        self.may_take = False
 
-    def message(self, question: Message) -> Message | None:
-        """What is sent to the agent in answer to its question; None: the answer comes from the browser.
+    def takes(self, asked: Message) -> bool:
+        """Says which process is being asked what we wait for; whether we have the answer at hand (--mfa-token).
+
+        From then on Enter takes the question over (`may_take`), where there is somebody to press it.
+        """
+        if asked["kind"] == "mfa-code" and self._mfa_token:
+            return True
+        where = f" on {asked['terminal']}" if asked["terminal"] else ""
+        what = {
+            "mfa-code": f"is asked for the MFA code of {asked['subject']}",
+            "helper": f"runs a helper program of profile {asked['subject']}",
+        }.get(asked["kind"], f"is asked: {asked['kind']} of {asked['subject']}")
+        self.prompter.tell(
+            f"process {asked['process']}{where} {what}: answer there, or press Enter to be asked here"
+        )
+        self.may_take = True
+        return False
+
+    def message(self, question: Message, withdrawn: int) -> Message | None:
+        """What is sent to the agent in answer to its question; None: the answer comes from the browser, or elsewhere.
 
         Raises as `answer`, and ValueError.
         """
         if question["kind"] == "sign-in":
             return None if self._invite(question) else {"answer": None}
         if question["kind"] != "helper":
-            return {"answer": self.answer(question)}
+            try:
+                return {"answer": self.answer(question, withdrawn)}
+            except WithdrawnError:
+                return None
         from shellvault.sessions.processes import run_helper
 
         helper = Helper.from_json(question["helper"])
@@ -188,7 +210,7 @@ class _Answers:
             self.refusal = error
             return False
 
-    def answer(self, question: Message) -> str | None:
+    def answer(self, question: Message, withdrawn: int) -> str | None:
         """The person's answer; None when there is nobody, and then `refusal` says why.
 
         Raises WrongPassphraseError when the passphrase of the environment has not opened the vault.
@@ -205,7 +227,7 @@ class _Answers:
             return token
         challenge = Challenge.from_json(question)
         try:
-            return self.prompter.ask(challenge)
+            return self.prompter.ask(challenge, withdrawn)
         except NeedsPersonError as error:
             self.refusal = error
             return None
@@ -227,10 +249,11 @@ def _converse(connection: socket.socket, message: Message, answers: _Answers | N
     try:
         connection.settimeout(ANSWER_PATIENCE)
         connection.sendall(encode(message))
-        for reply in _messages(connection):
+        for reply in _messages(connection, answers):
             if "ask" in reply and answers:
                 asked_somebody = True
-                answer = answers.message(reply["ask"])
+                answers.may_take = False
+                answer = answers.message(reply["ask"], connection.fileno())
                 if answer is not None:
                     connection.sendall(encode(answer))
             elif "tell" in reply and answers:
@@ -238,7 +261,10 @@ def _converse(connection: socket.socket, message: Message, answers: _Answers | N
             elif "waits_for" in reply:
                 if answers:
                     answers.waits_for(str(reply["waits_for"]))
-            elif "alive" in reply:
+            elif "asked" in reply:
+                if answers and answers.takes(reply["asked"]):
+                    connection.sendall(encode({"take": True}))
+            elif "alive" in reply or "withdrawn" in reply:
                 continue
             elif "retry" in reply:
                 return None
@@ -259,9 +285,17 @@ def _converse(connection: socket.socket, message: Message, answers: _Answers | N
     return None
 
 
-def _messages(connection: socket.socket) -> Iterator[Message]:
+def _messages(connection: socket.socket, answers: _Answers | None) -> Iterator[Message]:
     lines = Lines(JSON_LIMIT)
-    while data := connection.recv(65536):
+    while True:
+        if answers and answers.may_take:
+            pressed = answers.prompter.hurry(connection.fileno(), ANSWER_PATIENCE)
+            answers.may_take = pressed is False
+            if pressed:
+                connection.sendall(encode({"take": True}))
+        data = connection.recv(65536)
+        if not data:
+            return
         for line in lines.feed(data):
             yield decode(line)
 

@@ -125,11 +125,19 @@ class Helper:
         return cls(kind, data["profile"], data["command"], region, tuple(resolving))
 
 
+class WithdrawnError(Exception):
+    """A question has been answered elsewhere, or is put to somebody else."""
+
+
 class Prompter(Protocol):
     """Whoever can put questions to a person."""
 
-    def ask(self, challenge: Challenge) -> str:
-        """Returns the answer. Raises NeedsPersonError when nobody can be asked."""
+    def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
+        """Returns the answer. Raises NeedsPersonError when nobody can be asked.
+
+        Raises WithdrawnError as soon as there is something to read from the descriptor `withdrawn`: the question has
+        been answered elsewhere.
+        """
 
     def invite(self, challenge: Challenge) -> AbstractContextManager[Callable[[], bool]]:
         """Shows a person where to sign in, for a block that waits until that has happened.
@@ -139,3 +147,10 @@ class Prompter(Protocol):
 
     def tell(self, message: str) -> None:
         """Shows one line of progress; never needs an answer."""
+
+    def hurry(self, other: int, seconds: float) -> bool | None:
+        """Waits until the person presses Enter (True), or for something to read from the descriptor `other`.
+
+        False after so many seconds, or when there is something. None: there is nobody whose key could be noticed.
+        """
+        return None

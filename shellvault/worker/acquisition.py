@@ -35,7 +35,7 @@ from shellvault.signin import actions
 from shellvault.signin.sessions import signed_in
 from shellvault.vault import Vault, open_vault, operations
 from shellvault.vault.backends import choose, file_path
-from shellvault.worker.channel import Channel, Desk
+from shellvault.worker.channel import Desk
 
 #: Where a keyring would show a dialog; a job that nobody waits for at the keyboard must not make it.
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
@@ -45,6 +45,8 @@ DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 RENEWAL_REACH = 1.3
 
 _step_locks: dict[str, threading.Lock] = {}
+_step_holders: dict[str, int] = {}
+"""The jobs that hold these locks."""
 
 
 def warm_up(is_busy: Callable[[], bool]) -> None:
@@ -202,7 +204,7 @@ def _cache(
     job: Message, environment: Mapping[str, str], vault: Vault, desk: Desk, *, is_shared: bool
 ) -> "AgentCache":
     direct = DirectCache(vault, locations.state_directory(environment), desk)
-    return AgentCache(desk.channel, direct, renew=job["renew"], is_shared=is_shared)
+    return AgentCache(desk, direct, renew=job["renew"], is_shared=is_shared)
 
 
 def _assumed(role_arn: str, base: Acquired) -> Session:
@@ -230,12 +232,28 @@ def _container(session: Session) -> str:
     )
 
 
+@contextmanager
+def _step_lock(fingerprint: str, desk: Desk) -> Iterator[None]:
+    """One of our jobs at a time does a step; who waits says for whom, since that one may be asking a person."""
+    lock = _step_locks.setdefault(fingerprint, threading.Lock())
+    if not lock.acquire(blocking=False):
+        desk.waits_behind(_step_holders.get(fingerprint, 0))
+        lock.acquire()
+        desk.waits_behind(0)
+    _step_holders[fingerprint] = desk.job
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class AgentCache:
     """The session cache of the worker: the agent's memory first, then the vault, for what that keeps."""
 
-    def __init__(self, channel: Channel, direct: DirectCache, *, renew: bool, is_shared: bool) -> None:
+    def __init__(self, desk: Desk, direct: DirectCache, *, renew: bool, is_shared: bool) -> None:
         """`is_shared`: what is stored may be used for others."""
-        self._channel = channel
+        self._desk = desk
+        self._channel = desk.channel
         self._direct = direct
         self._renew = renew
         self._is_shared = is_shared
@@ -260,7 +278,7 @@ class AgentCache:
     @contextmanager
     def lock(self, step: Step) -> Iterator[None]:
         """See SessionCache: among the worker's jobs, and for what the vault keeps among all processes."""
-        with _step_locks.setdefault(step.fingerprint, threading.Lock()), self._direct.lock(step):
+        with _step_lock(step.fingerprint, self._desk), self._direct.lock(step):
             yield
 
     def _is_due(self, session: Session) -> bool:

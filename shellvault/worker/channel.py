@@ -66,9 +66,9 @@ class Desk(Prompter):
 
     def __init__(self, channel: Channel, job: int) -> None:
         self.channel = channel
-        self._job = job
+        self.job = job
 
-    def ask(self, challenge: Challenge) -> str:
+    def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
         """Has a waiting command put the question to a person. Raises NeedsPersonError when there is none."""
         answer: str | None = self._answer(challenge.to_json()).get("answer")
         if answer is None:
@@ -94,8 +94,8 @@ class Desk(Prompter):
         return base64.b64decode(answer["answer"])
 
     def _answer(self, question: Message) -> Message:
-        self.channel.send({"job": self._job, "ask": question})
-        return self.channel.answers[self._job].get()
+        self.channel.send({"job": self.job, "ask": question})
+        return self.channel.answers[self.job].get()
 
     @contextmanager
     def invite(self, challenge: Challenge) -> Iterator[Callable[[], bool]]:
@@ -103,8 +103,8 @@ class Desk(Prompter):
 
         Nobody to show it to is found out while the block waits.
         """
-        answers = self.channel.answers[self._job]
-        self.channel.send({"job": self._job, "ask": challenge.to_json()})
+        answers = self.channel.answers[self.job]
+        self.channel.send({"job": self.job, "ask": challenge.to_json()})
         gone = False
 
         def is_attended() -> bool:
@@ -115,14 +115,18 @@ class Desk(Prompter):
         try:
             yield is_attended
         finally:
-            self.channel.send({"job": self._job, "settled": True})
+            self.channel.send({"job": self.job, "settled": True})
             while not answers.empty():
                 answers.get()
 
+    def waits_behind(self, job: int) -> None:
+        """Lets the agent know that this job waits for another one of ours; 0: not any more."""
+        self.channel.send({"job": self.job, "behind": job})
+
     def tell(self, message: str) -> None:
         """Shows one line of progress to everybody who waits."""
-        self.channel.send({"job": self._job, "tell": message})
+        self.channel.send({"job": self.job, "tell": message})
 
     def waits_for(self, what: str) -> None:
         """Shows everybody who waits what for, from now on."""
-        self.channel.send({"job": self._job, "waits_for": what})
+        self.channel.send({"job": self.job, "waits_for": what})

@@ -42,7 +42,7 @@ class Person:
     questions: list[Challenge] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
-    def ask(self, challenge: Challenge) -> str:
+    def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
         self.questions.append(challenge)
         if not self.answers:
             raise NeedsPersonError("there is no terminal")
@@ -50,6 +50,9 @@ class Person:
 
     def tell(self, message: str) -> None:
         self.told.append(message)
+
+    def hurry(self, other: int, seconds: float) -> bool | None:
+        return None
 
 
 @dataclass

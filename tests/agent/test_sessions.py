@@ -313,3 +313,53 @@ def test_an_environment_that_cannot_be_passed_on_costs_the_agent_nothing(agent: 
     found = outcome(agent.send(session_message(agent, "work", environment=environment)))
     assert found["error"]["type"] == "AgentError"
     assert agent.text("get", "env.bash", "work").startswith("ok\n")
+
+
+def test_who_waits_hears_which_process_is_asked_and_may_take_the_question(agent: Place) -> None:
+    with agent.connect() as first, agent.connect() as second:
+        first.sendall(session_message(agent, "ask"))
+        until_asked(first)
+        second.sendall(session_message(agent, "ask"))
+        reply = b""
+        while b'"asked"' not in reply:
+            reply += second.recv(65536)
+        told = next(message for message in map(json.loads, reply.splitlines()) if "asked" in message)
+        assert told["asked"]["process"] == os.getpid()
+        assert (told["asked"]["kind"], told["asked"]["subject"]) == ("mfa-code", "arn:mfa")
+        second.sendall(b'{"take":true}\n')
+        until_asked(second)
+        # An answer that has crossed with the withdrawal does no harm.
+        first.sendall(b'{"answer":"000000"}\n')
+        second.sendall(b'{"answer":"123456"}\n')
+        ours, theirs = read_all(second), read_all(first)
+    assert b'{"withdrawn":true}' in theirs
+    assert outcome(ours)["result"] == outcome(theirs)["result"]
+    assert agent.calls("sts") == 1
+
+
+def test_when_the_one_that_took_the_question_goes_the_first_is_asked_again(agent: Place) -> None:
+    with agent.connect() as first:
+        first.sendall(session_message(agent, "ask"))
+        until_asked(first)
+        with agent.connect() as second:
+            second.sendall(session_message(agent, "ask"))
+            until(lambda: agent.status()["jobs"] == 1)
+            second.sendall(b'{"take":true}\n')
+            until_asked(second)
+        until_asked(first)
+        first.sendall(b'{"answer":"123456"}\n')
+        assert "result" in outcome(read_all(first))
+
+
+def test_to_take_a_question_that_nobody_asks_does_nothing(agent: Place) -> None:
+    with agent.connect() as command:
+        command.sendall(session_message(agent, "wait-1") + b'{"take":true}\n')
+        assert "result" in outcome(read_all(command))
+
+
+def test_the_code_of_a_command_line_takes_the_question_over(agent: Place) -> None:
+    with agent.connect() as first:
+        first.sendall(session_message(agent, "ask"))
+        until_asked(first)
+        assert agent.obtain("ask", mfa_token="123456")
+        assert "result" in outcome(read_all(first))
