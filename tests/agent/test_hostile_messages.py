@@ -1,9 +1,13 @@
 """Whatever arrives on the socket, the agent goes on serving the others."""
 
 import contextlib
+import json
+import os
 import random
 import socket
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,6 +119,65 @@ def test_ten_thousand_random_messages_leave_it_serving(agent: Place) -> None:
         with agent.connect() as connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(data)
     assert agent.send(request(agent)).startswith(b"ok\n")
+
+
+#: How many changed messages are sent; by hand 10,000.
+FUZZED = int(os.environ.get("SHELLVAULT_FUZZED_MESSAGES", "400"))
+
+JUNK: list[Any] = [
+    None, True, -1, 2**70, 1.5, "", "x" * 5000, "$(touch hacked)", "`touch hacked`;'\"", "\x1b[2J\u202e",
+    "\0", "\ud800", [], [[]], {}, {"kind": "helper"}, ["a", 1], {"a": None}, "../../etc/passwd",
+]  # fmt: skip
+
+
+def changed(chance: random.Random, message: Any) -> Any:
+    """The message with one part, at any depth, replaced, removed or added."""
+    if not isinstance(message, dict) or not message or chance.random() < 0.2:
+        return chance.choice(JUNK)
+    # Another version would make the agent leave room for that one.
+    key = chance.choice([name for name in message if name != "version"] or ["do"])
+    what = chance.random()
+    if what < 0.15:
+        return {name: value for name, value in message.items() if name != key}
+    if what < 0.25:
+        return message | {str(chance.choice(JUNK)): chance.choice(JUNK)}
+    return message | {key: changed(chance, message.get(key))}
+
+
+@pytest.mark.timeout(1800)
+def test_changed_messages_of_every_kind_leave_it_serving_and_run_nothing(agent: Place) -> None:
+    chance = random.Random(FUZZED)
+    operation = {"do": "vault", "version": __version__, "operation": {"do": "list"}, "backend": "file"}
+    place_of = {"environment": agent.environment, "directory": str(agent.home)}
+    messages: list[tuple[bytes, list[Any]]] = [
+        (b"", [json.loads(session_message(agent, "work", **place_of))]),
+        (
+            b"",
+            [{"do": "endpoint", "version": __version__, "request": agent.line("work"), "pid": 1, **place_of}],
+        ),
+        (b"", [{**operation, **place_of}]),
+        (b"", [{"do": "status", "version": __version__}]),
+        (session_message(agent, "ask"), [{"answer": "123456"}, {"take": True}, {"failed": "x"}]),
+        (session_message(agent, "helper"), [{"answer": "L3RtcA=="}, {"failed": "x"}, {"take": True}]),
+        (request(agent), []),
+    ]
+    for _ in range(FUZZED):
+        before, kinds = chance.choice(messages)
+        data = before
+        for _ in range(chance.randrange(1, 3)):
+            if kinds:
+                data += json.dumps(changed(chance, chance.choice(kinds))).encode() + b"\n"
+            else:
+                spoilt = bytearray(request(agent))
+                spoilt[chance.randrange(len(f"SV1 {__version__} "), len(spoilt))] = chance.randrange(256)
+                data += bytes(spoilt)
+        with agent.connect() as connection, contextlib.suppress(OSError):
+            connection.settimeout(0.002)
+            connection.sendall(data)
+            connection.recv(65536)
+    assert agent.send(request(agent)).startswith(b"ok\n")
+    assert not list(agent.home.rglob("hacked"))
+    assert not Path("hacked").exists()
 
 
 def test_half_a_request_is_given_up_while_others_are_served(agent: Place) -> None:

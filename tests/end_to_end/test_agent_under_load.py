@@ -132,3 +132,49 @@ def test_whatever_is_killed_nothing_hangs_and_nothing_is_lost(person: Person) ->
     assert person.home.succeed(*command[1:3], "--", *command[5:]) == first
     assert time.monotonic() - last < DEADLINE
     assert subprocess.run(["shellvault", "list"], env=person.home.environment).returncode == 0
+
+
+#: Interrupted commands; by hand 100.
+INTERRUPTS = int(os.environ.get("SHELLVAULT_INTERRUPTS", "6"))
+
+
+@pytest.mark.timeout(3600)
+def test_whatever_is_interrupted_ends_at_once_and_nothing_is_lost(person: Person) -> None:
+    chance = random.Random(INTERRUPTS)
+    helper = person.home.path / "helper"
+    helper.write_text("#!/bin/sh\nsleep 0.3\n" + f"echo $$ >> {person.home.path}/helpers\nsleep 60\n")
+    helper.chmod(0o755)
+    person.configure("[profile helped]\ncredential_process = ~/helper")
+    keys = {
+        "AWS_ACCESS_KEY_ID": person.keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": person.keys.secret_access_key,
+    }
+    commands = [
+        ("shellvault", "exec", "guarded", "--fresh", "--", "sleep", "60"),
+        ("shellvault", "exec", "helped", "--", "true"),
+        ("shellvault", "env", "guarded", "--shell", "bash", "--fresh"),
+        ("shellvault", "add", "another", "--env", "--no-add-config"),
+        ("shellvault", "clear", "work"),
+        ("shellvault", "list"),
+    ]
+    for number in range(INTERRUPTS):
+        command = person.home.start(*commands[number % len(commands)], **keys)
+        time.sleep(chance.uniform(0, 1.2))
+        start = time.monotonic()
+        # As Ctrl-C does: the command's whole process group.
+        os.killpg(command.pid, signal.SIGINT)
+        _, errors = command.communicate(timeout=DEADLINE)
+        told = f"{number}, {command.args}: {command.returncode} {errors}"
+        assert command.returncode in (0, 130, -signal.SIGINT), told
+        assert "Traceback" not in errors, told
+        assert time.monotonic() - start < DEADLINE
+    stored = person.home.succeed("list", "--credentials").split()
+    assert set(stored) >= {"work", "guarded"}
+    assert person.home.succeed("exec", "work", "--", "printenv", "AWS_ACCESS_KEY_ID").startswith("ASIA")
+    assert person.home.succeed(
+        "exec", "guarded", "--fresh", "--", "printenv", "AWS_ACCESS_KEY_ID"
+    ).startswith("ASIA")
+    left = (
+        (person.home.path / "helpers").read_text().split() if (person.home.path / "helpers").exists() else []
+    )
+    assert not [pid for pid in left if psutil.pid_exists(int(pid))]

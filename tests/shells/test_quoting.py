@@ -1,5 +1,7 @@
 """Values through the real shells: whatever goes in comes out, byte by byte."""
 
+import os
+import random
 import string
 from pathlib import Path
 
@@ -51,6 +53,10 @@ HOSTILE = [
 ]
 
 
+#: How many hostile values are made by chance, for each shell; by hand 1,000.
+HOSTILE_VALUES = int(os.environ.get("SHELLVAULT_HOSTILE_VALUES", "50"))
+
+
 def carried(shell: str, values: list[str], folder: Path, setup: str = "") -> list[str]:
     """What a child sees of `values`, each exported by `shell` in evaluated text."""
     steps = Script(shell, folder)
@@ -81,6 +87,30 @@ def carried(shell: str, values: list[str], folder: Path, setup: str = "") -> lis
 )
 def test_hostile_values_arrive_as_they_are_and_nothing_runs(shell: str, setup: str, tmp_path: Path) -> None:
     assert carried(shell, HOSTILE, tmp_path, setup) == HOSTILE
+
+
+def by_chance(chance: random.Random) -> str:
+    """A value that tries to run `touch hacked` from within whatever quotes it may stand in."""
+    payloads = (
+        "touch hacked",
+        "$(touch hacked)",
+        "`touch hacked`",
+        "${x:=$(touch hacked)}",
+        "(touch hacked)",
+        "& touch hacked &",
+    )
+    around = ["".join(chance.choices(SPECIAL, k=chance.randrange(6))) for _ in range(2)]
+    return chance.choice(payloads).join(around)
+
+
+@pytest.mark.parametrize("shell", REAL_SHELLS)
+def test_hostile_values_made_by_chance_run_nothing(shell: str, tmp_path: Path) -> None:
+    chance = random.Random(HOSTILE_VALUES)
+    for number in range(0, HOSTILE_VALUES, 50):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        values = [by_chance(chance) for _ in range(min(50, HOSTILE_VALUES - number))]
+        assert carried(shell, values, folder) == values
 
 
 @pytest.mark.parametrize("shell", REAL_SHELLS)
