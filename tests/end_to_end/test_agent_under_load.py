@@ -153,7 +153,7 @@ def test_whatever_is_interrupted_ends_at_once_and_nothing_is_lost(person: Person
         ("shellvault", "exec", "guarded", "--fresh", "--", "sleep", "60"),
         ("shellvault", "exec", "helped", "--", "true"),
         ("shellvault", "env", "guarded", "--shell", "bash", "--fresh"),
-        ("shellvault", "add", "another", "--env", "--no-add-config"),
+        ("shellvault", "add", "another", "--env", "--no-add-config", "--force"),
         ("shellvault", "clear", "work"),
         ("shellvault", "list"),
     ]
