@@ -272,8 +272,8 @@ class Jobs:
                 job.question = message["ask"]
                 job.was_shown = False
                 self._ask(job)
-            elif "behind" in message:
-                job.behind = message["behind"]
+            elif "behind" in message or "behind_process" in message:
+                job.behind = message.get("behind") or self._job_of(message.get("behind_process", 0))
                 self._watch(job)
                 self._tell_who_is_asked(self._asked_for(job), job.waiters)
             elif "settled" in message:
@@ -311,11 +311,20 @@ class Jobs:
         """Puts the question that somebody else has not answered to `waiter`, who waits for the same."""
         own = next((job for job in self._jobs.values() if waiter in job.waiters), None)
         job = own and self._asked_for(own)
-        if job is None or job.asking is None or job.asking is waiter:
+        if own is None or job is None or job.question is None or job.asking in (None, waiter):
             return
+        if job.question["kind"] == "helper" and _is_local(own.caller) != _is_local(job.caller):
+            # What a program in another container says is for the commands there.
+            return
+        assert job.asking  # noqa: S101 - as looked at
         job.asking.withdraw()
         job.asking, waiter.asked = waiter, False
         self._put_question(job, waiter)
+
+    def _job_of(self, pid: int) -> int:
+        """The number of the job that a worker process asks somebody for, else of any job of its; 0: none."""
+        numbers = [number for number, job in self._jobs.items() if job.worker.pid == pid]
+        return next((number for number in numbers if self._jobs[number].question), (numbers or [0])[0])
 
     def _asked_for(self, job: Job) -> Job | None:
         """The job whose open question this one waits for, itself perhaps."""

@@ -1,6 +1,6 @@
 """Where sessions are kept between uses, under the fingerprint of their step and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -31,8 +31,18 @@ class SessionCache(Protocol):
 class DirectCache:
     """The cache without an agent: the vault for what cost a person something, else this process's memory."""
 
-    def __init__(self, vault: "Vault", state_directory: Path, prompter: Prompter) -> None:
-        """`state_directory` has the locks; `prompter` hears of waiting and of what cannot be kept."""
+    def __init__(
+        self,
+        vault: "Vault",
+        state_directory: Path,
+        prompter: Prompter,
+        waits_behind: Callable[[int], None] = lambda pid: None,
+    ) -> None:
+        """`state_directory` has the locks; `prompter` hears of waiting and of what cannot be kept.
+
+        `waits_behind` hears behind which process this one waits, and 0 when it does not any more.
+        """
+        self._waits_behind = waits_behind
         self._vault = vault
         self._state_directory = state_directory
         self._prompter = prompter
@@ -80,5 +90,5 @@ class DirectCache:
             return
         path = self._state_directory / f"session-{step.fingerprint[:32]}.lock"
         purpose = f"the session of {printable(step.profile)}"
-        with exclusive(path, purpose, self._prompter.tell):
+        with exclusive(path, purpose, self._prompter.tell, waits_behind=self._waits_behind):
             yield

@@ -18,15 +18,20 @@ _POLL_SECONDS = 0.05
 
 @contextmanager
 def exclusive(
-    path: Path, purpose: str, tell: Callable[[str], None], wait_seconds: float = WAIT_SECONDS
+    path: Path,
+    purpose: str,
+    tell: Callable[[str], None],
+    wait_seconds: float = WAIT_SECONDS,
+    waits_behind: Callable[[int], None] = lambda pid: None,
 ) -> Iterator[None]:
     """Holds the lock on the file `path` (mode 0600, made on demand) for a block.
 
     The file says who holds it and for what `purpose` (printable). Who has to wait longer than a second is
-    told by `tell`. Where no lock can be made (a full or read-only disk), none is held: that costs a second call, or
-    a person a second code. Raises SessionError when the lock is not free within `wait_seconds`.
+    told by `tell`; `waits_behind` hears the holder's process id at once, and 0 when the wait is over. Where no lock
+    can be made (a full or read-only disk), none is held: that costs a second call, or a person a second code. Raises
+    SessionError when the lock is not free within `wait_seconds`.
     """
-    descriptor = _acquire(path, tell, wait_seconds)
+    descriptor = _acquire(path, tell, wait_seconds, waits_behind)
     if descriptor is None:
         yield
         return
@@ -42,8 +47,10 @@ def exclusive(
         os.close(descriptor)
 
 
-def _acquire(path: Path, tell: Callable[[str], None], wait_seconds: float) -> int | None:
-    start, told = time.monotonic(), False
+def _acquire(
+    path: Path, tell: Callable[[str], None], wait_seconds: float, waits_behind: Callable[[int], None]
+) -> int | None:
+    start, told, behind = time.monotonic(), False, 0
     while True:
         try:
             descriptor = locks.open_lock(path)
@@ -51,9 +58,13 @@ def _acquire(path: Path, tell: Callable[[str], None], wait_seconds: float) -> in
             return None
         if locks.is_locked_now(descriptor):
             if _is_still(path, descriptor):
+                if behind:
+                    waits_behind(0)
                 return descriptor
             os.close(descriptor)
             continue
+        if not behind and (behind := _holding_process(descriptor)):
+            waits_behind(behind)
         waited = time.monotonic() - start
         if waited > wait_seconds:
             holder = _holder(descriptor)
@@ -75,8 +86,15 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def _holder(descriptor: int) -> str:
+    found = _entry(descriptor)
+    return f"process {found[1]}, which is getting {found[2]}" if found else "another command"
+
+
+def _holding_process(descriptor: int) -> int:
+    found = _entry(descriptor)
+    return int(found[1]) if found else 0
+
+
+def _entry(descriptor: int) -> re.Match[str] | None:
     text = os.pread(descriptor, 500, 0).decode("utf-8", "replace")
-    found = re.fullmatch(r"(\d{1,10}) (.+)", text)
-    if not found or not text.isprintable():
-        return "another command"
-    return f"process {found[1]}, which is getting {found[2]}"
+    return re.fullmatch(r"(\d{1,10}) (.+)", text) if text.isprintable() else None

@@ -203,7 +203,7 @@ def _context(job: Message, environment: Mapping[str, str], desk: Desk) -> Contex
 def _cache(
     job: Message, environment: Mapping[str, str], vault: Vault, desk: Desk, *, is_shared: bool
 ) -> "AgentCache":
-    direct = DirectCache(vault, locations.state_directory(environment), desk)
+    direct = DirectCache(vault, locations.state_directory(environment), desk, desk.waits_behind_process)
     return AgentCache(desk, direct, renew=job["renew"], is_shared=is_shared)
 
 

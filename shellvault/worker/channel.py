@@ -123,6 +123,10 @@ class Desk(Prompter):
         """Lets the agent know that this job waits for another one of ours; 0: not any more."""
         self.channel.send({"job": self.job, "behind": job})
 
+    def waits_behind_process(self, pid: int) -> None:
+        """The same for whatever another process does, one of the agent's other workers perhaps."""
+        self.channel.send({"job": self.job, "behind_process": pid})
+
     def tell(self, message: str) -> None:
         """Shows one line of progress to everybody who waits."""
         self.channel.send({"job": self.job, "tell": message})

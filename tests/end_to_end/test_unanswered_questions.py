@@ -81,3 +81,18 @@ def test_who_waits_on_the_same_terminal_for_what_can_be_seen_there_is_told_nothi
         shell.type(mfa.code(SERIAL))
         assert shell.finish().split().count("work") == 2
     assert (guarded.path / "err-1").read_text() + (guarded.path / "err-2").read_text() == ""
+
+
+def test_a_command_of_another_desktop_session_may_take_it_as_well(guarded: Home, mfa: MfaFront) -> None:
+    with terminal(guarded, "bash") as first, terminal(guarded, "bash") as other:
+        first.type(SHOW)
+        first.wait_for(PROMPT)
+        # What its worker is started with: it gets one of its own.
+        other.type("TZ=Asia/Tokyo shellvault export work --format json | grep -c SessionToken")
+        other.wait_for(ASKED)
+        other.press("\n")
+        other.wait_for(PROMPT)
+        other.type(mfa.code(SERIAL))
+        assert "1" in other.finish()
+        assert "work" in first.finish()
+    assert mfa.calls["GetSessionToken"] == 1
