@@ -18,6 +18,11 @@ from tests.support.sts_front import StsFront, fronting
 NOT_INSTALLABLE = ("needs pwsh", "needs terraform")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: the tests wait more than they work."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     """An emulated AWS, one for each worker: make users and roles with names of your own."""

@@ -18,7 +18,7 @@ _NUMBERS = count()
 
 @dataclass(frozen=True)
 class Person:
-    """An IAM user, and the home in which `shellvault add work` has stored the user's keys."""
+    """An IAM user, and the home whose vault has the user's keys for `work`, as by `shellvault add work`."""
 
     home: Home
     aws: Aws
@@ -41,8 +41,11 @@ class Person:
             config.write(f"\n{text}\n")
 
 
-def settle(home: Home, aws: Aws, front: StsFront) -> Person:
-    """A new IAM user whose keys the vault of `home` has for `work`, and for `guarded`, which needs a code."""
+def settle(home: Home, aws: Aws, front: StsFront, *, by_command: bool = False) -> Person:
+    """A new IAM user whose keys the vault of `home` has for `work`, and for `guarded`, which needs a code.
+
+    `by_command`: put there by `shellvault add`, which takes seconds and starts an agent.
+    """
     user = f"user-{os.getpid()}-{next(_NUMBERS)}"
     keys = aws.user(user)
     front.knows(keys)
@@ -61,15 +64,15 @@ mfa_process = shuf -i 100000-999999 -n 1
     )
     home.environment["AWS_ENDPOINT_URL_STS"] = front.endpoint
     for name in ("work", "guarded"):
-        added = home.run(
-            "shellvault",
-            "add",
-            "--env",
-            name,
-            AWS_ACCESS_KEY_ID=keys.access_key_id,
-            AWS_SECRET_ACCESS_KEY=keys.secret_access_key,
-        )
-        assert added.returncode == 0, added.stderr
+        if by_command:
+            exported = {
+                "AWS_ACCESS_KEY_ID": keys.access_key_id,
+                "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
+            }
+            added = home.run("shellvault", "add", "--env", name, **exported)
+            assert added.returncode == 0, added.stderr
+        else:
+            home.store(name, keys)
     return Person(home, aws, front, user, keys)
 
 
@@ -96,4 +99,4 @@ def keyring_person(home: Home, aws: Aws, front: StsFront, keyring: PrivateKeyrin
     del home.environment["SHELLVAULT_BACKEND"], home.environment["SHELLVAULT_FILE_PASSPHRASE"]
     address = "DBUS_SESSION_BUS_ADDRESS"
     home.environment[address] = keyring.environment[address]
-    return settle(home, aws, front)
+    return settle(home, aws, front, by_command=True)

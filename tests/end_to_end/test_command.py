@@ -41,7 +41,6 @@ def test_the_version_is_the_package_s(home: Home) -> None:
         ["env", "--frobnicate"],
         ["env", "work", "extra"],
         ["exec"],
-        ["exec", "work"],
         ["export", "work", "--format", "xml"],
         ["add"],
         ["export"],

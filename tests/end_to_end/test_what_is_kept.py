@@ -32,7 +32,7 @@ GONE = 10.0
 def person(home: Home, aws: Aws, front: StsFront) -> Person:
     """A person with an agent, whose vault is an encrypted file."""
     del home.environment["SHELLVAULT_NO_AGENT"]
-    return settle(home, aws, front)
+    return settle(home, aws, front, by_command=True)
 
 
 def processes(person: Person) -> list[int]:
@@ -93,7 +93,7 @@ def test_stored_keys_are_not_in_the_agent_and_soon_in_no_worker(person: Person) 
     [
         ("exec", "-n", "work", "--", "printenv", "AWS_SECRET_ACCESS_KEY"),
         ("export", "-n", "work"),
-        ("env", "-n", "work"),
+        ("env", "-n", "work", "--shell", "bash"),
     ],
 )
 def test_long_term_keys_that_are_handed_out_pass_the_agent_by(

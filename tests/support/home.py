@@ -7,7 +7,15 @@ from pathlib import Path
 
 import psutil
 
+from shellvault import locations
+from shellvault.vault import open_vault, sealed
+from shellvault.vault.backends import file_path
+from tests.support.emulator import Keys
+
 PASSPHRASE = "correct horse battery staple"
+
+#: Argon2id as cheap as it gets, for tests that are about everything else.
+CHEAP = sealed.Cost(memory_kib=32, iterations=1, lanes=4)
 
 #: What a child needs of the test runner's environment; everything else starts empty.
 _KEPT = ("LANG", "LC_ALL", "TZ")
@@ -29,6 +37,19 @@ class Home:
         """Makes `text` the AWS config file."""
         self.config_file.parent.mkdir(mode=0o700, exist_ok=True)
         self.config_file.write_text(text, encoding="utf-8")
+
+    def store(self, name: str, keys: Keys) -> None:
+        """Puts keys into the vault that the environment names, as `shellvault add` does, without starting it.
+
+        An encrypted file that is made here costs next to nothing to open: 0.2 s less for every command that does.
+        """
+        vault = open_vault(None, self.environment, _nobody)
+        file = file_path(self.environment)
+        if vault.backend_name == "file" and not file.exists():
+            locations.private_directory(file.parent)
+            file.write_bytes(sealed.seal(b"{}", sealed.new_key(PASSPHRASE, CHEAP)))
+            file.chmod(0o600)
+        vault.save_keys(name, keys.access_key_id, keys.secret_access_key)
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         """Starts any program in this home, with nothing to read; its output is piped, as text."""
@@ -77,6 +98,10 @@ class Home:
         assert result.stderr.startswith("shellvault: error: "), result.stderr
         assert result.stderr.count("\n") == 1, result.stderr
         return result.stderr
+
+
+def _nobody(new: bool, problem: str | None, path: Path) -> str:
+    raise AssertionError("the passphrase is in the environment")
 
 
 def stop_agents(runtime: Path) -> None:

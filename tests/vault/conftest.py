@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from shellvault.vault import sealed
+from tests.support.home import CHEAP
 
-#: Argon2id as cheap as it gets: these tests are about everything else.
-CHEAP = sealed.Cost(memory_kib=32, iterations=1, lanes=4)
 PASSPHRASE = "correct horse"
 
 
