@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shellvault import locations, rotation
 from shellvault.cli import now, output, progress, prompters
+from shellvault.cli.foreign_config import tell_programs
 from shellvault.cli.options import Wish, agent_allowed
 from shellvault.cli.suggest import suggesting
 from shellvault.errors import AgentError, NotForAgentError, UsageError
@@ -28,6 +29,7 @@ def answer(wish: Wish, form: str) -> str:
 
 
 def _answer(wish: Wish, form: str) -> str:
+    tell_programs(wish)
     prompter = prompters.choose(wish.prompt, wish.environment)
     if wish.debug and wish.agent:
         _show_plan(explain(wish)[:2], prompter)

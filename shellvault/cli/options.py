@@ -48,6 +48,9 @@ _PLAN = (
     ),
     _REGION,
     _BACKEND,
+    click.option(
+        "--insecure-endpoint", is_flag=True, help="Allow an endpoint_url of another machine without TLS."
+    ),
 )
 _ACQUIRE = (
     click.option("-t", "--mfa-token", metavar="CODE", help="The MFA code, instead of being asked for it."),
@@ -145,6 +148,7 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
         "backend": given.get("backend") or "",
         "duration": given.get("duration") or "",
         "min-remaining": given.get("min_remaining") or "",
+        "insecure-endpoint": "1" if given.get("insecure_endpoint") else "",
         "no-session": "1" if given.get("no_session") else "",
         "region": given.get("region") or "",
     }

@@ -54,7 +54,7 @@ MARKS = {
 }
 
 #: Options that decide the session itself (not how it is shown). `console` asks for one that can sign in there.
-OPTIONS = ("backend", "console", "duration", "min-remaining", "no-session", "region")
+OPTIONS = ("backend", "console", "duration", "insecure-endpoint", "min-remaining", "no-session", "region")
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:,@+-")
 

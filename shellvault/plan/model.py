@@ -52,6 +52,8 @@ class Options:
     console: bool = False
     environment_key_id: str | None = None
     """The access key id in the environment, for `credential_source = Environment`."""
+    insecure_endpoint: bool = False
+    """Whether calls may go over plain HTTP to another machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,12 @@ class Step:
     credential_process: str | None = None
     credential_source: CredentialSource | None = None
     instance_metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The commands that this step runs, as the config file has them."""
+        named = (self.credential_process, self.web_identity_token_process, self.mfa_process)
+        return tuple(command for command in named if command)
 
     @property
     def prompts_mfa(self) -> bool:

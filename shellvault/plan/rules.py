@@ -45,6 +45,8 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
     if options.console and steps[-1].call == "stored-keys":
         steps.append(_following(steps, federation_token(profile, partition)))
     _check_devices(steps)
+    if not options.insecure_endpoint:
+        _check_endpoints(steps)
     return Plan(profile.name, tuple(steps), tuple(dict.fromkeys([*notes, *_remarks(chain, steps)])))
 
 
@@ -266,6 +268,17 @@ def _limited(step: Step) -> Step:
             f"{format_duration(_MINIMUM)} to {format_duration(maximum)} for {step.call}: change the duration"
         )
     return step
+
+
+def _check_endpoints(steps: Sequence[Step]) -> None:
+    """Raises ConfigError for a call that would go over plain HTTP to another machine: anybody between reads it."""
+    for step in steps:
+        url = step.endpoint.url or ""
+        if url.lower().startswith("http:") and not _is_loopback(step.endpoint):
+            raise ConfigError(
+                f"profile {printable(step.profile)} sends {step.call} to {printable(url)} without encryption: correct "
+                "its endpoint_url, or allow it with --insecure-endpoint (in config.toml: insecure_endpoint = true)"
+            )
 
 
 def _is_loopback(endpoint: Endpoint) -> bool:

@@ -16,6 +16,8 @@ def to_json(plan: Plan) -> dict[str, Any]:
             "role_arn": step.role_arn,
             "duration": step.duration,
             "mfa_serial": step.mfa_serial,
+            "endpoint_url": step.endpoint.url,
+            "programs": list(step.programs) or None,
         }
         given = {name: value for name, value in optional.items() if value is not None}
         shown = {"call": step.call, "profile": step.profile, **given}
@@ -47,5 +49,8 @@ def _described(step: Step) -> str:
         parts.append(printable(subject or ""))
     if step.mfa_serial:
         parts.append(f"MFA code of {printable(step.mfa_serial)}")
+    if step.endpoint.url:
+        parts.append(f"asks {printable(step.endpoint.url)}")
+    parts += [f"runs `{printable(program)}`" for program in step.programs]
     parts.append({"vault": "kept in the vault", "memory": "kept in memory", "none": "not cached"}[step.cache])
     return ", ".join(parts)

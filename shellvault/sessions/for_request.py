@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shellvault import plan as plans
+from shellvault import settings
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Plan
@@ -110,7 +111,10 @@ def _planned(
     resolved = resolve(load(Path(fields["config"])), name, overrides_of(fields))
     profile = _located(resolved, directory, fields.get("home"))
     options = plans.Options(
-        "no-session" in fields, "console" in fields, environment.get("AWS_ACCESS_KEY_ID") or None
+        "no-session" in fields,
+        "console" in fields,
+        environment.get("AWS_ACCESS_KEY_ID") or None,
+        "insecure-endpoint" in fields or settings.load(environment).insecure_endpoint,
     )
     return profile, plans.build(profile, stored, options)
 

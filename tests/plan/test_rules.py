@@ -297,3 +297,25 @@ def test_everything_that_a_role_is_asked_with_is_in_its_step() -> None:
         True,
         "/bundle.pem",
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "is_refused"),
+    [
+        ("http://aws.example", True),
+        ("HTTP://10.0.0.1:4566", True),
+        ("http://127.0.0.1.example", True),
+        ("http://127.0.0.1:4566", False),
+        ("http://localhost", False),
+        ("http://[::1]:1", False),
+        ("https://aws.example", False),
+    ],
+)
+def test_plain_http_to_another_machine_is_refused_unless_it_is_allowed(url: str, is_refused: bool) -> None:
+    profile = replace(jonsmith, endpoint_url=url)
+    assert calls(plan_of(profile, insecure_endpoint=True)) == ["stored-keys", "get-session-token"]
+    if not is_refused:
+        assert plan_of(profile) == plan_of(profile, insecure_endpoint=True)
+        return
+    with pytest.raises(ConfigError, match="--insecure-endpoint"):
+        plan_of(profile)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from shellvault.plan import describe, to_json
 from shellvault.profiles.durations import format_duration, parse_duration
-from tests.plan.profiles import HOUR, MFA, bar_role1, foo_admin, jonsmith, lasting, plan_of
+from tests.plan.profiles import HOUR, MFA, bar_role1, foo_admin, jonsmith, lasting, plan_of, process
 
 
 def test_json_has_what_the_steps_have_and_nothing_else() -> None:
@@ -56,3 +56,16 @@ def test_hostile_names_are_shown_escaped() -> None:
 def test_durations_are_written_as_they_are_read() -> None:
     for seconds in (20, 900, 5400, 3600, 129600, 3661):
         assert parse_duration(format_duration(seconds)) == seconds
+
+
+def test_every_endpoint_that_is_not_aws_own_and_every_program_is_shown() -> None:
+    elsewhere = replace(jonsmith, endpoint_url="https://aws.example", mfa_process="code\x1b[0m now")
+    plan = plan_of(elsewhere)
+    assert "asks https://aws.example" in describe(plan)
+    assert "runs `code\\x1b[0m now`" in describe(plan)
+    [step] = [step for step in to_json(plan)["steps"] if step["call"] == "get-session-token"]
+    assert step["endpoint_url"] == "https://aws.example"
+    assert step["programs"] == ["code\x1b[0m now"]
+    assert "runs `give-me credentials`" in describe(plan_of(process))
+    assert "asks" not in describe(plan_of(jonsmith))
+    assert "runs" not in describe(plan_of(jonsmith))
