@@ -111,7 +111,8 @@ def warm(home: Home, installation: Installation, rounds: int) -> Iterator[Row]:
     for way, title, limit in WAYS:
         for name in commands:
             times = ratio(taken[f"{name} by {way}"], taken["F"])
-            yield Row(f"warm `{name}` {title}", f"{times:.2f} F", f"{limit} F", times <= limit)
+            measured = f"{times:.2f} F"
+            yield Row(f"warm `{name}` {title}", measured, f"{limit} F", times <= limit, figure=times)
 
 
 def cold(home: Home, aws: Aws, keys: Keys, rounds: int) -> Iterator[Row]:
@@ -157,9 +158,13 @@ def difference_of(taken: list[float], base: list[float]) -> list[float]:
     return [one - other for one, other in zip(taken, base, strict=True)]
 
 
+#: The program whose start is F.
+BARE = (sys.executable, "-I", "-S", "-c", "pass")
+
+
 def bare(home: Home) -> Case:
     """F."""
-    return program(sys.executable, "-I", "-S", "-c", "pass", environment=home.environment)
+    return program(*BARE, environment=home.environment)
 
 
 def crowd(home: Home, aws: Aws) -> Iterator[Row]:
@@ -200,7 +205,7 @@ def memory(home: Home) -> Iterator[Row]:
         held = wanted
         occupied = resident(status["pid"]) / MIB
         title = f"agent memory with {wanted:,} session{'s' if wanted > 1 else ''}"
-        yield Row(title, f"{occupied:.1f} MiB", "20 MiB", occupied <= 20)
+        yield Row(title, f"{occupied:.1f} MiB", "20 MiB", occupied <= 20, figure=occupied)
 
 
 def resident(pid: int) -> int:
@@ -214,37 +219,57 @@ def resident(pid: int) -> int:
 def in_shells(home: Home, rounds: int) -> Iterator[Row]:
     """Prompts, start-up and TAB in each shell that this machine has."""
     home.succeed("env", "work", "--shell", "bash")
+    f = statistics.median(interleaved({"F": bare(home)}, rounds)["F"]) * MS
     for shell in bench_shells.available():
-        taken = bench_shells.prompt(home, shell, due=False, turns=PROMPTS, rounds=rounds) * MS
+        taken = bench_shells.prompt(home, shell, turns=PROMPTS, rounds=rounds) * MS
         limit = 0.4 if shell == "fish" else 0.05
-        yield Row(f"{shell}: prompt, nothing due", f"{taken:.3f} ms", f"{limit} ms", taken <= limit)
-        base = bare(home) if shell in ("bash", "fish") else None
-        turns = PROCESSES if base else REFRESHES
-        taken = bench_shells.prompt(home, shell, due=True, turns=turns, rounds=rounds, base=base)
-        if base:
-            yield Row(f"{shell}: prompt, refresh due", f"{taken:.2f} F", "1.25 F", taken <= 1.25)
-        else:
-            yield Row(f"{shell}: prompt, refresh due", f"{taken * MS:.2f} ms", "1 ms", taken * MS <= 1)
+        title = f"{shell}: prompt, nothing due"
+        yield Row(title, f"{taken:.3f} ms", f"{limit} ms", taken <= limit, figure=taken / f)
+        yield refresh(home, shell, rounds)
         for peer in bench_shells.PEERS:
             other = bench_shells.peer_prompt(home, shell, peer, turns=PROCESSES, rounds=rounds)
             if other is not None:
                 yield Row(f"{shell}: prompt of {peer}, for scale", f"{other * MS:.2f} ms", "", True)
         yield from start_up(home, shell, rounds)
         pressed = bench_shells.tab(home, shell, turns=TABS, rounds=rounds) * MS
-        yield Row(f"{shell}: TAB, 1,000 profiles", f"{pressed:.1f} ms", "10 ms", pressed <= 10)
+        title = f"{shell}: TAB, 1,000 profiles"
+        yield Row(title, f"{pressed:.1f} ms", "10 ms", pressed <= 10, figure=pressed / f)
+
+
+def refresh(home: Home, shell: str, rounds: int) -> Row:
+    """The prompt at which new keys are taken from the agent."""
+    title = f"{shell}: prompt, refresh due"
+    runs_a_process = shell in ("bash", "fish")
+    turns = PROCESSES if runs_a_process else REFRESHES
+    taken, floor, f_seconds = bench_shells.refresh(home, shell, BARE, bare(home), turns=turns, rounds=rounds)
+    # With a process: what the fast lane takes beyond a bare interpreter, and to set all variables. Without one: that
+    # alone, and the look at the socket's folder.
+    allowance = 0.35 if runs_a_process else 0.12
+    within, f = taken <= floor + allowance, f_seconds * MS
+    if runs_a_process:
+        budget = f"floor + {allowance} F = {floor + allowance:.2f} F"
+        return Row(title, f"{taken:.2f} F", budget, within, f"{floor:.2f} F", taken)
+    budget = f"floor + {allowance} F = {(floor + allowance) * f:.2f} ms"
+    return Row(title, f"{taken * f:.2f} ms", budget, within, f"{floor * f:.2f} ms", taken)
 
 
 def start_up(home: Home, shell: str, rounds: int) -> Iterator[Row]:
     """What shellvault adds to a new shell."""
-    file, evaluated, base = bench_shells.start_up(home, shell, bare(home), rounds=rounds)
-    limit = 40 if shell == "powershell" else 3
-    yield Row(
-        f"{shell}: start-up, installed init file", f"{file * MS:.1f} ms", f"{limit} ms", file * MS <= limit
-    )
-    allowed = 1.7 * base * MS + limit
-    budget = f"1.7 F + {limit} ms = {allowed:.1f} ms"
-    measured = f"{evaluated * MS:.1f} ms"
-    yield Row(f"{shell}: start-up, evaluating `init`", measured, budget, evaluated * MS <= allowed)
+    taken = bench_shells.start_up(home, shell, bare(home), rounds=rounds)
+    f = taken.base * MS
+    # What .NET compiles of ours before the first prompt is its own affair: so much on top of the least text.
+    allowance = 5 * f if shell == "powershell" else 3
+    stated = "5 F" if shell == "powershell" else "3 ms"
+    for title, measured, least, command in (
+        ("installed init file", taken.file * MS, taken.least_file * MS, 0.0),
+        ("evaluating `init`", taken.evaluated * MS, taken.least_evaluated * MS, 1.7),
+    ):
+        allowed = least + command * f + allowance
+        parts = (["floor"] if least else []) + ([f"{command} F"] if command else []) + [stated]
+        budget = " + ".join(parts) + (f" = {allowed:.1f} ms" if len(parts) > 1 else "")
+        floor = f"{least:.1f} ms" if least else ""
+        what = f"{shell}: start-up, {title}"
+        yield Row(what, f"{measured:.1f} ms", budget, measured <= allowed, floor, measured / f)
 
 
 def main() -> int:
@@ -252,6 +277,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the budgets and write docs/benchmarks.md.")
     parser.add_argument("--rounds", type=int, default=40, help="rounds of each comparison (default: 40)")
     parser.add_argument("--quick", action="store_true", help="3 rounds, to see that it runs; writes nothing")
+    parser.add_argument(
+        "--record", action="store_true", help="record these as what later ones are compared with"
+    )
     given = parser.parse_args()
     rounds = 3 if given.quick else given.rounds
     rows = []
@@ -266,7 +294,10 @@ def main() -> int:
             for row in section:
                 bench_report.show(row)
                 rows.append(row)
+    for line in bench_report.slower(rows):
+        print(f"slower by more than a third: {line}")
     if not given.quick:
+        bench_report.record(rows, anew=given.record)
         bench_report.write(rows, rounds)
     return 0 if all(row.within for row in rows) else 1
 

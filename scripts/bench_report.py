@@ -1,5 +1,6 @@
-"""The table of measurements in docs/benchmarks.md, and the machine it was made on."""
+"""The table of measurements in docs/benchmarks.md, the machine it was made on, and what has become slower since."""
 
+import json
 import os
 import platform
 import re
@@ -9,6 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RESULT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+#: What each row was when that was last recorded, in units that hardly depend on the machine (`Row.figure`).
+RECORD = RESULT.with_suffix(".json")
+
+#: How many times the recorded figure a row may be before it is named.
+SLOWER = 4 / 3
 
 INTRODUCTION = """\
 # Benchmarks
@@ -21,6 +28,14 @@ less the same loop with an empty function, after 20 turns that do not count (.NE
 often); at a prompt it is the hook's function alone, and a refresh sets all variables, to what they are. "For
 scale" rows are other tools' hooks, measured the same way. Times differ by 30 % between moments of one
 machine, and double when it is busy (see the load average below); the ratios hardly.
+
+A floor is what the shell itself takes for the same with nothing of ours in it, in the same turns: to capture
+the output of a bare interpreter (bash, fish), to ask the agent's socket and read an answer (zsh, PowerShell),
+to read a text that defines one function, wraps the prompt and registers a completer, all empty (PowerShell's
+start). Where a row has one, its budget is that floor and a stated allowance.
+
+`benchmarks.json` beside this has each row as a multiple of F (memory: MiB) as it was when last recorded
+(`--record`). A row of more than four thirds of that is named below the table, and at the end of `make bench`.
 """
 
 
@@ -32,22 +47,57 @@ class Row:
     measured: str
     budget: str
     within: bool
+    floor: str = ""
+    """What the shell itself takes for the same, where that is measured."""
+    figure: float | None = None
+    """What is measured as a multiple of F (or in MiB), to be compared with what was recorded."""
 
 
 def show(row: Row) -> None:
     """Prints a measurement as soon as it is made."""
     verdict = "" if not row.budget else "   ok" if row.within else "   EXCEEDED"
-    print(f"{row.what:55} {row.measured:38} {row.budget}{verdict}", flush=True)
+    floor = f" (floor {row.floor})" if row.floor else ""
+    print(f"{row.what:55} {row.measured + floor:38} {row.budget}{verdict}", flush=True)
+
+
+def slower(rows: Sequence[Row]) -> list[str]:
+    """A line for each row that has become slower by more than a third since it was recorded."""
+    recorded = _recorded()
+    return [
+        f"{row.what}: {row.figure / recorded[row.what]:.2f} times what was recorded"
+        for row in rows
+        if row.figure is not None and row.figure > recorded.get(row.what, row.figure) * SLOWER
+    ]
+
+
+def record(rows: Sequence[Row], *, anew: bool) -> None:
+    """Records the rows that are not recorded yet; all of them, `anew`."""
+    measured = {row.what: round(row.figure, 4) for row in rows if row.figure is not None}
+    kept = measured if anew else measured | _recorded()
+    RECORD.write_text(
+        json.dumps({what: kept[what] for what in sorted(kept)}, indent=1) + "\n", encoding="utf-8"
+    )
+
+
+def _recorded() -> dict[str, float]:
+    try:
+        recorded: dict[str, float] = json.loads(RECORD.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    return {what: figure for what, figure in recorded.items() if figure > 0}
 
 
 def write(rows: Sequence[Row], rounds: int) -> None:
-    """Writes the whole file."""
-    lines = ["| what | measured | budget | within |", "|---|---|---|---|"]
+    """Writes the whole table."""
+    lines = ["| what | measured | floor | budget | within |", "|---|---|---|---|---|"]
     for row in rows:
         verdict = "" if not row.budget else "yes" if row.within else "**no**"
-        lines.append(f"| {row.what} | {row.measured} | {row.budget} | {verdict} |")
+        lines.append(f"| {row.what} | {row.measured} | {row.floor} | {row.budget} | {verdict} |")
     table = "\n".join(lines)
-    RESULT.write_text(f"{INTRODUCTION.format(rounds=rounds)}\n{table}\n\n{machine()}\n", encoding="utf-8")
+    named = "".join(f"- {line}\n" for line in slower(rows))
+    since = f"Slower than recorded by more than a third:\n\n{named}\n" if named else ""
+    text = f"{INTRODUCTION.format(rounds=rounds)}\n{table}\n\n{since}{machine()}\n"
+    RESULT.write_text(text, encoding="utf-8")
 
 
 def machine() -> str:

@@ -7,11 +7,12 @@ place, and the difference divided by the number of turns: no shell has to have a
 import shlex
 import shutil
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.measuring import Case, difference, interleaved, program, ratio
+from shellvault import locations
 from tests.support.home import Home
 
 #: Turns before those that count: .NET compiles a function when it is used, and again when it is used often.
@@ -36,6 +37,10 @@ class Shell:
     """Evaluates what `shellvault init` prints."""
     complete: str
     """Defines the function `tab`, which completes `shellvault env profile-0` as the key does."""
+    ask: str
+    """What a refresh cannot do without: takes the output of the program BARE, or asks SOCKET and reads the answer."""
+    least: str = ""
+    """The least text that does what any must that shows something in the prompt; empty where that costs nothing."""
 
 
 _FOR = "for ((i = 1; i <= TURNS; i++)); do BODY; done"
@@ -52,6 +57,7 @@ SHELLS = {
         complete="COMP_WORDS=(shellvault env profile-0) COMP_CWORD=2; COMP_LINE=${COMP_WORDS[*]}; "
         "COMP_POINT=${#COMP_LINE}; [[ $(complete -p shellvault) =~ -F\\ ([^ ]+) ]]; "
         "function tab { ${BASH_REMATCH[1]} shellvault profile-0 env; }; ",
+        ask="answer=$(exec BARE </dev/null 2>/dev/null)",
     ),
     "zsh": Shell(
         program="zsh",
@@ -64,6 +70,9 @@ SHELLS = {
         # Outside of a completion there is no compadd: what zsh itself does with the names is not measured.
         complete="function compadd { : }; function _describe { : }; function tab { local CURRENT=3; "
         "local -a words; words=(shellvault env profile-0); __shellvault_complete; }",
+        ask="zmodload zsh/net/socket zsh/system; zsocket SOCKET; "
+        "syswrite -o $REPLY -- \"SV1 - peek refresh.zsh $$ work config=/ home=/\"$'\\n'; "
+        "sysread -i $REPLY -s 65536 answer; exec {REPLY}>&-",
     ),
     "fish": Shell(
         program="fish",
@@ -74,6 +83,7 @@ SHELLS = {
         load="source FILE",
         init="shellvault init fish | source",
         complete="function tab; complete -C 'shellvault env profile-0' >/dev/null; end",
+        ask="set -l answer (BARE </dev/null 2>/dev/null)",
     ),
     "powershell": Shell(
         program="pwsh",
@@ -84,6 +94,21 @@ SHELLS = {
         load=". FILE",
         init="Invoke-Expression (& shellvault init powershell | Out-String)",
         complete="function tab { $null = TabExpansion2 'shellvault env profile-0' 24 }",
+        ask="""
+$socket = [Net.Sockets.Socket]::new([Net.Sockets.AddressFamily]::Unix, [Net.Sockets.SocketType]::Stream, 0)
+$socket.Connect([Net.Sockets.UnixDomainSocketEndPoint]::new('SOCKET'))
+$null = $socket.Send([Text.Encoding]::ASCII.GetBytes("SV1 - peek refresh.powershell $PID work config=/ home=/`n"))
+$bytes = [byte[]]::new(65536)
+$null = $socket.Receive($bytes)
+$socket.Dispose()
+""",
+        least="""
+function global:least { }
+$inner = $function:prompt
+${function:global:prompt} = { least; & $inner }.GetNewClosure()
+${alias:aws} = '/nowhere/aws'
+Register-ArgumentCompleter -Native -CommandName shellvault -ScriptBlock { param($word, $ast, $cursor) }
+""",
     ),
 }
 
@@ -116,10 +141,26 @@ def write_texts(home: Home, shell: str) -> tuple[Path, Path]:
     return init, session
 
 
-def prompt(home: Home, shell: str, *, due: bool, turns: int, rounds: int, base: Case | None = None) -> float:
-    """What the hook takes at one prompt, with a refresh due or not: seconds, or as a multiple of `base`."""
-    setup = [*_loaded(home, shell), *([SHELLS[shell].later] if due else [])]
-    return _per_turn(home, shell, setup, "__shellvault_hook", turns, rounds, base)
+def prompt(home: Home, shell: str, *, turns: int, rounds: int) -> float:
+    """Seconds that the hook takes at one prompt with nothing due."""
+    taken = _turns(home, shell, _loaded(home, shell), {"hook": "__shellvault_hook"}, turns, rounds)
+    return statistics.median(taken["hook"])
+
+
+def refresh(
+    home: Home, shell: str, bare: Sequence[str], base: Case, *, turns: int, rounds: int
+) -> tuple[float, float, float]:
+    """What the hook takes when a refresh is due, and the shell's floor for that, in F; and F in seconds.
+
+    `bare` is the program whose start F is, and `base` measures it.
+    """
+    how = SHELLS[shell]
+    ask = how.ask.replace("BARE", shlex.join(bare)).replace(
+        "SOCKET", str(locations.socket_path(home.environment))
+    )
+    setup = [*_loaded(home, shell), how.later]
+    taken = _turns(home, shell, setup, {"hook": "__shellvault_hook", "floor": ask}, turns, rounds, base)
+    return ratio(taken["hook"], taken["F"]), ratio(taken["floor"], taken["F"]), statistics.median(taken["F"])
 
 
 def peer_prompt(home: Home, shell: str, peer: str, *, turns: int, rounds: int) -> float | None:
@@ -129,58 +170,90 @@ def peer_prompt(home: Home, shell: str, peer: str, *, turns: int, rounds: int) -
     source, hook = PEERS[peer][shell]
     file = home.path / f"{peer}-{shell}"
     file.write_text(home.run(*shlex.split(source)).stdout)
-    return _per_turn(home, shell, [SHELLS[shell].load.replace("FILE", str(file))], hook, turns, rounds)
+    setup = [SHELLS[shell].load.replace("FILE", str(file))]
+    return statistics.median(_turns(home, shell, setup, {"hook": hook}, turns, rounds)["hook"])
 
 
 def tab(home: Home, shell: str, *, turns: int, rounds: int) -> float:
     """Seconds from TAB to the profile names."""
     how = SHELLS[shell]
     init = how.load.replace("FILE", str(write_texts(home, shell)[0]))
-    return _per_turn(home, shell, [init, how.complete], "tab", turns, rounds)
+    return statistics.median(_turns(home, shell, [init, how.complete], {"tab": "tab"}, turns, rounds)["tab"])
 
 
 def _loaded(home: Home, shell: str) -> list[str]:
     return [SHELLS[shell].load.replace("FILE", str(path)) for path in write_texts(home, shell)]
 
 
-def _per_turn(
+def _turns(
     home: Home,
     shell: str,
     setup: list[str],
-    call: str,
+    bodies: Mapping[str, str],
     turns: int,
     rounds: int,
     base: Case | None = None,
-) -> float:
+) -> dict[str, list[float]]:
+    """Round by round, the seconds of one turn of each body, without those of the loop; and of `base`, as F."""
     how = SHELLS[shell]
 
-    def case(body: str) -> Case:
+    def case(body: str, warm_up: str) -> Case:
         loops = [
             how.loop.replace("TURNS", str(number)).replace("BODY", what)
-            for number, what in ((WARM_UP, call), (turns, body))
+            for number, what in ((WARM_UP, warm_up), (turns, body))
         ]
         return _script(shell, "\n".join([*setup, how.nothing, *loops]), home.environment)
 
-    cases = {"call": case(call), "nothing": case("nothing")}
-    if base is None:
-        taken = interleaved(cases, rounds)
-        return difference(taken["call"], taken["nothing"]) / turns
-    taken = interleaved(cases | {"base": base}, rounds)
-    net = [(one - other) / turns for one, other in zip(taken["call"], taken["nothing"], strict=True)]
-    return ratio(net, taken["base"])
-
-
-def start_up(home: Home, shell: str, base: Case, *, rounds: int) -> tuple[float, float, float]:
-    """Seconds that an installed init file, and `shellvault init`, add to a shell's start; and those of `base`."""
-    how = SHELLS[shell]
-    load = how.load.replace("FILE", str(write_texts(home, shell)[0]))
-    cases = {
-        name: _script(shell, text, home.environment)
-        for name, text in (("bare", ""), ("file", load), ("eval", how.init))
+    # Each body's own warm-up stands before the empty loop that it is compared with.
+    cases = {name: case(body, body) for name, body in bodies.items()}
+    cases |= {f"{name} nothing": case("nothing", body) for name, body in bodies.items()}
+    taken = interleaved(cases | ({"F": base} if base else {}), rounds)
+    net = {
+        name: [
+            (one - other) / turns for one, other in zip(taken[name], taken[f"{name} nothing"], strict=True)
+        ]
+        for name in bodies
     }
+    return net | ({"F": taken["F"]} if base else {})
+
+
+@dataclass(frozen=True)
+class StartUp:
+    """Seconds that are added to a shell's start: by reading a text, and by evaluating a program's output."""
+
+    file: float
+    evaluated: float
+    least_file: float
+    least_evaluated: float
+    base: float
+    """F."""
+
+
+def start_up(home: Home, shell: str, base: Case, *, rounds: int) -> StartUp:
+    """What an installed init file, and `shellvault init`, add to a shell's start, and the shell's floor for that."""
+    how = SHELLS[shell]
+    init = write_texts(home, shell)[0]
+    least = init.with_name(f"least-{init.name}")
+    least.write_text(how.least)
+    texts = {
+        "bare": "",
+        "file": how.load.replace("FILE", str(init)),
+        "evaluated": how.init,
+        "least_file": how.load.replace("FILE", str(least)),
+        "least_evaluated": how.init.replace(f"shellvault init {shell}", f"cat {shlex.quote(str(least))}"),
+    }
+    if not how.least:
+        del texts["least_file"], texts["least_evaluated"]
+    cases = {name: _script(shell, text, home.environment) for name, text in texts.items()}
     taken = interleaved(cases | {"base": base}, rounds)
-    added = (difference(taken[name], taken["bare"]) for name in ("file", "eval"))
-    return (*added, statistics.median(taken["base"]))
+    added = {name: difference(taken[name], taken["bare"]) for name in texts}
+    return StartUp(
+        added["file"],
+        added["evaluated"],
+        added.get("least_file", 0.0),
+        added.get("least_evaluated", 0.0),
+        statistics.median(taken["base"]),
+    )
 
 
 def _script(shell: str, text: str, environment: Mapping[str, str]) -> Case:
