@@ -6,7 +6,7 @@ An alias may have the name of a command.
 On the warm path: builtins only.
 """
 
-from shellvault.fastlane.sections import Environment, lines, sections
+from shellvault.fastlane.sections import Environment, keys, sections, text_of
 
 #: Commands about profiles, sign-ins and the CLI itself: they write to the profile as it was named, and need no session.
 WITHOUT_SESSION = ("configure", "help", "history", "login", "logout", "sso")
@@ -73,7 +73,7 @@ def profile_option(arguments: list[str], may_be_short: bool) -> tuple[str | None
 
 def needs_no_session(arguments: list[str], profile_is_named: bool, environment: Environment) -> bool:
     """Whether the command runs as well, or only as it should, without a session."""
-    aliases = sections(lines(environment.get("HOME", "") + "/.aws/cli/alias")).get("toplevel", {})
+    aliases = keys(sections(text_of(environment.get("HOME", "") + "/.aws/cli/alias")).get("toplevel", ""))
     for _ in range(ALIAS_LIMIT):
         words, place = _words(arguments)
         if place < 0:

@@ -25,7 +25,8 @@ MEANT = ("mfa_process", "mfa_serial", "role_arn")
 LIMIT = 16 * 1024 * 1024
 
 Environment = dict[str, str]
-Sections = dict[str, dict[str, str]]
+#: The lines below each header.
+Sections = dict[str, str]
 
 
 def serves(profile: str, environment: Environment, directory: str) -> tuple[bool, bool]:
@@ -34,13 +35,13 @@ def serves(profile: str, environment: Environment, directory: str) -> tuple[bool
     `directory` is the current one. Stored keys come before everything else, then what the files say of the profile and
     of the sources that it names.
     """
-    stored = lines(connection.state_directory(environment) + "/names")
-    config = profiles(lines(request.config_path(environment, directory)))
-    credentials = sections(lines(credentials_path(environment, directory)))
+    stored = text_of(connection.state_directory(environment) + "/names").split("\n")
+    config = profiles(text_of(request.config_path(environment, directory)))
+    credentials = sections(text_of(credentials_path(environment, directory)))
     seen: list[str] = []
     name = profile
     while True:
-        values = config.get(name, {})
+        values = keys(config.get(name, ""))
         source = values.get("source_profile", "")
         if name in stored:
             ours = True
@@ -64,33 +65,40 @@ def credentials_path(environment: Environment, directory: str) -> str:
     return path if path.startswith("/") else directory + "/" + path
 
 
-def lines(path: str) -> list[str]:
-    """The lines of a text file; none of one that cannot be read."""
+def text_of(path: str) -> str:
+    """A text file with its lines ended by LF; "" for one that cannot be read."""
     try:
         text = read(path, limit=LIMIT).decode("utf-8", "surrogateescape")
     except (OSError, ValueError):
-        return []
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return ""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def sections(text: list[str]) -> Sections:
-    """The sections of an AWS file and the keys on their lines; what occurs twice is one."""
+def sections(text: str) -> Sections:
+    """The sections of an AWS file by what is between the brackets; what occurs twice is one."""
     found: Sections = {}
-    values: dict[str, str] = {}
-    for line in text:
-        first = line[:1]
-        if first == "[":
-            values = found.setdefault(line[1:].partition("]")[0].strip(), {})
-        elif first not in ("", " ", "\t", "#", ";"):
-            key, _, value = line.partition("=" if "=" in line else ":")
-            values[key.strip().lower()] = value.partition(" #")[0].partition(" ;")[0].strip()
+    for section in f"\n{text}".split("\n[")[1:]:
+        header, _, rest = section.partition("]")
+        name = header.strip()
+        # What follows the bracket on its line is no key.
+        found[name] = found.get(name, "") + rest.partition("\n")[2] + "\n"
     return found
 
 
-def profiles(text: list[str]) -> Sections:
+def keys(section: str) -> dict[str, str]:
+    """The keys on the lines of one section, and their values; what is indented belongs to the value before it."""
+    values = {}
+    for line in section.split("\n"):
+        if line[:1] not in ("", " ", "\t", "#", ";"):
+            key, _, value = line.partition("=" if "=" in line else ":")
+            values[key.strip().lower()] = value.partition(" #")[0].partition(" ;")[0].strip()
+    return values
+
+
+def profiles(text: str) -> Sections:
     """The profiles of an AWS config file by name."""
     found: Sections = {}
-    for header, values in sections(text).items():
+    for header, lines in sections(text).items():
         kind, *rest = header.split(None, 1)
         if header == "default":
             name = header
@@ -100,5 +108,5 @@ def profiles(text: list[str]) -> Sections:
                 name = name[1:-1]
         else:
             continue
-        found.setdefault(name, {}).update(values)
+        found[name] = found.get(name, "") + lines
     return found
