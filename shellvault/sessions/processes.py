@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import selectors
 import shlex
 import subprocess
@@ -48,7 +49,9 @@ def credential_process(step: Step, run: RunHelper, now: float) -> Session:
     expires_at = None if expiration is None else epoch(who, expiration)
     token = reply.get("SessionToken")
     parts = (reply.get("AccessKeyId"), reply.get("SecretAccessKey"), None if token == "" else token)
-    return checked_session(who, *parts, expires_at, now)
+    account = reply.get("AccountId")
+    is_account = isinstance(account, str) and re.fullmatch("[0-9]{12}", account)
+    return checked_session(who, *parts, expires_at, now, account_id=account if is_account else None)
 
 
 def web_identity_token(step: Step, run: RunHelper) -> str:

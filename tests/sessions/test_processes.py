@@ -66,8 +66,13 @@ def test_an_expiry_may_be_written_in_any_zone_and_way_that_boto3_reads(time: str
 
 
 def test_an_empty_token_is_none_and_members_that_nobody_knows_do_not_matter() -> None:
-    reply = GOOD | {"SessionToken": "", "AccountId": "123456789012", "Comment": ["x"]}
+    reply = GOOD | {"SessionToken": "", "Comment": ["x"]}
     assert _answer(reply) == Session("ASIA1", "secret", None, int(NOW), None)
+
+
+def test_the_account_that_a_process_names_goes_along_if_it_is_one() -> None:
+    assert _answer(GOOD | {"AccountId": "123456789012"}).account_id == "123456789012"
+    assert _answer(GOOD | {"AccountId": "mine"}).account_id is None
 
 
 def test_a_program_runs_in_the_folder_of_the_command_that_asked(tmp_path: Path) -> None:
