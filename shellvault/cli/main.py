@@ -30,6 +30,7 @@ COMMANDS = {
     "help": "help",
     "import": "importing",
     "init": "init",
+    "install-process": "install_process",
     "list": "listing",
     "migrate-backend": "migrate_backend",
     "remove": "remove",

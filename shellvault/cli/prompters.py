@@ -12,7 +12,7 @@ from shellvault.variables import PRIVATE_VARIABLES, for_children
 
 #: The graphical drivers, as aws-vault names them; each exists where its program is on PATH.
 GRAPHICAL = ("kdialog", "osascript", "zenity")
-DRIVERS = ("terminal", "ykman", *GRAPHICAL)
+DRIVERS = ("terminal", "none", "ykman", *GRAPHICAL)
 
 #: Seconds a person may take to answer a dialog, and a security key to be touched.
 ANSWER_DEADLINE = 300
@@ -52,6 +52,17 @@ class TerminalPrompter:
     def hurry(self, other: int, seconds: float) -> bool | None:
         """See Prompter."""
         return terminal.hurry(other, seconds)
+
+
+class NobodyPrompter(TerminalPrompter):
+    """Asks nobody, for programs that must not wait: a `credential_process` in an IDE."""
+
+    def ask(self, challenge: Challenge) -> str:
+        """Returns a passphrase of the environment. Raises NeedsPersonError at once for everything else."""
+        given = _given_passphrase(challenge, self._environment)
+        if given:
+            return given
+        raise NeedsPersonError(f"{_needed(challenge)}: run a command in a terminal once, then try again")
 
 
 class ProgramPrompter(TerminalPrompter):
@@ -170,6 +181,8 @@ def choose(driver: str | None, environment: Mapping[str, str]) -> Prompter:
         )
     if named == "terminal":
         return TerminalPrompter(environment)
+    if named == "none":
+        return NobodyPrompter(environment)
     if shutil.which(named, path=path) is None:
         raise UsageError(f"the prompt driver {named} needs the program {named} on PATH")
     return ProgramPrompter(environment, named)

@@ -48,6 +48,7 @@ VALUE_OPTIONS = {
     "--duration": "duration",
     "--format": "format",
     "--min-remaining": "min-remaining",
+    "--prompt": "prompt",
     "--region": "region",
     "--shell": "shell",
 }
@@ -56,7 +57,7 @@ FLAGS = {"-n": "no-session", "--no-session": "no-session", "--leave": "leave", "
 OWN_OPTIONS: dict[str, tuple[str, ...]] = {
     "env": ("leave", "no-hook", "shell"),
     "exec": (),
-    "export": ("format",),
+    "export": ("format", "prompt"),
 }
 
 Environment = dict[str, str]
@@ -116,6 +117,9 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
         text = None if text is None or hook is None else text + hook
     elif command == "export":
         form = options.pop("format", "")
+        # What the agent has needs nobody to be asked; whom else to ask is for the full command line.
+        if options.pop("prompt", "none") != "none":
+            return None
         text = session(name, options, form, None, environment) if form == "json" else None
     else:
         text = session(name, options, "exec", None, environment) if program else None

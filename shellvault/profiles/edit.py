@@ -64,7 +64,7 @@ def set_key(path: Path, name: str, key: str, value: str) -> None:
         check_understood(section)
         if key in section.lines:
             raise ConfigError(f"{config.at(section.lines[key])}: {key} is set already: change it there")
-        lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n|$)", text)
+        lines = _lines(text)
         header = lines[section.line - 1]
         # As deep as the keys around it: a deeper line would continue the value of the line above it.
         following = [line for line in section.lines.values() if line > section.line]
@@ -77,6 +77,41 @@ def set_key(path: Path, name: str, key: str, value: str) -> None:
         return "".join(lines)
 
     rewrite(path, edit, lambda before: _expected(before, name, {key: value}))
+
+
+def remove_key(path: Path, name: str, key: str) -> None:
+    """Takes the line of `key` out of profile `name`. Raises ConfigError as `set_key` does, also where it has none."""
+
+    def edit(text: str, config: ConfigFile) -> str:
+        section = config.profiles.get(name)
+        if not section or key not in section.lines:
+            raise ConfigError(f"{printable(str(path))}: profile {printable(name)} has no {key}")
+        lines = _lines(text)
+        del lines[section.lines[key] - 1]
+        return "".join(lines)
+
+    def expect(before: ConfigFile) -> dict[str, dict[str, object]]:
+        expected = _expected(before, name, {})
+        expected[name].pop(key, None)
+        return expected
+
+    rewrite(path, edit, expect)
+
+
+def remove_profile(path: Path, name: str) -> None:
+    """Takes the section of profile `name` out, with the blank lines before it. Raises ConfigError as `set_key` does."""
+
+    def edit(text: str, config: ConfigFile) -> str:
+        section = config.profiles.get(name)
+        if not section:
+            raise ConfigError(f"{printable(str(path))} has no profile {printable(name)}")
+        lines = _lines(text)
+        start, end = section.line - 1, max(section.line, *section.lines.values())
+        while start > 0 and not lines[start - 1].strip():
+            start -= 1
+        return "".join(lines[:start] + lines[end:])
+
+    rewrite(path, edit, lambda before: {n: dict(s.values) for n, s in before.profiles.items() if n != name})
 
 
 def check_editable(path: Path, name: str) -> None:
@@ -112,6 +147,11 @@ def header_of(name: str) -> str:
         return f"profile {name}"
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'profile "{quoted}"'
+
+
+def _lines(text: str) -> list[str]:
+    """The lines, each with its end, as the config file's parser counts them."""
+    return re.findall(r"[^\r\n]*(?:\r\n|\r|\n|$)", text)
 
 
 def _line_end(text: str) -> str:

@@ -1,0 +1,57 @@
+"""Every SDK gets sessions by way of the config file alone, and what was written can be taken out again."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.end_to_end.conftest import Person
+from tests.support.clients import need
+
+pytestmark = pytest.mark.real
+
+WHO_AM_I = (sys.executable, "-c", "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])")
+
+
+def test_boto3_and_the_cli_use_it_and_removing_leaves_the_file_as_it_was(person: Person) -> None:
+    role = person.role("deploy")
+    person.configure(f"[profile deploy]\nsource_profile = work\nrole_arn = {role}\nregion = eu-central-1")
+    before = person.home.config_file.read_text()
+    done = person.home.shellvault("install-process", "work", "deploy")
+    assert done.returncode == 0, done.stderr
+    assert "[profile deploy-shellvault]" in done.stderr
+    there = {"AWS_ENDPOINT_URL": person.aws.endpoint, "AWS_DEFAULT_REGION": "eu-central-1"}
+    shown = person.home.run(*WHO_AM_I, AWS_PROFILE="work", **there)
+    assert shown.stdout == f"{person.arn}\n", shown.stderr
+    aws = str(need("aws-cli-2"))
+    shown = person.home.run(
+        aws, "sts", "get-caller-identity", "--output", "json", AWS_PROFILE="deploy-shellvault", **there
+    )
+    assert f"assumed-role/{person.user}-deploy/" in json.loads(shown.stdout)["Arn"], shown.stderr
+    assert "has it already" in person.home.shellvault("install-process", "work").stderr
+
+    assert person.home.shellvault("install-process", "--remove", "work", "deploy").returncode == 0
+    assert person.home.config_file.read_text() == before
+
+
+def test_one_that_needs_a_person_fails_at_once_with_one_line(person: Person) -> None:
+    person.configure("[profile locked]\nmfa_serial = arn:aws:iam::000000000000:mfa/locked")
+    person.home.run(
+        "shellvault", "add", "--env", "locked",
+        AWS_ACCESS_KEY_ID=person.keys.access_key_id, AWS_SECRET_ACCESS_KEY=person.keys.secret_access_key,
+    )  # fmt: skip
+    assert person.home.shellvault("install-process", "locked").returncode == 0
+    started = time.monotonic()
+    done: subprocess.CompletedProcess[str] = person.home.run(*WHO_AM_I, AWS_PROFILE="locked")
+    assert time.monotonic() - started < 30
+    assert "an MFA code of arn:aws:iam::000000000000:mfa/locked is needed" in done.stderr
+    assert "run a command in a terminal once" in done.stderr
+
+
+def test_what_is_there_already_is_left_alone(person: Person) -> None:
+    person.configure("[profile theirs]\ncredential_process = /bin/theirs")
+    assert "left alone" in person.home.shellvault("install-process", "theirs").stderr
+    assert "no such profile" in person.home.shellvault("install-process", "nope").stderr
+    assert "credential_process = /bin/theirs" in person.home.config_file.read_text()
