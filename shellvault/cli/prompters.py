@@ -57,7 +57,7 @@ class TerminalPrompter:
 class NobodyPrompter(TerminalPrompter):
     """Asks nobody, for programs that must not wait: a `credential_process` in an IDE."""
 
-    def ask(self, challenge: Challenge) -> str:
+    def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
         """Returns a passphrase of the environment. Raises NeedsPersonError at once for everything else."""
         given = _given_passphrase(challenge, self._environment)
         if given:
