@@ -28,6 +28,9 @@ PATIENCE = 300.0
 #: The same for a sign-in in a browser: a little more than the worker waits for it.
 SIGN_IN_PATIENCE = 630.0
 
+#: Seconds after which the others who wait hear who is asked.
+UNANSWERED = 0.7
+
 #: What is said to a question that nobody answers.
 NO_ANSWER: Message = {"answer": None}
 
@@ -347,16 +350,23 @@ class Jobs:
 
     def _tell_who_is_asked(self, job: Job | None, waiters: list[Waiter]) -> None:
         """Lets those who wait know which process is being asked, in which terminal; they may take the question."""
-        if job is None or job.question is None or job.asking is None:
+        if job and job.question:
+            # Most questions are answered at once, by the environment or -t.
+            question = job.question
+            self._loop.later(UNANSWERED, lambda: self._tell_if_open(job, question, waiters))
+
+    def _tell_if_open(self, job: Job, question: Message, waiters: list[Waiter]) -> None:
+        if job.question is not question or job.asking is None:
             return
+        still = self._all_who_wait_for(job)
         asked = processes.seat(job.asking.pid)
         told = {
-            "kind": job.question["kind"],
-            "subject": job.question["subject"],
+            "kind": question["kind"],
+            "subject": question["subject"],
             "process": job.asking.pid,
             "terminal": asked.terminal,
         }
-        for waiter in waiters:
+        for waiter in (waiter for waiter in waiters if waiter in still):
             # On the same terminal the question can be seen, unless it is out of sight with its process (^Z).
             sees = asked.is_in_front and asked.terminal == processes.seat(waiter.pid).terminal
             if waiter is not job.asking and waiter.tell and not sees:
