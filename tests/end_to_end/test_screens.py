@@ -29,11 +29,15 @@ def person(home: Home, aws: Aws, front: StsFront) -> Person:
     return settle(home, aws, front)
 
 
-@pytest.fixture
-def screen(person: Person) -> Iterator[Terminal]:
-    """A bash in that person's home."""
-    with terminal(person.home, "bash", PLAIN["bash"], USUAL) as opened:
+@pytest.fixture(params=SHELLS)
+def screen(person: Person, request: pytest.FixtureRequest) -> Iterator[Terminal]:
+    """Each of the shells in that person's home."""
+    with terminal(person.home, request.param, PLAIN[request.param], USUAL) as opened:
         yield opened
+
+
+#: How a shell's process is called.
+PROCESS = {"powershell": "pwsh"}
 
 
 def shown(opened: Terminal, line: str) -> str:
@@ -66,15 +70,15 @@ def test_env_shows_the_line_to_type_instead_of_secrets(person: Person, shell: st
         assert '"AccessKeyId"' in opened.printed("shellvault export work --format json")
 
 
-@pytest.mark.parametrize("agent", [True, False])
-def test_a_long_wait_is_named_and_gone_when_it_is_over(person: Person, screen: Terminal, agent: bool) -> None:
-    alone = "" if agent else "SHELLVAULT_NO_AGENT=1 "
+@pytest.mark.parametrize("alone", ["", " --no-agent"])
+def test_a_long_wait_is_named_and_gone_when_it_is_over(person: Person, screen: Terminal, alone: str) -> None:
+    line = f"shellvault exec{alone} work -- echo done"
     person.front.let_through.clear()
     screen.clear()
-    screen.type(f"{alone}shellvault exec work -- echo done")
+    screen.type(line)
     screen.wait_for(r"shellvault: waiting for AWS \(get-session-token of work\) …")
     person.front.let_through.set()
-    assert screen.picture_at_prompt() == f"$ {alone}shellvault exec work -- echo done\ndone\n"
+    assert screen.picture_at_prompt() == f"$ {line}\ndone\n"
 
 
 def test_why_and_debug_say_what_is_there_now(person: Person, screen: Terminal) -> None:
@@ -82,11 +86,12 @@ def test_why_and_debug_say_what_is_there_now(person: Person, screen: Terminal) -
     cold = shown(screen, "shellvault why guarded")
     assert cold.startswith("guarded needs one MFA code when nothing is cached:\n")
     assert cold.endswith("\nnow: nothing is held, one MFA code is needed\n")
-    screen.run(ENTER["bash"].replace("work", "guarded"))
+    screen.run(ENTER[screen.shell].replace("work", "guarded"))
     held = shown(screen, "shellvault why guarded")
     assert held.startswith("guarded needs one MFA code when nothing is cached:\n")
     # Without blanks, since the screen breaks the line somewhere.
-    told = "now: the agent holds the session for another …, used by bash … (this one): no code is needed"
+    name = PROCESS.get(screen.shell, screen.shell)
+    told = f"now: the agent holds the session for another …, used by {name} … (this one): no code is needed"
     assert squeezed(re.sub(r"59m|1h00m", "…", held)).endswith(squeezed(told))
     debugged = shown(screen, "shellvault exec --debug guarded -- true")
     assert squeezed("shellvault: now: the agent holds the session for another") in squeezed(debugged)
@@ -99,7 +104,7 @@ def test_why_and_debug_say_what_is_there_now(person: Person, screen: Terminal) -
 def test_tables_fit_the_screen_and_cut_nothing_that_identifies(person: Person, screen: Terminal) -> None:
     long = "customer-with-a-long-name-production-administrator-read-only"
     person.configure(f"[profile {long}]\nrole_arn = {person.role('long')}\nsource_profile = work\n")
-    screen.run(ENTER["bash"])
+    screen.run(ENTER[screen.shell])
     screen.run(f"shellvault exec {long} -- true")
     listed = shown(screen, "shellvault list")
     assert "\n*  work " in listed
@@ -108,7 +113,8 @@ def test_tables_fit_the_screen_and_cut_nothing_that_identifies(person: Person, s
     names = "".join(line[3:].split(" ")[0] for line in listed.splitlines())
     assert long in names
     held = shown(screen, "shellvault agent status")
-    assert re.search(r"\n\*  work +\d\dm +bash … \(this one\)\n", held)
+    name = PROCESS.get(screen.shell, screen.shell)
+    assert re.search(rf"\n\*  work +\d\dm +{name} … \(this one\)\n", held)
     assert long in "".join(line[3:].split(" ")[0] for line in held.splitlines())
     assert all(len(line) <= 80 for line in (listed + held).splitlines())
     assert shown(screen, "shellvault clear wrok") == (
