@@ -125,6 +125,8 @@ class FileKeyring(KeyringBackend):
             self._write(entries)
 
     def _entries(self) -> _Entries:
+        # Looked up before the file is read: a write in between must not make what was read look old.
+        noted = self._writes.noted() if self._writes else 0
         content = self._read()
         if content is None:
             return {}
@@ -133,7 +135,7 @@ class FileKeyring(KeyringBackend):
             entries = _checked(json.loads(sealed.unseal(content, key)))
         except ValueError as error:
             raise self._damaged(error) from error
-        if self._writes and self._writes.is_older(entries):
+        if self._writes and self._writes.is_older(entries, noted):
             self._tell(
                 f"the vault {str(self._path)!r} is older than it was: somebody has put back a copy, "
                 "and keys that were removed since may be in it again"

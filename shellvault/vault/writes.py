@@ -19,16 +19,20 @@ class Writes:
         self._path = str(path)
         self._is_told = False
 
-    def is_older(self, entries: Mapping[str, Mapping[str, str]]) -> bool:
-        """Whether the file was written more often than its content says; true at most once."""
-        if self._is_told or _count(entries) >= self._all().get(self._path, 0):
+    def noted(self) -> int:
+        """How often the file was written, as it was noted beside it."""
+        return self._all().get(self._path, 0)
+
+    def is_older(self, entries: Mapping[str, Mapping[str, str]], noted: int) -> bool:
+        """Whether the file had been written more often than its content says (`noted`); true at most once."""
+        if self._is_told or _count(entries) >= noted:
             return False
         self._is_told = True
         return True
 
     def counted(self, entries: dict[str, dict[str, str]]) -> int:
         """Counts one more write into `entries`, and returns the count."""
-        count = max(_count(entries), self._all().get(self._path, 0)) + 1
+        count = max(_count(entries), self.noted()) + 1
         entries[_SERVICE] = {_NAME: str(count)}
         return count
 

@@ -524,6 +524,26 @@ def test_a_file_that_is_put_back_to_an_older_state_is_noticed_until_it_is_writte
     assert said == []
 
 
+def test_a_write_while_the_file_is_read_makes_nothing_look_old(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = path.with_name("writes")
+    writer, _ = told(path, writes_file=writes)
+    writer.set_password("s", "a", "1")
+    reader, said = told(path, writes_file=writes)
+    reader.unlock()
+    unseal = sealed.unseal
+
+    def unsealed_late(content: bytes, key: sealed.Key) -> bytes:
+        monkeypatch.setattr(sealed, "unseal", unseal)
+        writer.set_password("s", "a", "2")
+        return unseal(content, key)
+
+    monkeypatch.setattr(sealed, "unseal", unsealed_late)
+    assert reader.get_password("s", "a") == "1"
+    assert said == []
+
+
 @pytest.mark.parametrize("noted", [b"", b"{", b"[]", b'{"x": "y"}', b"\xff", b"[" * 100_000])
 def test_a_damaged_note_of_the_writes_is_as_good_as_none(path: Path, noted: bytes) -> None:
     writes = path.with_name("writes")
