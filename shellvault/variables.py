@@ -1,6 +1,6 @@
 """The environment variables that a session consists of, and the change from one environment to the next."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 #: Everything `env` may set. `leave` puts each back as it was.
@@ -59,7 +59,15 @@ OVERRIDING_VARIABLES = (
 MANAGED_VARIABLES = SESSION_VARIABLES + OVERRIDING_VARIABLES
 
 #: What only shellvault itself may read: no child process inherits these.
-PRIVATE_VARIABLES = ("SHELLVAULT_FILE_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE")
+PRIVATE_VARIABLES = (
+    "SHELLVAULT_FILE_PASSPHRASE",
+    "AWS_VAULT_FILE_PASSPHRASE",
+    "AWS_VAULT_OP_CONNECT_TOKEN",
+    "AWS_VAULT_OP_SERVICE_ACCOUNT_TOKEN",
+)
+
+#: Those that answer for a person who is asked for a passphrase.
+PASSPHRASE_VARIABLES = ("SHELLVAULT_FILE_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE")
 
 
 #: Credentials that a command was started with: never sent to the agent.
@@ -70,6 +78,11 @@ SECRET_VARIABLES = (
     "AWS_SECURITY_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 )
+
+
+def setting_of(name: str, environment: Mapping[str, str]) -> str | None:
+    """The variable SHELLVAULT_`name`, else aws-vault's of that name; None where neither is set."""
+    return environment.get(f"SHELLVAULT_{name}") or environment.get(f"AWS_VAULT_{name}") or None
 
 
 def for_children(environment: Mapping[str, str]) -> dict[str, str]:
@@ -106,7 +119,15 @@ class Change:
 
     def with_endpoint(self, endpoint: Mapping[str, str]) -> "Change":
         """The same session behind a container endpoint: its variables instead of the credentials."""
-        kept = {name: value for name, value in self.set.items() if name not in CREDENTIAL_VARIABLES}
-        changed = kept | dict(endpoint)
+        return self._instead(CREDENTIAL_VARIABLES, endpoint)
+
+    def with_name(self, profile: str) -> "Change":
+        """The name of the profile in AWS_PROFILE instead of its session: programs get their own."""
+        ours = [name for name in self.set if name.startswith("SHELLVAULT_")]
+        return self._instead((*CREDENTIAL_VARIABLES, *ours), {"AWS_PROFILE": profile})
+
+    def _instead(self, left_out: Container[str], added: Mapping[str, str]) -> "Change":
+        kept = {name: value for name, value in self.set.items() if name not in left_out}
+        changed = kept | dict(added)
         touched = dict.fromkeys((*self.set, *self.unset))
         return Change(changed, tuple(name for name in touched if name not in changed))

@@ -16,6 +16,11 @@ from shellvault.errors import ConfigError, UsageError, VaultError
 @backend_option
 def command(name: str | None, backend: str | None) -> int:
     """Forget the sessions of profile NAME, or all of them. Keys stay in the vault."""
+    return forget(name, backend)
+
+
+def forget(name: str | None, backend: str | None) -> int:
+    """Forgets the sessions of one profile, or of all, and says how many. Raises UsageError for an unknown one."""
     environment = dict(os.environ)
     operate = broker.vault_operations(backend, environment)
     found = operate({"do": "list"})

@@ -29,8 +29,20 @@ from shellvault.variables import Change
 @click.option(
     "--path", "--service", "page", metavar="PAGE", help="The page: ec2/home#Instances:, or a service (s3)."
 )
-@click.option("-s", "--stdout", is_flag=True, help="Print the link instead of opening it.")
-@click.option("-a", "--auto-logout", is_flag=True, help="End the browser's present console session first.")
+@click.option(
+    "-s",
+    "--stdout",
+    is_flag=True,
+    envvar=["SHELLVAULT_STDOUT", "AWS_VAULT_STDOUT"],
+    help="Print the link instead of opening it.",
+)
+@click.option(
+    "-a",
+    "--auto-logout",
+    is_flag=True,
+    envvar=["SHELLVAULT_AUTO_LOGOUT", "AWS_VAULT_AUTO_LOGOUT"],
+    help="End the browser's present console session first.",
+)
 @click.option("--browser", metavar="COMMAND", help="The browser to use, instead of $BROWSER or the system's.")
 @click.option("--container", metavar="NAME", help="Open it in this container of Firefox.")
 @session_options
@@ -52,7 +64,7 @@ def command(
     session, region, seconds = (
         _of_shell(environment, given)
         if name is None and _has_session(environment)
-        else _of(wish(name, given))
+        else _of(wish(name, {**given, "link_only": stdout}))
     )
     link = _link(session, region, page, seconds, environment, auto_logout)
     if container:
@@ -73,8 +85,6 @@ def _of_shell(
     environment: Mapping[str, str], given: Mapping[str, Any]
 ) -> tuple[Session, str | None, int | None]:
     """The session in the environment, and the region to arrive at."""
-    if given.get("no_session"):
-        raise UsageError("--no-session is for a profile: name one")
     token = environment.get("AWS_SESSION_TOKEN")
     session = Session(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], token)
     region = given.get("region") or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
@@ -93,8 +103,6 @@ def _federated(keys: Session, region: str | None, environment: Mapping[str, str]
 
 def _of(asked: Wish) -> tuple[Session, str | None, int | None]:
     """The session that was asked for, the region to arrive at, and how long the console session is to last."""
-    if "no-session" in asked.options:
-        raise UsageError("long-term keys cannot sign in to the console: leave out --no-session")
     asked = replace(asked, options={**asked.options, "console": "1"})
     seconds = None
     if asked.options.get("duration"):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from shellvault.cli import broker, output
-from shellvault.cli.options import server_option, session_options, typed, wish
+from shellvault.cli.options import link_option, server_option, session_options, typed, wish
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.shells import SHELLS
 
@@ -23,6 +23,7 @@ from shellvault.shells import SHELLS
 )
 @click.option("--force", is_flag=True, help="Print it to a terminal too, secrets and all.")
 @server_option
+@link_option
 @session_options
 @click.pass_context
 def command(

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from shellvault.cli import broker, output
-from shellvault.cli.options import Wish, server_option, session_options, wish
+from shellvault.cli.options import Wish, link_option, server_option, session_options, wish
+from shellvault.errors import NeedsPersonError
 from shellvault.shells import forms
 from shellvault.variables import Change, for_children
 
@@ -56,31 +57,60 @@ class CommandLine(click.Command):
 )
 @click.argument("name", required=False, metavar="")
 @server_option
+@click.option(
+    "--profile-env",
+    is_flag=True,
+    envvar=["SHELLVAULT_PROFILE_ENV", "AWS_VAULT_PROFILE_ENV"],
+    help="Get the session, and give COMMAND its name in AWS_PROFILE instead of it.",
+)
+@click.option("-j", "--json", "as_json", is_flag=True, hidden=True)
+@link_option
 @session_options
 @click.pass_context
-def command(context: click.Context, /, name: str | None, server: bool, **given: Any) -> int:
+def command(
+    context: click.Context,
+    /,
+    name: str | None,
+    server: bool,
+    profile_env: bool,
+    as_json: bool,
+    **given: Any,
+) -> int:
     """Run COMMAND with a session of profile NAME in its environment; without COMMAND, your shell.
 
     NAME defaults to AWS_PROFILE. Options go before the `--`.
     """
     program: list[str] = context.meta["program"]
-    asked = wish(name, given)
+    try:
+        asked = wish(name, given)
+    except NeedsPersonError as error:
+        raise NeedsPersonError(
+            f"a profile is missing: `shellvault exec NAME -- COMMAND` ({error})"
+        ) from error
+    if as_json:
+        output.result(broker.answer(asked, "json"))
+        return 0
     if not program:
-        return _open_shell(asked, server)
-    change = broker.endpoint(asked, os.getpid()) if server else forms.change(broker.answer(asked, "exec"))
-    return run(program, apply(change, asked.environment))
+        return _open_shell(asked, server, profile_env)
+    return run(program, apply(_change(asked, "exec", server, profile_env), os.environ))
 
 
-def _open_shell(asked: Wish, server: bool) -> int:
+def _change(asked: Wish, form: str, server: bool, profile_env: bool) -> Change:
+    if server:
+        return broker.endpoint(asked, os.getpid())
+    change = forms.change(broker.answer(asked, form))
+    return change.with_name(asked.profile) if profile_env else change
+
+
+def _open_shell(asked: Wish, server: bool, profile_env: bool) -> int:
     """Becomes the user's shell, which keeps its session fresh as one that has run `env` does."""
     from shellvault.shells import interactive
 
     shell = interactive.find(asked.environment)
     form = f"exec.{shell.name}" if shell.name else "exec"
-    change = broker.endpoint(asked, os.getpid()) if server else forms.change(broker.answer(asked, form))
-    environment = apply(change, asked.environment)
+    environment = apply(_change(asked, form, server, profile_env), os.environ)
     program, needed = interactive.command(shell, environment)
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and os.environ.get("AWS_VAULT_DISABLE_HELP_MESSAGE") != "1":
         output.note(f"a shell with the session of {asked.profile}: `exit` ends it")
     return run(program, environment | needed)
 

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from shellvault.cli import broker, output
-from shellvault.cli.options import session_options, typed, wish
+from shellvault.cli.options import link_option, session_options, typed, wish
 from shellvault.errors import UsageError
 from shellvault.shells.export import FORMATS
 
@@ -19,6 +19,7 @@ from shellvault.shells.export import FORMATS
     "--format", "form", type=click.Choice(FORMATS), default="env", show_default=True, help="How to write it."
 )
 @click.option("--force", is_flag=True, help="Print it to a terminal too, secrets and all.")
+@link_option
 @session_options
 @click.pass_context
 def command(context: click.Context, /, name: str | None, form: str, force: bool, **given: Any) -> int:

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from shellvault import settings
 from shellvault.browser import open_link
 from shellvault.cli import terminal
+from shellvault.cli.options import NO_BROWSER
 from shellvault.cli.output import printable
 from shellvault.errors import NeedsPersonError, ShellvaultError
 from shellvault.sessions.model import Challenge
-
-#: Instead of a browser: opens none.
-NO_BROWSER = "none"
 
 
 def show(challenge: Challenge, environment: Mapping[str, str]) -> None:

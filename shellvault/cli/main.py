@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from shellvault import __version__
-from shellvault.cli import output
+from shellvault.cli import every_command, output
 from shellvault.cli.options import known_names
 from shellvault.cli.output import OutputError, ReaderGoneError, complain
 from shellvault.cli.suggest import NEIGHBOURS, Group, similar
@@ -59,6 +59,10 @@ class LazyGroup(Group):
         """All command names, sorted."""
         return sorted(COMMANDS)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Global options may stand before the command, too."""
+        return super().parse_args(ctx, every_command.behind_command(args))
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -88,7 +92,7 @@ class LazyGroup(Group):
         if module is None:
             return None
         found: click.Command = importlib.import_module(f"shellvault.cli.{module}").command
-        return found
+        return every_command.complete(found)
 
 
 @click.group(

@@ -14,6 +14,9 @@ from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.vault.backends import BACKENDS
 
+#: In the place of a browser's command: opens none.
+NO_BROWSER = "none"
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -96,6 +99,17 @@ def server_option(function: Decorated) -> Decorated:
     )(function)
 
 
+def link_option(function: Decorated) -> Decorated:
+    """Adds `--stdout`, as aws-vault calls it, for the commands that may have to sign in on their way."""
+    return click.option(
+        "--stdout",
+        "link_only",
+        is_flag=True,
+        envvar=["SHELLVAULT_STDOUT", "AWS_VAULT_STDOUT"],
+        help="Show the link to sign in with, and open no browser.",
+    )(function)
+
+
 def agent_allowed(environment: Mapping[str, str]) -> bool:
     """Whether the environment lets the agent be used."""
     return environment.get("SHELLVAULT_NO_AGENT", "") in ("", "0")
@@ -152,6 +166,8 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
         "no-session": "1" if given.get("no_session") else "",
         "region": given.get("region") or "",
     }
+    if given.get("link_only"):
+        environment["SHELLVAULT_BROWSER"] = NO_BROWSER
     return Wish(
         profile=name,
         options={option: value for option, value in options.items() if value},

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from shellvault.cli import invitation, output, progress, terminal
 from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.sessions.model import Challenge, Prompter
-from shellvault.variables import PRIVATE_VARIABLES, for_children
+from shellvault.variables import PASSPHRASE_VARIABLES, for_children
 
 #: The graphical drivers, as aws-vault names them; each exists where its program is on PATH.
 GRAPHICAL = ("kdialog", "osascript", "zenity")
@@ -140,7 +140,7 @@ def _given_passphrase(challenge: Challenge, environment: Mapping[str, str]) -> s
     """The passphrase that the environment answers with; the agent's worker does not get these variables."""
     if challenge.kind not in ("passphrase", "new-passphrase"):
         return None
-    return next(filter(None, map(environment.get, PRIVATE_VARIABLES)), None)
+    return next(filter(None, map(environment.get, PASSPHRASE_VARIABLES)), None)
 
 
 def _needed(challenge: Challenge) -> str:

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from shellvault.cli import broker, output, terminal
+from shellvault.cli import broker, clear, output, terminal
 from shellvault.cli.options import backend_option
 from shellvault.cli.suggest import similar
 from shellvault.errors import ShellvaultError, UsageError
@@ -13,12 +13,15 @@ from shellvault.errors import ShellvaultError, UsageError
 @click.command(name="remove")
 @click.argument("name")
 @click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.option("-s", "--sessions-only", is_flag=True, hidden=True)
 @backend_option
-def command(name: str, force: bool, backend: str | None) -> int:
+def command(name: str, force: bool, sessions_only: bool, backend: str | None) -> int:
     """Remove the stored keys of profile NAME, and the sessions made from them.
 
     The config file stays as it is, and so do the keys in AWS: delete them there if nobody needs them.
     """
+    if sessions_only:
+        return clear.forget(name, backend)
     operate = broker.vault_operations(backend, dict(os.environ))
     # Keys that are not listed may still be there, if their removal was cut short: they are removed unasked.
     stored = operate({"do": "list"})["keys"]

@@ -11,8 +11,7 @@ from typing import Any
 import click
 
 from shellvault.cli import broker, output, sign_ins, tables
-from shellvault.cli.invitation import NO_BROWSER
-from shellvault.cli.options import Wish, backend_option, wish
+from shellvault.cli.options import NO_BROWSER, Wish, backend_option, wish
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.edit import append_profile

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import click
 
+from shellvault.cli import every_command
 from shellvault.cli.options import Wish, known_names
 from shellvault.errors import ConfigError, UsageError
 
@@ -45,6 +46,11 @@ class Group(click.Group):
         ):
             raise UsageError(hint)
         return super().resolve_command(ctx, args)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """As click does, with what every command understands."""
+        found = super().get_command(ctx, cmd_name)
+        return found and every_command.complete(found)
 
     def hint(self, ctx: click.Context, word: str) -> str | None:
         """What to say of a word that is no command; None when nothing is near."""

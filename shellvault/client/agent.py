@@ -22,7 +22,7 @@ from shellvault.fastlane.commands import shell_pid
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 from shellvault.sessions.context import working_directory
 from shellvault.sessions.model import Challenge, Helper, Prompter, WithdrawnError
-from shellvault.variables import PRIVATE_VARIABLES, for_agent
+from shellvault.variables import PASSPHRASE_VARIABLES, for_agent
 
 #: Seconds without a word after which the agent is taken to hang; it shows signs of life.
 ANSWER_PATIENCE = 10.0
@@ -157,7 +157,7 @@ class _Answers:
         self.waits_for = waits_for
         self._mfa_token = mfa_token
         self._environment = environment
-        self._has_passphrase = any(environment.get(name) for name in PRIVATE_VARIABLES)
+        self._has_passphrase = any(environment.get(name) for name in PASSPHRASE_VARIABLES)
         self._passphrases_asked = 0
         self.refusal: NeedsPersonError | None = None
         self.may_take = False

@@ -121,6 +121,8 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
         if options.pop("prompt", "none") != "none":
             return None
         text = session(name, options, form, None, environment) if form == "json" else None
+    elif environment.get("SHELLVAULT_PROFILE_ENV") or environment.get("AWS_VAULT_PROFILE_ENV"):
+        return None
     else:
         text = session(name, options, "exec", None, environment) if program else None
     if text is None:

@@ -10,7 +10,12 @@ from shellvault.fastlane import request
 from shellvault.fastlane.connection import read
 
 #: No program inherits these (variables.PRIVATE_VARIABLES; that module would import dataclasses).
-PRIVATE_VARIABLES = ("SHELLVAULT_FILE_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE")
+PRIVATE_VARIABLES = (
+    "SHELLVAULT_FILE_PASSPHRASE",
+    "AWS_VAULT_FILE_PASSPHRASE",
+    "AWS_VAULT_OP_CONNECT_TOKEN",
+    "AWS_VAULT_OP_SERVICE_ACCOUNT_TOKEN",
+)
 
 #: How every shim begins.
 SHIM = b"#!/bin/sh\n# shellvault shim\n"

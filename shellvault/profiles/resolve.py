@@ -179,13 +179,13 @@ def _region(lookup: _Lookup) -> Setting | None:
 
 
 def _durations(lookup: _Lookup) -> Durations:
-    """`-d`, else AWS_VAULT_DURATION, is for roles and session tokens alike, and beats what each has."""
+    """`-d`, else SHELLVAULT_DURATION or AWS_VAULT_DURATION, is for all sessions alike, and beats what each has."""
 
     def of(variable: str) -> int | None:
         setting = lookup.variable(variable)
         return duration(setting) if setting else None
 
-    asked = lookup.overrides.duration_flag or of("AWS_VAULT_DURATION")
+    asked = lookup.overrides.duration_flag or of("SHELLVAULT_DURATION") or of("AWS_VAULT_DURATION")
     configured = lookup.find("duration_seconds")
     return Durations(
         assume_role=asked or of("AWS_ASSUME_ROLE_TTL") or (seconds(configured) if configured else None),

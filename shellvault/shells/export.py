@@ -45,7 +45,7 @@ def export(form: str, change: Change, profile: str) -> str:
         return _credential_process(values)
     if form == "ini":
         return _credentials_file(values, profile)
-    lines = [_UNSET_LINES[form](name) for name in change.unset] if form in _UNSET_LINES else []
+    lines = _UNSET_LINES[form](change.unset) if form in _UNSET_LINES and change.unset else []
     lines += [_SET_LINES[form](name, value) for name, value in values.items()]
     return "\n".join(lines) + "\n"
 
@@ -113,10 +113,11 @@ _SET_LINES: dict[str, Callable[[str, str], str]] = {
 }
 
 #: Those that a shell evaluates: there, a variable left over from before would override the session.
-_UNSET_LINES: dict[str, Callable[[str], str]] = {
-    "export-env": lambda name: f"unset {name}",
-    "fish": lambda name: f"set -eg {name}",
-    "powershell": lambda name: f"$env:{name} = $null",
+_UNSET_LINES: dict[str, Callable[[tuple[str, ...]], list[str]]] = {
+    # With its own end: in `eval $(…)` without quotes, as aws-vault's manual has it, all lines become one.
+    "export-env": lambda names: [f"unset {' '.join(names)};"],
+    "fish": lambda names: [f"set -eg {name}" for name in names],
+    "powershell": lambda names: [f"$env:{name} = $null" for name in names],
 }
 
 FORMATS = ("env", "export-env", "json", "ini", "fish", "powershell", "dotenv")

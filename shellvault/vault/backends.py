@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from shellvault import locations, settings
 from shellvault.errors import ConfigError, ShellvaultError
+from shellvault.variables import setting_of
 from shellvault.vault.deadline import within
 from shellvault.vault.presence import Presence
 
@@ -106,10 +107,15 @@ def file_path(environment: Mapping[str, str]) -> Path:
 def password_store(program: str, environment: Mapping[str, str]) -> Path:
     """The password store of `pass` (pass(1), PASSWORD_STORE_DIR) or `passage` (PASSAGE_DIR)."""
     home = Path(environment.get("HOME") or Path.home())
+    given = setting_of("PASS_PASSWORD_STORE_DIR", environment)
     if program == "pass":
-        given = environment.get("AWS_VAULT_PASS_PASSWORD_STORE_DIR")
         return Path(given or environment.get("PASSWORD_STORE_DIR") or home / ".password-store")
-    return Path(environment.get("PASSAGE_DIR") or home / ".passage" / "store")
+    return Path(given or environment.get("PASSAGE_DIR") or home / ".passage" / "store")
+
+
+def password_command(program: str, environment: Mapping[str, str]) -> str:
+    """The program that is run for `pass` or `passage`: one with the same commands, such as gopass, may be named."""
+    return setting_of("PASS_CMD", environment) or program
 
 
 def foreign_to(backend: str) -> str | None:
@@ -201,8 +207,9 @@ def _probe_file(environment: Mapping[str, str]) -> Presence:
 
 def _probe_password_store(program: str, environment: Mapping[str, str]) -> Presence:
     """Whether the program is installed and its store was set up. Decrypts nothing."""
-    if shutil.which(program, path=environment.get("PATH")) is None:
-        return Presence(False, False, f"{program} is not installed")
+    command = password_command(program, environment)
+    if shutil.which(command, path=environment.get("PATH")) is None:
+        return Presence(False, False, f"{command} is not installed")
     store = password_store(program, environment)
     marks = {
         "pass": (store / ".gpg-id",),

@@ -16,7 +16,7 @@ from keyring.errors import PasswordDeleteError
 
 from shellvault.errors import VaultError
 from shellvault.variables import for_children
-from shellvault.vault.backends import password_store
+from shellvault.vault.backends import password_command, password_store
 
 #: Seconds for one call in which gpg may have to ask a person for the key's passphrase.
 SECONDS = 30.0
@@ -25,16 +25,23 @@ SECONDS = 30.0
 _LONGEST = 200
 
 _SUFFIXES = {"pass": ".gpg", "passage": ".age"}
+_STORES = {"pass": "PASSWORD_STORE_DIR", "passage": "PASSAGE_DIR"}
 
 
 class PasswordStoreKeyring(KeyringBackend):
     """Items below one folder of a password store."""
 
-    def __init__(self, program: str, environment: Mapping[str, str], prefix: str = "shellvault") -> None:
-        """`program` is `pass` or `passage`, run with `environment`; `prefix` is the folder of our items."""
+    def __init__(self, program: str, environment: Mapping[str, str], prefix: str | None = None) -> None:
+        """`program` is `pass` or `passage`, run with `environment`.
+
+        `prefix` is the folder of our items, by default SHELLVAULT_PASS_PREFIX. That of aws-vault's variable holds
+        items of its own.
+        """
         self._program = program
-        self._environment = for_children(environment)
-        self._prefix = prefix
+        self._command = password_command(program, environment)
+        store = str(password_store(program, environment))
+        self._environment = for_children(environment) | {_STORES[program]: store}
+        self._prefix = prefix or environment.get("SHELLVAULT_PASS_PREFIX") or "shellvault"
 
     def get_password(self, service: str, username: str) -> str | None:
         """The value, None when there is none. Raises VaultError when the program fails."""
@@ -67,7 +74,7 @@ class PasswordStoreKeyring(KeyringBackend):
         """What the program prints. Raises VaultError when it fails, or does not end in time."""
         try:
             done = subprocess.run(
-                [self._program, *arguments],
+                [self._command, *arguments],
                 env=self._environment,
                 input=(text or "").encode("utf-8", "surrogateescape"),
                 capture_output=True,

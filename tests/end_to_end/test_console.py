@@ -144,5 +144,8 @@ def test_without_a_name_it_is_the_session_of_this_shell(
     assert federation.logins[1][1].startswith("https://us-west-2.console")
 
 
-def test_long_term_keys_are_no_sign_in(person: Person, browser: Path) -> None:
-    assert "leave out --no-session" in person.home.fail("console", "--no-session", "work", status=2)
+def test_without_a_session_token_the_keys_themselves_get_the_federation_token(
+    person: Person, federation: Federation, browser: Path
+) -> None:
+    person.home.succeed("login", "--no-session", "work")
+    assert [who for who, _ in federation.logins] == [f"arn:aws:sts::{ACCOUNT}:federated-user/work"]

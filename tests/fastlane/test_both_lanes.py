@@ -119,6 +119,7 @@ def test_the_hook_that_env_brings_along(home: Home, shell: str) -> None:
         {"AWS_REGION": "x", "SHELLVAULT_REGION": "x", "AWS_VAULT": "role", "AWS_SESSION_TOKEN": "old"},
         {"AWS_CONFIG_FILE": "other config"},
         {"AWS_CONFIG_FILE": "~/other config"},
+        {"AWS_VAULT_DURATION": "2h", "SHELLVAULT_DURATION": "35m", "AWS_VAULT_PROFILE_ENV": ""},
         {"AWS_VAULT_DURATION": "25m", "AWS_ROLE_SESSION_NAME": "me@home"},
         {"AWS_PROFILE": "role", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "x"},
         {"LC_ALL": "C", "LANG": ""},

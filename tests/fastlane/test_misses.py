@@ -82,6 +82,14 @@ def test_a_user_who_wants_no_agent(lane: Lane, agent: StandIn, value: str) -> No
     assert agent.requests == []
 
 
+@pytest.mark.parametrize("variable", ["SHELLVAULT_PROFILE_ENV", "AWS_VAULT_PROFILE_ENV"])
+def test_a_variable_that_gives_a_name_instead_of_a_session(lane: Lane, agent: StandIn, variable: str) -> None:
+    lane.environment[variable] = "true"
+
+    assert lane.misses("exec", "work", "--", "true")
+    assert agent.requests == []
+
+
 @pytest.mark.parametrize("value", ["", "0"])
 def test_a_variable_that_does_not_forbid_the_agent(lane: Lane, agent: StandIn, value: str) -> None:
     lane.environment["SHELLVAULT_NO_AGENT"] = value

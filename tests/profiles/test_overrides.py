@@ -116,6 +116,7 @@ def test_the_duration_option_is_for_roles_and_session_tokens() -> None:
         == durations
     )
     assert resolved(CHAIN, AWS_VAULT_DURATION="10m", AWS_ASSUME_ROLE_TTL="1h").durations == durations
+    assert resolved(CHAIN, AWS_VAULT_DURATION="2h", SHELLVAULT_DURATION="10m").durations == durations
 
 
 def test_duration_seconds_is_for_the_role_alone() -> None:
@@ -124,8 +125,8 @@ def test_duration_seconds_is_for_the_role_alone() -> None:
 
 @pytest.mark.parametrize(
     "variable",
-    ["AWS_VAULT_DURATION", "AWS_ASSUME_ROLE_TTL", "AWS_SESSION_TOKEN_TTL", "AWS_CHAINED_SESSION_TOKEN_TTL",
-     "AWS_FEDERATION_TOKEN_TTL"],
+    ["SHELLVAULT_DURATION", "AWS_VAULT_DURATION", "AWS_ASSUME_ROLE_TTL", "AWS_SESSION_TOKEN_TTL",
+     "AWS_CHAINED_SESSION_TOKEN_TTL", "AWS_FEDERATION_TOKEN_TTL"],
 )  # fmt: skip
 def test_a_bad_duration_names_its_variable(variable: str) -> None:
     assert refusal(CHAIN, **{variable: "soon"}).startswith(f"{variable}: 'soon' is not a duration")

@@ -1,0 +1,67 @@
+"""The examples of aws-vault's README and USAGE as people type them, in a shell with `alias aws-vault=shellvault`."""
+
+import json
+
+import pytest
+
+from tests.end_to_end.conftest import Person, settle
+from tests.support.emulator import Aws
+from tests.support.home import Home
+from tests.support.sts_front import StsFront
+
+pytestmark = pytest.mark.real
+
+#: What is typed, its exit status, and what it must print.
+EXAMPLES = (
+    ("aws-vault --version", 0, "shellvault"),
+    ("aws-vault list --profiles", 0, "jonsmith"),
+    ("aws-vault ls --credentials", 0, "work"),
+    ("aws-vault exec work -- env | grep -c ^AWS_", 0, ""),
+    ("aws-vault exec work -- sh -c 'echo $AWS_VAULT $AWS_REGION'", 0, "work eu-central-1"),
+    ("aws-vault exec --region us-west-2 work -- sh -c 'echo $AWS_DEFAULT_REGION'", 0, "us-west-2"),
+    ("aws-vault exec work --no-session -- sh -c 'echo ${AWS_SESSION_TOKEN-none}'", 0, "none"),
+    ("aws-vault --backend=file exec --duration=12h work -- sh -c 'echo ${AWS_VAULT}'", 0, "work"),
+    ("AWS_SESSION_TOKEN_TTL=12h aws-vault exec work -- sh -c 'echo ${AWS_VAULT}'", 0, "work"),
+    ("AWS_SESSION_TOKEN_TTL=12x aws-vault exec work -- true", 1, ""),
+    ("AWS_PROFILE=work aws-vault exec -- sh -c 'echo ${AWS_PROFILE-unset}'", 0, "unset"),
+    ("AWS_VAULT_PROFILE_ENV=true aws-vault exec work -- sh -c 'echo $AWS_PROFILE ${AWS_SESSION_TOKEN-none}'", 0,
+     "work none"),
+    ("aws-vault exec --profile-env work -- sh -c 'echo $AWS_PROFILE $AWS_VAULT ${SHELLVAULT_REQUEST-none}'", 0,
+     "work work none"),
+    ("aws-vault exec jonsmith -- sh -c 'exit 7'", 7, ""),
+    ("aws-vault exec work -- no-such-program", 127, ""),
+    ("aws-vault exec nosuch -- true", 1, ""),
+    ("aws-vault exec -- ls", 1, ""),
+    ("eval $(aws-vault export --format=export-env work); echo ${AWS_SESSION_TOKEN:+there}", 0, "there"),
+    ("aws-vault export work | cut -d= -f1 | head -4 | xargs", 0,
+     "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_CREDENTIAL_EXPIRATION"),
+    ("aws-vault export --format=ini work | head -1", 0, "[work]"),
+    ("aws-vault export --format=json work", 0, '"Version": 1'),
+    ("aws-vault exec -j work", 0, '"Version": 1'),
+    ("aws-vault --debug exec work -- true 2>/dev/null", 0, ""),
+    ("aws-vault rm --sessions-only work", 0, ""),
+    ("aws-vault clear", 0, ""),
+    ("aws-vault --completion-script-bash | grep -o __shellvault_complete | head -1", 0, "__shellvault_complete"),
+)  # fmt: skip
+
+
+def test_the_examples_work_with_an_alias(home: Home, aws: Aws, front: StsFront) -> None:
+    del home.environment["SHELLVAULT_NO_AGENT"]
+    person: Person = settle(home, aws, front)
+    person.configure(f"[profile jonsmith]\nsource_profile = work\nrole_arn = {person.role('jonsmith')}\n")
+    script = "shopt -s expand_aliases\nalias aws-vault=shellvault\n" + "\n".join(
+        f"(\n{line}\n) </dev/null 2>&1\nprintf '\\036%s\\035' $?" for line, _, _ in EXAMPLES
+    )
+    done = home.run("bash", "-c", script, timeout=110)
+
+    parts = done.stdout.split("\035")[:-1]
+    assert len(parts) == len(EXAMPLES), done.stderr
+    for (line, status, told), part in zip(EXAMPLES, parts, strict=True):
+        printed, _, ended = part.rpartition("\036")
+        assert int(ended) == status, f"{line}: {printed}"
+        assert told in printed, f"{line}: {printed}"
+        assert "Traceback" not in printed
+    document = json.loads(
+        parts[[line for line, _, _ in EXAMPLES].index("aws-vault exec -j work")].split("\036")[0]
+    )
+    assert set(document) >= {"Version", "AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
