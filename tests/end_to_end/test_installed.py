@@ -28,6 +28,11 @@ def test_the_wheel_holds_every_template(installation: Installation) -> None:
         assert templates <= packed
 
 
+def test_the_manual_page_lies_where_man_looks_for_it(installation: Installation) -> None:
+    page = installation.environment / "share" / "man" / "man1" / "shellvault.1"
+    assert page.read_bytes() == (ROOT / "docs" / "shellvault.1").read_bytes()
+
+
 def test_the_installed_command_knows_nothing_of_the_checkout(
     person: Person, installation: Installation
 ) -> None:

@@ -1,0 +1,133 @@
+"""aws-vault's commands, ours, and what differs: for its users, in the README and as `shellvault help aws-vault`."""
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """One thing of aws-vault's, what it is called here, and what differs and why (Markdown's backquotes)."""
+
+    theirs: str
+    ours: str
+    differs: str
+
+
+ROWS = (
+    Row(
+        "`add NAME`, `--env`, `--no-add-config`",
+        "the same",
+        "stored keys are replaced only with `--force`; the config file is added to, never rewritten",
+    ),
+    Row(
+        "`list`, `ls`",
+        "the same",
+        "other columns; `--sessions` prints profiles, `--json` is for programs, so that a table may change",
+    ),
+    Row(
+        "`exec NAME -- COMMAND`",
+        "the same",
+        "works inside a session too; not found is status 127, as in a shell; the command inherits no passphrase",
+    ),
+    Row(
+        "`exec NAME`",
+        "the same",
+        "the shell's session is renewed; `use NAME` needs no subshell at all",
+    ),
+    Row(
+        "`exec -- COMMAND`",
+        "the same",
+        "COMMAND is never taken for a profile: without AWS_PROFILE a list to choose from, or an error",
+    ),
+    Row(
+        "`exec -s`, `--server`, `--ecs-server`",
+        "the same; `env --server` too",
+        "with every prompt driver, and Ctrl-C reaches the command once",
+    ),
+    Row(
+        "`exec --profile-env`",
+        "the same",
+        "no sign-in is written in plain text for it (`export_token` in config.toml does that)",
+    ),
+    Row("`exec -j`, `--json`", "the same", "it is `export --format json`"),
+    Row(
+        "`exec --stdout`, `export --stdout`",
+        "the same",
+        "the link to sign in with stands on the terminal, not in the output",
+    ),
+    Row(
+        "`export NAME --format F`",
+        "the same, and `fish`, `powershell`, `dotenv`",
+        "values are quoted and stale variables unset; on a terminal it wants a `--format` or `--force`",
+    ),
+    Row(
+        "`login NAME`",
+        "`console`, `login`",
+        "without `iam:GetUser`; `--path` without a region; `--stdout` opens no browser on its way either",
+    ),
+    Row(
+        "`rotate NAME`",
+        "the same",
+        "one MFA code; the new key is proved before the old one goes; what was stopped is completed",
+    ),
+    Row("`clear [NAME]`", "the same", "a name that nobody knows is an error: it was mistyped"),
+    Row(
+        "`remove NAME`, `rm`, `-f`, `-s`",
+        "the same",
+        "the sessions made with the keys go too; `no` is status 1, so that a script notices",
+    ),
+    Row(
+        "`migrate-backend --from A --to B`",
+        "the same",
+        "`--profile` may be repeated; the vault in use changes with the keys",
+    ),
+    Row("`version`, `--version`, `--help`", "the same", "on stdout, where a pager finds it"),
+    Row("messages (`Added credentials …`)", "in our words", "on stderr: stdout has results only"),
+    Row(
+        "errors are status 1",
+        "1; a wrong command line 2",
+        "`@FILE` is no list of arguments, and of a flag given twice the last counts",
+    ),
+    Row(
+        "`AWS_VAULT_BACKEND`, `_PROMPT`, `_DURATION`, `_STDOUT`, …",
+        "`SHELLVAULT_…`, else `AWS_VAULT_…`",
+        "`AWS_VAULT_PASS_PREFIX` is for `import` alone: nothing of ours may replace an item of theirs",
+    ),
+    Row(
+        "`AWS_SESSION_TOKEN_TTL`, `AWS_ASSUME_ROLE_TTL`, …",
+        "the same",
+        "with or without a unit; what is no duration is an error, not ignored",
+    ),
+    Row(
+        "`--backend op`, `op-connect`, `proton-pass`, `winhello`",
+        "none",
+        "`shellvault import` takes keys over from aws-vault's other vaults",
+    ),
+    Row(
+        "`--keychain`, `--secret-service-collection`, `--biometrics`, `--op-…`",
+        "without effect",
+        "understood, and said to be so",
+    ),
+    Row(
+        "`[default]` in the config file",
+        "as the AWS CLI reads it",
+        "who a profile is (`role_arn`, `source_profile`, …) is never inherited: no other account by mistake",
+    ),
+)
+
+
+def markdown() -> str:
+    """The table of the README."""
+    heading = Row("aws-vault's command", "ours", "what differs and why")
+    lines = (f"| {row.theirs} | {row.ours} | {row.differs} |" for row in (heading, *ROWS))
+    first, *others = lines
+    return "\n".join([first, "|---|---|---|", *others]) + "\n"
+
+
+def text() -> str:
+    """What `shellvault help aws-vault` prints."""
+    parts = [
+        "aws-vault's commands, and what differs here. `alias aws-vault=shellvault` serves scripts and habits;\n"
+        "`shellvault import aws-vault` takes the keys over.\n"
+    ]
+    for theirs, ours, differs in ROWS:
+        parts.append(f"{theirs}\n    {ours}: {differs}\n".replace("`", ""))
+    return "\n".join(parts)

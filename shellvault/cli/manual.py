@@ -1,0 +1,157 @@
+"""The manual, made from the command tree: shellvault(1) as troff (man(7)), and docs/commands.md."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+
+_MARKDOWN_HEAD = """\
+# The commands
+
+<!-- made by scripts/manual.py -->
+
+Every command and option, as `shellvault help COMMAND` has it. Options that all commands share, and those of aws-vault:
+`shellvault help aws-vault`.
+"""
+
+_EXIT_STATUSES = (
+    ("0", "It was done."),
+    ("1", "It was not done; one line on standard error says why, and what to do."),
+    ("2", "The command line is wrong."),
+    ("126, 127", "exec: the command cannot be run; it was not found."),
+    ("130", "Interrupted, or a question was left without an answer."),
+)
+
+_VARIABLES = (
+    ("AWS_CONFIG_FILE", "The AWS config file, by default ~/.aws/config."),
+    ("AWS_PROFILE, AWS_DEFAULT_PROFILE", "The profile of a command that is given none."),
+    ("SHELLVAULT_BACKEND, SHELLVAULT_PROMPT, SHELLVAULT_DURATION", "As the options of that name."),
+    (
+        "SHELLVAULT_STDOUT, SHELLVAULT_PROFILE_ENV, SHELLVAULT_AUTO_LOGOUT",
+        "As the options of that name: true or 1.",
+    ),
+    ("SHELLVAULT_BROWSER", "The command that opens links; none for none."),
+    ("SHELLVAULT_FILE_DIR, SHELLVAULT_FILE_PASSPHRASE", "The encrypted file's folder, and its passphrase."),
+    (
+        "SHELLVAULT_PASS_CMD, SHELLVAULT_PASS_PASSWORD_STORE_DIR, SHELLVAULT_PASS_PREFIX",
+        "The program, the store and the folder in it, for the vaults pass and passage.",
+    ),
+    ("SHELLVAULT_NO_AGENT", "1: no agent is used."),
+    ("AWS_VAULT_...", "aws-vault's variables, where ours of that name is not set."),
+)
+
+_FILES = (
+    ("~/.aws/config", "The profiles."),
+    ("~/.config/shellvault/config.toml", "Settings."),
+    ("~/.local/share/shellvault/vault.shellvault", "The encrypted file, where that is the vault."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command: the words it is called by, its usage, its help by paragraphs, its options."""
+
+    path: str
+    usage: str
+    paragraphs: tuple[str, ...]
+    """One that keeps its lines begins with a line break."""
+    options: tuple[tuple[str, str], ...]
+
+
+def entries(root: click.Command) -> Iterator[Entry]:
+    """Every command, the first of them `shellvault` itself."""
+    yield from _walk(root, click.Context(root, info_name="shellvault", **root.context_settings))
+
+
+def markdown(root: click.Command) -> str:
+    """docs/commands.md."""
+    parts = [_MARKDOWN_HEAD]
+    for entry in entries(root):
+        parts.append(f"## {entry.path}\n")
+        parts.append(f"    {entry.usage}\n")
+        for paragraph in entry.paragraphs:
+            kept = paragraph.startswith("\n")
+            parts.append(
+                "".join(f"    {line}\n" for line in paragraph.splitlines()[1:]) if kept else f"{paragraph}\n"
+            )
+        if entry.options:
+            parts.append("".join(f"- `{names}`: {told}\n" for names, told in entry.options))
+    return "\n".join(parts)
+
+
+def troff(root: click.Command) -> str:
+    """shellvault(1)."""
+    found = list(entries(root))
+    top = found[0]
+    lines = [
+        '.TH SHELLVAULT 1 "" shellvault "User Commands"',
+        ".SH NAME",
+        "shellvault \\- AWS keys in the keyring, short\\-lived sessions where they are used",
+        ".SH SYNOPSIS",
+        _escaped(top.usage),
+        ".SH DESCRIPTION",
+        *_paragraphs(top),
+        ".SH OPTIONS",
+        *_definitions(top.options),
+        ".SH COMMANDS",
+    ]
+    for entry in found[1:]:
+        usage = _escaped(entry.usage)
+        lines += [f".SS {_escaped(entry.path)}", usage, *_paragraphs(entry), *_definitions(entry.options)]
+    lines += [".SH ENVIRONMENT", *_definitions(_VARIABLES), ".SH FILES", *_definitions(_FILES)]
+    lines += [".SH EXIT STATUS", *_definitions(_EXIT_STATUSES)]
+    return "\n".join(lines) + "\n"
+
+
+def _walk(command: click.Command, context: click.Context) -> Iterator[Entry]:
+    yield Entry(
+        context.command_path,
+        " ".join([context.command_path, *command.collect_usage_pieces(context)]),
+        tuple(_help(command)),
+        tuple(_options(command, context)),
+    )
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None and not child.hidden:
+                yield from _walk(child, child.context_class(child, info_name=name, parent=context))
+
+
+def _help(command: click.Command) -> Iterator[str]:
+    text = inspect.cleandoc(command.help or "")
+    for paragraph in re.split(r"\n\s*\n", text):
+        # click's mark of a paragraph that keeps its lines.
+        yield paragraph.replace("\b", "", 1) if "\b" in paragraph else " ".join(paragraph.split())
+    if command.epilog:
+        yield command.epilog
+
+
+def _options(command: click.Command, context: click.Context) -> Iterator[tuple[str, str]]:
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
+        # Every command has --help: it is said once.
+        if record and ("--help" not in parameter.opts or context.parent is None):
+            yield record[0], " ".join(record[1].split())
+
+
+def _paragraphs(entry: Entry) -> Iterator[str]:
+    for paragraph in entry.paragraphs:
+        yield ".PP"
+        if paragraph.startswith("\n"):
+            yield from (".nf", *map(_escaped, paragraph.splitlines()[1:]), ".fi")
+        else:
+            yield _escaped(paragraph)
+
+
+def _definitions(pairs: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    for term, told in pairs:
+        yield from (".TP", f".B {_escaped(term)}", _escaped(told))
+
+
+def _escaped(text: str) -> str:
+    """Text that troff prints as it is: man(7) takes `\\`, `-` and a `.` or `'` at a line's beginning for itself."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq")
+    escaped = "".join(char if char.isascii() else f"\\[u{ord(char):04X}]" for char in escaped)
+    return f"\\&{escaped}" if escaped[:1] in (".", "'") else escaped
