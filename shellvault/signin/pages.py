@@ -19,7 +19,7 @@ _TEXTS: dict[str, tuple[str, str, str]] = {
     ),
     "other-state": (
         "no",
-        "This answer belongs to another sign-in",
+        "This was for another sign-in",
         "Nothing was done with it. If you have just started one, go on in the tab that it opened.",
     ),
     "second-visit": ("ok", "This sign-in is over", "Its answer has arrived already. You can close this tab."),
