@@ -13,8 +13,8 @@ from shellvault.errors import NeedsPersonError, ShellvaultError
 from shellvault.sessions.model import Challenge
 
 
-def show(challenge: Challenge, environment: Mapping[str, str]) -> None:
-    """Shows where to sign in, and opens it in the browser; returns at once.
+def show(challenge: Challenge, environment: Mapping[str, str]) -> threading.Thread | None:
+    """Shows where to sign in, and opens it in the browser; returns at once, with what opens it.
 
     Only for somebody who has typed a command and looks at it: raises NeedsPersonError without a terminal, and for a
     command in the background. No browser is opened for a link with a code, which may be for another machine, nor for
@@ -27,8 +27,11 @@ def show(challenge: Challenge, environment: Mapping[str, str]) -> None:
     )
     opens = opens and challenge.kind == "sign-in"
     terminal.write(_text(challenge, opens=opens))
-    if opens:
-        threading.Thread(target=_open, args=(challenge.link, environment, browser), daemon=True).start()
+    if not opens:
+        return None
+    opening = threading.Thread(target=_open, args=(challenge.link, environment, browser), daemon=True)
+    opening.start()
+    return opening
 
 
 def _require_somebody_there(challenge: Challenge) -> None:

@@ -78,7 +78,9 @@ class Challenge:
     def to_json(self) -> dict[str, Any]:
         """The plain data that the agent passes on."""
         shown = {"kind": self.kind, "subject": self.subject, "prompt": self.prompt, "hidden": self.hidden}
-        return {**shown, "link": self.link, "code": self.code} if self.link else shown
+        if not self.link:
+            return shown
+        return {**shown, "link": self.link, "code": self.code, "was_shown": self.was_shown}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Challenge":

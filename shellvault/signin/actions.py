@@ -59,6 +59,9 @@ def _new_login(
 
 
 def _sign_in(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
+    # Who asks for it by name gets a browser tab again.
+    subject = identity_center.subject(step.sso) if step.sso else step.login_session or ""
+    work.unanswered(subject).unlink(missing_ok=True)
     if step.sso is None:
         if work.context.fresh:
             aws_sign_in.sign_in(work, step)
@@ -68,7 +71,7 @@ def _sign_in(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
     token = identity_center.sign_in(work, step) if work.context.fresh else identity_center.token(work, step)
     renews = token.can_refresh(work.context.clock())
     return {
-        "subject": identity_center.subject(step.sso),
+        "subject": subject,
         "expires_at": token.expires_at,
         "renewed_until": None if not renews or not token.client else token.client.expires_at,
     }

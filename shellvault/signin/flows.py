@@ -33,11 +33,18 @@ def by_browser(
     secrets = new_secrets()
     with listening(secrets.state) as listener:
         link = link_for(secrets, listener.redirect_uri)
-        challenge = Challenge("sign-in", subject, f"Sign in to {printable(subject)}", link=link)
+        tab = work.unanswered(subject)
+        prompt = f"Sign in to {printable(subject)}"
+        challenge = Challenge("sign-in", subject, prompt, link=link, was_shown=tab.exists())
+        work.context.waits_for("you to sign in")
         with work.prompter.invite(challenge) as is_attended:
             callback = listener.wait(PATIENCE, is_attended)
+            if callback is None and is_attended():
+                # A loop that nobody watches must not fill the browser with tabs.
+                tab.touch()
         if callback is None:
             raise nobody(work, subject)
+        tab.unlink(missing_ok=True)
         if callback.code is None:
             listener.finish("refused")
             raise SessionError(_refused(subject, callback))
@@ -54,6 +61,7 @@ def by_polling(
     Raises NeedsPersonError when nobody has confirmed the code within `seconds`, and whatever `poll` raises.
     """
     end = time.monotonic() + seconds
+    work.context.waits_for("you to sign in")
     with work.prompter.invite(challenge) as is_attended:
         while time.monotonic() < end:
             pause = time.monotonic() + interval

@@ -1,5 +1,6 @@
 """What one sign-in has to work with."""
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -48,6 +49,11 @@ class Work:
     def anew(self) -> "Work":
         """The same for what comes after a new sign-in: that is fresh enough."""
         return replace(self, context=replace(self.context, fresh=False))
+
+    def unanswered(self, subject: str) -> Path:
+        """The mark of a browser tab in which nobody has signed in: no further one is opened unasked."""
+        digest = hashlib.sha256(subject.encode()).hexdigest()[:32]
+        return self.context.state_directory / f"sign-in-{digest}.unanswered"
 
     def require_person(self, problem: str) -> None:
         """Raises NeedsPersonError where nobody may be asked, before anything is begun."""

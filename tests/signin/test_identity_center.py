@@ -13,7 +13,7 @@ from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.sessions.context import SignInTask
 from shellvault.sessions.model import Session
 from shellvault.sessions.refusals import RefusedError
-from shellvault.signin import identity_center
+from shellvault.signin import flows, identity_center
 from shellvault.signin.cli_cache import iso
 from shellvault.signin.model import Token
 from shellvault.signin.sessions import signed_in
@@ -361,3 +361,20 @@ def test_what_is_kept_is_told_by_its_label(desk: Desk) -> None:
 def test_damage_in_the_vault_counts_as_no_sign_in(desk: Desk, damage: dict[str, Any]) -> None:
     data = token(desk).to_json() | damage
     assert Token.from_json(data) is None
+
+
+def test_a_tab_in_which_nobody_signed_in_is_not_followed_by_another(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flows, "PATIENCE", 0.1)
+    desk.services.consenting = "nobody"
+    for _ in range(3):
+        with pytest.raises(NeedsPersonError, match="in time"):
+            token(desk)
+    assert [challenge.was_shown for challenge in desk.visitor.shown] == [False, True, True]
+    monkeypatch.setattr(flows, "PATIENCE", 30)
+    desk.services.consenting = "allow"
+    token(desk)
+    desk.store.clear()
+    token(desk)
+    assert [challenge.was_shown for challenge in desk.visitor.shown[3:]] == [True, False]

@@ -63,6 +63,8 @@ class SignInEmulator:
     calls: Counter[str] = field(default_factory=Counter)
     """How often each path was asked for, `METHOD /path`."""
     requests: list[Asked] = field(default_factory=list)
+    issued: dict[str, float] = field(default_factory=dict)
+    """When keys that were made up end, by their ids."""
     shown_codes: list[str] = field(default_factory=list)
     """What the cross-device page has shown."""
     most_at_once: Counter[str] = field(default_factory=Counter)
@@ -129,6 +131,7 @@ class SignInEmulator:
         expires_at = self.now() + seconds
         if self.upstream is None:
             identity = uuid.uuid4().hex.upper()
+            self.issued[f"ASIA{identity[:16]}"] = expires_at
             return Keys(f"ASIA{identity[:16]}", f"secret-{identity}", f"token-{identity}"), expires_at
         # The emulated AWS takes and enforces whatever life it is asked for.
         arn = f"arn:aws:iam::000000000000:role/{name}"

@@ -1,0 +1,86 @@
+"""A working day with short lives: open shells of every kind and a served program go on without a second sign-in."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from tests.end_to_end.test_kept_fresh import INIT
+from tests.signin.conftest import visits
+from tests.signin.terminal import start
+from tests.support.home import Home
+from tests.support.signin import SignInEmulator
+from tests.support.terminal import SHELLS, Terminal, program
+
+pytestmark = pytest.mark.real
+
+#: Seconds that role sessions and tokens live, and that the day is long.
+ROLE, TOKEN, DAY = 24, 40, float(os.environ.get("SHELLVAULT_DAY", "50"))
+
+#: Prints, each second, the key that it is served and how long that lives; fails where it is served none.
+SERVED = """
+import json, os, sys, time, urllib.request
+end = time.monotonic() + float(sys.argv[1])
+while time.monotonic() < end:
+    headers = {"Authorization": os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]}
+    asked = urllib.request.Request(os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers=headers)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked) as reply:
+        print(json.load(reply)["AccessKeyId"], time.time(), flush=True)
+    time.sleep(1)
+"""
+
+
+@pytest.fixture(params=["admin", "me"])
+def profile(request: pytest.FixtureRequest, services: SignInEmulator) -> str:
+    """A profile of either kind; AWS sign-in's credentials live as long as a role's session here."""
+    services.role_lifetime, services.access_token_lifetime = ROLE, TOKEN
+    services.login_credentials_lifetime = ROLE
+    return str(request.param)
+
+
+@pytest.fixture
+def shells(at_home: Home) -> Iterator[list[Terminal]]:
+    """Every shell that this machine has, in one home with one agent."""
+    del at_home.environment["SHELLVAULT_NO_AGENT"]
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                closing(Terminal(shell, at_home.path, INIT[shell] + "\n", at_home.environment))
+            )
+            for shell in SHELLS
+            if program(shell)
+        ]
+
+
+@pytest.mark.timeout(120 + 2 * int(DAY))
+def test_a_day_with_one_sign_in(
+    at_home: Home, shells: list[Terminal], services: SignInEmulator, profile: str
+) -> None:
+    for shell in shells:
+        shell.run(f"shellvault use {profile}")
+    assert len(visits(at_home)) == 1
+    served = start(at_home, "exec", "--server", profile, "--", sys.executable, "-c", SERVED, str(DAY))
+    seen: dict[str, set[str]] = {shell.shell: set() for shell in shells}
+    end = time.monotonic() + DAY
+    while time.monotonic() < end:
+        for shell in shells:
+            name = "$env:AWS_ACCESS_KEY_ID" if shell.shell == "powershell" else "$AWS_ACCESS_KEY_ID"
+            # A prompt that has been idle for longer than a session's whole life takes up the new one at Enter.
+            shell.run("")
+            key = shell.value(name)
+            assert services.issued[key] > services.now(), (shell.shell, shell.screen[-2000:])
+            seen[shell.shell].add(key)
+        time.sleep(0.5)
+    printed = served.read()
+    assert served.wait() == 0, printed
+    keys = [line.split() for line in printed.splitlines() if line.startswith("ASIA")]
+    assert all(services.issued[key] > float(at) for key, at in keys), printed
+    assert len(visits(at_home)) == 1
+    assert all(len(keys_of_one) > 1 for keys_of_one in seen.values()), json.dumps(
+        {k: len(v) for k, v in seen.items()}
+    )
+    assert len({key for key, _ in keys}) > 1
