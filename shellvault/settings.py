@@ -16,6 +16,8 @@ class Settings:
     path: Path
     backend: str | None = None
     """The vault, one of `vault.BACKENDS`."""
+    prompt: str | None = None
+    """The prompt driver, one of `cli.prompters.DRIVERS`."""
     confirm: str | None = None
     """When a person has to confirm (see sessions.confirmation)."""
     insecure_endpoint: bool = False
@@ -28,10 +30,13 @@ class Settings:
     """Whether people sign in with a code, in a browser that may be on another machine."""
     export_token: bool = False
     """Whether sign-ins are kept in the AWS CLI's cache, in plain text, instead of the vault."""
+    given: frozenset[str] = frozenset()
+    """The names of what the file sets."""
 
 
 _KINDS: Mapping[str, tuple[type, str]] = {
     "backend": (str, 'text, as in backend = "file"'),
+    "prompt": (str, 'text, as in prompt = "zenity"'),
     "confirm": (str, '"keys", "always" or "never"'),
     "insecure_endpoint": (bool, "true or false"),
     "browser": (str, 'text, as in browser = "firefox -P work"'),
@@ -58,7 +63,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         raise ConfigError(f"{str(path)!r} is not TOML ({_reason(error)}): correct or remove it") from error
     for key, value in found.items():
         _check(path, key, value)
-    return Settings(path, **found)
+    return Settings(path, **found, given=frozenset(found))
 
 
 def _check(path: Path, key: str, value: Any) -> None:

@@ -9,16 +9,18 @@ from typing import Any
 
 import click
 
+from shellvault import settings
 from shellvault.browser import open_link
 from shellvault.cli import broker, output
-from shellvault.cli.options import Wish, session_options, wish
+from shellvault.cli.options import NO_BROWSER, Wish, session_options, wish
 from shellvault.console import links
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Plan, federation_token
 from shellvault.profiles.durations import parse_duration
-from shellvault.profiles.parse import ConfigFile
+from shellvault.profiles.parse import ConfigFile, load
 from shellvault.profiles.resolve import Overrides, resolve
+from shellvault.profiles.settings import layers_of
 from shellvault.sessions.model import Session
 from shellvault.shells import forms
 from shellvault.variables import Change
@@ -71,10 +73,23 @@ def command(
         link = links.container_link(link, container)
     if stdout:
         output.result(f"{link}\n")
-    elif not open_link(link, environment, browser):
+    elif not _opened(link, environment, browser or _usual_browser(name, environment)):
         output.note("no browser can be opened here: open this link (it works for 15 minutes)")
         output.result(f"{link}\n")
     return 0
+
+
+def _opened(link: str, environment: Mapping[str, str], browser: str | None) -> bool:
+    return browser != NO_BROWSER and bool(open_link(link, environment, browser))
+
+
+def _usual_browser(name: str | None, environment: Mapping[str, str]) -> str | None:
+    """The browser of SHELLVAULT_BROWSER, of the profile (`shellvault_browser`), or of the settings; None for none."""
+    if named := environment.get("SHELLVAULT_BROWSER"):
+        return named
+    config = load(Path(request.config_path(dict(environment), str(Path.cwd()))))
+    found = layers_of(config, name or environment.get("AWS_VAULT", "")).find("shellvault_browser")
+    return found.text if found else settings.load(environment).browser
 
 
 def _has_session(environment: Mapping[str, str]) -> bool:

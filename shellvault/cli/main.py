@@ -21,6 +21,7 @@ COMMANDS = {
     "add": "add",
     "agent": "agent",
     "clear": "clear",
+    "config": "config",
     "configure": "configure",
     "console": "console",
     "doctor": "doctor",

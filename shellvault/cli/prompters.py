@@ -5,10 +5,11 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from shellvault import settings
 from shellvault.cli import invitation, output, progress, terminal
 from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.sessions.model import Challenge, Prompter
-from shellvault.variables import PASSPHRASE_VARIABLES, for_children
+from shellvault.variables import PASSPHRASE_VARIABLES, for_children, setting_of
 
 #: The graphical drivers, as aws-vault names them; each exists where its program is on PATH.
 GRAPHICAL = ("kdialog", "osascript", "zenity")
@@ -165,11 +166,11 @@ def _remedy(challenge: Challenge) -> str:
 
 
 def choose(driver: str | None, environment: Mapping[str, str]) -> Prompter:
-    """The prompter for `--prompt`, else SHELLVAULT_PROMPT, else AWS_VAULT_PROMPT, else whatever can ask here.
+    """The prompter for `--prompt`, else SHELLVAULT_PROMPT, else AWS_VAULT_PROMPT, the settings, whatever can ask here.
 
     Raises UsageError for a driver that does not exist on this machine.
     """
-    named = driver or environment.get("SHELLVAULT_PROMPT") or environment.get("AWS_VAULT_PROMPT")
+    named = driver or setting_of("PROMPT", environment) or settings.load(environment).prompt
     path = environment.get("PATH", os.defpath)
     if named is None:
         named = "terminal"

@@ -20,7 +20,16 @@ from shellvault.profiles.model import (
     Sso,
 )
 from shellvault.profiles.parse import ConfigFile, Section, printable
-from shellvault.profiles.settings import Layers, Setting, check_chain, check_understood, find_in, layers_of
+from shellvault.profiles.settings import (
+    OWN_KEYS,
+    OWN_PREFIX,
+    Layers,
+    Setting,
+    check_chain,
+    check_understood,
+    find_in,
+    layers_of,
+)
 from shellvault.profiles.shapes import duration, seconds, session_tags, shaped, transitive_tags, truth
 
 
@@ -179,18 +188,25 @@ def _region(lookup: _Lookup) -> Setting | None:
 
 
 def _durations(lookup: _Lookup) -> Durations:
-    """`-d`, else SHELLVAULT_DURATION or AWS_VAULT_DURATION, is for all sessions alike, and beats what each has."""
+    """`-d`, else SHELLVAULT_DURATION or AWS_VAULT_DURATION, is for all sessions alike, and beats what each has.
+
+    `shellvault_duration` is the same in the config file: the variables of single sessions beat it.
+    """
 
     def of(variable: str) -> int | None:
         setting = lookup.variable(variable)
         return duration(setting) if setting else None
 
     asked = lookup.overrides.duration_flag or of("SHELLVAULT_DURATION") or of("AWS_VAULT_DURATION")
-    configured = lookup.find("duration_seconds")
+    own, configured = lookup.find("shellvault_duration"), lookup.find("duration_seconds")
+    usual = duration(own) if own else None
     return Durations(
-        assume_role=asked or of("AWS_ASSUME_ROLE_TTL") or (seconds(configured) if configured else None),
-        session_token=asked or of("AWS_SESSION_TOKEN_TTL"),
-        chained_session_token=asked or of("AWS_CHAINED_SESSION_TOKEN_TTL"),
+        assume_role=asked
+        or of("AWS_ASSUME_ROLE_TTL")
+        or usual
+        or (seconds(configured) if configured else None),
+        session_token=asked or of("AWS_SESSION_TOKEN_TTL") or usual,
+        chained_session_token=asked or of("AWS_CHAINED_SESSION_TOKEN_TTL") or usual,
         federation_token=of("AWS_FEDERATION_TOKEN_TTL"),
     )
 
@@ -292,12 +308,23 @@ def _unsupported(lookup: _Lookup, name: str) -> str | None:
     return next((f"{setting.name} {way}" for setting, way in settings if setting), None)
 
 
+def _unknown_settings(config: ConfigFile, section: Section) -> list[str]:
+    """What begins as settings of ours do, and is none: mistyped, or of another version."""
+    return [
+        f"{config.at(section.lines[key])}: {printable(key)} is no setting of shellvault, and without effect"
+        for key in section.values
+        if key.startswith(OWN_PREFIX) and key not in OWN_KEYS
+    ]
+
+
 def _notes(
     lookup: _Lookup, name: str, section: Section | None, role_arn: Setting | None, unsupported: str | None
 ) -> list[str]:
     config = lookup.config
     notes = [*config.notes] if lookup.is_target else []
-    notes += [note for layer in lookup.layers.own for note in layer.notes]
+    notes += [
+        note for layer in lookup.layers.own for note in (*layer.notes, *_unknown_settings(config, layer))
+    ]
     if lookup.is_target and name != "default":
         inherited = lookup.layers.inherited
         notes += [note for layer in inherited for note in (layer.problem, *layer.notes) if note]

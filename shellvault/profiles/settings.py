@@ -33,6 +33,11 @@ IDENTITY_KEYS = frozenset(
 )
 
 
+#: What a profile says to shellvault alone.
+OWN_PREFIX = "shellvault_"
+OWN_KEYS = frozenset(("shellvault_browser", "shellvault_duration", "shellvault_generated_from"))
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One value, and where it stands."""

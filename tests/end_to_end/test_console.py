@@ -111,6 +111,16 @@ def test_a_role_signs_in_as_itself_for_as_long_as_asked(
     assert federation.lengths == ["7200"]
 
 
+def test_a_profile_has_its_own_browser(person: Person, federation: Federation, browser: Path) -> None:
+    own = person.home.environment.pop("BROWSER")
+    person.configure("[profile mine]\nsource_profile = work\nshellvault_browser = " + own)
+    person.configure("[profile none]\nsource_profile = work\nshellvault_browser = none")
+    person.home.succeed("console", "mine")
+    assert len(federation.logins) == 1
+    assert "Action=login" in person.home.succeed("console", "none")
+    assert len(federation.logins) == 1
+
+
 def test_stdout_prints_the_link_and_opens_nothing(
     person: Person, federation: Federation, browser: Path
 ) -> None:

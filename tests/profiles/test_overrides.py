@@ -119,6 +119,21 @@ def test_the_duration_option_is_for_roles_and_session_tokens() -> None:
     assert resolved(CHAIN, AWS_VAULT_DURATION="2h", SHELLVAULT_DURATION="10m").durations == durations
 
 
+def test_shellvault_duration_is_for_all_sessions_of_its_profile() -> None:
+    own = CHAIN.replace("[profile base]", "shellvault_duration = 2h\n[profile base]")
+    assert resolved(own).durations == Durations(7200, 7200, 7200)
+    assert resolved(own, AWS_ASSUME_ROLE_TTL="1h").durations == Durations(3600, 7200, 7200)
+    assert with_flags(own, duration=600).durations == Durations(600, 600, 600)
+    assert refusal(own.replace("2h", "soon")).startswith("config:8: shellvault_duration: 'soon' is not")
+
+
+def test_a_setting_that_is_none_of_ours_is_noted() -> None:
+    mistyped = CHAIN.replace("[profile base]", "shellvault_duratoin = 2h\n[profile base]")
+    assert resolved(mistyped).notes == (
+        "config:8: shellvault_duratoin is no setting of shellvault, and without effect",
+    )
+
+
 def test_duration_seconds_is_for_the_role_alone() -> None:
     assert resolved(CHAIN).durations == Durations(assume_role=1000)
 

@@ -1,0 +1,107 @@
+"""`shellvault config`: each setting, its value, and where that comes from."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+
+from shellvault import settings
+from shellvault.cli import output, tables
+from shellvault.errors import UsageError
+from shellvault.fastlane import request
+
+#: Each setting of config.toml, the variables that beat it, and what holds where it is not set.
+_SETTINGS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "prompt": (("SHELLVAULT_PROMPT", "AWS_VAULT_PROMPT"), "terminal"),
+    "browser": (("SHELLVAULT_BROWSER",), "the system's, or $BROWSER"),
+    "device_code": (("SHELLVAULT_DEVICE_CODE",), "where no browser can be opened"),
+    "export_token": (("SHELLVAULT_EXPORT_TOKEN",), "false"),
+    "insecure_endpoint": ((), "false"),
+}
+
+#: What the config file says of a profile, and the variables that beat it.
+_OF_PROFILE: Mapping[str, tuple[str, ...]] = {
+    "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "endpoint_url": ("AWS_ENDPOINT_URL",),
+    "mfa_serial": ("AWS_MFA_SERIAL",),
+    "mfa_process": (),
+    "source_profile": (),
+    "role_arn": ("AWS_ROLE_ARN",),
+    "role_session_name": ("AWS_ROLE_SESSION_NAME",),
+    "duration_seconds": ("AWS_ASSUME_ROLE_TTL",),
+    "sso_session": (),
+    "login_session": (),
+    "shellvault_browser": (),
+    "shellvault_duration": ("SHELLVAULT_DURATION", "AWS_VAULT_DURATION"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting; `comes_from` is a variable, a file, FILE:LINE, or `default`."""
+
+    setting: str
+    value: str
+    comes_from: str
+
+
+@click.command(name="config")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
+def command(name: str | None, as_json: bool) -> int:
+    """Show each setting with where it comes from; with NAME, also those of that profile."""
+    environment = dict(os.environ)
+    rows = [*_general(environment), *(_of_profile(name, environment) if name else ())]
+    if as_json:
+        output.result(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+        return 0
+    lines = [(row.setting, row.value, row.comes_from) for row in rows]
+    output.result(tables.table(("Setting", "Value", "Comes from"), lines))
+    return 0
+
+
+def _general(environment: Mapping[str, str]) -> Iterator[Row]:
+    from shellvault.sessions import confirmation
+    from shellvault.vault import backends
+
+    own = settings.load(environment)
+    where = str(own.path)
+    chosen = backends.choose(None, environment)
+    yield Row("backend", chosen.backend, chosen.source or "what is there on this machine")
+    source = confirmation.VARIABLE if environment.get(confirmation.VARIABLE) else where
+    is_set = environment.get(confirmation.VARIABLE) or own.confirm
+    yield Row("confirm", confirmation.policy(environment, chosen.backend), source if is_set else "default")
+    for name, (variables, default) in _SETTINGS.items():
+        variable = next(filter(environment.get, variables), None)
+        configured = getattr(own, name)
+        if variable:
+            yield Row(name, environment[variable], variable)
+        elif configured not in (None, False):
+            yield Row(name, str(configured).lower() if configured is True else configured, where)
+        else:
+            yield Row(
+                name, "false" if configured is False else default, where if name in own.given else "default"
+            )
+    for subject, browser in own.browsers.items():
+        yield Row(f"browsers.{subject}", browser, where)
+
+
+def _of_profile(name: str, environment: Mapping[str, str]) -> Iterator[Row]:
+    from shellvault.cli.suggest import unknown_profile
+    from shellvault.profiles.parse import load
+    from shellvault.profiles.settings import layers_of
+
+    config = load(Path(request.config_path(dict(environment), str(Path.cwd()))))
+    if name not in config.profiles:
+        raise UsageError(unknown_profile(name, config.profile_names))
+    layers, overriding = layers_of(config, name), request.overrides(dict(environment))
+    for key, variables in _OF_PROFILE.items():
+        variable = next(filter(overriding.get, variables), None)
+        found = layers.find(key)
+        if variable:
+            yield Row(key, overriding[variable], variable)
+        elif found:
+            yield Row(key, found.text, found.name.removesuffix(f": {key}"))

@@ -1,0 +1,82 @@
+"""`shellvault config`: each setting, its value, and where that comes from."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from shellvault.cli import main
+
+CONFIG = """\
+[default]
+region = eu-central-1
+[profile work]
+mfa_serial = arn:aws:iam::123456789012:mfa/me
+shellvault_duration = 2h
+shellvault_brwoser = firefox
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with a config file, and an environment of its own."""
+    monkeypatch.setattr(os, "environ", {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "TERM": "dumb"})
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text(CONFIG)
+    (tmp_path / ".config" / "shellvault").mkdir(parents=True)
+    return tmp_path
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, tuple[str, str]]:
+    assert main.run(["config", "--json", *arguments]) == 0
+    return {row["setting"]: (row["value"], row["comes_from"]) for row in json.loads(capsys.readouterr().out)}
+
+
+def test_what_nobody_has_set_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    found = shown(capsys)
+    assert found["confirm"][1] == found["prompt"][1] == found["export_token"][1] == "default"
+
+
+def test_the_file_beats_the_default_and_a_variable_beats_the_file(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = home / ".config" / "shellvault" / "config.toml"
+    file.write_text(
+        'backend = "file"\nprompt = "zenity"\nconfirm = "always"\ndevice_code = true\nexport_token = false\n'
+        'browser = "firefox"\n[browsers]\ncorp = "chromium"\n'
+    )
+    os.environ["AWS_VAULT_PROMPT"] = "ykman"
+    os.environ["SHELLVAULT_BROWSER"] = "none"
+    assert shown(capsys) == {
+        "backend": ("file", str(file)),
+        "confirm": ("always", str(file)),
+        "prompt": ("ykman", "AWS_VAULT_PROMPT"),
+        "browser": ("none", "SHELLVAULT_BROWSER"),
+        "device_code": ("true", str(file)),
+        "export_token": ("false", str(file)),
+        "insecure_endpoint": ("false", "default"),
+        "browsers.corp": ("chromium", str(file)),
+    }
+
+
+def test_a_profile_names_file_and_line_or_the_variable(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = shown(capsys, "work")
+    config = home / ".aws" / "config"
+    assert found["region"] == ("eu-central-1", f"{config}:2")
+    assert found["shellvault_duration"] == ("2h", f"{config}:5")
+    os.environ["SHELLVAULT_DURATION"] = "3h"
+    assert shown(capsys, "work")["shellvault_duration"] == ("3h", "SHELLVAULT_DURATION")
+
+
+def test_a_profile_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["config", "wrok"]) == 2
+    assert "did you mean work?" in capsys.readouterr().err
+
+
+def test_a_driver_of_the_settings_asks(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / ".config" / "shellvault" / "config.toml").write_text('backend = "file"\nprompt = "pigeon"\n')
+    assert main.run(["list"]) == 2
+    assert "no prompt driver 'pigeon'" in capsys.readouterr().err
