@@ -26,7 +26,7 @@ LAYERS = (
     ("sessions",),
     ("plan",),
     ("profiles",),
-    ("agent", "browser", "shells", "vault"),
+    ("agent", "browser", "servers", "shells", "vault"),
     ("shared",),
     ("fastlane",),
 )

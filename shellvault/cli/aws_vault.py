@@ -43,6 +43,21 @@ ROWS = (
         "with every prompt driver, and Ctrl-C reaches the command once",
     ),
     Row(
+        "`exec --lazy`",
+        "the same",
+        "a question that comes up later is an error for the SDK, never asked on the command's terminal",
+    ),
+    Row(
+        "`exec --ec2-server`",
+        "the same",
+        "IMDSv2 only, your own processes only, several at once; without root at a free port, which SDKs are told",
+    ),
+    Row(
+        "`proxy`",
+        "`sudo shellvault proxy --bind 169.254.169.254 --to URL`",
+        "no sudo by itself; ends with Ctrl-C; also for containers, by a socket or an address",
+    ),
+    Row(
         "`exec --profile-env`",
         "the same",
         "no sign-in is written in plain text for it (`export_token` in config.toml does that)",

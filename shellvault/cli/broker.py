@@ -57,8 +57,10 @@ def _answer(wish: Wish, form: str) -> str:
     return _answer_directly(wish, form, prompter)
 
 
-def endpoint(wish: Wish, pid: int) -> "Change":
+def endpoint(wish: Wish, pid: int, *, lazy: bool = False) -> "Change":
     """The change for `--server`: a container endpoint that serves the process `pid` and what it starts.
+
+    With `lazy` the session itself is not got until the endpoint is asked for it.
 
     Raises UsageError without an agent, since somebody has to serve it, and any other ShellvaultError.
     """
@@ -69,7 +71,13 @@ def endpoint(wish: Wish, pid: int) -> "Change":
         raise UsageError("--server is served by the agent: leave --no-agent and SHELLVAULT_NO_AGENT out")
     if wish.options.get("no-session"):
         raise UsageError("--server hands out sessions only: leave --no-session out")
-    change = forms.change(answer(wish, "exec"))
+    if lazy:
+        from shellvault.sessions.environment import change_without_session
+        from shellvault.sessions.for_request import profile_for_request
+
+        change = change_without_session(profile_for_request(wish.line), wish.line)
+    else:
+        change = forms.change(answer(wish, "exec"))
     return change.with_endpoint(client.open_endpoint(wish.line, pid, wish.environment))
 
 

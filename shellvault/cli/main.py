@@ -34,6 +34,7 @@ COMMANDS = {
     "install-process": "install_process",
     "list": "listing",
     "migrate-backend": "migrate_backend",
+    "proxy": "proxy",
     "remove": "remove",
     "rotate": "rotate",
     "shim": "shim",

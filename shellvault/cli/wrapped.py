@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from shellvault.cli import broker, execute, output
+from shellvault.cli import broker, output
 from shellvault.cli.options import Wish, agent_allowed
+from shellvault.cli.program import replace
 from shellvault.errors import ShellvaultError
 from shellvault.fastlane import wrapping
 from shellvault.fastlane.program import beginning, find
@@ -43,14 +44,14 @@ def command(context: click.Context, /) -> int:
         return 127
     choice = wrapping.choose(program, beginning(file), context.meta["default"], environment, str(Path.cwd()))
     if choice is None:
-        return execute.replace(file, program, environment)
+        return replace(file, program, environment)
     wish = Wish(choice.profile, {}, environment, agent=agent_allowed(environment))
     try:
         change = forms.change(broker.answer(wish, "exec"))
     except ShellvaultError as error:
         output.note(f"{program[0]} runs without a session of ours: {error}")
-        return execute.replace(file, program, _without_session(choice.profile, environment))
-    return execute.replace(
+        return replace(file, program, _without_session(choice.profile, environment))
+    return replace(
         file, choice.program, wrapping.given(choice, dict(change.set), list(change.unset), environment)
     )
 

@@ -1,5 +1,6 @@
 """A session as environment variables."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from shellvault import renewal
@@ -18,14 +19,22 @@ def change_for(profile: Profile, session: Session, request_line: str, now: float
     variables = {
         "AWS_ACCESS_KEY_ID": session.access_key_id,
         "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
-        "AWS_VAULT": profile.name,
-        "SHELLVAULT_REQUEST": request_line,
     }
     if session.session_token is not None:
         variables["AWS_SESSION_TOKEN"] = session.session_token
     if session.account_id is not None:
         variables["AWS_ACCOUNT_ID"] = session.account_id
-    variables |= _expiry(session, now) | _settings(profile)
+    return _change(variables | _expiry(session, now), profile, request_line)
+
+
+def change_without_session(profile: Profile, request_line: str) -> Change:
+    """The same without credentials, for a session that is not there yet."""
+    return _change({}, profile, request_line)
+
+
+def _change(credentials: Mapping[str, str], profile: Profile, request_line: str) -> Change:
+    told = {"AWS_VAULT": profile.name, "SHELLVAULT_REQUEST": request_line}
+    variables = {**credentials, **told, **_settings(profile)}
     return Change(variables, tuple(name for name in MANAGED_VARIABLES if name not in variables))
 
 

@@ -70,6 +70,15 @@ def plan_for_request(
     return _planned(*decoded(request_line), stored, environment, directory or working_directory())
 
 
+def profile_for_request(request_line: str) -> Profile:
+    """The profile that `request_line` names, relative paths as they are written. Raises ConfigError."""
+    return _resolved(*decoded(request_line))
+
+
+def _resolved(name: str, fields: Mapping[str, str]) -> Profile:
+    return resolve(load(Path(fields["config"])), name, overrides_of(fields))
+
+
 def environment_of(fields: Mapping[str, str], around: Mapping[str, str]) -> dict[str, str]:
     """The environment that a request was made in: what its fields say, and the rest from `around`."""
     environment = {name: value for name, value in around.items() if name not in request.OVERRIDES}
@@ -108,8 +117,7 @@ def _planned(
     environment: Mapping[str, str],
     directory: str,
 ) -> tuple[Profile, Plan]:
-    resolved = resolve(load(Path(fields["config"])), name, overrides_of(fields))
-    profile = _located(resolved, directory, fields.get("home"))
+    profile = _located(_resolved(name, fields), directory, fields.get("home"))
     options = plans.Options(
         "no-session" in fields,
         "console" in fields,

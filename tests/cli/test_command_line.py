@@ -10,8 +10,8 @@ import pytest
 
 from shellvault.cli import main, prompters
 from shellvault.cli.add import check_name
-from shellvault.cli.execute import apply
 from shellvault.cli.execute import command as exec_command
+from shellvault.cli.program import apply
 from shellvault.display import printable
 from shellvault.errors import UsageError
 from shellvault.sessions.model import Challenge

@@ -1,0 +1,139 @@
+"""`exec --ec2-server`: real programs that know no other place for credentials than an EC2 instance's."""
+
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.end_to_end.conftest import Person, settle
+from tests.support.clients import find
+from tests.support.emulator import Aws
+from tests.support.home import Home
+from tests.support.namespace import bridged, namespace
+from tests.support.sts_front import StsFront
+
+pytestmark = pytest.mark.real
+
+#: Leaves what is needed to put the address on an interface out of reach, as it is for who is not root.
+NOT_ROOT = ["setpriv", "--bounding-set=-net_admin,-net_bind_service"]
+
+IN_PYTHON = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
+IN_NODE = """
+const { STSClient, GetCallerIdentityCommand } = require("@aws-sdk/client-sts");
+new STSClient().send(new GetCallerIdentityCommand({})).then((answer) => console.log(answer.Arn));
+"""
+
+
+@pytest.fixture(scope="module")
+def inside(aws: Aws) -> Iterator[list[str]]:
+    """A namespace of its own that reaches the emulated AWS: nothing here may ask a real metadata service."""
+    with namespace() as inside, bridged(inside, aws.endpoint):
+        yield inside
+
+
+@pytest.fixture
+def person(home: Home, aws: Aws, front: StsFront, inside: list[str]) -> Iterator[Person]:
+    """A person within the namespace, with the profile `deploy`: a role."""
+    del home.environment["SHELLVAULT_NO_AGENT"]
+    person = settle(home, aws, front)
+    person.configure(f"[profile deploy]\nrole_arn = {person.role('deploy')}\nsource_profile = work")
+    with bridged(inside, front.endpoint):
+        yield person
+
+
+def programs(person: Person) -> dict[str, str]:
+    """A command line for every SDK that this machine has: each prints the ARN that it calls as."""
+    found = {"boto3": f"{shlex.quote(sys.executable)} -c {shlex.quote(IN_PYTHON)}"}
+    if cli := find("aws-cli-2"):
+        found["aws-cli-2"] = f"{cli} sts get-caller-identity --query Arn --output text"
+    if (modules := find("node-sdk")) and find("node"):
+        (person.home.path / "client.cjs").write_text(IN_NODE)
+        (person.home.path / "node_modules").symlink_to(modules)
+        found["node-sdk"] = "node client.cjs"
+    return found
+
+
+@pytest.mark.parametrize("rights", [NOT_ROOT, []], ids=["loopback", "root"])
+def test_every_sdk_finds_the_session(person: Person, inside: list[str], rights: list[str]) -> None:
+    found = programs(person)
+    script = "; ".join(["set -e", "env >environment", *found.values()])
+    done = person.home.run(
+        *[*inside, *rights, "shellvault", "exec", "--ec2-server", "deploy", "--", "sh", "-c", script],
+        AWS_ENDPOINT_URL=person.aws.endpoint,
+        AWS_EC2_METADATA_DISABLED="true",
+        HTTP_PROXY="http://127.0.0.1:9",
+        NO_PROXY="127.0.0.1",
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    arns = done.stdout.splitlines()
+    assert len(arns) == len(found), done.stdout
+    assert all(f":assumed-role/{person.user}-deploy/" in arn for arn in arns), done.stdout
+    assert done.stderr.count("every program of yours") == 1
+    environment = (person.home.path / "environment").read_text()
+    assert ("AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:" in environment) == bool(rights)
+    for absent in ("AWS_SECRET_ACCESS_KEY", "AUTHORIZATION_TOKEN", "PASSPHRASE", "METADATA_DISABLED"):
+        assert absent not in environment
+    addresses = person.home.run(*inside, "ip", "-brief", "address").stdout
+    assert "169.254.169.254" not in addresses
+
+
+def test_it_is_refused_where_something_else_answers(person: Person, inside: list[str]) -> None:
+    serve = "python3 -m http.server --bind 169.254.169.254 80 >/dev/null 2>&1 & pid=$!"
+    wait = "until (exec 3<>/dev/tcp/169.254.169.254/80) 2>/dev/null; do sleep 0.1; done"
+    script = (
+        f"ip address add 169.254.169.254/32 dev lo; {serve}; timeout 20 bash -c {shlex.quote(wait)}; "
+        "shellvault exec --ec2-server deploy -- true; status=$?; kill $pid; wait $pid; "
+        "ip address del 169.254.169.254/32 dev lo; exit $status"
+    )
+    done = person.home.run(*inside, "bash", "-c", script)
+    assert done.returncode == 1, done.stderr
+    assert "something answers at 169.254.169.254 already" in done.stderr
+
+
+def test_the_proxy_brings_it_to_the_usual_address(person: Person, inside: list[str]) -> None:
+    """What `sudo shellvault proxy` is for: programs that do not know the variable."""
+    ask = (
+        f"env -u AWS_EC2_METADATA_SERVICE_ENDPOINT {shlex.quote(sys.executable)} -c {shlex.quote(IN_PYTHON)}"
+    )
+    script = f"echo $AWS_EC2_METADATA_SERVICE_ENDPOINT; read line; {ask}"
+    served = subprocess.Popen(
+        [*inside, *NOT_ROOT, "shellvault", "exec", "--ec2-server", "deploy", "--", "sh", "-c", script],
+        env=person.home.environment | {"AWS_ENDPOINT_URL": person.aws.endpoint},
+        cwd=person.home.path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert served.stdout
+    url = served.stdout.readline().strip()
+    proxy = person.home.start(*inside, "shellvault", "proxy", "--bind", "169.254.169.254", "--to", url)
+    try:
+        assert proxy.stderr
+        assert "169.254.169.254 leads to" in proxy.stderr.readline()
+        printed, _ = served.communicate("\n", timeout=60)
+    finally:
+        proxy.terminate()
+    assert f":assumed-role/{person.user}-deploy/" in printed
+    assert proxy.wait(20) == 0
+
+
+def test_the_proxy_gives_up_root_and_takes_the_address_away(home: Home, inside: list[str]) -> None:
+    words = [*inside, "shellvault", "proxy", "--bind", "169.254.169.254", "--to", "http://127.0.0.1:9"]
+    proxy = home.start(*words, SUDO_UID="12345", SUDO_GID="12345")
+    try:
+        assert proxy.stderr
+        assert "169.254.169.254 leads to" in proxy.stderr.readline()
+        deadline = time.monotonic() + 20
+        while psutil.Process(proxy.pid).uids().effective != 12345:
+            assert time.monotonic() < deadline, "it is still root"
+            time.sleep(0.05)
+        assert "169.254.169.254" in home.run(*inside, "ip", "-brief", "address").stdout
+    finally:
+        proxy.terminate()
+    assert proxy.wait(20) == 0
+    assert "169.254.169.254" not in home.run(*inside, "ip", "-brief", "address").stdout
