@@ -22,7 +22,7 @@ from shellvault.sessions.context import Context
 from shellvault.sessions.for_request import decoded, overrides_of
 from shellvault.sessions.model import Prompter
 from shellvault.signin import aws_sign_in, cli_cache, identity_center, service
-from shellvault.signin.login import LONGEST
+from shellvault.signin.login import LONGEST, Login
 from shellvault.signin.model import Client
 from shellvault.signin.steps import sign_in_of
 from shellvault.signin.work import Work
@@ -79,19 +79,30 @@ def _sign_in(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
 
 def _sign_out(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
     """Ends a sign-in: at the portal, where there is a call for it, and here. What fails there is told."""
-    problem = None
+    problem: str | None = None
     if step.sso is None:
         path = cli_cache.login_path(work.aws_directory, work.context.environment, step.login_session or "")
+        ours = Login.from_json(work.store.load(step.fingerprint))
+        try:
+            if ours:
+                aws_sign_in.revoke(work, step, ours)
+        except SessionError as error:
+            problem = str(error)
         was_signed_in = work.store.remove(step.fingerprint)
         other = cli_cache.read(path)
         remains = bool(other and aws_sign_in.login_of(other, step.endpoint.region))
-        return {"subject": step.login_session, "was": was_signed_in, "problem": None, "cli_remains": remains}
+        return {
+            "subject": step.login_session,
+            "was": was_signed_in,
+            "problem": problem,
+            "cli_remains": remains,
+        }
     tokens = []
     path = cli_cache.sso_path(work.aws_directory, step.sso)
     file = cli_cache.read(path)
     theirs = cli_cache.token_of(file) if file else None
-    if ours := identity_center.kept(work, step):
-        tokens.append(ours)
+    if kept := identity_center.kept(work, step):
+        tokens.append(kept)
     if theirs and _is_exported(work, step, theirs.client):
         # Ours too, kept where the AWS CLI looks.
         tokens.append(theirs)

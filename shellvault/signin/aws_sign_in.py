@@ -10,7 +10,7 @@ from shellvault.plan import Step
 from shellvault.profiles.parse import printable
 from shellvault.sessions.model import Challenge, Session
 from shellvault.sessions.replies import checked_session, epoch
-from shellvault.signin import cli_cache, dpop, flows, login
+from shellvault.signin import cli_cache, dpop, flows, login, service
 from shellvault.signin.cli_cache import CachedFile
 from shellvault.signin.login import CROSS_DEVICE, LONGEST, SAME_DEVICE, Login
 from shellvault.signin.model import is_visible
@@ -26,6 +26,9 @@ _REACH = 1.3
 
 #: A person may paste the wrong thing so often.
 _TRIES = 3
+
+#: BatchRevokeSessions takes so many at once.
+_REVOKED_AT_ONCE = 5
 
 _THE_FILE = "the AWS CLI's file"
 
@@ -71,6 +74,26 @@ def keep(work: Work, step: Step, found: Login) -> None:
         work.store.save(step.fingerprint, label, found.to_json(), work.context.clock())
     except VaultError as error:
         work.prompter.tell(f"the sign-in could not be kept for later: {error}")
+
+
+def revoke(work: Work, step: Step, found: Login) -> None:
+    """Ends a sign-in at AWS: what was issued to this client within a minute of it. Raises SessionError."""
+    endpoint = replace(step.endpoint, region=found.region)
+    now = work.context.clock()
+    session = found.session
+    if session.remaining(now) < TOO_SHORT:
+        session = login.renewed(endpoint, found, now).session
+    since = found.signed_in_at
+    times = {"issuedAfter": since - 60, "issuedBefore": since + 60}
+    asked = {"clientId": found.client_id, "status": "ACTIVE", "maxResults": 100, **times}
+    what = "the sign-out"
+    listed = service.call("signin", "list_sessions", asked, endpoint, what, 2, session)
+    arns = [str(item["sessionArn"]) for item in listed.get("items") or () if item.get("sessionArn")]
+    for start in range(0, len(arns), _REVOKED_AT_ONCE):
+        batch = {"sessionArns": arns[start : start + _REVOKED_AT_ONCE], "reason": "shellvault signout"}
+        reply = service.call("signin", "batch_revoke_sessions", batch, endpoint, what, 2, session)
+        if reply.get("errors"):
+            raise SessionError(f"{what}: AWS has not ended {len(reply['errors'])} of {len(arns)} sessions")
 
 
 def login_of(file: CachedFile, region: str) -> Login | None:

@@ -31,6 +31,10 @@ _TRANSIENT = frozenset(
 )
 
 
+#: The operations whose host botocore's rules choose without a look at a custom endpoint.
+_CONTROL_PLANE = ("batch_revoke_sessions", "list_sessions")
+
+
 class UnreachableError(SessionError):
     """There was no answer, or one that says: later."""
 
@@ -67,6 +71,9 @@ def call(
 
     def run() -> Mapping[str, Any]:
         client = client_for(service, endpoint, source, attempts)
+        if endpoint.url and operation in _CONTROL_PLANE:
+            # Their rule stands before that of a custom endpoint, which was asked for all the same.
+            client.meta.events.register("before-call", lambda params, **_: _redirect(params, endpoint.url))
         if headers:
             client.meta.events.register("before-call", lambda params, **_: params["headers"].update(headers))
         reply: Mapping[str, Any] = getattr(client, operation)(**parameters)
@@ -89,6 +96,10 @@ def call(
         raise UnreachableError(
             f"{what} failed ({type(error).__name__}): check endpoint_url and what answers there"
         ) from None
+
+
+def _redirect(params: dict[str, Any], url: str | None) -> None:
+    params["url"] = f"{(url or '').rstrip('/')}{params['url_path']}"
 
 
 def _refusal(response: Mapping[str, Any], what: str, secrets: list[str]) -> SessionError:

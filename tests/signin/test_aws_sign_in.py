@@ -279,3 +279,19 @@ def test_the_step_is_in_the_partition_of_its_principal(desk: Desk) -> None:
     config.write_text("[profile me]\nlogin_session = arn:aws-cn:iam::000000000000:user/ada\n")
     step: Step = desk.sign_in_step("me")
     assert step.endpoint.region == "cn-north-1"
+
+
+@pytest.mark.parametrize("minutes", [1, 20])
+def test_a_sign_in_is_ended_at_aws(desk: Desk, minutes: int) -> None:
+    session(desk)
+    desk.services.login.sessions["another"] = {
+        "sessionArn": "another", "clientId": login.SAME_DEVICE, "status": "ACTIVE", "issuedAt": 1
+    }  # fmt: skip
+    found = aws_sign_in.current(desk.work(), desk.sign_in_step("me"))
+    assert found
+    desk.services.clock_offset = minutes * MINUTE
+    aws_sign_in.revoke(desk.work(), desk.sign_in_step("me"), found)
+    assert sorted(each["status"] for each in desk.services.login.sessions.values()) == ["ACTIVE", "REVOKED"]
+    desk.services.clock_offset = 30 * MINUTE
+    with pytest.raises(NeedsPersonError):
+        session(desk, quiet=True)

@@ -87,6 +87,8 @@ class SignInEmulator:
             "GET /v1/authorize": self.login.authorize,
             f"GET {CONFIRMATION}": self.login.confirmation,
             "POST /v1/token": self.login.token,
+            "POST /list-sessions": self.login.list_sessions,
+            "POST /batch-revoke-sessions": self.login.revoke_sessions,
             "POST /": self._sts,
         }
 

@@ -38,8 +38,10 @@ class Login:
 
     around: "SignInEmulator"
     codes: dict[str, LoginCode] = field(default_factory=dict)
-    refresh_tokens: dict[str, tuple[str, str, float]] = field(default_factory=dict)
-    """Client, thumbprint of the key and end of each session, by the refresh token that is good now."""
+    refresh_tokens: dict[str, tuple[str, str, float, str]] = field(default_factory=dict)
+    """Client, thumbprint of the key, end and ARN of each session, by the refresh token that is good now."""
+    sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What ListSessions tells of each, by its ARN."""
     proofs: set[str] = field(default_factory=set)
 
     def authorize(self, asked: Asked) -> Answer:
@@ -76,18 +78,48 @@ class Login:
         if given.get("grantType") == "authorization_code":
             self._redeem(given)
             end = now + self.around.login_lifetime
-            return self._issue(given["clientId"], thumbprint, end, with_identity=True)
+            arn = f"arn:aws:signin:eu-central-1:000000000000:session/{secrets.token_hex(8)}"
+            self.sessions[arn] = {
+                "sessionArn": arn,
+                "principalArn": self.around.principal,
+                "issuedAt": int(now),
+                "expiresAt": int(end),
+                "clientId": given["clientId"],
+                "status": "ACTIVE",
+            }
+            return self._issue((given["clientId"], thumbprint, end, arn), with_identity=True)
         if given.get("grantType") != "refresh_token":
             raise login_error("INVALID_REQUEST", "grantType")
         with self.around.lock:
             known = self.refresh_tokens.get(given.get("refreshToken", ""))
-            if known is None or known[2] <= now:
+            if known is None or known[2] <= now or self.sessions[known[3]]["status"] != "ACTIVE":
                 raise login_error("TOKEN_EXPIRED")
             if known[:2] != (given["clientId"], thumbprint):
                 raise login_error("INVALID_REQUEST", "another client or key")
             if not self.around.reuses_refresh_tokens:
                 del self.refresh_tokens[given["refreshToken"]]
-        return self._issue(known[0], thumbprint, known[2], with_identity=False)
+        return self._issue(known, with_identity=False)
+
+    def list_sessions(self, asked: Asked) -> Answer:
+        """ListSessions, of the caller."""
+        given = asked.document
+        found = [
+            session
+            for session in self.sessions.values()
+            if session["status"] == given.get("status", session["status"])
+            and session["clientId"] == given.get("clientId", session["clientId"])
+            and given.get("issuedAfter", 0) <= session["issuedAt"] < given.get("issuedBefore", 1e12)
+        ]
+        return reply({"items": found})
+
+    def revoke_sessions(self, asked: Asked) -> Answer:
+        """BatchRevokeSessions."""
+        arns = asked.document.get("sessionArns", [])
+        if not 1 <= len(arns) <= 5 or "authorization" not in asked.headers:
+            raise login_error("INVALID_REQUEST", "sessionArns")
+        for arn in arns:
+            self.sessions[arn]["status"] = "REVOKED"
+        return reply({"revokedSessions": [{"sessionArn": arn} for arn in arns], "errors": []})
 
     def _redeem(self, given: dict[str, Any]) -> None:
         code = self.codes.get(given.get("code", ""))
@@ -102,12 +134,13 @@ class Login:
             raise login_error("INVALID_REQUEST", "clientId")
         code.used = True
 
-    def _issue(self, client_id: str, thumbprint: str, end: float, *, with_identity: bool) -> Answer:
+    def _issue(self, session: tuple[str, str, float, str], *, with_identity: bool) -> Answer:
+        client_id, _, end, _ = session
         now = self.around.now()
         lifetime = int(min(self.around.login_credentials_lifetime, end - now))
         keys, _ = self.around.login_keys(lifetime)
         refresh = "aws-refresh-" + secrets.token_urlsafe(100)
-        self.refresh_tokens[refresh] = (client_id, thumbprint, end)
+        self.refresh_tokens[refresh] = session
         document: dict[str, Any] = {
             "accessToken": {
                 "accessKeyId": keys.access_key_id,
