@@ -113,7 +113,8 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     confirm_keys(planned[1], vault, prompter, policy(wish.environment, vault.backend_name))
     cache = DirectCache(vault, state, prompter)
     acquired = acquire_for_request(wish.line, planned, vault, cache, prompter, context)
-    change = change_for(acquired.profile, acquired.session, wish.line, time.time())
+    narrowed = acquired.plan.narrowing.label
+    change = change_for(acquired.profile, acquired.session, wish.line, time.time(), narrowed)
     return forms.text(form, change, acquired.profile.name)
 
 

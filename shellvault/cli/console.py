@@ -12,15 +12,16 @@ import click
 from shellvault import settings
 from shellvault.browser import open_link
 from shellvault.cli import broker, output
-from shellvault.cli.options import NO_BROWSER, Wish, session_options, wish
+from shellvault.cli.options import NO_BROWSER, Wish, narrowing, session_options, wish
 from shellvault.console import links
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
-from shellvault.plan import Plan, federation_token
+from shellvault.plan import Options, Plan, build
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.parse import ConfigFile, load
-from shellvault.profiles.resolve import Overrides, resolve
+from shellvault.profiles.resolve import resolve
 from shellvault.profiles.settings import layers_of
+from shellvault.sessions.for_request import overrides_of
 from shellvault.sessions.model import Session
 from shellvault.shells import forms
 from shellvault.variables import Change
@@ -100,20 +101,31 @@ def _of_shell(
     environment: Mapping[str, str], given: Mapping[str, Any]
 ) -> tuple[Session, str | None, int | None]:
     """The session in the environment, and the region to arrive at."""
-    token = environment.get("AWS_SESSION_TOKEN")
+    token, options = environment.get("AWS_SESSION_TOKEN"), narrowing(given)
+    if token and options:
+        raise UsageError(
+            "the session of this shell is as wide as it is: name a profile to have a narrower one"
+        )
     session = Session(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], token)
     region = given.get("region") or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
-    return session if token else _federated(session, region, environment), region, None
+    if given.get("insecure_endpoint"):
+        options["insecure-endpoint"] = "1"
+    return session if token else _federated(session, region, environment, options), region, None
 
 
-def _federated(keys: Session, region: str | None, environment: Mapping[str, str]) -> Session:
+def _federated(
+    keys: Session, region: str | None, environment: Mapping[str, str], options: Mapping[str, str]
+) -> Session:
     """A federation token for the long-term keys of the environment, which cannot sign in by themselves."""
     from shellvault.sessions.calls import call_sts
 
     nothing = ConfigFile(Path(os.devnull), exists=False)
     overriding = {name: environment[name] for name in request.OVERRIDES if name in environment}
-    profile = resolve(nothing, "environment", Overrides(region, None, overriding))
-    return call_sts(federation_token(profile, links.partition_of(region)), keys, time.time())
+    overrides = replace(overrides_of(options), region_flag=region, environment=overriding)
+    profile = resolve(nothing, "environment", overrides)
+    asked = Options(console=True, insecure_endpoint="insecure-endpoint" in options)
+    plan = build(profile, {profile.name: keys.access_key_id}, asked)
+    return call_sts(plan.steps[-1], keys, time.time())
 
 
 def _of(asked: Wish) -> tuple[Session, str | None, int | None]:

@@ -12,6 +12,8 @@ from click.core import ParameterSource
 from shellvault import locations
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
+from shellvault.profiles.narrowing import of_command_line
+from shellvault.profiles.policy_files import read_policy
 from shellvault.vault.backends import BACKENDS
 
 #: In the place of a browser's command: opens none.
@@ -51,6 +53,21 @@ _PLAN = (
     ),
     _REGION,
     _BACKEND,
+    click.option(
+        "--read-only", is_flag=True, help="A session that may only read: narrowed to AWS's ReadOnlyAccess."
+    ),
+    click.option(
+        "--policy",
+        metavar="FILE",
+        help="A session that may do no more than the policy in FILE (JSON) allows.",
+    ),
+    click.option(
+        "--policy-arn",
+        "policy_arns",
+        metavar="ARN",
+        multiple=True,
+        help="The same with a managed policy; may be given up to ten times.",
+    ),
     click.option(
         "--insecure-endpoint", is_flag=True, help="Allow an endpoint_url of another machine without TLS."
     ),
@@ -134,9 +151,25 @@ def typed(context: click.Context) -> list[str]:
         value = context.params.get(parameter.name or "")
         if isinstance(parameter, click.Argument) and isinstance(value, str):
             arguments.append(value)
+        elif isinstance(value, tuple):
+            words += [word for each in value for word in (max(parameter.opts, key=len), str(each))]
         elif context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
             words += [max(parameter.opts, key=len), *([] if value is True else [str(value)])]
     return [*words, *arguments]
+
+
+def narrowing(given: Mapping[str, Any]) -> dict[str, str]:
+    """The request's options that narrow the session; `given` as for `wish`. Raises ShellvaultError."""
+    file, arns = given.get("policy"), given.get("policy_arns") or ()
+    options = {
+        "policy": read_policy(file, "--policy") if file else "",
+        "policy-arns": " ".join(arns),
+        "read-only": "1" if given.get("read_only") else "",
+    }
+    found = {option: value for option, value in options.items() if value}
+    # Here too, so that what is wrong is said before anything is asked.
+    of_command_line("read-only" in found, found.get("policy-arns", ""), found.get("policy"))
+    return found
 
 
 def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
@@ -165,6 +198,7 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
         "insecure-endpoint": "1" if given.get("insecure_endpoint") else "",
         "no-session": "1" if given.get("no_session") else "",
         "region": given.get("region") or "",
+        **narrowing(given),
     }
     if given.get("link_only"):
         environment["SHELLVAULT_BROWSER"] = NO_BROWSER

@@ -45,7 +45,7 @@ def command(context: click.Context, /) -> int:
     choice = wrapping.choose(program, beginning(file), context.meta["default"], environment, str(Path.cwd()))
     if choice is None:
         return replace(file, program, environment)
-    wish = Wish(choice.profile, {}, environment, agent=agent_allowed(environment))
+    wish = Wish(choice.profile, choice.narrowing, environment, agent=agent_allowed(environment))
     try:
         change = forms.change(broker.answer(wish, "exec"))
     except ShellvaultError as error:

@@ -19,6 +19,9 @@ SHORT_PATIENCE = 0.7
 #: Seconds that a prompt hook waits; with the interpreter's start it stays within 0.3.
 HOOK_PATIENCE = 0.25
 
+#: Bytes; no policy is longer, however it is laid out.
+POLICY_FILE_LIMIT = 65536
+
 #: The folder that holds the package.
 FOLDER = __file__.rpartition("/shellvault/")[0]
 
@@ -48,11 +51,19 @@ VALUE_OPTIONS = {
     "--duration": "duration",
     "--format": "format",
     "--min-remaining": "min-remaining",
+    "--policy": "policy",
+    "--policy-arn": "policy-arns",
     "--prompt": "prompt",
     "--region": "region",
     "--shell": "shell",
 }
-FLAGS = {"-n": "no-session", "--no-session": "no-session", "--leave": "leave", "--no-hook": "no-hook"}
+FLAGS = {
+    "-n": "no-session",
+    "--leave": "leave",
+    "--no-hook": "no-hook",
+    "--no-session": "no-session",
+    "--read-only": "read-only",
+}
 #: What a command understands besides request.OPTIONS.
 OWN_OPTIONS: dict[str, tuple[str, ...]] = {
     "env": ("leave", "no-hook", "shell"),
@@ -101,6 +112,11 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
     if parsed is None:
         return None
     name, options, program = parsed
+    if "policy" in options:
+        policy = policy_of(options["policy"])
+        if policy is None:
+            return None
+        options["policy"] = policy
     if command == "env":
         if posix.isatty(1):
             # Nobody evaluates it, and everybody could read it: the full command line says so.
@@ -157,7 +173,7 @@ def wrap(arguments: list[str], environment: Environment) -> int | None:
     if choice.is_there:
         change = {}, []
     elif agent_allowed(environment):
-        text = session(choice.profile, {}, "exec", None, environment)
+        text = session(choice.profile, choice.narrowing, "exec", None, environment)
         change = None if text is None else parse_change(text)
     if change is not None:
         become(choice.program, file, wrapping.given(choice, *change, environment))
@@ -212,6 +228,18 @@ def option_at(arguments: list[str], index: int) -> tuple[str, str, int] | None:
         return None
     # An empty value, or one that looks like an option, is probably a mistake: the full command line says so.
     return (option, value, end) if option and value and not value.startswith("-") else None
+
+
+def policy_of(path: str) -> str | None:
+    """The policy of `--policy FILE` as a request has it; None for what only the full command line may read or judge."""
+    from shellvault.fastlane.request import policy_text
+
+    try:
+        # S_IFREG, of stat.h. A pipe can be read once.
+        is_regular = posix.stat(path).st_mode & 0o170000 == 0o100000
+        return policy_text(read(path, limit=POLICY_FILE_LIMIT)) if is_regular else None
+    except (OSError, ValueError):
+        return None
 
 
 def session(

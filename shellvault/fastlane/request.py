@@ -55,7 +55,23 @@ MARKS = {
 }
 
 #: Options that decide the session itself (not how it is shown). `console` asks for one that can sign in there.
-OPTIONS = ("backend", "console", "duration", "insecure-endpoint", "min-remaining", "no-session", "region")
+OPTIONS = (
+    "backend",
+    "console",
+    "duration",
+    "insecure-endpoint",
+    "min-remaining",
+    "no-session",
+    "policy",
+    "policy-arns",
+    "read-only",
+    "region",
+)
+#: Those of them that narrow a session; `policy` is the policy itself (`policy_text`), ARNs have blanks between them.
+NARROWING = ("policy", "policy-arns", "read-only")
+
+#: The most characters of an escaped policy: AWS takes 2048 plain ones, the agent's language lines of 16 KiB.
+POLICY_LIMIT = 8192
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:,@+-")
 
@@ -99,6 +115,27 @@ def config_path(environment: dict[str, str], directory: str) -> str:
     if path.startswith("~/"):
         path = home + path[1:]
     return path if path.startswith("/") else directory + "/" + path
+
+
+def policy_text(content: bytes) -> str:
+    """What stands in a request for the content of a policy's file: its lines without the blanks around them.
+
+    JSON has no line break inside of a text, so the meaning stays. Raises ValueError for what is no UTF-8 or too long.
+    """
+    lines = content.decode("utf-8").removeprefix("\ufeff").replace("\r", "\n").split("\n")
+    text = " ".join(line for line in map(str.strip, lines) if line)
+    if not text or len(escape(text)) > POLICY_LIMIT:
+        raise ValueError("empty, or too long for a policy")
+    return text
+
+
+def narrowing(profile: str, environment: dict[str, str]) -> dict[str, str]:
+    """The options that have narrowed the session of `profile` in this environment; none for another profile's."""
+    try:
+        name, fields = decode(environment.get("SHELLVAULT_REQUEST", ""))
+    except ValueError:
+        return {}
+    return {option: fields[option] for option in NARROWING if option in fields} if name == profile else {}
 
 
 def encode(profile: str, options: dict[str, str], environment: dict[str, str], directory: str) -> str:

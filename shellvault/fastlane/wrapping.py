@@ -12,7 +12,7 @@ from time import time
 
 from shellvault.fastlane import PROFILE_OPTION, aws_cli, sections
 from shellvault.fastlane.program import changed
-from shellvault.fastlane.request import MARKS
+from shellvault.fastlane.request import MARKS, narrowing
 from shellvault.fastlane.sections import Environment
 
 #: The AWS CLI under its names.
@@ -27,7 +27,7 @@ PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SDK_LOAD_CONFIG"
 class Choice:
     """Which session a program is given, and how."""
 
-    __slots__ = ("beside_profile", "is_there", "profile", "program", "variables")
+    __slots__ = ("beside_profile", "is_there", "narrowing", "profile", "program", "variables")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Choice:
         beside_profile: bool,
         is_there: bool,
         variables: Environment,
+        narrowing: dict[str, str],
     ) -> None:
         self.profile = profile
         self.program = program
@@ -47,6 +48,8 @@ class Choice:
         """Whether the environment has the session already."""
         self.variables = variables
         """What stands for the option that was taken out of the command line."""
+        self.narrowing = narrowing
+        """The options that have narrowed the environment's own session of the profile: the next is no wider."""
 
 
 def parse(arguments: list[str]) -> tuple[list[str], str]:
@@ -92,6 +95,7 @@ def choose(
         beside_profile=beside_profile,
         is_there=is_there,
         variables={"AWS_PROFILE": profile} if takes_out and beside_profile else {},
+        narrowing=narrowing(profile, environment),
     )
 
 
@@ -138,7 +142,10 @@ def _without_profile(program: list[str], default: str, environment: Environment)
         profile = "" if is_live(environment) else environment.get("AWS_VAULT", "")
     else:
         profile = "" if environment.get("AWS_ACCESS_KEY_ID") else default
-    return Choice(profile, program, beside_profile=False, is_there=False, variables={}) if profile else None
+    if not profile:
+        return None
+    narrowed = narrowing(profile, environment)
+    return Choice(profile, program, beside_profile=False, is_there=False, variables={}, narrowing=narrowed)
 
 
 def _runs_javascript(script: bytes) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from shellvault.plan.endpoints import AWS, Endpoint
-from shellvault.profiles.model import CredentialSource, Sso
+from shellvault.profiles.model import CredentialSource, Narrowing, Sso
 from shellvault.profiles.shapes import canonical_start_url as canonical
 
 Call = Literal[
@@ -54,6 +54,8 @@ class Options:
     """The access key id in the environment, for `credential_source = Environment`."""
     insecure_endpoint: bool = False
     """Whether calls may go over plain HTTP to another machine."""
+    narrows: bool = True
+    """Whether session policies are asked for; not where the session is for shellvault's own calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class Step:
     external_id: str | None = None
     session_name: str | None = None
     source_identity: str | None = None
+    policy: str | None = None
+    """A session policy, as JSON without blanks."""
+    policy_arns: tuple[str, ...] = ()
+    """Managed policies that are session policies."""
     session_tags: tuple[tuple[str, str], ...] = ()
     transitive_session_tags: tuple[str, ...] = ()
     endpoint: Endpoint = AWS
@@ -112,6 +118,8 @@ class Plan:
     profile: str
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = field(default=())
+    narrowing: Narrowing = field(default_factory=Narrowing)
+    """What the last step is narrowed to."""
 
     @property
     def mfa_prompts(self) -> int:
@@ -126,7 +134,7 @@ def fingerprinted(step: Step, before: str | None) -> Step:
     the region (see `Endpoint.authority`), so that another region does not cost another code.
     """
     sso = step.sso
-    facts = {
+    facts: dict[str, object] = {
         "before": before,
         "call": step.call,
         "access_key_id": step.access_key_id,
@@ -147,6 +155,9 @@ def fingerprinted(step: Step, before: str | None) -> Step:
         "credential_source": step.credential_source,
         "instance_metadata": sorted(step.instance_metadata.items()),
     }
+    # Absent where there are none: sessions from before there were any keep their fingerprints.
+    if step.policy or step.policy_arns:
+        facts["session_policies"] = [step.policy, sorted(step.policy_arns)]
     canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return replace(step, fingerprint=hashlib.sha256(canonical.encode()).hexdigest())
 

@@ -15,14 +15,28 @@ from urllib.parse import urlsplit
 
 from shellvault.errors import ConfigError
 from shellvault.plan.endpoints import Endpoint, endpoint_for, partition_of
-from shellvault.plan.model import HOUR, LONGEST, Options, Plan, Step, fingerprinted
+from shellvault.plan.model import HOUR, LONGEST, Call, Options, Plan, Step, fingerprinted
 from shellvault.profiles.durations import format_duration
 from shellvault.profiles.grammar import word
-from shellvault.profiles.model import CredentialSource, Profile, Sso
+from shellvault.profiles.model import CredentialSource, Narrowing, Profile, Sso
+from shellvault.profiles.narrowing import MAX_CHARACTERS, read_only_access
 from shellvault.profiles.parse import printable
 
 _MINIMUM = 15 * 60
 _CHAINED_SESSION_TOKEN = 8 * HOUR
+
+#: The calls that take session policies, and why the others give no narrower session (API references).
+_TAKES_POLICIES: tuple[Call, ...] = ("assume-role", "assume-role-with-web-identity", "get-federation-token")
+_A_ROLE = "use a profile with a role_arn, whose session can be"
+_WITHOUT_POLICIES: Mapping[Call, str] = {
+    "stored-keys": f"AWS takes no session policy with long-term keys: {_A_ROLE}",
+    "get-session-token": f"AWS takes no session policy with GetSessionToken: {_A_ROLE}",
+    "sso": "AWS takes no session policy with sso:GetRoleCredentials: choose a permission set that allows less, or "
+    "a role_arn that is assumed from this one",
+    "aws-sign-in": f"AWS takes no session policy with a sign-in: {_A_ROLE}",
+    "credential-process": f"whoever gives these credentials (credential_process) decides what they allow: {_A_ROLE}",
+    "credential-source": f"whoever gives these credentials (credential_source) decides what they allow: {_A_ROLE}",
+}
 
 
 def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan:
@@ -44,10 +58,14 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
             steps.append(_following(steps, _assume_role(member, steps[-1], partition)))
     if options.console and steps[-1].call == "stored-keys":
         steps.append(_following(steps, federation_token(profile, partition)))
+    narrowing = _narrowing(chain) if options.narrows else Narrowing()
+    if narrowing.is_narrow:
+        steps[-1] = _narrowed(steps, narrowing, partition)
     _check_devices(steps)
     if not options.insecure_endpoint:
         _check_endpoints(steps)
-    return Plan(profile.name, tuple(steps), tuple(dict.fromkeys([*notes, *_remarks(chain, steps)])))
+    remarks = _remarks(chain, steps, narrowing)
+    return Plan(profile.name, tuple(steps), tuple(dict.fromkeys([*notes, *remarks])), narrowing)
 
 
 def _chain(profile: Profile, stored: Mapping[str, str]) -> tuple[Profile, ...]:
@@ -255,6 +273,37 @@ def assumed_role(profile: Profile, role_arn: str) -> Step:
     return Step("assume-role", profile.name, "none", role_arn=role_arn, duration=duration, endpoint=endpoint)
 
 
+def _narrowing(chain: Sequence[Profile]) -> Narrowing:
+    """What narrows the session of the last in `chain`: its own wish, else that of the one whose session it shares."""
+    for member in reversed(chain):
+        if member.narrowing is not None:
+            return member.narrowing
+        if member.role_arn:
+            break
+    return Narrowing()
+
+
+def _narrowed(steps: Sequence[Step], narrowing: Narrowing, partition: str) -> Step:
+    """The last step with session policies. Raises ConfigError for a call that takes none: never a wider session."""
+    step = steps[-1]
+    if step.call not in _TAKES_POLICIES:
+        raise ConfigError(
+            f"{printable(narrowing.where)}: the session of {printable(step.profile)} cannot be narrowed, since "
+            f"{_WITHOUT_POLICIES[step.call]}"
+        )
+    # Roles say where they are, user keys and web identities may not.
+    where = step.role_arn.split(":")[1] if step.role_arn else partition
+    arns = (read_only_access(where),) if narrowing.read_only else narrowing.policy_arns
+    size = len(narrowing.policy or "") + sum(map(len, arns))
+    if size > MAX_CHARACTERS:
+        raise ConfigError(
+            f"{printable(narrowing.where)}: policy and ARNs have {size} characters together, and AWS takes "
+            f"{MAX_CHARACTERS}: shorten the policy"
+        )
+    changed = replace(step, policy=narrowing.policy, policy_arns=arns)
+    return fingerprinted(changed, steps[-2].fingerprint if len(steps) > 1 else None)
+
+
 def _limited(step: Step) -> Step:
     """The step as it is. Raises ConfigError when its lifetime is none that AWS gives.
 
@@ -304,7 +353,7 @@ def _check_devices(steps: Sequence[Step]) -> None:
             )
 
 
-def _remarks(chain: Sequence[Profile], steps: Sequence[Step]) -> list[str]:
+def _remarks(chain: Sequence[Profile], steps: Sequence[Step], narrowing: Narrowing) -> list[str]:
     """What the plan leaves out or changes, one line each."""
     root, remarks = chain[0], []
     if steps[0].call == "stored-keys" and (
@@ -323,6 +372,11 @@ def _remarks(chain: Sequence[Profile], steps: Sequence[Step]) -> list[str]:
         if member.role_arn and member.mfa_serial and member.mfa_serial not in codes:
             remarks.append(
                 f"the mfa_serial of {printable(member.name)} is unused: AWS takes codes only with user keys"
+            )
+        if member.narrowing and member.narrowing.is_narrow and not narrowing.is_narrow:
+            remarks.append(
+                f"{printable(member.narrowing.where)} is for the sessions of {printable(member.name)} itself: a role "
+                "assumed from there is not narrowed by it"
             )
     for step in steps:
         if step.endpoint.fips and step.endpoint.url:

@@ -1,5 +1,7 @@
 """A plan for a person, and for a program."""
 
+import hashlib
+import json
 from typing import Any
 
 from shellvault.plan.model import SIGN_INS, Plan, Step
@@ -16,6 +18,8 @@ def to_json(plan: Plan) -> dict[str, Any]:
             "role_arn": step.role_arn,
             "duration": step.duration,
             "mfa_serial": step.mfa_serial,
+            "policy": json.loads(step.policy) if step.policy else None,
+            "policy_arns": list(step.policy_arns) or None,
             "endpoint_url": step.endpoint.url,
             "programs": list(step.programs) or None,
         }
@@ -49,6 +53,12 @@ def _described(step: Step) -> str:
         parts.append(printable(subject or ""))
     if step.mfa_serial:
         parts.append(f"MFA code of {printable(step.mfa_serial)}")
+    if step.policy_arns:
+        parts.append(f"narrowed to {' and '.join(map(printable, step.policy_arns))}")
+    if step.policy:
+        digest = hashlib.sha256(step.policy.encode()).hexdigest()[:12]
+        more = "and" if step.policy_arns else "narrowed to"
+        parts.append(f"{more} a policy of {len(step.policy)} characters (SHA-256 {digest}…)")
     if step.endpoint.url:
         parts.append(f"asks {printable(step.endpoint.url)}")
     parts += [f"runs `{printable(program)}`" for program in step.programs]

@@ -49,6 +49,32 @@ class Durations:
 
 
 @dataclass(frozen=True, slots=True)
+class Narrowing:
+    """The session policies that were asked for; one that asks for nothing says so expressly."""
+
+    read_only: bool = False
+    policy_arns: tuple[str, ...] = ()
+    policy: str | None = None
+    """JSON without blanks."""
+    policy_file: str | None = None
+    """Where the policy stands, for one of the config file."""
+    where: str = ""
+    """How a message names who asks: `--read-only`, `FILE:LINE: shellvault_read_only`."""
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether anything is asked for."""
+        return bool(self.read_only or self.policy_arns or self.policy or self.policy_file)
+
+    @property
+    def label(self) -> Literal["", "ro", "policy"]:
+        """What a prompt shows of it (SHELLVAULT_NARROWED)."""
+        if self.read_only:
+            return "ro"
+        return "policy" if self.is_narrow else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A profile as it will be used. `source` is the resolved `source_profile`, None when there is none."""
 
@@ -84,6 +110,8 @@ class Profile:
     web_identity_token_process: str | None = None
     credential_process: str | None = None
     credential_source: CredentialSource | None = None
+    narrowing: Narrowing | None = None
+    """The session policies that this profile asks for; None: it says nothing of them."""
     instance_metadata: Mapping[str, str] = field(default_factory=dict)
     """How EC2's metadata service is asked: the keys of INSTANCE_METADATA_KEYS that are set."""
     notes: tuple[str, ...] = ()

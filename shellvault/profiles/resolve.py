@@ -15,10 +15,12 @@ from shellvault.profiles.model import (
     SERVICES,
     CredentialSource,
     Durations,
+    Narrowing,
     Profile,
     Service,
     Sso,
 )
+from shellvault.profiles.narrowing import of_profile
 from shellvault.profiles.parse import ConfigFile, Section, printable
 from shellvault.profiles.settings import (
     OWN_KEYS,
@@ -41,6 +43,8 @@ class Overrides:
     duration_flag: int | None = None
     """Seconds."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    narrowing: Narrowing | None = None
+    """Takes the place of all that the profile says of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +158,7 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
         web_identity_token_process=_text(lookup.find("web_identity_token_process"), "command"),
         credential_process=_text(lookup.find("credential_process"), "command"),
         credential_source=_credential_source(lookup),
+        narrowing=_narrowing(lookup),
         instance_metadata={
             key: shaped(setting, "text")
             for key in INSTANCE_METADATA_KEYS
@@ -179,6 +184,15 @@ def _credential_source(lookup: _Lookup) -> CredentialSource | None:
     if setting.text.lower() not in known:
         raise setting.error(f"is none of {', '.join(CREDENTIAL_SOURCES)}")
     return known[setting.text.lower()]
+
+
+def _narrowing(lookup: _Lookup) -> Narrowing | None:
+    if lookup.is_target and lookup.overrides.narrowing:
+        return lookup.overrides.narrowing
+    read_only, policy_file = lookup.find("shellvault_read_only"), lookup.find("shellvault_policy")
+    _text(policy_file, "text")
+    is_read_only = (read_only, truth(read_only)) if read_only else None
+    return of_profile(is_read_only, lookup.find("shellvault_policy_arns"), policy_file)
 
 
 def _region(lookup: _Lookup) -> Setting | None:

@@ -35,7 +35,16 @@ IDENTITY_KEYS = frozenset(
 
 #: What a profile says to shellvault alone.
 OWN_PREFIX = "shellvault_"
-OWN_KEYS = frozenset(("shellvault_browser", "shellvault_duration", "shellvault_generated_from"))
+OWN_KEYS = frozenset(
+    (
+        "shellvault_browser",
+        "shellvault_duration",
+        "shellvault_generated_from",
+        "shellvault_policy",
+        "shellvault_policy_arns",
+        "shellvault_read_only",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def _rotate(
     UsageError when that profile has no stored keys, and whatever `rotate` raises.
     """
     profile, plan = plan_for_request(
-        operation["request"], vault.stored_keys(), context.environment, context.directory
+        operation["request"], vault.stored_keys(), context.environment, context.directory, narrows=False
     )
     root = _root(profile, plan)
     session = _session(operation["request"], root.name, vault, prompter, context)
@@ -68,7 +68,9 @@ def _rotate(
 
 def _prove(operation: dict[str, Any], vault: "Vault", context: Context) -> dict[str, Any]:
     """Asks AWS whose the stored keys of a request line's profile are. Raises RefusedError when it knows none."""
-    profile, plan = plan_for_request(operation["request"], vault.stored_keys(), context.environment)
+    profile, plan = plan_for_request(
+        operation["request"], vault.stored_keys(), context.environment, narrows=False
+    )
     root = _root(profile, plan)
     keys = vault.load_keys(root.name)
     session = Session(keys.access_key_id, keys.secret_access_key)
@@ -99,7 +101,8 @@ def _session(line: str, root: str, vault: "Vault", prompter: Prompter, context: 
     """
     fields = request.decode(line)[1]
     of_root = " ".join((request.escape(root), *line.split(" ")[1:]))
-    plan = plan_for_request(of_root, vault.stored_keys(), context.environment, context.directory)[1]
+    stored = vault.stored_keys()
+    plan = plan_for_request(of_root, stored, context.environment, context.directory, narrows=False)[1]
     if "no-session" in fields or not plan.steps[-1].prompts_mfa:
         keys = vault.load_keys(root)
         return Session(keys.access_key_id, keys.secret_access_key)

@@ -67,8 +67,11 @@ def _request(step: Step, now: float, code: str | None, token: str | None) -> tup
         parameters |= {"SerialNumber": step.mfa_serial, "TokenCode": code}
     if step.call == "get-session-token":
         return "get_session_token", parameters
+    policies = _session_policies(step)
     if step.call == "get-federation-token":
-        return "get_federation_token", parameters | {"Name": step.session_name, "Policy": _EVERYTHING}
+        policies = policies or {"Policy": _EVERYTHING}
+        return "get_federation_token", parameters | {"Name": step.session_name} | policies
+    parameters |= policies
     parameters |= {"RoleArn": step.role_arn, "RoleSessionName": step.session_name or f"shellvault-{int(now)}"}
     if step.call == "assume-role-with-web-identity":
         return "assume_role_with_web_identity", parameters | {"WebIdentityToken": token}
@@ -79,6 +82,11 @@ def _request(step: Step, now: float, code: str | None, token: str | None) -> tup
         "TransitiveTagKeys": list(step.transitive_session_tags),
     }
     return "assume_role", parameters | {name: value for name, value in optional.items() if value}
+
+
+def _session_policies(step: Step) -> dict[str, Any]:
+    arns = {"PolicyArns": [{"arn": arn} for arn in step.policy_arns]} if step.policy_arns else {}
+    return arns | ({"Policy": step.policy} if step.policy else {})
 
 
 def _credentials(reply: Mapping[str, Any], step: Step, what: str, now: float) -> Session:

@@ -12,7 +12,9 @@ from shellvault.fastlane import request
 from shellvault.plan import Plan
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.model import Profile
+from shellvault.profiles.narrowing import of_command_line
 from shellvault.profiles.parse import load
+from shellvault.profiles.policy_files import with_policies
 from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.sessions.acquire import acquire
 from shellvault.sessions.cache import SessionCache
@@ -60,14 +62,20 @@ def acquire_for_request(
 
 
 def plan_for_request(
-    request_line: str, stored: Mapping[str, str], environment: Mapping[str, str], directory: str | None = None
+    request_line: str,
+    stored: Mapping[str, str],
+    environment: Mapping[str, str],
+    directory: str | None = None,
+    *,
+    narrows: bool = True,
 ) -> tuple[Profile, Plan]:
     """The plan that `request_line` asks for; `stored` maps names with long-term keys to their key ids.
 
     `environment` is the command's own: `credential_source = Environment` takes the keys from there.
-    Relative paths of the profile are meant in `directory`, else in the current one.
+    Relative paths of the profile are meant in `directory`, else in the current one. `narrows`: see `plan.Options`.
     """
-    return _planned(*decoded(request_line), stored, environment, directory or working_directory())
+    where = directory or working_directory()
+    return _planned(*decoded(request_line), stored, environment, where, narrows=narrows)
 
 
 def profile_for_request(request_line: str) -> Profile:
@@ -105,9 +113,10 @@ def decoded(request_line: str) -> tuple[str, dict[str, str]]:
 
 def overrides_of(fields: Mapping[str, str]) -> Overrides:
     """What beats the config file in a request. Raises ConfigError."""
+    narrowing = of_command_line("read-only" in fields, fields.get("policy-arns", ""), fields.get("policy"))
     duration = parse_duration(fields["duration"]) if "duration" in fields else None
     wishes = {variable: fields[variable] for variable in request.OVERRIDES if variable in fields}
-    return Overrides(fields.get("region"), duration, wishes)
+    return Overrides(fields.get("region"), duration, wishes, narrowing)
 
 
 def _planned(
@@ -116,13 +125,19 @@ def _planned(
     stored: Mapping[str, str],
     environment: Mapping[str, str],
     directory: str,
+    *,
+    narrows: bool,
 ) -> tuple[Profile, Plan]:
-    profile = _located(_resolved(name, fields), directory, fields.get("home"))
+    home = fields.get("home")
+    profile = _located(_resolved(name, fields), directory, home)
+    if narrows:
+        profile = with_policies(profile, Path(fields["config"]).parent, home)
     options = plans.Options(
         "no-session" in fields,
         "console" in fields,
         environment.get("AWS_ACCESS_KEY_ID") or None,
         "insecure-endpoint" in fields or settings.load(environment).insecure_endpoint,
+        narrows,
     )
     return profile, plans.build(profile, stored, options)
 

@@ -63,6 +63,8 @@ def _advice(code: str, message: str) -> str:
         return " (check the user's permissions and the role's trust policy)"
     if code == "ValidationError":
         return " (correct the profile in the AWS config file)"
+    if code in ("MalformedPolicyDocument", "PackedPolicyTooLarge", "PackedPolicyTooLargeException"):
+        return " (correct or shorten the session policy: --policy, --policy-arn, shellvault_policy)"
     if code in ("Throttling", "ThrottlingException", "RequestLimitExceeded"):
         return " (wait a little, then try again)"
     return ""

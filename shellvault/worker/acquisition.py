@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -14,7 +15,7 @@ from shellvault.errors import NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
 from shellvault.plan import SIGN_INS, Step, assumed_role
-from shellvault.profiles.model import Profile
+from shellvault.profiles.policy_files import policy_files
 from shellvault.protocol import CONTAINER_FORM, Message
 from shellvault.sessions import clients, passphrase
 from shellvault.sessions.cache import DirectCache
@@ -121,6 +122,10 @@ def _obtained(job: Message, desk: Desk) -> Message:
     files = {path: stamp(path) for path in (fields["config"], str(locations.names_file(environment)))}
     vault, required = _open_vault(fields.get("backend"), environment, desk)
     planned = plan_for_request(line, vault.stored_keys(), environment, job["directory"])
+    if policies := policy_files(planned[0]):
+        files |= {path: stamp(path) for path in policies}
+        # Read again, now that they are stamped.
+        planned = plan_for_request(line, vault.stored_keys(), environment, job["directory"])
     steps = planned[1].steps
     if any(step.credential_source == "Environment" for step in steps):
         raise NotForAgentError(
@@ -142,7 +147,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
     remaining = min_remaining(fields)
     return {
         "profile": acquired.profile.name,
-        "texts": {form: _text(form, acquired.profile, session, line) for form in job["forms"]},
+        "texts": {form: _text(form, acquired, session, line) for form in job["forms"]},
         "files": files,
         "issued_at": session.issued_at,
         "expires_at": session.expires_at,
@@ -209,11 +214,15 @@ def _cache(
 
 def _assumed(role_arn: str, base: Acquired) -> Session:
     """The session of a role that a container asks for, assumed from the profile's own."""
-    return call_sts(assumed_role(base.profile, role_arn), base.session, time.time())
+    last = base.plan.steps[-1]
+    # No wider than the session that it is assumed from.
+    step = replace(assumed_role(base.profile, role_arn), policy=last.policy, policy_arns=last.policy_arns)
+    return call_sts(step, base.session, time.time())
 
 
-def _text(form: str, profile: Profile, session: Session, line: str) -> str:
-    change = change_for(profile, session, line, time.time())
+def _text(form: str, acquired: Acquired, session: Session, line: str) -> str:
+    profile, narrowed = acquired.profile, acquired.plan.narrowing.label
+    change = change_for(profile, session, line, time.time(), narrowed)
     return _container(session) if form == CONTAINER_FORM else forms.text(form, change, profile.name)
 
 

@@ -22,6 +22,14 @@ pytestmark = pytest.mark.real
 
 TO_THE_FULL_COMMAND_LINE = ("--prompt", "terminal")
 FULL_LANE = (sys.executable, "-I", "-S", str(locations.DOOR))
+POLICY = """\
+{
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Sid": "Two  blanks and \\u00e9", "Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    ]
+}
+"""
 ODD_NAME = "näme with spaces"
 
 
@@ -94,6 +102,34 @@ def both(home: Home, lane: Lane, arguments: list[str], environment: dict[str, st
 def test_options(home: Home, lane: Lane, name: str, options: list[str]) -> None:
     both(home, lane, ["export", name, *options, "--format", "json"], {})
     both(home, lane, ["exec", *options, name, "--", "env", "-0"], {})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--read-only"],
+        ["--policy", "less.json"],
+        ["--policy=~/less.json", "--policy-arn", "arn:aws:iam::aws:policy/IAMReadOnlyAccess"],
+        ["--policy-arn=arn:aws:iam::aws:policy/IAMReadOnlyAccess"],
+    ],
+    ids=" ".join,
+)
+def test_narrowed_sessions(home: Home, lane: Lane, options: list[str]) -> None:
+    (home.path / "less.json").write_text(POLICY)
+    options = [option.replace("~", str(home.path)) for option in options]
+    both(home, lane, ["exec", *options, "role", "--", "env", "-0"], {})
+    both(home, lane, ["env", "--no-hook", "role", *options, "--shell", "bash"], {})
+
+
+def test_neither_lane_gives_a_session_of_another_policy(home: Home, lane: Lane) -> None:
+    arguments = ["exec", "--policy", "less.json", "role", "--", "printenv", "AWS_ACCESS_KEY_ID"]
+    keys = []
+    for action in ("s3:Get*", "s3:List*", "s3:Get*"):
+        (home.path / "less.json").write_text(POLICY.replace("s3:*", action))
+        both(home, lane, arguments, {})
+        keys.append(outcome(home, [*fast_lane(lane), *arguments], {})[1])
+    assert keys[0] == keys[2] != keys[1]
+    assert outcome(home, [*fast_lane(lane), "exec", "role", *arguments[-3:]], {})[1] not in keys
 
 
 @pytest.mark.parametrize("shell", ["bash", "fish", "powershell", "zsh"])

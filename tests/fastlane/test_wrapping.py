@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from shellvault.fastlane import sections, wrapping
+from shellvault.fastlane.request import encode
 from shellvault.fastlane.wrapping import Choice, choose, given
 
 CONFIG = """\
@@ -368,3 +369,20 @@ def test_the_names_of_wrap_itself() -> None:
     assert wrapping.parse(["aws", "--default", "x"]) == (["aws", "--default", "x"], "")
     assert wrapping.parse(["--default", "x", "aws", "y"]) == (["aws", "y"], "x")
     assert wrapping.parse([]) == wrapping.parse(["--default"]) == ([], "")
+
+
+def test_a_session_that_was_narrowed_and_has_run_out_is_followed_by_no_wider_one(place: Place) -> None:
+    narrowed = {"read-only": "1"}
+    line = encode("role", narrowed, place.environment, "/")
+    gone = {**LIVE, "SHELLVAULT_REQUEST": line, "SHELLVAULT_EXPIRES_AT": "1"}
+    again, by_name = (
+        place.choose("aws", "s3", "ls", **gone),
+        place.choose("aws", "s3", "--profile", "role", **gone),
+    )
+    other = place.choose("aws", "s3", "ls", "--profile", "stored", **gone)
+    assert again
+    assert (again.profile, again.narrowing) == ("role", narrowed)
+    assert by_name
+    assert (by_name.is_there, by_name.narrowing) == (False, narrowed)
+    assert other
+    assert other.narrowing == {}

@@ -120,19 +120,27 @@ def agent(path: Path) -> Iterator[Agent]:
 
 
 def session(
-    profile: str = "work", *, key: str = "AKIAFIRST", refresh_at: int = 0, expires_at: int | None = None
+    profile: str = "work",
+    *,
+    key: str = "AKIAFIRST",
+    refresh_at: int = 0,
+    expires_at: int | None = None,
+    narrowed: str = "",
+    options: str = "",
 ) -> Change:
     """What a session of `profile` changes, with times in epoch seconds."""
     values = {
         "AWS_ACCESS_KEY_ID": key,
         "AWS_SECRET_ACCESS_KEY": "secret/of+it",
         "AWS_VAULT": profile,
-        "SHELLVAULT_REQUEST": "work config=/nowhere home=/nowhere",
+        "SHELLVAULT_REQUEST": f"work config=/nowhere home=/nowhere{options}",
         "SHELLVAULT_REFRESH_AT": str(refresh_at),
     }
+    if narrowed:
+        values["SHELLVAULT_NARROWED"] = narrowed
     if expires_at is not None:
         values["SHELLVAULT_EXPIRES_AT"] = str(expires_at)
-    return Change(values, ("AWS_PROFILE",))
+    return Change(values, ("AWS_PROFILE", *(() if narrowed else ("SHELLVAULT_NARROWED",))))
 
 
 def refresh(shell: str, change: Change) -> str:

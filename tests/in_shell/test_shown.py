@@ -118,3 +118,45 @@ def test_production_is_bold_and_red_in_every_shell_and_in_tables(
             terminal.screen.rpartition("acme-prod 25h")[0] or terminal.screen.rpartition("acme-prod 24h")[0]
         )
         assert before.endswith(("\x1b[1m\x1b[31m", "\x1b[1;31m", "\x1b[31m\x1b[1m")), ascii(before[-40:])
+
+
+def test_a_narrowed_session_is_shown_as_one(shell: str, opened: Open, lane: FastLane, now: int) -> None:
+    terminal = opened(shell)
+    times = {"refresh_at": now + 1200, "expires_at": now + 2845}
+    enter(terminal, lane, narrowed="ro", **times)
+    assert segment(terminal) in ("work ro 47m", "work ro 46m")
+    # The same times: what has changed is what the session may do.
+    enter(terminal, lane, **times)
+    assert segment(terminal) in ("work 47m", "work 46m")
+    enter(terminal, lane, narrowed="policy", **times)
+    assert segment(terminal) in ("work policy 47m", "work policy 46m")
+    enter(terminal, lane, narrowed="\x1b[2J", **times)
+    assert segment(terminal) in ("work 47m", "work 46m")
+
+
+def test_a_narrowed_session_that_needs_a_person_is_not_followed_by_a_wider_one(
+    shell: str, opened: Open, lane: FastLane, now: int
+) -> None:
+    terminal = opened(shell)
+    lane.answers("refresh", "", 77)
+    for number, (narrowed, options, shown) in enumerate(
+        (
+            ("ro", " read-only=1", "--read-only work"),
+            ("ro", "", "--read-only work"),
+            ("policy", " policy=%7B%7D policy-arns=arn:x", "--policy FILE --policy-arn ARN work"),
+            ("policy", " policy=%7B%7D", "--policy FILE work"),
+            ("policy", " policy-arns=arn:x", "--policy-arn ARN work"),
+            ("policy", "", "work"),
+        )
+    ):
+        enter(
+            terminal,
+            lane,
+            narrowed=narrowed,
+            options=options,
+            refresh_at=now - 50 - number,
+            expires_at=now - 5,
+        )
+        terminal.run("")
+        said = [line for line in terminal.screen.splitlines() if "has expired and needs you" in line][-1]
+        assert said.partition("; run: shellvault use ")[2].strip() == shown, said

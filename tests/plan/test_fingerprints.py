@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shellvault.plan import Options, build
-from shellvault.profiles.model import Durations, Profile, Sso
+from shellvault.profiles.model import Durations, Narrowing, Profile, Sso
 from tests.plan.profiles import (
     HOUR,
     STORED,
@@ -44,6 +44,8 @@ def _fingerprint(profile: Profile) -> str:
         {"mfa_serial": "arn:aws:iam::111111111111:mfa/jonsmith"},
         {"source": replace(jonsmith, name="other")},
         {"source": bar_role1},
+        {"narrowing": Narrowing(read_only=True)},
+        {"narrowing": Narrowing(policy='{"Statement":[]}')},
     ],
     ids=str,
 )

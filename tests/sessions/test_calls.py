@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from shellvault.errors import SessionError
 from shellvault.plan import Endpoint, Step, endpoint_for
+from shellvault.plan.model import Call
 from shellvault.profiles.model import Service
 from shellvault.sessions import calls
 from shellvault.sessions.calls import call_sts
@@ -31,6 +32,7 @@ from tests.support.mfa_front import MfaFront, fronting
 
 SOURCE = Session("AKIA1234567890123456", "s3cr3t/key+of=mine", "t0ken-of-mine")
 NOW = time.time()
+POLICY = '{"Statement":[]}'
 
 
 @pytest.fixture
@@ -118,6 +120,23 @@ def test_a_role_is_asked_for_with_everything_in_its_step(front: MfaFront) -> Non
 
 
 @pytest.mark.parametrize(
+    "call", ["assume-role", "assume-role-with-web-identity", "get-federation-token"], ids=str
+)
+def test_session_policies_go_with_every_call_that_takes_them(front: MfaFront, call: Call) -> None:
+    front.failure = (403, "AccessDenied", "no")
+    arns = ("arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B")
+    step = replace(_step(front), call=call, role_arn="arn:aws:iam::111111111111:role/Home", session_name="me")
+    for policy in (POLICY, None):
+        with pytest.raises(RefusedError):
+            call_sts(replace(step, policy=policy, policy_arns=arns), SOURCE, NOW, token="token")
+    both, alone = front.forms
+    assert both["Policy"] == POLICY
+    assert "Policy" not in alone
+    for form in front.forms:
+        assert (form["PolicyArns.member.1.arn"], form["PolicyArns.member.2.arn"]) == arns
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         b"",
@@ -166,6 +185,8 @@ def test_a_reply_that_is_no_session_is_an_error_of_one_line(front: MfaFront, ans
         ("RequestExpired", "Request has expired.", "set this machine's clock"),
         ("ValidationError", "1 validation error", "correct the profile in the AWS config file"),
         ("Throttling", "Rate exceeded", "wait a little"),
+        ("PackedPolicyTooLarge", "Packed size of session tags is 120%", "shorten the session policy"),
+        ("MalformedPolicyDocument", "Syntax errors in policy.", "correct or shorten the session policy"),
         ("RegionDisabledException", "STS is not activated in this region", "choose another one (--region)"),
         (
             "AccessDenied",

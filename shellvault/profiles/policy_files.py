@@ -1,0 +1,66 @@
+"""The files that session policies stand in."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from shellvault.errors import ConfigError
+from shellvault.fastlane.request import policy_text
+from shellvault.profiles.model import Profile
+from shellvault.profiles.narrowing import MAX_CHARACTERS, checked_policy
+from shellvault.profiles.parse import printable
+
+#: Bytes; no policy is longer, however it is laid out.
+_LIMIT = 65536
+
+
+def read_policy(path: str, where: str) -> str:
+    """The policy in a file, as a request has it (`request.policy_text`).
+
+    Raises ConfigError that begins with `where`.
+    """
+    shown = ascii(printable(path))
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a pipe (`<(…)`) has no use for a Path
+            content = file.read(_LIMIT)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no such path"
+        raise ConfigError(
+            f"{where}: the policy {shown} cannot be read ({reason}): correct the path"
+        ) from None
+    try:
+        return policy_text(content)
+    except ValueError:
+        raise ConfigError(
+            f"{where}: {shown} is no policy: AWS takes JSON (UTF-8) of at most {MAX_CHARACTERS} characters"
+        ) from None
+
+
+def with_policies(profile: Profile, folder: Path, home: str | None) -> Profile:
+    """The profile with the policy that narrows its session read from the file that it names.
+
+    A relative path is meant in `folder`, the config file's: it is the same wherever a command is started. Where the
+    profile says nothing of it, and is no role of its own, it shares the session of its source, and its policy.
+    Raises ConfigError.
+    """
+    narrowing = profile.narrowing
+    if narrowing is None:
+        if profile.role_arn or profile.source is None:
+            return profile
+        return replace(profile, source=with_policies(profile.source, folder, home))
+    if narrowing.policy_file is None:
+        return profile
+    path = Path(narrowing.policy_file)
+    if home and narrowing.policy_file.startswith("~/"):
+        path = Path(home, narrowing.policy_file[2:])
+    located = str(folder / path)
+    text = checked_policy(read_policy(located, narrowing.where), narrowing.where)
+    return replace(profile, narrowing=replace(narrowing, policy=text, policy_file=located))
+
+
+def policy_files(profile: Profile | None) -> tuple[str, ...]:
+    """The files that `with_policies` has read."""
+    if profile is None:
+        return ()
+    narrowing = profile.narrowing
+    own = (narrowing.policy_file,) if narrowing and narrowing.policy_file and narrowing.policy else ()
+    return own + policy_files(profile.source)
