@@ -161,8 +161,11 @@ def typed(context: click.Context) -> list[str]:
 def narrowing(given: Mapping[str, Any]) -> dict[str, str]:
     """The request's options that narrow the session; `given` as for `wish`. Raises ShellvaultError."""
     file, arns = given.get("policy"), given.get("policy_arns") or ()
+    if not all(map(str.strip, arns)):
+        # An empty variable of a script must not mean a session without bounds.
+        raise UsageError("--policy-arn: an empty value is not the ARN of a managed policy")
     options = {
-        "policy": read_policy(file, "--policy") if file else "",
+        "policy": "" if file is None else read_policy(file, "--policy"),
         "policy-arns": " ".join(arns),
         "read-only": "1" if given.get("read_only") else "",
     }

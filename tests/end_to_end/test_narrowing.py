@@ -79,6 +79,17 @@ def test_a_policy_allows_what_is_in_the_file_now(admin: Person) -> None:
 
 
 @by_the_agent
+def test_an_empty_variable_of_a_script_does_not_mean_everything(person: Person) -> None:
+    for command in ("exec", "env"):
+        for option in ("--policy", "--policy-arn"):
+            done = person.home.shellvault(
+                command, option, "", "work", *(["--", "true"] if command == "exec" else [])
+            )
+            assert done.returncode != 0
+            assert f"{option}: " in done.stderr
+
+
+@by_the_agent
 def test_a_policy_may_come_from_a_pipe(admin: Person) -> None:
     (admin.home.path / "less.json").write_text(policy("iam:ListUsers"))
     line = f'shellvault exec --policy <(cat ~/less.json) admin -- "$0" -c "$1" {admin.user}-pipe'
