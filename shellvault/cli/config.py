@@ -36,6 +36,9 @@ _OF_PROFILE: Mapping[str, tuple[str, ...]] = {
     "login_session": (),
     "shellvault_browser": (),
     "shellvault_duration": ("SHELLVAULT_DURATION", "AWS_VAULT_DURATION"),
+    "shellvault_policy": (),
+    "shellvault_policy_arns": (),
+    "shellvault_read_only": (),
 }
 
 

@@ -34,7 +34,8 @@ def change_for(
 
 def change_without_session(profile: Profile, request_line: str) -> Change:
     """The same without credentials, for a session that is not there yet."""
-    return _change({}, profile, request_line)
+    narrowed = profile.narrowing.label if profile.narrowing else ""
+    return _change({"SHELLVAULT_NARROWED": narrowed} if narrowed else {}, profile, request_line)
 
 
 def _change(credentials: Mapping[str, str], profile: Profile, request_line: str) -> Change:
