@@ -95,6 +95,11 @@ ROWS = (
         "`--profile` may be repeated; the vault in use changes with the keys",
     ),
     Row("`version`, `--version`, `--help`", "the same", "on stdout, where a pager finds it"),
+    Row(
+        "`--prompt ykman`, `zenity`, `kdialog`, `osascript`, `wincredui`",
+        "the same, `pinentry`, `none`",
+        "the terminal asks wherever there is one, also inside `$(…)`; `none` asks nobody",
+    ),
     Row("messages (`Added credentials …`)", "in our words", "on stderr: stdout has results only"),
     Row(
         "errors are status 1",

@@ -74,7 +74,11 @@ _PLAN = (
 )
 _ACQUIRE = (
     click.option("-t", "--mfa-token", metavar="CODE", help="The MFA code, instead of being asked for it."),
-    click.option("--prompt", metavar="DRIVER", help="Who asks: terminal, ykman, kdialog, zenity, osascript."),
+    click.option(
+        "--prompt",
+        metavar="DRIVER",
+        help="Who asks: terminal, none, ykman, pinentry, kdialog, zenity, osascript, wincredui.",
+    ),
     click.option(
         "--min-remaining", metavar="TIME", help="Replace a session with less life left (default: 5m)."
     ),

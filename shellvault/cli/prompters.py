@@ -1,5 +1,6 @@
 """The prompt drivers: who is asked for an MFA code or a passphrase (`--prompt`)."""
 
+import base64
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -9,11 +10,15 @@ from shellvault import settings
 from shellvault.cli import invitation, output, progress, terminal
 from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.sessions.model import Challenge, Prompter
+from shellvault.shells.quote import quote
 from shellvault.variables import PASSPHRASE_VARIABLES, for_children, setting_of
 
 #: The graphical drivers, as aws-vault names them; each exists where its program is on PATH.
 GRAPHICAL = ("kdialog", "osascript", "zenity")
-DRIVERS = ("terminal", "none", "ykman", *GRAPHICAL)
+DRIVERS = ("terminal", "none", "ykman", "pinentry", "wincredui", *GRAPHICAL)
+
+#: The program of a driver, where it is called otherwise; under WSL that of Windows can be run too.
+_PROGRAMS = {"wincredui": "powershell.exe"}
 
 #: Seconds a person may take to answer a dialog, and a security key to be touched.
 ANSWER_DEADLINE = 300
@@ -81,35 +86,39 @@ class ProgramPrompter(TerminalPrompter):
             or challenge.link
         ):
             return super().ask(challenge, withdrawn)
-        command = _command(self._driver, challenge, self._environment)
         progress.waits_for(
             "a touch of your security key" if self._driver == "ykman" else f"you, in {self._driver}"
         )
-        from shellvault.sessions import processes
-
         try:
-            printed = processes.run(
-                command,
-                self._driver,
-                for_children(self._environment),
-                terminal=True,
-                deadline=ANSWER_DEADLINE,
-            )
+            return _answer(self._driver, challenge, for_children(self._environment))
         except SessionError as error:
             raise NeedsPersonError(
                 f"{_needed(challenge)}: {self._driver} gave no answer; {_remedy(challenge)}"
             ) from error
-        return printed.decode("utf-8", "replace").strip()
+
+
+def _answer(driver: str, challenge: Challenge, environment: Mapping[str, str]) -> str:
+    if driver == "pinentry":
+        from shellvault.cli import pinentry
+
+        return pinentry.ask(challenge.prompt.rstrip(": "), environment, ANSWER_DEADLINE)
+    from shellvault.sessions import processes
+
+    command = _command(driver, challenge, environment)
+    printed = processes.run(command, driver, environment, terminal=True, deadline=ANSWER_DEADLINE)
+    return printed.decode("utf-8", "replace").strip()
 
 
 def _command(driver: str, challenge: Challenge, environment: Mapping[str, str]) -> list[str]:
     prompt = challenge.prompt.rstrip(": ")
     if driver == "zenity":
+        # It takes backslashes for escapes, and an underscore for the mark of a letter.
+        text = prompt.replace("\\", "\\\\").replace("_", "__")
         return [
             "zenity",
             "--entry",
             "--title=shellvault",
-            f"--text={prompt}",
+            f"--text={text}",
             *(["--hide-text"] if challenge.hidden else []),
         ]
     if driver == "kdialog":
@@ -126,6 +135,8 @@ def _command(driver: str, challenge: Challenge, environment: Mapping[str, str]) 
             "--single",
             account,
         ]
+    if driver == "wincredui":
+        return ["powershell.exe", "-NoProfile", "-EncodedCommand", _credential_dialog(prompt)]
     hidden = " with hidden answer" if challenge.hidden else ""
     dialog = f'display dialog (item 1 of argv) default answer ""{hidden} with title "shellvault"'
     # The prompt travels as an argument, never as part of the script.
@@ -135,6 +146,13 @@ def _command(driver: str, challenge: Challenge, environment: Mapping[str, str]) 
         f"on run argv\ntext returned of ({dialog})\nend run",
         prompt,
     ]
+
+
+def _credential_dialog(prompt: str) -> str:
+    """Windows' own dialog, as powershell.exe takes it encoded: no quoting on the way can go wrong."""
+    dialog = f"Get-Credential -UserName shellvault -Message {quote('powershell', prompt)}"
+    script = f"$ErrorActionPreference = 'Stop'; ({dialog}).GetNetworkCredential().Password"
+    return base64.b64encode(script.encode("utf-16-le")).decode("ascii")
 
 
 def _given_passphrase(challenge: Challenge, environment: Mapping[str, str]) -> str | None:
@@ -165,6 +183,12 @@ def _remedy(challenge: Challenge) -> str:
     return "set SHELLVAULT_FILE_PASSPHRASE, or run this in a terminal"
 
 
+def _is_installed(driver: str, path: str) -> bool:
+    return (
+        driver in ("terminal", "none") or shutil.which(_PROGRAMS.get(driver, driver), path=path) is not None
+    )
+
+
 def choose(driver: str | None, environment: Mapping[str, str]) -> Prompter:
     """The prompter for `--prompt`, else SHELLVAULT_PROMPT, else AWS_VAULT_PROMPT, the settings, whatever can ask here.
 
@@ -184,6 +208,10 @@ def choose(driver: str | None, environment: Mapping[str, str]) -> Prompter:
         return TerminalPrompter(environment)
     if named == "none":
         return NobodyPrompter(environment)
-    if shutil.which(named, path=path) is None:
-        raise UsageError(f"the prompt driver {named} needs the program {named} on PATH")
+    if not _is_installed(named, path):
+        there = ", ".join(driver for driver in DRIVERS if _is_installed(driver, path))
+        raise UsageError(
+            f"the prompt driver {named} needs the program {_PROGRAMS.get(named, named)} on PATH: "
+            f"install it, or choose one that is there ({there})"
+        )
     return ProgramPrompter(environment, named)

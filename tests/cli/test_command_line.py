@@ -133,8 +133,10 @@ def test_a_dialog_program_asks_and_never_sees_the_passphrase_variables(tmp_path:
 
 
 def test_a_prompt_driver_that_is_not_there_is_named() -> None:
-    with pytest.raises(UsageError, match="needs the program kdialog on PATH"):
+    with pytest.raises(UsageError, match=r"needs the program kdialog on PATH.*there \(terminal, none\)"):
         prompters.choose("kdialog", {"PATH": "/nowhere"})
+    with pytest.raises(UsageError, match=r"needs the program powershell\.exe on PATH"):
+        prompters.choose("wincredui", {"PATH": "/nowhere"})
     with pytest.raises(UsageError, match="no prompt driver 'pigeon'"):
         prompters.choose("pigeon", {})
 
