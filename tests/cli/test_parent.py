@@ -1,6 +1,5 @@
 """A program that runs as a child of ours behaves as if we were not there: signals, job control, terminal, status."""
 
-import os
 import shlex
 import signal
 import subprocess
@@ -13,10 +12,8 @@ import pexpect
 import pytest
 
 from tests.support.home import Home
+from tests.support.interrupted import COUNT, ROUNDS
 from tests.support.terminal import Terminal, terminal
-
-#: Ctrl-C is pressed so often; more to be sure: SHELLVAULT_TESTS_ROUNDS=100.
-ROUNDS = int(os.environ.get("SHELLVAULT_TESTS_ROUNDS", "5"))
 
 #: Runs its arguments as `exec --ec2-server` does, without the server.
 RUN = """
@@ -25,15 +22,6 @@ from shellvault.cli import parent
 with parent.holding_signals() as mask:
     status = parent.run(shutil.which(sys.argv[1]), sys.argv[1:], dict(os.environ), mask)
 sys.exit(status)
-"""
-
-#: Counts what it is sent, and says so.
-COUNT = """
-import signal, time
-signal.signal(signal.SIGINT, lambda *_: print("<interrupted>", flush=True))
-print("<ready>", flush=True)
-while True:
-    time.sleep(60)
 """
 
 

@@ -1,11 +1,13 @@
 """`exec --ec2-server`: real programs that know no other place for credentials than an EC2 instance's."""
 
 import shlex
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 
+import pexpect
 import psutil
 import pytest
 
@@ -13,6 +15,7 @@ from tests.end_to_end.conftest import Person, settle
 from tests.support.clients import find
 from tests.support.emulator import Aws
 from tests.support.home import Home
+from tests.support.interrupted import COUNT, ROUNDS
 from tests.support.namespace import bridged, namespace
 from tests.support.sts_front import StsFront
 
@@ -137,3 +140,31 @@ def test_the_proxy_gives_up_root_and_takes_the_address_away(home: Home, inside: 
         proxy.terminate()
     assert proxy.wait(20) == 0
     assert "169.254.169.254" not in home.run(*inside, "ip", "-brief", "address").stdout
+
+
+def test_ctrl_c_reaches_the_command_once(person: Person, inside: list[str]) -> None:
+    """The whole way: launcher, command line, child. The exit status says by which signal it ended."""
+    words = [*inside, "shellvault", "exec", "--ec2-server", "deploy", "--", sys.executable, "-c", COUNT]
+    environment = {**person.home.environment, "AWS_ENDPOINT_URL": person.aws.endpoint}
+    served = pexpect.spawn(words[0], words[1:], env=environment, encoding="utf-8", timeout=60)
+    try:
+        served.expect_exact("<ready>")
+        for _ in range(ROUNDS):
+            served.sendintr()
+            served.expect_exact("<interrupted>")
+        served.kill(signal.SIGTERM)
+        served.expect(pexpect.EOF)
+        assert "<interrupted>" not in (served.before or "")
+        served.wait()
+        assert served.exitstatus == 128 + signal.SIGTERM
+    finally:
+        served.close(force=True)
+
+
+def test_the_command_that_cannot_be_found_is_named(person: Person, inside: list[str]) -> None:
+    done = person.home.run(*inside, "shellvault", "exec", "--ec2-server", "--lazy", "deploy", "--", "no-such")
+    assert done.returncode == 127
+    assert "no-such: command not found" in done.stderr
+    both = person.home.run("shellvault", "exec", "--server", "--ec2-server", "deploy", "--", "true")
+    assert both.returncode == 2
+    assert "choose one" in both.stderr

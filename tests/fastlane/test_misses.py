@@ -61,6 +61,8 @@ from tests.fastlane.conftest import FULL, Lane
         ["exec", "--", "true"],
         ["exec", "work", "home", "--", "true"],
         ["exec", "work", "--server", "--", "true"],
+        ["exec", "work", "--ec2-server", "--", "true"],
+        ["exec", "work", "--lazy", "--", "true"],
         ["exec", "work", "git", "--", "true"],
         ["refresh"],
         ["refresh", "bash"],
