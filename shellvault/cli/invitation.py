@@ -20,7 +20,7 @@ def show(challenge: Challenge, environment: Mapping[str, str]) -> threading.Thre
     command in the background. No browser is opened for a link with a code, which may be for another machine, nor for
     one that another command has opened.
     """
-    _require_somebody_there(challenge)
+    _require_somebody_there()
     browser = _browser(challenge, environment)
     opens = (
         browser != NO_BROWSER and not challenge.was_shown and (not challenge.code or _is_named(environment))
@@ -34,14 +34,14 @@ def show(challenge: Challenge, environment: Mapping[str, str]) -> threading.Thre
     return opening
 
 
-def _require_somebody_there(challenge: Challenge) -> None:
+def _require_somebody_there() -> None:
     with terminal.opened() as descriptor:
         try:
             is_in_front = os.tcgetpgrp(descriptor) == os.getpgrp()
         except OSError:
             is_in_front = False
     if not is_in_front:
-        raise NeedsPersonError(f"{challenge.prompt}: this command runs in the background")
+        raise NeedsPersonError("this command runs in the background")
 
 
 def _text(challenge: Challenge, *, opens: bool) -> str:

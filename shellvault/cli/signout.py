@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from shellvault.cli import broker, output, prompters, sign_ins, tables
+from shellvault.cli import broker, now, output, prompters, sign_ins, tables
 from shellvault.cli.options import backend_option, wish
 from shellvault.errors import AgentError, ShellvaultError, UsageError
 
@@ -70,10 +70,11 @@ def _holders(profiles: Collection[str], environment: Mapping[str, str]) -> list[
         found = client.status(environment) or {}
     except AgentError:
         return []
-    now = time.time()
-    return [
-        f"a session of {session['profile']} works for {tables.time_left(session['expires_at'] - now)} more"
-        + (f" in process {', '.join(map(str, session['users']))}" if session["users"] else "")
-        for session in found.get("sessions", ())
-        if session["profile"] in profiles
-    ]
+    lines = []
+    for session in found.get("sessions", ()):
+        if session["profile"] not in profiles:
+            continue
+        users = ", ".join(map(now.process, session["users"])) or "what was started before"
+        left = tables.time_left(session["expires_at"] - time.time())
+        lines.append(f"{users} can use the session of {session['profile']} for another {left}")
+    return lines

@@ -55,7 +55,7 @@ def test_a_day_of_signing_in_and_out(person: Home, services: SignInEmulator) -> 
     done = person.shellvault("signout", "admin")
     assert (done.returncode, "signed out of corp" in done.stderr) == (0, True), done.stderr
     if "SHELLVAULT_NO_AGENT" not in person.environment:
-        assert re.search(r"a session of reader works for 59m more", done.stderr)
+        assert re.search(r"can use the session of reader for another 59m", done.stderr)
     assert not services.oidc.is_alive(token)
     assert "nobody is signed in" in person.succeed("why", "admin")
     assert "sign-in to corp is needed" in person.fail("exec", "admin", "--", "true")
