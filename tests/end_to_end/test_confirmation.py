@@ -27,7 +27,7 @@ SHOW = ("exec", "-n", "work", "--", "printenv", "AWS_SECRET_ACCESS_KEY")
 def person(home: Home, aws: Aws, front: StsFront) -> Person:
     """A person whose encrypted file the agent keeps unlocked, and who is not asked for its passphrase any more."""
     del home.environment["SHELLVAULT_NO_AGENT"]
-    found = settle(home, aws, front)
+    found = settle(home, aws, front, by_command=True)
     del home.environment["SHELLVAULT_FILE_PASSPHRASE"]
     return found
 

@@ -14,7 +14,7 @@ from shellvault import locations
 from shellvault.fastlane import connection
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, enter, key
-from tests.in_shell.stand_in import USUAL, FastLane, agent, refresh, session, write_program
+from tests.in_shell.stand_in import USUAL, FastLane, agent, proven, refresh, session, write_program
 from tests.support.clients import need
 from tests.support.terminal import PATIENCE, PROGRAMS, Terminal
 
@@ -160,7 +160,7 @@ def test_all_parts_look_for_the_agent_in_the_same_place(
         place.rmdir()
         with agent(place / "agent.sock") as running:
             fresh = refresh(speaking, session(key="AKIASECOND", refresh_at=now + 4000, expires_at=now + 7300))
-            running.reply = b"ok\n" + fresh.encode()
+            running.reply = proven(b"ok\n" + fresh.encode())
             terminal = opened(speaking, XDG_RUNTIME_DIR=str(runtime), XDG_STATE_HOME=state)
             enter(terminal, lane, refresh_at=now - 5, expires_at=now + 3000)
             assert key(terminal) == "AKIASECOND"

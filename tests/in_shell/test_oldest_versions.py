@@ -16,7 +16,7 @@ pytestmark = pytest.mark.real
 
 #: What came after bash 3.2, by the version that brought it (bash's NEWS).
 AFTER_BASH_3_2 = {
-    "4.0": r"\b(mapfile|readarray|coproc|compopt|globstar|BASHPID)\b|&>>|\|&|;;?&|\$\{[^}]*(\^|,)\}"
+    "4.0": r"\b(mapfile|readarray|coproc|compopt|globstar|BASHPID)\b|&>>|\|&|;;?&|\$\{\w+(\[[^]]*\])?(\^\^?|,,?)[^}]*\}"
     r"|\b(declare|local|typeset) -[a-z]*[Alu]\b|\bread [^|;\n]*-(t 0?\.|[iN]\b)",
     "4.1": r"printf -v \S*\[|\{[a-z_]+\}[<>]",
     "4.2": r"\b(declare|typeset) -[a-zA-Z]*g|(\[\[? (! )?|\btest )-v |\\[uU][0-9a-fA-F]{2}|\blastpipe\b",

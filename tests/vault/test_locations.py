@@ -90,7 +90,9 @@ def test_a_file_in_the_place_of_a_folder_is_refused(home: Path) -> None:
     home.mkdir()
     (home / ".local").write_text("")
     with pytest.raises(ShellvaultError, match="cannot be used"):
-        locations.state_directory({"HOME": str(home)})
+        locations.private_directory(home / ".local" / "share")
+    # What would be written there is optional: a session can be had without it.
+    assert locations.state_directory({"HOME": str(home)}) == home / ".local" / "state" / "shellvault"
 
 
 def test_the_socket_lies_in_the_runtime_folder_where_there_is_one(home: Path, tmp_path: Path) -> None:
