@@ -11,25 +11,23 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+
+def _named(*names: str) -> frozenset[signal.Signals]:
+    """The signals of these names that this system has."""
+    return frozenset(number for number in signal.Signals if number.name in names)
+
+
 #: What we wait for instead of being ended or stopped by it.
-HELD = frozenset(
-    {
-        signal.SIGALRM,
-        signal.SIGCHLD,
-        signal.SIGCONT,
-        signal.SIGHUP,
-        signal.SIGINT,
-        signal.SIGQUIT,
-        signal.SIGTERM,
-        signal.SIGTSTP,
-        signal.SIGUSR1,
-        signal.SIGUSR2,
-        signal.SIGWINCH,
-    }
+HELD = _named(
+    *("SIGALRM", "SIGCHLD", "SIGCONT", "SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGTSTP"),
+    *("SIGUSR1", "SIGUSR2", "SIGWINCH"),
 )
 
+#: What ends a server that has no child.
+ENDING = _named("SIGHUP", "SIGINT", "SIGTERM")
+
 #: Python ignores these, and a program would inherit that.
-IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
+IGNORED_BY_PYTHON = _named("SIGPIPE", "SIGXFSZ")
 
 
 @contextmanager

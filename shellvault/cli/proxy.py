@@ -11,12 +11,10 @@ from pathlib import Path
 import click
 
 from shellvault.cli import output
+from shellvault.cli.parent import ENDING
 from shellvault.errors import SessionError, UsageError
 from shellvault.servers import address, listening, upstream
 from shellvault.servers.forward import Forwarder
-
-#: What ends it, after everything that it made is gone.
-ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
 
 
 @click.command(name="proxy")

@@ -146,3 +146,23 @@ def test_a_child_that_stops_itself_gives_the_terminal_back(home: Home) -> None:
         shell.type("fg")
         shell.wait_for("\nback")
         assert time.monotonic() - start < 20
+
+
+def test_a_shell_below_has_jobs_of_its_own(home: Home) -> None:
+    """It takes the terminal for groups of its own, and gives it back when it is suspended or ends."""
+    script = home.path / "run"
+    script.write_text(RUN)
+    with terminal(home, "bash", "PS1='out> '") as shell:
+        shell.type(f"PS1='in''> ' {sys.executable} {script} bash --norc --noprofile -i")
+        shell.wait_for("in> ")
+        shell.type("sleep 60 & fg")
+        shell.wait_for("sleep 60\\s")
+        shell.press("\x03")
+        shell.wait_for("in> ")
+        shell.type("suspend")
+        shell.wait_for(r"Stopped[\s\S]*out> ")
+        shell.type("fg")
+        shell.type("echo ba''ck; exit 5")
+        shell.wait_for("back")
+        shell.wait_for("out> ")
+        assert shell.value("$?") == "5"
