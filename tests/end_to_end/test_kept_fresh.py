@@ -246,3 +246,19 @@ def test_refreshes_start_no_process(shell: str, person: Person, opened: Opened, 
         "$global:__shellvault_secret" if shell == "powershell" else "$__shellvault_secret"
     )
     assert (len(secret), len(renewed), secret == renewed) == (32, 32, False)
+
+
+def test_a_renewed_session_is_as_narrow_as_the_one_before(person: Person, opened: Opened) -> None:
+    person.configure(f"[profile admin]\nsource_profile = work\nrole_arn = {person.role('admin')}")
+    person.front.lifetime = 20
+    terminal = opened("bash", INIT["bash"])
+    terminal.run("shellvault use --read-only admin")
+    first = environment(terminal)
+    renewed = keys_after(terminal, first)
+    assert first[b"SHELLVAULT_NARROWED"] == renewed[b"SHELLVAULT_NARROWED"] == b"ro"
+    assert terminal.value("$SHELLVAULT_SEGMENT").startswith("admin ro <1m")
+    names = (b"AWS_ACCESS_KEY_ID", b"AWS_SECRET_ACCESS_KEY", b"AWS_SESSION_TOKEN")
+    iam = person.aws.client("iam", Keys(*(renewed[name].decode() for name in names)))
+    assert iam.list_users()["Users"]
+    with pytest.raises(iam.exceptions.ClientError, match="AccessDenied"):
+        iam.create_user(UserName=f"{person.user}-renewed")
