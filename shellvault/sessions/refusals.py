@@ -59,6 +59,8 @@ def refusal(what: str, code: str, message: str, secrets: Iterable[str | None]) -
 def _advice(code: str, message: str) -> str:
     if "MultiFactorAuthentication" in message:
         return " (check mfa_serial in the AWS config file)"
+    if code == "ForbiddenException":
+        return " (check sso_account_id and sso_role_name, and that this role is assigned to you)"
     if code == "AccessDenied":
         return " (check the user's permissions and the role's trust policy)"
     if code == "ValidationError":

@@ -27,6 +27,9 @@ _REACH = 1.3
 #: A person may paste the wrong thing so often.
 _TRIES = 3
 
+#: Seconds after a sign-in in which it cannot be over, unless a clock is wrong.
+_SOON = 900
+
 #: BatchRevokeSessions takes so many at once.
 _REVOKED_AT_ONCE = 5
 
@@ -175,6 +178,8 @@ def _renewed(work: Work, step: Step, rejected: str | None) -> Login:
             if error.value == "INSUFFICIENT_PERMISSIONS":
                 raise
             problem = None
+            if error.value == "TOKEN_EXPIRED" and now - found.signed_in_at < _SOON:
+                work.prompter.tell("AWS says that this sign-in is over already: check this machine's clock")
             if newer := _after_refusal(work, step, found, file):
                 return newer
             continue

@@ -185,6 +185,14 @@ def test_a_refused_renewal_is_not_tried_again(desk: Desk, value: str) -> None:
     assert desk.services.calls["POST /v1/token"] == 2
 
 
+def test_a_sign_in_that_is_over_too_soon_points_at_the_clock(desk: Desk) -> None:
+    session(desk)
+    desk.services.clock_offset = 11 * MINUTE
+    desk.services.fail("POST /v1/token", login_error("TOKEN_EXPIRED"))
+    session(desk, quiet=True)
+    assert "clock" in desk.visitor.told[-1]
+
+
 def test_services_out_of_order_cost_no_sign_in(desk: Desk) -> None:
     first = session(desk)
     desk.services.clock_offset = 11 * MINUTE

@@ -20,7 +20,7 @@ from tests.support.signin import SignInEmulator
 pytestmark = pytest.mark.real
 
 #: Rounds of kills: a few here; SHELLVAULT_KILL_ROUNDS=200 once in a while.
-ROUNDS = int(os.environ.get("SHELLVAULT_KILL_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("SHELLVAULT_KILL_ROUNDS", "4"))
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def served(home: Home) -> int:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("count", [int(os.environ.get("SHELLVAULT_MANY", "40"))])
+@pytest.mark.parametrize("count", [int(os.environ.get("SHELLVAULT_MANY", "25"))])
 def test_many_processes_at_an_expired_sign_in_open_one_tab(
     person: Home, services: SignInEmulator, count: int
 ) -> None:
@@ -65,7 +65,7 @@ def test_many_processes_at_an_expired_sign_in_open_one_tab(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("count", [int(os.environ.get("SHELLVAULT_MANY", "40"))])
+@pytest.mark.parametrize("count", [int(os.environ.get("SHELLVAULT_MANY", "25"))])
 def test_many_processes_at_an_expired_token_renew_it_once(
     person: Home, services: SignInEmulator, count: int
 ) -> None:
