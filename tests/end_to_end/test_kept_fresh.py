@@ -194,6 +194,8 @@ def started(trace: Path, since: int) -> list[str]:
 def test_a_hundred_prompts_start_no_process(
     shell: str, person: Person, opened: Opened, tmp_path: Path
 ) -> None:
+    # Not by the shell that is traced: the agent's workers are processes too.
+    person.home.succeed("env", "work", "--shell", shell)
     trace = tmp_path / "trace"
     terminal = opened(shell, INIT[shell], (*_TRACE, str(trace)))
     terminal.run("shellvault use work")
