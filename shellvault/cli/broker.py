@@ -12,7 +12,7 @@ from shellvault.cli.options import Wish, agent_allowed
 from shellvault.cli.suggest import suggesting
 from shellvault.errors import AgentError, NotForAgentError, UsageError
 from shellvault.fastlane import request
-from shellvault.protocol import VAULT_OPERATIONS, Message, ended_by
+from shellvault.protocol import SIGN_IN_FORMS, VAULT_OPERATIONS, Message, ended_by
 from shellvault.sessions.model import Prompter
 from shellvault.sessions.recursion import check_recursion
 
@@ -88,8 +88,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.sessions.environment import change_for
     from shellvault.sessions.for_request import acquire_for_request, plan_for_request
     from shellvault.shells import forms
-    from shellvault.signin import actions
-    from shellvault.signin.sessions import signed_in
+    from shellvault.signin import signed_in
     from shellvault.vault import operations
 
     state = locations.state_directory(wish.environment)
@@ -102,7 +101,9 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
         signed_in=signed_in,
     )
     vault = opened_vault(wish.options.get("backend"), wish.environment, prompter)
-    if form in actions.FORMS:
+    if form in SIGN_IN_FORMS:
+        from shellvault.signin import actions
+
         lock = DirectCache(vault, state, prompter).lock
         return actions.perform(form, wish.line, vault, lock, prompter, context)
     planned = plan_for_request(wish.line, vault.stored_keys(), wish.environment)

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Mapping
 
 from shellvault import settings
-from shellvault.browser import open_link
 from shellvault.cli import terminal
 from shellvault.cli.options import NO_BROWSER
 from shellvault.cli.output import printable
@@ -70,6 +69,8 @@ def _is_named(environment: Mapping[str, str]) -> bool:
 
 
 def _open(link: str, environment: Mapping[str, str], browser: str | None) -> None:
+    from shellvault.browser import open_link
+
     try:
         if open_link(link, environment, browser):
             return

@@ -4,3 +4,16 @@ A sign-in lies in the vault (`vault.sign_ins`), or in the AWS CLI's cache when t
 without a person for as long as AWS allows. What only a person can do is a `Challenge` of kind `sign-in`.
 Sources: the service models sso-oidc, sso and signin in botocore; RFC 6749, 7636, 8252, 8628 and 9449.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shellvault.sessions.context import SignInTask
+    from shellvault.sessions.model import Session
+
+
+def signed_in(task: "SignInTask") -> "Session":
+    """`signin.sessions.signed_in`, imported when somebody signs in: nobody else pays for it."""
+    from shellvault.signin import sessions
+
+    return sessions.signed_in(task)

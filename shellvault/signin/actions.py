@@ -1,4 +1,4 @@
-"""What commands do with sign-ins as such, by the agent's worker or in their own process; one form each.
+"""What commands do with sign-ins as such, by the agent's worker or in their own process (`protocol.SIGN_IN_FORMS`).
 
 `sign-in` signs in where it must (with a fresh context in any case), `sign-out` ends it at AWS and forgets it,
 `new-login` signs in to AWS as whoever it is, `sso-token` gives what lists accounts and roles. Answers are JSON.
@@ -29,8 +29,6 @@ from shellvault.signin.work import Work
 
 if TYPE_CHECKING:
     from shellvault.vault import Vault
-
-FORMS = ("sign-in", "sign-out", "new-login", "sso-token")
 
 Lock = Callable[[Step], AbstractContextManager[None]]
 

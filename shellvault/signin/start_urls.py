@@ -1,8 +1,5 @@
 """Start URLs of IAM Identity Center: from a company's own address to AWS's."""
 
-import ssl
-import urllib.error
-import urllib.request
 from urllib.parse import urlsplit
 
 from shellvault.errors import SessionError
@@ -61,6 +58,11 @@ def resolved(start_url: str, ca_bundle: str | None = None) -> str:
 
 
 def _redirection(url: str, ca_bundle: str | None) -> str | None:
+    # Only a company's own address needs these.
+    import ssl
+    import urllib.error
+    import urllib.request
+
     class Stay(urllib.request.HTTPRedirectHandler):
         """Follows nothing: the first answer is looked at."""
 

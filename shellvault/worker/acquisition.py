@@ -16,7 +16,7 @@ from shellvault.fastlane import request
 from shellvault.files import stamp
 from shellvault.plan import SIGN_INS, Step, assumed_role
 from shellvault.profiles.policy_files import policy_files
-from shellvault.protocol import CONTAINER_FORM, Message
+from shellvault.protocol import CONTAINER_FORM, SIGN_IN_FORMS, Message
 from shellvault.sessions import clients, passphrase
 from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.calls import call_sts
@@ -32,8 +32,7 @@ from shellvault.sessions.for_request import (
 )
 from shellvault.sessions.model import Session
 from shellvault.shells import SHELLS, forms, render
-from shellvault.signin import actions
-from shellvault.signin.sessions import signed_in
+from shellvault.signin import signed_in
 from shellvault.vault import Vault, open_vault, operations
 from shellvault.vault.backends import choose, file_path
 from shellvault.worker.channel import Desk
@@ -74,7 +73,7 @@ def perform(job: Message, desk: Desk) -> Message:
     """Does one job of the agent and returns its `result` (docs/protocol.md). Raises any ShellvaultError."""
     if "vault" in job:
         return _operated(job, desk)
-    if job["forms"][0] in actions.FORMS:
+    if job["forms"][0] in SIGN_IN_FORMS:
         return _acted(job, desk)
     return _obtained(job, desk)
 
@@ -102,6 +101,8 @@ def _operated(job: Message, desk: Desk) -> Message:
 
 def _acted(job: Message, desk: Desk) -> Message:
     """What a command does with a sign-in as such; its answer is for that command alone."""
+    from shellvault.signin import actions
+
     line, (form,) = job["request"], job["forms"]
     name, fields = request.decode(line)
     environment = _environment(job, fields)
