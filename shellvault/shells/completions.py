@@ -49,6 +49,15 @@ class Node:
     runs_program: bool
     """Whether what follows the first argument, or `--`, is a command line of its own."""
 
+    @property
+    def values(self) -> Iterator[tuple[tuple[str, ...], Value]]:
+        """What the values of its options may be, each with the names of all options that take such a value."""
+        names: dict[Value, list[str]] = {}
+        for option in self.options:
+            if option.value is not None:
+                names.setdefault(option.value, []).extend(option.names)
+        return ((tuple(of_value), value) for value, of_value in names.items())
+
 
 def completion_text(shell: str, root: click.Command, function: str, wrap: tuple[str, ...]) -> str:
     """The completions for the function of that name, and for the options of wrapped programs, as text for `shell`.
