@@ -5,6 +5,7 @@ The fast lane runs in a package whose full command line only says that it was re
 """
 
 import re
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -35,14 +36,13 @@ ODD_NAME = "näme with spaces"
 
 
 @pytest.fixture(scope="module")
-def home(
-    aws: Aws, installation: Installation, tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Iterator[Home]:
+def home(aws: Aws, installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A home with keys, a role, and an agent, for all tests of this file."""
     with tempfile.TemporaryDirectory(prefix="sv-") as runtime:
         home = make_home(tmp_path_factory.mktemp("lanes"), Path(runtime), installation.programs)
         del home.environment["SHELLVAULT_NO_AGENT"]
-        user = f"{worker_id}-lanes"
+        # A worker may come to this file again after another, and then makes the home anew.
+        user = f"lanes-{secrets.token_hex(4)}"
         keys = aws.user(user)
         role = aws.role(f"{user}-role", trusts=f"user/{user}")
         assumed = f"source_profile = work\nrole_arn = {role}\n"

@@ -3,8 +3,8 @@
 usage: stranger.py UID FOLDER SWAPS TEXT
 
 In FOLDER there is `shellvault` with the agent's socket. The stranger makes `other` with a socket of its own, and
-exchanges the two SWAPS times, once there is FOLDER/ready. To whoever asks it answers, in several ways, with TEXT.
-In the end it writes how many have asked to FOLDER/asked.
+exchanges the two SWAPS times, once there is FOLDER/ready, and on until there is FOLDER/enough. To whoever asks it
+answers, in several ways, with TEXT. In the end it writes how many have asked to FOLDER/asked.
 """
 
 import ctypes
@@ -46,7 +46,12 @@ def main() -> None:
         if time.monotonic() > deadline:
             sys.exit("nobody came")
         time.sleep(0.01)
-    for _ in range(swaps):
+    deadline = time.monotonic() + 60 + swaps * PAUSE
+    done = 0
+    while done < swaps or not (folder / "enough").exists():
+        if time.monotonic() > deadline:
+            sys.exit("the shell is too slow")
+        done += 1
         paths = (os.fsencode(other), os.fsencode(folder / "shellvault"))
         if libc.renameat2(AT_FDCWD, paths[0], AT_FDCWD, paths[1], RENAME_EXCHANGE):
             raise OSError(ctypes.get_errno(), "renameat2")
