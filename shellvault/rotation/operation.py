@@ -45,6 +45,8 @@ def _rotate(
         operation["request"], vault.stored_keys(), context.environment, context.directory, narrows=False
     )
     root = _root(profile, plan)
+    # A rotation that was killed while it stored the new keys may have left the index behind.
+    vault.mend_key_index(root.name)
     session = _session(operation["request"], root.name, vault, prompter, context)
     access_keys = IamAccessKeys(endpoint_for(root, "iam"), endpoint_for(root, "sts"), session)
     keys = vault.load_keys(root.name)

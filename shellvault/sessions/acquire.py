@@ -33,6 +33,14 @@ class _Walk:
     """Epoch seconds: what was issued later is as new as can be, whoever got it."""
 
 
+class KeysReplacedError(SessionError):
+    """The vault has other keys of `name` than the plan was made for."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 def acquire(plan: Plan, vault: "Vault", cache: SessionCache, prompter: Prompter, context: Context) -> Session:
     """The session of `plan`, cached or new.
 
@@ -76,7 +84,9 @@ def _stored_keys(walk: _Walk, step: Step) -> Session:
     keys = walk.vault.load_keys(step.profile)
     if keys.access_key_id != step.access_key_id:
         name = printable(step.profile)
-        raise SessionError(f"the keys of {name} were replaced just now: run the command again")
+        raise KeysReplacedError(
+            f"the keys of {name} were replaced just now: run the command again", step.profile
+        )
     return Session(keys.access_key_id, keys.secret_access_key)
 
 

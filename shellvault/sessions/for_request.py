@@ -16,7 +16,7 @@ from shellvault.profiles.narrowing import of_command_line
 from shellvault.profiles.parse import load
 from shellvault.profiles.policy_files import with_policies
 from shellvault.profiles.resolve import Overrides, resolve
-from shellvault.sessions.acquire import acquire
+from shellvault.sessions.acquire import KeysReplacedError, acquire
 from shellvault.sessions.cache import SessionCache
 from shellvault.sessions.context import MIN_REMAINING, Context, working_directory
 from shellvault.sessions.model import Prompter, Session
@@ -46,9 +46,26 @@ def acquire_for_request(
 ) -> Acquired:
     """The session that `request_line` asks for, as `plan_for_request` has planned it. Raises any ShellvaultError.
 
-    The line's own min-remaining (else AWS_MIN_TTL) beats that of `context`; helper processes see the
-    line's config file, home and overriding variables, whichever process this is.
+    Keys that were replaced since then are planned for anew, once. The line's own min-remaining (else AWS_MIN_TTL)
+    beats that of `context`; helper processes see the line's config file, home and overriding variables, whichever
+    process this is.
     """
+    try:
+        return _acquired(request_line, planned, vault, cache, prompter, context)
+    except KeysReplacedError as error:
+        vault.mend_key_index(error.name)
+        planned = plan_for_request(request_line, vault.stored_keys(), context.environment, context.directory)
+        return _acquired(request_line, planned, vault, cache, prompter, context)
+
+
+def _acquired(
+    request_line: str,
+    planned: tuple[Profile, Plan],
+    vault: "Vault",
+    cache: SessionCache,
+    prompter: Prompter,
+    context: Context,
+) -> Acquired:
     _, fields = decoded(request_line)
     profile, plan = planned
     context = replace(

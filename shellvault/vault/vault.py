@@ -126,6 +126,18 @@ class Vault:
                 raise VaultError(f"the keyring ({self.backend_name}) has not kept the keys: choose another")
             self._write_key_index({**index, name: access_key_id})
 
+    def mend_key_index(self, name: str) -> None:
+        """Has the index of keys say of `name` what its item says. Raises VaultError.
+
+        Whoever stores keys may be killed between the two, and one who has not got that far yet is waited for.
+        """
+        with self._writing():
+            index = self._mended_key_index()
+            key_id = self._key_id_of(name)
+            if name in index and key_id not in (None, index[name]):
+                self._forget_sessions_of(name, {index[name]})
+                self._write_key_index({**index, name: key_id})
+
     def note_names(self) -> None:
         """Writes the names of the stored keys where completions find them. Raises VaultError."""
         self._note_names(self.stored_keys())

@@ -19,9 +19,14 @@ class MemoryVault:
     kept: dict[str, dict[str, Any]] = field(default_factory=dict)
     labels: dict[str, SessionLabel] = field(default_factory=dict)
     is_read_only: bool = False
+    outdated: dict[str, str] = field(default_factory=dict)
+    """Key ids that the index of keys still has: whoever stored the new ones was killed."""
 
     def stored_keys(self) -> dict[str, str]:
-        return {name: keys.access_key_id for name, keys in self.keys.items()}
+        return {name: keys.access_key_id for name, keys in self.keys.items()} | self.outdated
+
+    def mend_key_index(self, name: str) -> None:
+        self.outdated.pop(name, None)
 
     def load_keys(self, name: str) -> StoredKeys:
         return self.keys[name]

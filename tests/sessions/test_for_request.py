@@ -10,6 +10,7 @@ from shellvault.errors import ConfigError, UsageError
 from shellvault.fastlane import request
 from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.for_request import Acquired, acquire_for_request, plan_for_request
+from shellvault.vault import StoredKeys
 from tests.sessions.parts import MemoryVault, context, person
 
 HELPER = """#!/bin/sh
@@ -52,6 +53,17 @@ def test_a_request_gives_a_session_and_what_it_came_from(config: Path, tmp_path:
     assert (acquired.profile.name, acquired.profile.region) == ("helped", "eu-west-1")
     assert [step.call for step in acquired.plan.steps] == ["credential-process"]
     assert acquired.files == (config,)
+
+
+def test_keys_that_were_replaced_in_between_or_by_a_run_that_was_killed_are_planned_for_anew(
+    config: Path, tmp_path: Path
+) -> None:
+    someone = person()
+    vault = MemoryVault({"work": StoredKeys("AKIANEW", "new")}, outdated={"work": "AKIAOLD"})
+    line = _line(config, "work", {"no-session": "1"})
+    planned, cache = plan_for_request(line, vault.stored_keys(), {}), DirectCache(vault, tmp_path, someone)
+    acquired = acquire_for_request(line, planned, vault, cache, someone, context(tmp_path))
+    assert acquired.session.access_key_id == acquired.plan.steps[0].access_key_id == "AKIANEW"
 
 
 def test_a_helper_sees_the_environment_of_the_request(config: Path, tmp_path: Path) -> None:

@@ -267,6 +267,37 @@ def test_a_crash_at_any_point_leaves_all_the_rest(
     assert state_of(after)[0]["work"] == "newest"
 
 
+@pytest.mark.parametrize("calls", range(12))
+def test_a_crash_while_keys_are_replaced_is_mended_without_storing_them_again(
+    keyring: MemoryKeyring, backend: str, tmp_path: Path, calls: int
+) -> None:
+    vault = vault_over(keyring, tmp_path, backend)
+    vault.save_keys("work", "AKIAOLD", "old")
+    vault.save_session("f", rooted("work", "AKIAOLD"), {"token": "o"})
+    keyring.calls_left = calls
+    with contextlib.suppress(Broken):
+        vault.save_keys("work", "AKIANEW", "n" * 2000)
+    keyring.calls_left = None
+    after = vault_over(keyring, tmp_path, backend)
+    after.mend_key_index("work")
+    assert after.stored_keys() == {"work": after.load_keys("work").access_key_id}
+    if after.stored_keys() == {"work": "AKIANEW"}:
+        assert after.sessions() == []
+
+
+def test_mending_brings_nothing_back_that_was_removed(vault: Vault, keyring: MemoryKeyring) -> None:
+    vault.save_keys("work", "AKIAWORK", "secret")
+    keyring.calls_left = 2
+    with contextlib.suppress(Broken):
+        vault.remove_keys("work")
+    keyring.calls_left = None
+    assert vault.load_keys("work").access_key_id == "AKIAWORK"
+    assert vault.stored_keys() == {}
+    vault.mend_key_index("work")
+    vault.mend_key_index("never-there")
+    assert vault.stored_keys() == {}
+
+
 @pytest.mark.parametrize("calls", range(20))
 def test_a_crash_while_a_session_is_replaced_leaves_the_old_or_the_new_one(
     keyring: MemoryKeyring, backend: str, tmp_path: Path, calls: int
