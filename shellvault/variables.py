@@ -17,6 +17,7 @@ SESSION_VARIABLES = (
     "AWS_USE_DUALSTACK_ENDPOINT",
     "AWS_ACCOUNT_ID",
     "AWS_VAULT",
+    "SHELLVAULT_VARIABLES",
     "SHELLVAULT_NARROWED",
     "SHELLVAULT_EXPIRES_AT",
     "SHELLVAULT_REFRESH_AT",
@@ -56,7 +57,7 @@ OVERRIDING_VARIABLES = (
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 )
 
-#: What a snippet saves on entering and restores on leaving.
+#: What a snippet saves on entering and restores on leaving, beside the variables of the profile itself.
 MANAGED_VARIABLES = SESSION_VARIABLES + OVERRIDING_VARIABLES
 
 #: What only shellvault itself may read: no child process inherits these.
@@ -101,7 +102,13 @@ def without_session(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment without what a session of ours has put there; a region or endpoint of the user's stays."""
     if "SHELLVAULT_REQUEST" not in environment:
         return dict(environment)
-    ours = {*SESSION_VARIABLES, "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN"}
+    of_profile = environment.get("SHELLVAULT_VARIABLES", "").split()
+    ours = {
+        *SESSION_VARIABLES,
+        *of_profile,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    }
     marks = {
         "AWS_REGION": "SHELLVAULT_REGION",
         "AWS_DEFAULT_REGION": "SHELLVAULT_REGION",

@@ -35,6 +35,7 @@ _OF_PROFILE: Mapping[str, tuple[str, ...]] = {
     "sso_session": (),
     "login_session": (),
     "shellvault_browser": (),
+    "shellvault_env": (),
     "shellvault_duration": ("SHELLVAULT_DURATION", "AWS_VAULT_DURATION"),
     "shellvault_policy": (),
     "shellvault_policy_arns": (),

@@ -27,7 +27,9 @@ def or_shell(
 
 def apply(change: Change, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment after the change, without what only shellvault may read."""
-    kept = {name: value for name, value in for_children(environment).items() if name not in change.unset}
+    # What the profile of the session before has set is not for this one.
+    left_out = {*change.unset, *environment.get("SHELLVAULT_VARIABLES", "").split()}
+    kept = {name: value for name, value in for_children(environment).items() if name not in left_out}
     return kept | dict(change.set)
 
 

@@ -71,7 +71,9 @@ def beginning(file: str) -> bytes:
 
 def changed(environment: Environment, values: Environment, unset: list[str]) -> Environment:
     """The environment with `values` set, and without `unset` and what no program may read."""
-    kept = {name: value for name, value in environment.items() if name not in PRIVATE_VARIABLES}
+    # What the profile of the session before has set is not for this one.
+    left_out = (*PRIVATE_VARIABLES, *environment.get("SHELLVAULT_VARIABLES", "").split())
+    kept = {name: value for name, value in environment.items() if name not in left_out}
     kept.update(values)
     for name in unset:
         kept.pop(name, None)

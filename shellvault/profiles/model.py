@@ -112,6 +112,8 @@ class Profile:
     credential_source: CredentialSource | None = None
     narrowing: Narrowing | None = None
     """The session policies that this profile asks for; None: it says nothing of them."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What else a program of this profile finds in its environment."""
     instance_metadata: Mapping[str, str] = field(default_factory=dict)
     """How EC2's metadata service is asked: the keys of INSTANCE_METADATA_KEYS that are set."""
     notes: tuple[str, ...] = ()

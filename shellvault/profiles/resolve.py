@@ -32,7 +32,15 @@ from shellvault.profiles.settings import (
     find_in,
     layers_of,
 )
-from shellvault.profiles.shapes import duration, seconds, session_tags, shaped, transitive_tags, truth
+from shellvault.profiles.shapes import (
+    duration,
+    profile_variables,
+    seconds,
+    session_tags,
+    shaped,
+    transitive_tags,
+    truth,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +167,7 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
         credential_process=_text(lookup.find("credential_process"), "command"),
         credential_source=_credential_source(lookup),
         narrowing=_narrowing(lookup),
+        variables=_variables(lookup),
         instance_metadata={
             key: shaped(setting, "text")
             for key in INSTANCE_METADATA_KEYS
@@ -193,6 +202,11 @@ def _narrowing(lookup: _Lookup) -> Narrowing | None:
     _text(policy_file, "text")
     is_read_only = (read_only, truth(read_only)) if read_only else None
     return of_profile(is_read_only, lookup.find("shellvault_policy_arns"), policy_file)
+
+
+def _variables(lookup: _Lookup) -> Mapping[str, str]:
+    setting = lookup.find("shellvault_env")
+    return profile_variables(setting) if setting else {}
 
 
 def _region(lookup: _Lookup) -> Setting | None:

@@ -39,6 +39,7 @@ OWN_KEYS = frozenset(
     (
         "shellvault_browser",
         "shellvault_duration",
+        "shellvault_env",
         "shellvault_generated_from",
         "shellvault_policy",
         "shellvault_policy_arns",

@@ -4,6 +4,7 @@ The patterns are those of the STS API model (AssumeRole, GetSessionToken, Tag), 
 """
 
 import re
+import shlex
 import unicodedata
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from shellvault.errors import ConfigError
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.parse import printable
 from shellvault.profiles.settings import Setting
+from shellvault.variables import MANAGED_VARIABLES
 
 _PORT = r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 _SHAPES = {
@@ -42,6 +44,14 @@ _MAX_TAGS = 50
 _MAX_TAG_KEY = 128
 _MAX_TAG_VALUE = 256
 
+#: Variables that mean something to shells, loaders and shellvault themselves.
+_SHELLS_OWN = re.compile(
+    r"CDPATH|COLUMNS|DIRSTACK|EGID|ENV|ERRNO|EUID|FPATH|FUNCNAME|GID|GROUPS|HOME|IFS|LANG|LINENO|LINES|"
+    r"LOGNAME|MAIL|MATCH|NULLCMD|OLDPWD|OPTARG|OPTIND|PATH|PIPESTATUS|PPID|PROMPT|PWD|RANDOM|READNULLCMD|"
+    r"REPLY|RPROMPT|RPS1|SECONDS|SHELL|SHELLOPTS|SHLVL|SPROMPT|TERM|TMOUT|TTY|UID|USER|USERNAME|ZDOTDIR|"
+    r"(AWS_VAULT_|BASH|COMP_|DYLD_|EPOCH|HIST|LC_|LD_|PROMPT_|PS[1-4]|PSModule|SHELLVAULT_|TRY_BLOCK_).*"
+)
+
 
 def shaped(setting: Setting, kind: str) -> str:
     """The text of a setting that looks as `kind` (a key of _SHAPES) must. Raises ConfigError otherwise."""
@@ -59,6 +69,30 @@ def truth(setting: Setting) -> bool:
     if setting.text.lower() not in ("true", "false"):
         raise setting.error("is neither `true` nor `false`")
     return setting.text.lower() == "true"
+
+
+def profile_variables(setting: Setting) -> dict[str, str]:
+    """`NAME=value` and more of them between blanks, each quoted as POSIX sh has it where it must be.
+
+    Raises ConfigError for what is no such text, and for a name that shells, AWS's tools or shellvault give a
+    meaning of their own: those a profile has other keys for, or none.
+    """
+    try:
+        words = shlex.split(setting.text)
+    except ValueError:
+        raise setting.error("has a quote that is not closed") from None
+    variables: dict[str, str] = {}
+    for word in words:
+        name, separator, value = word.partition("=")
+        if not separator or not re.fullmatch(r"[A-Z][A-Za-z0-9_]*|(http|https|ftp|all|no)_proxy", name):
+            raise setting.error("is not NAME=value, with a name that begins with a capital letter")
+        if name in MANAGED_VARIABLES or _SHELLS_OWN.fullmatch(name):
+            raise setting.error(f"sets {name}, which a profile may not")
+        # Windows and PowerShell take names that differ only in case for one.
+        if name.upper() in map(str.upper, variables):
+            raise setting.error(f"sets {name} twice")
+        variables[name] = value
+    return variables
 
 
 def canonical_start_url(start_url: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shellvault import locations
 from shellvault.fastlane.request import MARKS
 from shellvault.shells.quote import quote
-from shellvault.variables import MANAGED_VARIABLES, SESSION_VARIABLES, Change
+from shellvault.variables import MANAGED_VARIABLES, OVERRIDING_VARIABLES, SESSION_VARIABLES, Change
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,7 +38,7 @@ def warm_up(shell: str) -> None:
 
 def env_snippet(shell: str, change: Change) -> str:
     """Leaves the session the shell has, if any, remembers the variables of `change`, and makes the change."""
-    return snippet(shell, "env", assignments=_assignments(change, MANAGED_VARIABLES))
+    return snippet(shell, "env", assignments=_assignments(change, OVERRIDING_VARIABLES))
 
 
 def leave_snippet(shell: str) -> str:
@@ -51,7 +51,7 @@ def refresh_snippet(shell: str, change: Change) -> str:
     return snippet(
         shell,
         "refresh",
-        assignments=_assignments(change, SESSION_VARIABLES),
+        assignments=_assignments(change),
         request=change.set["SHELLVAULT_REQUEST"],
     )
 
@@ -82,11 +82,13 @@ def template_folder(name: str) -> Path:
     return installed if installed.is_dir() else package.parent / name
 
 
-def _assignments(change: Change, names: tuple[str, ...]) -> Mapping[str, str | None]:
+def _assignments(change: Change, others: tuple[str, ...] = ()) -> Mapping[str, str | None]:
     """The new values of those variables that `change` touches; None is to be unset."""
-    unknown = {*change.set, *change.unset}.difference(MANAGED_VARIABLES)
+    of_profile = change.set.get("SHELLVAULT_VARIABLES", "").split()
+    unknown = {*change.set, *change.unset}.difference(MANAGED_VARIABLES, of_profile)
     if unknown:
         raise ValueError(f"not variables that a session may change: {sorted(unknown)}")
+    names = (*SESSION_VARIABLES, *of_profile, *others)
     return {name: change.set.get(name) for name in names if name in change.set or name in change.unset}
 
 

@@ -29,6 +29,9 @@ def test_programs_of_a_config_file_elsewhere_are_named_once(home: Home) -> None:
     assert said("env", "project", "--shell", "bash")
     elsewhere.write_text(text.replace("credential_process", "# credential_process"))
     assert home.run("shellvault", "why", "project", AWS_CONFIG_FILE=str(elsewhere)).returncode == 1
+    elsewhere.write_text(text + "shellvault_env = DEPLOY_TO=staging\n")
+    found = home.run("shellvault", "exec", "project", "--", "true", AWS_CONFIG_FILE=str(elsewhere))
+    assert "json; it sets: DEPLOY_TO" in found.stderr
     home.write_config(text)
     own = home.run("shellvault", "exec", "project", "--", "true")
     assert (own.returncode, own.stderr) == (0, "")

@@ -145,3 +145,20 @@ def test_a_command_that_cannot_run_ends_as_in_a_shell(person: Person, command: s
 def test_a_command_ended_by_a_closed_pipe_ends_by_the_signal(person: Person) -> None:
     script = "set -o pipefail; shellvault exec work -- yes | head -n 1; echo ${PIPESTATUS[0]}"
     assert person.home.run("bash", "-c", script).stdout == "y\n141\n"
+
+
+def test_a_command_finds_what_the_profile_sets_beside_its_session(person: Person) -> None:
+    person.configure(
+        "[profile web]\nsource_profile = work\nshellvault_env = DEPLOY_TO='two words' TF_VAR_team=web"
+    )
+    show = ("sh", "-c", "echo $AWS_VAULT:$DEPLOY_TO:$TF_VAR_team:$OTHER")
+    home = person.home
+    assert home.succeed("exec", "web", "--", *show) == "web:two words:web:\n"
+    if "SHELLVAULT_NO_AGENT" not in home.environment:
+        assert home.succeed("exec", "web", "--server", "--", *show) == "web:two words:web:\n"
+    assert home.succeed("exec", "work", "--", *show) == "work:::\n"
+    # Within another session, its own are gone.
+    nested = home.run("shellvault", "exec", "web", "--", "shellvault", "exec", "work", "--", *show, OTHER="x")
+    assert nested.stdout == "work:::x\n"
+    assert "DEPLOY_TO" not in home.succeed("export", "web")
+    assert "DEPLOY_TO" in home.succeed("config", "web")

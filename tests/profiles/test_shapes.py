@@ -133,3 +133,41 @@ def test_transitive_keys_must_be_tags_once_each(keys: str) -> None:
 
 def test_transitive_keys_need_tags() -> None:
     assert "no session tag" in refusal("[profile work]\ntransitive_session_tags = a\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "variables"),
+    [
+        ("DEPLOY_TO=staging", {"DEPLOY_TO": "staging"}),
+        (
+            "TF_VAR_team='a b' EMPTY= HOST=\"x=y\"  https_proxy=http://proxy:8080",
+            {"TF_VAR_team": "a b", "EMPTY": "", "HOST": "x=y", "https_proxy": "http://proxy:8080"},
+        ),
+        ("A=$(touch\\ x)", {"A": "$(touch x)"}),
+    ],
+)
+def test_a_profile_sets_variables_of_its_own(value: str, variables: dict[str, str]) -> None:
+    assert resolved(f"[profile work]\nshellvault_env = {value}").variables == variables
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("DEPLOY_TO", "is not NAME=value"),
+        ("name=x", "is not NAME=value"),
+        ("A-B=x", "is not NAME=value"),
+        ("_=x", "is not NAME=value"),
+        ("A='x", "a quote that is not closed"),
+        ("A=1 B=2 A=3", "sets A twice"),
+        ("Abc=1 ABC=2", "sets ABC twice"),
+        ("AWS_ACCESS_KEY_ID=x", "sets AWS_ACCESS_KEY_ID, which a profile may not"),
+        ("AWS_PROFILE=x", "which a profile may not"),
+        ("SHELLVAULT_REQUEST=x", "which a profile may not"),
+        ("LD_PRELOAD=x.so", "which a profile may not"),
+        ("PATH=/tmp", "which a profile may not"),
+        ("BASH_ENV=x", "which a profile may not"),
+        ("PROMPT_COMMAND=x", "which a profile may not"),
+    ],
+)
+def test_a_profile_does_not_set_what_means_something_already(value: str, reason: str) -> None:
+    assert reason in refusal(f"[profile work]\nshellvault_env = {value}")
