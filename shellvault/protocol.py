@@ -50,6 +50,7 @@ VAULT_OPERATIONS = {
     "back-up": False,
     "restore": False,
     "forget-sign-ins": False,
+    "unlock": False,
 }
 
 #: What the worker process itself reads from its environment. A worker started with other values is replaced.

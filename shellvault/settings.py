@@ -20,6 +20,8 @@ class Settings:
     """The prompt driver, one of `cli.prompters.DRIVERS`."""
     confirm: str | None = None
     """When a person has to confirm (see sessions.confirmation)."""
+    unlock_ttl: str | None = None
+    """How long an encrypted file stays unlocked (see sessions.unlocking)."""
     insecure_endpoint: bool = False
     """Whether calls may go over plain HTTP to another machine."""
     browser: str | None = None
@@ -38,6 +40,7 @@ _KINDS: Mapping[str, tuple[type, str]] = {
     "backend": (str, 'text, as in backend = "file"'),
     "prompt": (str, 'text, as in prompt = "zenity"'),
     "confirm": (str, '"keys", "always" or "never"'),
+    "unlock_ttl": (str, 'text, as in unlock_ttl = "30m"'),
     "insecure_endpoint": (bool, "true or false"),
     "browser": (str, 'text, as in browser = "firefox -P work"'),
     "browsers": (dict, 'a table of text, as in [browsers] and corp = "firefox -P work"'),

@@ -268,7 +268,7 @@ class Jobs:
         elif "store" in message:
             self._memory.store_step(message["store"], message["session"])
         elif "unlock" in message:
-            self._memory.unlock(message["unlock"], time.time())
+            self._memory.unlock(message["unlock"])
         elif job := self._jobs.get(message["job"]):
             job.is_untouched = False
             if "ask" in message:

@@ -16,9 +16,6 @@ from shellvault.agent.processes import Process
 from shellvault.files import Stamp, stamp
 from shellvault.protocol import Message
 
-#: Seconds that the key of an encrypted-file vault is kept after a worker has handed it over: a working day.
-UNLOCK_LIFETIME = 8 * 3600
-
 #: Bytes of a shell's secret; the hooks check that theirs has twice as many digits.
 SECRET_BYTES = 16
 
@@ -132,7 +129,7 @@ class Memory:
         self._callers: dict[bytes, bytes] = {}
         self._recent: dict[str, None] = {}
         self._steps: dict[str, tuple[float, bytes]] = {}
-        self._unlock_keys: dict[str, tuple[str, float]] = {}
+        self._unlock_keys: dict[str, Message] = {}
 
     def put(self, line: str, entry: Entry) -> None:
         """Keeps the session of a request line in place of an earlier one."""
@@ -220,15 +217,14 @@ class Memory:
         """A person has answered a question: what waited for that may be tried again."""
         self.troubles = {line: trouble for line, trouble in self.troubles.items() if not trouble.needs_you}
 
-    def unlock(self, keys: dict[str, str], now: float) -> None:
-        """Keeps what unlocks a vault, by the vault's path, for UNLOCK_LIFETIME."""
-        for path, key in keys.items():
-            self._unlock_keys[path] = (key, now + UNLOCK_LIFETIME)
+    def unlock(self, keys: dict[str, Message]) -> None:
+        """Keeps what unlocks a vault, by the vault's path, until the time that comes with it."""
+        self._unlock_keys.update(keys)
 
-    def unlock_keys(self, now: float) -> dict[str, str]:
+    def unlock_keys(self, now: float) -> dict[str, Message]:
         """What still unlocks a vault, by the vault's path."""
-        self._unlock_keys = {path: kept for path, kept in self._unlock_keys.items() if kept[1] > now}
-        return {path: key for path, (key, _) in self._unlock_keys.items()}
+        self._unlock_keys = {path: kept for path, kept in self._unlock_keys.items() if kept["until"] > now}
+        return self._unlock_keys
 
     def expire(self, now: float, used: set[str]) -> None:
         """Forgets what has ended. The entry of a line in use stays: it knows what is to be renewed."""
@@ -264,7 +260,7 @@ class Memory:
         """Takes back what `state` gave."""
         self.shells = {use[0][0]: Use(Process(*use[0]), *use[1:]) for use in state["shells"]}
         self._recent = dict.fromkeys(state["recent"])
-        self._unlock_keys = {path: (key, until) for path, (key, until) in state["unlock_keys"].items()}
+        self._unlock_keys = state["unlock_keys"]
 
     def is_empty(self) -> bool:
         """Whether nothing is held that would be worth staying for."""

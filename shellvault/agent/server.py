@@ -325,7 +325,7 @@ class Agent:
                 for pid, use in self.memory.shells.items()
             },
             "endpoint_users": sorted(self._endpoint.users()) if self._endpoint else [],
-            "unlocked": sorted(self.memory.unlock_keys(now)),
+            "unlocked": {path: kept["until"] for path, kept in self.memory.unlock_keys(now).items()},
         }
 
     def forget(self, profiles: list[str] | None, let_go: LetGo) -> None:

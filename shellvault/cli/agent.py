@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from shellvault.cli import now, output, tables
+from shellvault.cli.lock import command as lock
 from shellvault.cli.suggest import Group
 from shellvault.client import agent as client
 from shellvault.client import starting
@@ -42,13 +43,10 @@ def status(as_json: bool) -> int:
 @command.command()
 def stop() -> None:
     """End the agent. Sessions that cost no MFA code are forgotten with it."""
-    _say_how_many(client.stop(os.environ), "stopped")
+    output.note("the agent is stopped" if client.stop(os.environ) else "no agent runs")
 
 
-@command.command()
-def lock() -> None:
-    """Forget every session, and what unlocks an encrypted-file vault."""
-    _say_how_many(client.lock(os.environ), "locked")
+command.add_command(lock)
 
 
 @command.command()
@@ -57,14 +55,13 @@ def run() -> None:
     starting.become_agent(os.environ)
 
 
-def _say_how_many(agents: int, done: str) -> None:
-    output.note(f"the agent is {done}" if agents else "no agent runs")
-
-
 def _shown(found: dict[str, Any]) -> str:
     """What a person wants to know: nothing secret."""
     lines = [f"shellvault agent {found['version']}, process {found['pid']}"]
-    lines += [f"unlocked: {path}" for path in found["unlocked"]]
+    lines += [
+        f"unlocked for another {tables.time_left(until - time.time())}: {path}"
+        for path, until in sorted(found["unlocked"].items())
+    ]
     if not found["sessions"]:
         lines.append("no sessions")
     shown = "".join(f"{output.printable(line)}\n" for line in lines)

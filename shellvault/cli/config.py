@@ -12,6 +12,7 @@ from shellvault import settings
 from shellvault.cli import output, tables
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
+from shellvault.sessions import unlocking
 
 #: Each setting of config.toml, the variables that beat it, and what holds where it is not set.
 _SETTINGS: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -20,6 +21,7 @@ _SETTINGS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "device_code": (("SHELLVAULT_DEVICE_CODE",), "where no browser can be opened"),
     "export_token": (("SHELLVAULT_EXPORT_TOKEN",), "false"),
     "insecure_endpoint": ((), "false"),
+    "unlock_ttl": ((unlocking.VARIABLE,), unlocking.DEFAULT),
 }
 
 #: What the config file says of a profile, and the variables that beat it.

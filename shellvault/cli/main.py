@@ -33,6 +33,7 @@ COMMANDS = {
     "init": "init",
     "install-process": "install_process",
     "list": "listing",
+    "lock": "lock",
     "migrate-backend": "migrate_backend",
     "proxy": "proxy",
     "remove": "remove",
@@ -41,6 +42,7 @@ COMMANDS = {
     "signin": "signin",
     "signout": "signout",
     "sso": "sso",
+    "unlock": "unlock",
     "version": "version",
     "why": "why",
 }

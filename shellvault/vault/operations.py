@@ -28,6 +28,9 @@ def perform(operation: dict[str, Any], vault: "Vault") -> dict[str, Any]:
                 "sessions": labels,
                 "sign_ins": sign_ins,
             }
+        case {"do": "unlock"}:
+            vault.unlock()
+            return {"backend": vault.backend_name}
         case {"do": "forget-sign-ins"}:
             vault.sign_ins.clear()
             return {"backend": vault.backend_name}

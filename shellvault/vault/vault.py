@@ -75,6 +75,16 @@ class Vault:
         """A secret that opens the encrypted file without its passphrase; None: locked, or another backend."""
         return self._file.unlock_key if self._file else None
 
+    def unlock(self) -> None:
+        """Has a person asked for what opens the vault, unless it is open or not made yet.
+
+        Raises WrongPassphraseError, VaultError, and whatever asking raises.
+        """
+        if self._file:
+            self._file.unlock()
+        else:
+            self._items.unlock()
+
     @property
     def proves_by_passphrase(self) -> bool:
         """Whether `prove` can tell the person from other processes."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import NamedTuple
 
 from shellvault import locations, renewal, rotation
 from shellvault.errors import NotForAgentError, SessionError, UsageError
@@ -31,6 +32,7 @@ from shellvault.sessions.for_request import (
     plan_for_request,
 )
 from shellvault.sessions.model import Session
+from shellvault.sessions.unlocking import unlock_ttl
 from shellvault.shells import SHELLS, forms, render
 from shellvault.signin import signed_in
 from shellvault.vault import Vault, open_vault, operations
@@ -80,7 +82,7 @@ def perform(job: Message, desk: Desk) -> Message:
 
 def _operated(job: Message, desk: Desk) -> Message:
     environment = {**os.environ, **job["environment"]}
-    vault, required = _open_vault(job["backend"], environment, desk)
+    vault, keeping = _open_vault(job["backend"], environment, desk)
     if job["vault"]["do"] in rotation.OPERATIONS:
         from shellvault.rotation.operation import perform as ask_aws
 
@@ -95,7 +97,7 @@ def _operated(job: Message, desk: Desk) -> Message:
         result = ask_aws(job["vault"], vault, desk, context)
     else:
         result = operations.perform(job["vault"], vault)
-    _keep_unlocked(vault, environment, desk, required)
+    _keep_unlocked(vault, environment, desk, keeping)
     return result
 
 
@@ -106,10 +108,10 @@ def _acted(job: Message, desk: Desk) -> Message:
     line, (form,) = job["request"], job["forms"]
     name, fields = request.decode(line)
     environment = _environment(job, fields)
-    vault, required = _open_vault(fields.get("backend"), environment, desk)
+    vault, keeping = _open_vault(fields.get("backend"), environment, desk)
     lock = _cache(job, environment, vault, desk, is_shared=True).lock
     text = actions.perform(form, line, vault, lock, desk, _context(job, environment, desk))
-    _keep_unlocked(vault, environment, desk, required)
+    _keep_unlocked(vault, environment, desk, keeping)
     times = {"issued_at": 0, "expires_at": 0, "usable_until": 0}
     marks = {"keep": False, "uses_environment": False, "needs_person": True}
     return {"profile": name, "texts": {form: text}, "files": {}, **times, **marks}
@@ -121,7 +123,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
     environment = _environment(job, fields)
     # Stamped before they are read: a change in between makes the result old at once, never young for ever.
     files = {path: stamp(path) for path in (fields["config"], str(locations.names_file(environment)))}
-    vault, required = _open_vault(fields.get("backend"), environment, desk)
+    vault, keeping = _open_vault(fields.get("backend"), environment, desk)
     planned = plan_for_request(line, vault.stored_keys(), environment, job["directory"])
     if policies := policy_files(planned[0]):
         files |= {path: stamp(path) for path in policies}
@@ -132,7 +134,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
         raise NotForAgentError(
             "the keys of credential_source = Environment stay in the command's own process"
         )
-    confirm_keys(planned[1], vault, desk, required)
+    confirm_keys(planned[1], vault, desk, keeping.confirm)
     # What a program in another container says is for the commands there.
     is_shared = job["is_local"] or not any(_gives_credentials(step) for step in steps)
     cache = _cache(job, environment, vault, desk, is_shared=is_shared)
@@ -143,7 +145,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
             # A container's authorization token is not sent to the agent.
             raise NotForAgentError(str(error)) from error
         raise
-    _keep_unlocked(vault, environment, desk, required)
+    _keep_unlocked(vault, environment, desk, keeping)
     session = _assumed(job["role_arn"], acquired) if job["role_arn"] else acquired.session
     remaining = min_remaining(fields)
     return {
@@ -171,21 +173,30 @@ def _environment(job: Message, fields: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
-def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk) -> tuple[Vault, Policy]:
-    """The vault, and what a person has to confirm of it.
+class Keeping(NamedTuple):
+    """Whether and how long a vault stays unlocked: what a person has to confirm of it, and seconds."""
+
+    confirm: Policy
+    seconds: int
+
+
+def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk) -> tuple[Vault, Keeping]:
+    """The vault, and how it is kept open.
 
     Whoever unlocked it decided that for as long as it stays unlocked: what a later request says can only be stricter.
     """
-    kept = desk.channel.unlocked.get(str(file_path(environment)), {})
+    kept = desk.channel.unlock_key(str(file_path(environment)))
     required = policy(environment, choose(backend, environment).backend)
     required = stricter(required, kept["confirm"]) if kept else required
     key = bytes.fromhex(kept["key"]) if kept and required != "always" else None
-    return open_vault(backend, environment, passphrase.asker(desk), unlock_key=key, tell=desk.tell), required
+    keeping = Keeping(required, unlock_ttl(environment))
+    return open_vault(backend, environment, passphrase.asker(desk), unlock_key=key, tell=desk.tell), keeping
 
 
-def _keep_unlocked(vault: Vault, environment: Mapping[str, str], desk: Desk, required: Policy) -> None:
-    if vault.unlock_key is not None and required != "always":
-        desk.channel.keep_unlock_key(str(file_path(environment)), vault.unlock_key, required)
+def _keep_unlocked(vault: Vault, environment: Mapping[str, str], desk: Desk, keeping: Keeping) -> None:
+    if vault.unlock_key is not None and keeping.confirm != "always":
+        path = str(file_path(environment))
+        desk.channel.keep_unlock_key(path, vault.unlock_key, keeping.seconds, keeping.confirm)
 
 
 def _gives_credentials(step: Step) -> bool:

@@ -5,6 +5,7 @@ import os
 import queue
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ class Channel:
         self.answers: dict[int, queue.SimpleQueue[Message]] = {}
         self.sessions: dict[int, queue.SimpleQueue[Message | None]] = {}
         self.unlocked: dict[str, Message] = {}
-        """What unlocks encrypted files, by their paths: `key` (hex), and the `confirm` that it was given with."""
+        """What unlocks encrypted files, by their paths: `key` (hex), the `confirm` that it was given with, and `until`
+        when (epoch seconds)."""
         self.withheld: dict[int, dict[str, str]] = {}
         """The texts of jobs that the agent is not to see, by job and form."""
         self.connections: deque[socket.socket] = deque()
@@ -54,11 +56,19 @@ class Channel:
         """Gives the session of a step to the agent."""
         self.send({"store": fingerprint, "session": session})
 
-    def keep_unlock_key(self, path: str, key: bytes, confirm: str = "keys") -> None:
-        """Gives the agent what unlocks the encrypted file, if it has not got it, with the policy it is given with."""
-        if self.unlocked.get(path, {}).get("key") != key.hex():
-            self.unlocked[path] = {"key": key.hex(), "confirm": confirm}
+    def keep_unlock_key(self, path: str, key: bytes, seconds: float, confirm: str = "keys") -> None:
+        """Gives the agent what unlocks the encrypted file for so long, with the policy it is given with.
+
+        What it has already stays as it is: only a passphrase makes it last longer.
+        """
+        if self.unlock_key(path).get("key") != key.hex():
+            self.unlocked[path] = {"key": key.hex(), "confirm": confirm, "until": time.time() + seconds}
             self.send({"unlock": {path: self.unlocked[path]}})
+
+    def unlock_key(self, path: str) -> Message:
+        """What still unlocks the encrypted file; nothing when it is locked."""
+        kept = self.unlocked.get(path, {})
+        return kept if kept.get("until", 0) > time.time() else {}
 
 
 class Desk(Prompter):

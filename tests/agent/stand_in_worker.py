@@ -99,7 +99,7 @@ def perform(job: Message, desk: worker.Desk) -> Message:
     if "environment" in words:
         note(fields, f"proxy:{words[-1]}={os.environ.get('HTTPS_PROXY', '')}")
     if "unlock" in words:
-        desk.channel.keep_unlock_key("/vault", b"key")
+        desk.channel.keep_unlock_key("/vault", b"key", 3600)
     key = cached["key"] + job["role_arn"].rpartition("/")[2]
     return {
         "profile": profile,

@@ -66,11 +66,12 @@ def test_an_ended_session_is_forgotten_unless_a_shell_still_uses_it() -> None:
     assert list(held.entries) == ["used"]
 
 
-def test_an_unlock_key_is_kept_for_a_working_day() -> None:
+def test_an_unlock_key_is_kept_until_its_time_is_over() -> None:
     held = memory.Memory()
-    held.unlock({"/vault": "00"}, NOW)
-    assert held.unlock_keys(NOW + memory.UNLOCK_LIFETIME - 1) == {"/vault": "00"}
-    assert held.unlock_keys(NOW + memory.UNLOCK_LIFETIME) == {}
+    key = {"key": "00", "confirm": "keys", "until": NOW + 60}
+    held.unlock({"/vault": key})
+    assert held.unlock_keys(NOW + 59) == {"/vault": key}
+    assert held.unlock_keys(NOW + 60) == {}
 
 
 def test_a_failed_renewal_waits_for_its_time_and_one_that_needs_a_person_for_the_person() -> None:

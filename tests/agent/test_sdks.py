@@ -79,7 +79,9 @@ def test_a_file_vault_stays_open_for_the_next_worker_until_it_is_locked(person: 
     first = client.obtain(line, "json", prompter, environment)
     before = client.status(environment)
     assert before
-    assert before["unlocked"] == [str(Path(environment["XDG_DATA_HOME"], "shellvault/vault.shellvault"))]
+    assert list(before["unlocked"]) == [
+        str(Path(environment["XDG_DATA_HOME"], "shellvault/vault.shellvault"))
+    ]
     os.kill(before["workers"][0], 9)
     assert client.obtain(line, "env", prompter, environment)
     assert client.obtain(line, "json", prompter, environment) == first

@@ -206,11 +206,11 @@ def test_a_command_with_another_desktop_session_gets_another_worker(agent: Place
 
 def test_lock_forgets_sessions_unlock_keys_and_the_worker(agent: Place) -> None:
     agent.obtain("unlock")
-    assert agent.status()["unlocked"] == ["/vault"]
+    assert list(agent.status()["unlocked"]) == ["/vault"]
     before = agent.status()
     assert json.loads(agent.send(b'{"do":"lock","version":"-"}\n')) == {"result": {}}
     status = agent.status()
-    assert (status["sessions"], status["unlocked"], status["pid"]) == ([], [], before["pid"])
+    assert (status["sessions"], status["unlocked"], status["pid"]) == ([], {}, before["pid"])
     # What is left is the one that has not had a job yet.
     assert len(status["workers"]) < len(before["workers"])
 
@@ -221,13 +221,14 @@ def test_a_new_worker_is_given_the_unlock_key(agent: Place) -> None:
         os.kill(worker, 9)
     until(lambda: not agent.status()["workers"])
     agent.obtain("unlock-again")
-    assert agent.status()["unlocked"] == ["/vault"]
+    assert list(agent.status()["unlocked"]) == ["/vault"]
 
 
 def test_forget_forgets_sessions_only(agent: Place) -> None:
     agent.obtain("unlock")
     agent.send(b'{"do":"forget","version":"-"}\n')
-    assert (agent.status()["sessions"], agent.status()["unlocked"]) == ([], ["/vault"])
+    status = agent.status()
+    assert (status["sessions"], list(status["unlocked"])) == ([], ["/vault"])
 
 
 def test_a_real_zsh_asks_the_socket_itself(agent: Place) -> None:

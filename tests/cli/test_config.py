@@ -48,6 +48,7 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
     )
     os.environ["AWS_VAULT_PROMPT"] = "ykman"
     os.environ["SHELLVAULT_BROWSER"] = "none"
+    os.environ["SHELLVAULT_UNLOCK_TTL"] = "30m"
     assert shown(capsys) == {
         "backend": ("file", str(file)),
         "confirm": ("always", str(file)),
@@ -56,6 +57,7 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
         "device_code": ("true", str(file)),
         "export_token": ("false", str(file)),
         "insecure_endpoint": ("false", "default"),
+        "unlock_ttl": ("30m", "SHELLVAULT_UNLOCK_TTL"),
         "browsers.corp": ("chromium", str(file)),
     }
 

@@ -118,7 +118,7 @@ def test_confirm_always_keeps_nothing_unlocked(person: Person) -> None:
     first = person.home.run("shellvault", "exec", "work", "--", "true", SHELLVAULT_FILE_PASSPHRASE=PASSPHRASE)
     assert first.returncode == 0, first.stderr
     status = client.status(person.home.environment)
-    assert status is not None and status["unlocked"] == []
+    assert status is not None and status["unlocked"] == {}
     assert "passphrase" in person.home.fail("list")
 
 

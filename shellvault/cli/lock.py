@@ -1,0 +1,16 @@
+"""`shellvault lock`: what the agent holds is forgotten, as by `shellvault agent lock`."""
+
+import os
+
+import click
+
+from shellvault.cli import output
+from shellvault.client import agent as client
+
+
+@click.command(name="lock")
+def command() -> int:
+    """Forget every session that the agent holds, and what unlocks an encrypted-file vault."""
+    agents = client.lock(os.environ)
+    output.note("the agent is locked" if agents else "no agent runs: nothing is unlocked")
+    return 0
