@@ -26,7 +26,6 @@ _BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuratio
 </busconfig>
 """
 
-_PROGRAMS = ("dbus-daemon", "gnome-keyring-daemon")
 _PASSWORD = "keyring password"
 
 
@@ -44,13 +43,29 @@ class PrivateKeyring:
     def go_on(self) -> None:
         self.daemon.send_signal(signal.SIGCONT)
 
-    def lock(self) -> None:
-        """Locks the default collection."""
+    def lock(self, name: str | None = None) -> None:
+        """Locks the collection of this name, or the default one."""
         import secretstorage
         from jeepney.io.blocking import open_dbus_connection
 
         with open_dbus_connection(self.environment["DBUS_SESSION_BUS_ADDRESS"]) as connection:
-            secretstorage.get_collection_by_alias(connection, "default").lock()
+            for collection in secretstorage.get_all_collections(connection):
+                if collection.get_label() == name:
+                    collection.lock()
+            if name is None:
+                secretstorage.get_collection_by_alias(connection, "default").lock()
+
+    def make_collection(self, name: str) -> None:
+        """Makes another collection, unlocked, by gnome-keyring's own way around its dialog."""
+        from jeepney.io.blocking import open_dbus_connection
+        from secretstorage import util
+
+        interface = "org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface"
+        with open_dbus_connection(self.environment["DBUS_SESSION_BUS_ADDRESS"]) as connection:
+            service = util.DBusAddressWrapper("/org/freedesktop/secrets", interface, connection)
+            password = util.format_secret(util.open_session(connection), _PASSWORD.encode(), "text/plain")
+            label = {"org.freedesktop.Secret.Collection.Label": ("s", name)}
+            service.call("CreateWithMasterPassword", "a{sv}(oayays)", label, password)
 
 
 @contextmanager
@@ -59,35 +74,45 @@ def private_keyring(folder: Path, unlocked: bool = True) -> Iterator[PrivateKeyr
 
     The environment has no display. `unlocked=False`: a keyring in which nobody has ever logged in.
     """
-    missing = [program for program in _PROGRAMS if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"needs {', '.join(missing)}")
-    environment = _environment(folder)
-    configuration = folder / "bus.conf"
-    configuration.write_text(_BUS.format(socket=folder / "bus"))
-    bus = ["dbus-daemon", f"--config-file={configuration}", "--nofork"]
+    need_programs("gnome-keyring-daemon")
     daemon = ["gnome-keyring-daemon", "--foreground", "--components=secrets"] + ["--unlock"] * unlocked
-    with _running(bus, environment), _running(daemon, environment, _PASSWORD if unlocked else "") as process:
-        _wait_for_owner(environment["DBUS_SESSION_BUS_ADDRESS"])
-        yield PrivateKeyring(environment, process)
+    with private_bus(folder) as environment:
+        with running(daemon, environment, _PASSWORD if unlocked else "") as process:
+            wait_for_owner(environment, "org.freedesktop.secrets")
+            yield PrivateKeyring(environment, process)
 
 
-def _environment(folder: Path) -> dict[str, str]:
+@contextmanager
+def private_bus(folder: Path) -> Iterator[dict[str, str]]:
+    """A bus of its own, and the environment of who uses it: a home in `folder` and no display."""
+    need_programs("dbus-daemon")
     home, runtime = folder / "home", folder / "runtime"
     for directory in (home, runtime):
         directory.mkdir(mode=0o700)
-    return {
+    environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "XDG_RUNTIME_DIR": str(runtime),
         "DBUS_SESSION_BUS_ADDRESS": f"unix:path={folder / 'bus'}",
     }
+    configuration = folder / "bus.conf"
+    configuration.write_text(_BUS.format(socket=folder / "bus"))
+    with running(["dbus-daemon", f"--config-file={configuration}", "--nofork"], environment):
+        yield environment
+
+
+def need_programs(*programs: str) -> None:
+    """Skips the test where one of them is not installed."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
 
 
 @contextmanager
-def _running(
+def running(
     command: list[str], environment: dict[str, str], text: str = ""
 ) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that reads `text`, says nothing, and is gone afterwards."""
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -101,17 +126,18 @@ def _running(
         process.wait()
 
 
-def _wait_for_owner(address: str) -> None:
+def wait_for_owner(environment: dict[str, str], name: str) -> None:
+    """Returns when somebody on the bus has the name."""
     from jeepney.bus_messages import message_bus
     from jeepney.io.blocking import Proxy, open_dbus_connection
 
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
-            with open_dbus_connection(address) as connection:
-                if Proxy(message_bus, connection).NameHasOwner("org.freedesktop.secrets")[0]:
+            with open_dbus_connection(environment["DBUS_SESSION_BUS_ADDRESS"]) as connection:
+                if Proxy(message_bus, connection).NameHasOwner(name)[0]:
                     return
         except OSError:
             pass
         time.sleep(0.02)
-    raise TimeoutError("gnome-keyring-daemon has not come up within 10 seconds")
+    raise TimeoutError(f"nobody has had the name {name} within 10 seconds")

@@ -122,7 +122,12 @@ ROWS = (
         "`shellvault import` takes keys over from aws-vault's other vaults",
     ),
     Row(
-        "`--keychain`, `--secret-service-collection`, `--biometrics`, `--op-…`",
+        "`--secret-service-collection`, `AWS_VAULT_SECRET_SERVICE_COLLECTION_NAME`",
+        "the same, `SHELLVAULT_…`",
+        "without it the default collection, which is open in every desktop session",
+    ),
+    Row(
+        "`--keychain`, `--biometrics`, `--op-…`",
         "without effect",
         "understood, and said to be so",
     ),

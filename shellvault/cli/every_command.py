@@ -29,6 +29,7 @@ GLOBAL_OPTIONS = (
     GlobalOption("--pass-dir", "SHELLVAULT_PASS_PASSWORD_STORE_DIR"),
     GlobalOption("--pass-prefix", "SHELLVAULT_PASS_PREFIX"),
     GlobalOption("--prompt", "SHELLVAULT_PROMPT"),
+    GlobalOption("--secret-service-collection", "SHELLVAULT_SECRET_SERVICE_COLLECTION_NAME"),
     GlobalOption("--biometrics", None, takes_value=False),
     GlobalOption("--keychain", None),
     GlobalOption("--op-connect-host", None),
@@ -41,7 +42,6 @@ GLOBAL_OPTIONS = (
     GlobalOption("--proton-pass-item-title-prefix", None),
     GlobalOption("--proton-pass-share-id", None),
     GlobalOption("--proton-pass-timeout", None),
-    GlobalOption("--secret-service-collection", None),
 )
 
 _BY_NAME = {option.name: option for option in GLOBAL_OPTIONS}

@@ -38,6 +38,10 @@ _VARIABLES = (
         "SHELLVAULT_PASS_CMD, SHELLVAULT_PASS_PASSWORD_STORE_DIR, SHELLVAULT_PASS_PREFIX",
         "The program, the store and the folder in it, for the vaults pass and passage.",
     ),
+    (
+        "SHELLVAULT_SECRET_SERVICE_COLLECTION_NAME",
+        "The collection of the Secret Service for the vault secret-service, by default its default one.",
+    ),
     ("SHELLVAULT_NO_AGENT", "1: no agent is used."),
     ("AWS_VAULT_...", "aws-vault's variables, where ours of that name is not set."),
 )

@@ -5,11 +5,10 @@ Light: nothing of `keyring` is imported before a backend is probed.
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,12 +18,14 @@ from shellvault.variables import setting_of
 from shellvault.vault.deadline import within
 from shellvault.vault.presence import Presence
 
-#: In the order in which they are probed. An encrypted file can always be had, so the last is chosen by name alone:
-#: what the kernel holds is gone at a restart.
+#: In the order in which the first that is there is chosen. An encrypted file can always be had.
 BACKENDS = ("keychain", "wincred", "secret-service", "kwallet", "pass", "passage", "file", "keyctl")
 
-#: How long one backend may take to say whether it can be used, in seconds.
-PROBE_SECONDS = 2.0
+#: Those that are chosen without being named: what the kernel holds is gone at a restart.
+_FOUND = tuple(name for name in BACKENDS if name != "keyctl")
+
+#: How long all backends together may take to say whether they can be used, in seconds: they are asked at once.
+PROBE_SECONDS = 1.9
 
 FILE_NAME = "vault.shellvault"
 
@@ -54,18 +55,13 @@ def choose(backend: str | None, environment: Mapping[str, str]) -> Choice:
 
     Raises ConfigError for a name or a setting that is none, ShellvaultError.
     """
-    return _chosen(backend, environment) or Choice(
-        next(name for name in BACKENDS if _presence(name, environment).there)
-    )
+    return _chosen(backend, environment) or _first_there(_tried(_FOUND, environment))
 
 
 def probe(environment: Mapping[str, str]) -> list[BackendStatus]:
     """Every backend, which is used and why. Unlocks nothing. Raises ConfigError for a bad choice."""
-    with ThreadPoolExecutor(len(BACKENDS)) as pool:
-        found = dict(
-            zip(BACKENDS, pool.map(lambda name: _presence(name, environment), BACKENDS), strict=True)
-        )
-    choice = _chosen(None, environment) or Choice(next(name for name in BACKENDS if found[name].there))
+    found = _tried(BACKENDS, environment)
+    choice = _chosen(None, environment) or _first_there(found)
     source = f"chosen by {choice.source}; " if choice.source else ""
     return [
         BackendStatus(
@@ -90,6 +86,11 @@ def bus_address(environment: Mapping[str, str]) -> str | None:
         return address
     path = Path(environment.get("XDG_RUNTIME_DIR") or "/nonexistent", "bus")
     return f"unix:path={path}" if path.is_socket() else None
+
+
+def collection_name(environment: Mapping[str, str]) -> str | None:
+    """The collection of the Secret Service to use; None for its default one."""
+    return setting_of("SECRET_SERVICE_COLLECTION_NAME", environment)
 
 
 def can_ask(environment: Mapping[str, str]) -> bool:
@@ -140,6 +141,16 @@ def _chosen(backend: str | None, environment: Mapping[str, str]) -> Choice | Non
     return Choice(used, "the keys that it holds") if used else None
 
 
+def _tried(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, Presence]:
+    """What these backends say, all asked at once."""
+    with ThreadPoolExecutor(len(names)) as pool:
+        return dict(zip(names, pool.map(lambda name: _presence(name, environment), names), strict=True))
+
+
+def _first_there(found: Mapping[str, Presence]) -> Choice:
+    return Choice(next((name for name in _FOUND if found[name].there), "file"))
+
+
 def _in_use(environment: Mapping[str, str]) -> str | None:
     try:
         name = backend_file(environment).read_text(encoding="utf-8").strip()
@@ -184,16 +195,16 @@ def _probe_secret_service(environment: Mapping[str, str]) -> Presence:
         return Presence(False, False, "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)")
     from shellvault.vault import secret_service
 
-    return secret_service.presence(address, can_ask(environment))
+    return secret_service.presence(address, can_ask(environment), collection_name(environment))
 
 
 def _probe_kwallet(environment: Mapping[str, str]) -> Presence:
-    if bus_address(environment) is None:
+    address = bus_address(environment)
+    if address is None:
         return Presence(False, False, "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)")
-    import_module("dbus")  # keyring leaves its absence for the first call
-    from keyring.backends.kwallet import DBusKeyring
+    from shellvault.vault import kwallet
 
-    return Presence(DBusKeyring.priority > 0, True, "it runs on the session bus")
+    return kwallet.presence(address, can_ask(environment))
 
 
 def _probe_native(_: Mapping[str, str]) -> Presence:

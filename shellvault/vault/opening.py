@@ -1,7 +1,6 @@
 """From a backend's name to a vault. The one backend is imported by name; keyring's discovery never runs."""
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from shellvault import locations
@@ -77,7 +76,10 @@ def _keyring(name: str, environment: Mapping[str, str], deadline: float) -> "Key
         raise VaultError(f"there is no vault {name} here, only on {only}: choose another with --backend")
     try:
         if name == "secret-service":
-            return _secret_service(environment, deadline)
+            from shellvault.vault.secret_service import SecretServiceKeyring
+
+            collection = backends.collection_name(environment)
+            return SecretServiceKeyring(*_desktop(name, environment, deadline), collection)
         if name in ("pass", "passage"):
             from shellvault.vault.password_store import PasswordStoreKeyring
 
@@ -87,11 +89,9 @@ def _keyring(name: str, environment: Mapping[str, str], deadline: float) -> "Key
 
             return KernelKeyring(environment)
         if name == "kwallet":
-            import_module("dbus")  # keyring leaves its absence for the first call
-            from keyring.backends.kwallet import DBusKeyring
+            from shellvault.vault.kwallet import KWalletKeyring
 
-            DBusKeyring.appid = "shellvault"
-            return DBusKeyring()  # type: ignore[no-untyped-call]
+            return KWalletKeyring(*_desktop(name, environment, deadline))
         if name == "keychain":
             from keyring.backends.macOS import Keyring
 
@@ -105,13 +105,12 @@ def _keyring(name: str, environment: Mapping[str, str], deadline: float) -> "Key
         ) from error
 
 
-def _secret_service(environment: Mapping[str, str], deadline: float) -> "KeyringBackend":
+def _desktop(name: str, environment: Mapping[str, str], deadline: float) -> tuple[str, float | None]:
+    """The bus on which a desktop's keyring is, and for how long a person may be asked (seconds); None: not at all."""
     address = backends.bus_address(environment)
     if address is None:
         raise VaultError(
-            "the vault secret-service needs a D-Bus session bus and DBUS_SESSION_BUS_ADDRESS is not set: "
+            f"the vault {name} needs a D-Bus session bus and DBUS_SESSION_BUS_ADDRESS is not set: "
             "log in to a desktop, or choose another with --backend"
         )
-    from shellvault.vault.secret_service import SecretServiceKeyring
-
-    return SecretServiceKeyring(address, deadline if backends.can_ask(environment) else None)
+    return address, deadline if backends.can_ask(environment) else None

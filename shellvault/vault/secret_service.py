@@ -4,44 +4,39 @@ Imported only when it is probed or chosen. What differs from keyring's own class
 environment, no message waits for ever, and a locked collection fails at once where no dialog can appear.
 """
 
+import re
 from contextlib import closing
-from typing import Any
 
 import secretstorage
-from jeepney import Message  # type: ignore[import-untyped]
-from jeepney.bus import get_bus  # type: ignore[import-untyped]
-from jeepney.io.blocking import DBusConnection, prep_socket  # type: ignore[import-untyped]
+from jeepney.io.blocking import DBusConnection  # type: ignore[import-untyped]
 from keyring.backends.SecretService import Keyring
 from keyring.errors import KeyringLocked
 from secretstorage.util import add_match_rules
 
 from shellvault.errors import VaultError
+from shellvault.vault import bus
 from shellvault.vault.presence import Presence
-
-#: Seconds for a message that no person has to see.
-MESSAGE_SECONDS = 5.0
-
-
-class _Connection(DBusConnection):  # type: ignore[misc]
-    def send_and_get_reply(self, message: Message, *, timeout: float | None = MESSAGE_SECONDS) -> Any:
-        return super().send_and_get_reply(message, timeout=timeout)
 
 
 class SecretServiceKeyring(Keyring):
-    """The default collection on one bus."""
+    """One collection on one bus."""
 
     appid = "shellvault"
 
-    def __init__(self, address: str, unlock_seconds: float | None) -> None:
-        """`address`: of a D-Bus bus; `unlock_seconds` bounds the unlock dialog, None: there can be none."""
+    def __init__(self, address: str, unlock_seconds: float | None, collection: str | None = None) -> None:
+        """`address`: of a D-Bus bus; `unlock_seconds` bounds the unlock dialog, None: there can be none.
+
+        `collection`: its name, None for the default one.
+        """
         self._address = address
         self._unlock_seconds = unlock_seconds
+        self._name = collection
 
     def get_preferred_collection(self) -> secretstorage.Collection:
-        """The default collection, unlocked. Raises KeyringLocked, VaultError, OSError and D-Bus errors."""
+        """The collection, unlocked. Raises KeyringLocked, VaultError, OSError and D-Bus errors."""
         connection = connect(self._address)
         try:
-            collection = self._default_collection(connection)
+            collection = _collection(connection, self._name) or self._made(connection)
             if collection.is_locked():
                 if self._unlock_seconds is None:
                     raise KeyringLocked
@@ -53,23 +48,22 @@ class SecretServiceKeyring(Keyring):
             raise
         return collection
 
-    def _default_collection(self, connection: DBusConnection) -> secretstorage.Collection:
+    def _made(self, connection: DBusConnection) -> secretstorage.Collection:
+        if self._unlock_seconds is None:
+            remedy = "make it in the desktop's keyring program" if self._name else "log in to a desktop once"
+            raise VaultError(
+                f"the keyring (secret-service) has no {_title(self._name)} yet: {remedy}, "
+                "or choose another vault with --backend"
+            )
+        label, alias = (self._name, "") if self._name else ("Default", "default")
         try:
-            return secretstorage.get_collection_by_alias(connection, "default")
-        except secretstorage.ItemNotFoundException:
-            if self._unlock_seconds is None:
-                raise VaultError(
-                    "the keyring (secret-service) has no default collection yet: log in to a desktop once, "
-                    "or choose another vault with --backend"
-                ) from None
-        try:
-            return secretstorage.create_collection(connection, "Default", "default")
+            return secretstorage.create_collection(connection, label, alias)
         except secretstorage.PromptDismissedException:
             raise KeyringLocked from None
 
 
-def presence(address: str, can_ask: bool) -> Presence:
-    """Whether the service on the bus at `address` can hold a vault. Unlocks and creates nothing.
+def presence(address: str, can_ask: bool, name: str | None = None) -> Presence:
+    """Whether the service on the bus at `address` can hold a vault in the collection. Unlocks and creates nothing.
 
     Raises VaultError where there is no such bus, TimeoutError and D-Bus errors.
     """
@@ -77,40 +71,61 @@ def presence(address: str, can_ask: bool) -> Presence:
         if not secretstorage.check_service_availability(connection):
             return Presence(False, False, "no Secret Service runs on the session bus")
         no_display = "" if can_ask else " and there is no display to ask on"
-        try:
-            locked = secretstorage.get_collection_by_alias(connection, "default").is_locked()
-        except secretstorage.ItemNotFoundException:
-            return Presence(can_ask, can_ask, f"it has no default collection yet{no_display}")
+        collection = _collection(connection, name)
+        if collection is None:
+            return Presence(can_ask, can_ask, f"it has no {_title(name)} yet{no_display}")
+        locked = collection.is_locked()
     if locked:
-        return Presence(True, can_ask, f"its default collection is locked{no_display}")
-    return Presence(True, True, "its default collection is unlocked")
+        return Presence(True, can_ask, f"its {_title(name)} is locked{no_display}")
+    return Presence(True, True, f"its {_title(name)} is unlocked")
 
 
-def keys_in_collection(connection: DBusConnection, label: str) -> list[str]:
+def keys_in_collection(connection: DBusConnection, name: str) -> list[str]:
     """The items of a collection that another tool keeps, by the key that they are found by; none without one.
 
     Raises VaultError when it is locked, D-Bus errors.
     """
-    return [_key_of(item) for item in _items(connection, label)]
+    return [_key_of(item) for item in _items(connection, name)]
 
 
-def secret_in_collection(connection: DBusConnection, label: str, key: str) -> bytes:
+def secret_in_collection(connection: DBusConnection, name: str, key: str) -> bytes:
     """The secret of an item in such a collection. Raises VaultError when it is not there, D-Bus errors."""
-    for item in _items(connection, label):
+    for item in _items(connection, name):
         if _key_of(item) == key:
             return bytes(item.get_secret())
-    raise VaultError(f"the collection {label} has no item {key!r} any more: look again")
+    raise VaultError(f"the collection {name} has no item {key!r} any more: look again")
 
 
-def _items(connection: DBusConnection, label: str) -> list[secretstorage.Item]:
+def _items(connection: DBusConnection, name: str) -> list[secretstorage.Item]:
+    collection = _collection(connection, name)
+    if collection is None:
+        return []
+    if collection.is_locked():
+        raise VaultError(f"the collection {name} is locked: unlock it in the desktop's keyring program")
+    return list(collection.get_all_items())
+
+
+def _collection(connection: DBusConnection, name: str | None) -> secretstorage.Collection | None:
+    """The collection that a person or the service calls so, the default one without a name; None where it is not."""
+    if name is None:
+        try:
+            return secretstorage.get_collection_by_alias(connection, "default")
+        except secretstorage.ItemNotFoundException:
+            return None
     for collection in secretstorage.get_all_collections(connection):
-        if collection.get_label() == label:
-            if collection.is_locked():
-                raise VaultError(
-                    f"the collection {label} is locked: unlock it in the desktop's keyring program"
-                )
-            return list(collection.get_all_items())
-    return []
+        if name in (collection.get_label(), _decoded(collection.collection_path.rpartition("/")[2])):
+            return collection
+    return None
+
+
+def _decoded(word: str) -> str:
+    """The last word of an object's path, in which `_` and two hex digits stand for what D-Bus does not allow there."""
+    data = re.sub(b"_([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), word.encode())
+    return data.decode("utf-8", "replace")
+
+
+def _title(name: str | None) -> str:
+    return f"collection {name!a}" if name else "default collection"
 
 
 def _key_of(item: secretstorage.Item) -> str:
@@ -119,14 +134,7 @@ def _key_of(item: secretstorage.Item) -> str:
 
 
 def connect(address: str) -> DBusConnection:
-    """A connection to the bus at `address`, whose messages have a deadline. Raises VaultError, TimeoutError."""
-    try:
-        connection = _Connection(prep_socket(get_bus(address), timeout=MESSAGE_SECONDS))
-    except TimeoutError:
-        raise
-    except (OSError, RuntimeError, ValueError) as error:
-        raise VaultError(
-            f"no D-Bus session bus answers at {address!r}: log in to a desktop, or choose another --backend"
-        ) from error
+    """A connection for the functions here, whose messages have a deadline. Raises VaultError, TimeoutError."""
+    connection = bus.connect(address)
     add_match_rules(connection)
     return connection

@@ -29,11 +29,12 @@ UNDERSTOOD: list[tuple[str, dict[str, str], dict[str, object]]] = [
     ("--pass-dir /store --pass-cmd gopass --pass-prefix aws list", {},
      {"$SHELLVAULT_PASS_PASSWORD_STORE_DIR": "/store", "$SHELLVAULT_PASS_CMD": "gopass",
       "$SHELLVAULT_PASS_PREFIX": "aws"}),
+    ("--secret-service-collection aws list", {}, {"$SHELLVAULT_SECRET_SERVICE_COLLECTION_NAME": "aws"}),
     ("agent status --backend file", {}, {"$SHELLVAULT_BACKEND": "file"}),
     ("--backend file agent status", {}, {"$SHELLVAULT_BACKEND": "file"}),
     # What belongs to vaults that are not here is understood, and said to be without effect.
     *((f"{flag} list", {}, {"told": flag.split("=")[0]}) for flag in (
-        "--keychain=x", "--secret-service-collection=x", "--biometrics", "--op-timeout=15s", "--op-vault-id=x",
+        "--keychain=x", "--biometrics", "--op-timeout=15s", "--op-vault-id=x",
         "--op-item-title-prefix=x", "--op-item-tag=x", "--op-connect-host=x", "--op-desktop-account-id=x",
         "--proton-pass-share-id=x", "--proton-pass-item-title-prefix=x", "--proton-pass-api-base=x",
         "--proton-pass-timeout=x")),

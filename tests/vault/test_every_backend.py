@@ -19,6 +19,7 @@ from shellvault.errors import VaultError
 from shellvault.vault import StoredKeys, open_vault, probe
 from shellvault.vault.kernel_keyring import KernelKeyring
 from tests.real_keyring import private_keyring
+from tests.real_wallet import private_wallet
 from tests.support.clients import need
 from tests.vault.conftest import PASSPHRASE, never_asked
 
@@ -69,7 +70,7 @@ esac
 """
 
 
-@pytest.fixture(params=["file", "secret-service", "pass", "passage", "keyctl"])
+@pytest.fixture(params=["file", "secret-service", "kwallet", "pass", "passage", "keyctl"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path, cheap: None) -> Iterator[dict[str, str]]:
     """An environment in which one backend is named and ready."""
     name = str(request.param)
@@ -85,6 +86,10 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path, cheap: None) -> Iter
         home.rmdir()
         with private_keyring(tmp_path) as running:
             yield running.environment | environment
+    elif name == "kwallet":
+        home.rmdir()
+        with private_wallet(tmp_path) as wallet:
+            yield wallet.environment | environment
     elif name == "pass":
         yield from _password_store(environment, tmp_path)
     elif name == "passage":

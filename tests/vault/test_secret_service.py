@@ -87,6 +87,47 @@ def test_items_can_be_told_apart_by_a_person(keyring: PrivateKeyring) -> None:
     assert "Password for 'keys/work' on 'shellvault'" in labels
 
 
+@pytest.mark.parametrize(
+    "variable", ["SHELLVAULT_SECRET_SERVICE_COLLECTION_NAME", "AWS_VAULT_SECRET_SERVICE_COLLECTION_NAME"]
+)
+def test_a_collection_that_is_named_holds_the_keys_and_the_default_one_none(
+    keyring: PrivateKeyring, variable: str
+) -> None:
+    keyring.make_collection("AWS keys")
+    named = keyring.environment | {variable: "AWS keys"}
+    open_vault(None, named, never_asked).save_keys("work", "AKIAWORK", "secret")
+    assert command(named)[0] == "secret-service {'work': 'AKIAWORK'}"
+    assert command(keyring.environment)[0] == "secret-service {}"
+    [status] = [status for status in probe(named) if status.chosen]
+    assert status.reason.endswith("its collection 'AWS keys' is unlocked")
+
+
+def test_a_collection_goes_by_its_name_in_the_service_too(keyring: PrivateKeyring) -> None:
+    open_vault(None, keyring.environment, never_asked).save_keys("work", "AKIAWORK", "secret")
+    named = keyring.environment | {"SHELLVAULT_SECRET_SERVICE_COLLECTION_NAME": "login"}
+    assert command(named)[0] == "secret-service {'work': 'AKIAWORK'}"
+
+
+def test_a_locked_collection_that_is_named_is_an_error_though_the_default_one_is_open(
+    keyring: PrivateKeyring,
+) -> None:
+    keyring.make_collection("aws")
+    keyring.lock("aws")
+    said, seconds = command(keyring.environment | {"SHELLVAULT_SECRET_SERVICE_COLLECTION_NAME": "aws"})
+    assert said.startswith("error: the keyring (secret-service) is locked")
+    assert seconds < START
+
+
+def test_a_collection_that_is_not_there_is_an_error_without_a_display(keyring: PrivateKeyring) -> None:
+    named = keyring.environment | {
+        "SHELLVAULT_SECRET_SERVICE_COLLECTION_NAME": "aws",
+        "SHELLVAULT_BACKEND": "secret-service",
+    }
+    said, seconds = command(named)
+    assert said.startswith("error: the keyring (secret-service) has no collection 'aws' yet: make it in")
+    assert seconds < START
+
+
 def test_it_is_found_and_chosen(keyring: PrivateKeyring) -> None:
     [status] = [status for status in probe(keyring.environment) if status.chosen]
     assert (status.name, status.usable) == ("secret-service", True)
