@@ -91,6 +91,9 @@ WORKER_VARIABLES = (
     "no_proxy",
 )
 
+#: In the environment of a command that has a VAULT_TOKEN: it stays there, and no other takes its place.
+HAS_VAULT_TOKEN = "SHELLVAULT_HAS_VAULT_TOKEN"  # noqa: S105 - it says that there is one
+
 #: Every JSON value that comes from outside is unknown until it has been looked at.
 Message = dict[str, Any]
 

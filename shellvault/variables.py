@@ -3,6 +3,8 @@
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
+from shellvault.protocol import HAS_VAULT_TOKEN
+
 #: Everything `env` may set. `leave` puts each back as it was.
 SESSION_VARIABLES = (
     "AWS_ACCESS_KEY_ID",
@@ -79,6 +81,7 @@ SECRET_VARIABLES = (
     "AWS_SESSION_TOKEN",
     "AWS_SECURITY_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "VAULT_TOKEN",
 )
 
 
@@ -94,8 +97,9 @@ def for_children(environment: Mapping[str, str]) -> dict[str, str]:
 
 def for_agent(environment: Mapping[str, str]) -> dict[str, str]:
     """What helper programs and calls to AWS may need: everything but credentials and what is private."""
-    hidden = {*SECRET_VARIABLES, *PRIVATE_VARIABLES}
-    return {name: value for name, value in environment.items() if name not in hidden}
+    hidden = {*SECRET_VARIABLES, *PRIVATE_VARIABLES, HAS_VAULT_TOKEN}
+    mark = {HAS_VAULT_TOKEN: "1"} if environment.get("VAULT_TOKEN") else {}
+    return {name: value for name, value in environment.items() if name not in hidden} | mark
 
 
 def without_session(environment: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 PROJECT = tomllib.loads((Path(__file__).resolve().parents[1] / "pyproject.toml").read_text())["project"]
-FLOORS = {Requirement(line).name.lower(): Requirement(line) for line in PROJECT["dependencies"]}
+LINES = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["vault"]]
+FLOORS = {Requirement(line).name.lower(): Requirement(line) for line in LINES}
 
 #: By package: the first version without what the advisory is about.
 ADVISORIES = (
@@ -25,6 +26,7 @@ ADVISORIES = (
     ("jinja2", "3.1.6", "CVE-2025-27516: the sandbox is left through the attr filter"),
     ("jwcrypto", "1.5.6", "CVE-2024-28102: a small token takes all memory"),
     ("psutil", "5.6.6", "CVE-2019-18874: memory is freed twice"),
+    ("requests", "2.32.4", "CVE-2024-47081: a crafted address gets the passwords of .netrc"),
     ("urllib3", "2.6.3", "CVE-2026-21441: a redirect's compressed body takes all memory"),
 )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shellvault import hardening
-from shellvault.protocol import WORKER_VARIABLES, Message
+from shellvault.protocol import HAS_VAULT_TOKEN, WORKER_VARIABLES, Message
 
 #: What decides where a program that the worker runs for somebody would run (namespaces(7)).
 NAMESPACES = ("mnt", "net", "pid", "user")
@@ -52,8 +52,10 @@ def seen(connection: socket.socket) -> Caller | None:
         directory = str(Path(f"/proc/{pid}/cwd").readlink())
     except OSError:
         return None
-    pairs = (line.partition("=") for line in lines)
-    environment = worker_part({name: value for name, _, value in pairs})
+    everything = {name: value for name, _, value in (line.partition("=") for line in lines)}
+    environment = worker_part(everything)
+    if everything.get("VAULT_TOKEN"):
+        environment[HAS_VAULT_TOKEN] = "1"
     caller = Caller(environment, directory, is_local=True, runs_helpers=False)
     return caller if _was_there(connection) else None
 

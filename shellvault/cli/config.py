@@ -42,6 +42,9 @@ _OF_PROFILE: Mapping[str, tuple[str, ...]] = {
     "shellvault_policy": (),
     "shellvault_policy_arns": (),
     "shellvault_read_only": (),
+    "shellvault_vault_role": (),
+    "shellvault_vault_mount": (),
+    "shellvault_vault_endpoint": (),
 }
 
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from shellvault import settings
+from shellvault import settings, vault_token
 from shellvault.cli import invitation, output, progress, terminal
 from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.sessions.model import Challenge, Prompter
@@ -32,8 +32,8 @@ class TerminalPrompter:
 
     def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
         """Returns the line that the person typed. Raises NeedsPersonError where there is no terminal."""
-        given = _given_passphrase(challenge, self._environment)
-        if given:
+        given = _given(challenge, self._environment)
+        if given is not None:
             return given
         try:
             if challenge.link:
@@ -65,8 +65,8 @@ class NobodyPrompter(TerminalPrompter):
 
     def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
         """Returns a passphrase of the environment. Raises NeedsPersonError at once for everything else."""
-        given = _given_passphrase(challenge, self._environment)
-        if given:
+        given = _given(challenge, self._environment)
+        if given is not None:
             return given
         raise NeedsPersonError(f"{_needed(challenge)}: run a command in a terminal once, then try again")
 
@@ -81,7 +81,7 @@ class ProgramPrompter(TerminalPrompter):
     def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
         """Returns the program's answer. Raises NeedsPersonError when it was closed or does not answer."""
         if (
-            _given_passphrase(challenge, self._environment)
+            _given(challenge, self._environment) is not None
             or (self._driver == "ykman" and challenge.kind != "mfa-code")
             or challenge.link
         ):
@@ -155,8 +155,12 @@ def _credential_dialog(prompt: str) -> str:
     return base64.b64encode(script.encode("utf-16-le")).decode("ascii")
 
 
-def _given_passphrase(challenge: Challenge, environment: Mapping[str, str]) -> str | None:
-    """The passphrase that the environment answers with; the agent's worker does not get these variables."""
+def _given(challenge: Challenge, environment: Mapping[str, str]) -> str | None:
+    """What the environment answers with; the agent's worker does not get these variables."""
+    if challenge.kind == "vault-token":
+        if token := vault_token.of_command(challenge.subject, environment):
+            return token
+        raise NeedsPersonError(f"there is no Vault token for {challenge.subject}: {vault_token.REMEDY}")
     if challenge.kind not in ("passphrase", "new-passphrase"):
         return None
     return next(filter(None, map(environment.get, PASSPHRASE_VARIABLES)), None)
@@ -168,6 +172,7 @@ def _needed(challenge: Challenge) -> str:
         "passphrase": f"the passphrase of {challenge.subject} is needed",
         "new-passphrase": f"a new passphrase for {challenge.subject} is needed",
         "sign-in": f"a sign-in to {challenge.subject} is needed",
+        "vault-token": f"a token of {challenge.subject} is needed",
         "sign-in-code": f"a sign-in to {challenge.subject} is needed",
         "confirm": f"somebody has to confirm that the long-term keys of {challenge.subject} are handed out",
     }[challenge.kind]

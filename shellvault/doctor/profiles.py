@@ -29,6 +29,7 @@ IDENTITY = frozenset(
         "sso_role_name",
         "login_session",
         "mfa_serial",
+        "shellvault_vault_role",
     }
 )
 

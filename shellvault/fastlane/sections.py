@@ -13,6 +13,7 @@ ITS_OWN = ("aws_access_key_id", "credential_source", "login_session")
 OURS = (
     "credential_process",
     "include_profile",
+    "shellvault_vault_role",
     "sso_session",
     "sso_start_url",
     "web_identity_token_file",

@@ -3,11 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from shellvault.plan.endpoints import AWS, Endpoint
-from shellvault.profiles.model import CredentialSource, Narrowing, Sso
+from shellvault.profiles.model import CredentialSource, Narrowing, SecretsEngine, Sso
 from shellvault.profiles.shapes import canonical_start_url as canonical
 
 Call = Literal[
@@ -21,6 +21,7 @@ Call = Literal[
     "credential-process",
     "credential-source",
     "get-federation-token",
+    "secrets-engine",
 ]
 
 #: The steps for which a person signs in through a browser, once in a while.
@@ -41,6 +42,8 @@ LONGEST: Mapping[Call, int] = {
     "credential-process": 36 * HOUR,
     "credential-source": 36 * HOUR,
     "get-federation-token": 36 * HOUR,
+    # Vault's own limit for leases, where its operators set no other (max_lease_ttl).
+    "secrets-engine": 768 * HOUR,
 }
 
 
@@ -97,6 +100,7 @@ class Step:
     web_identity_token_process: str | None = None
     credential_process: str | None = None
     credential_source: CredentialSource | None = None
+    engine: SecretsEngine | None = None
     instance_metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -158,6 +162,8 @@ def fingerprinted(step: Step, before: str | None) -> Step:
     # Absent where there are none: sessions from before there were any keep their fingerprints.
     if step.policy or step.policy_arns:
         facts["session_policies"] = [step.policy, sorted(step.policy_arns)]
+    if step.engine:
+        facts["engine"] = asdict(step.engine)
     canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return replace(step, fingerprint=hashlib.sha256(canonical.encode()).hexdigest())
 

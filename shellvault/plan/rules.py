@@ -14,11 +14,11 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from shellvault.errors import ConfigError
-from shellvault.plan.endpoints import Endpoint, endpoint_for, partition_of
+from shellvault.plan.endpoints import AWS, Endpoint, endpoint_for, partition_of
 from shellvault.plan.model import HOUR, LONGEST, Call, Options, Plan, Step, fingerprinted
 from shellvault.profiles.durations import format_duration
 from shellvault.profiles.grammar import word
-from shellvault.profiles.model import CredentialSource, Narrowing, Profile, Sso
+from shellvault.profiles.model import CredentialSource, Narrowing, Profile, SecretsEngine, Sso
 from shellvault.profiles.narrowing import MAX_CHARACTERS, read_only_access
 from shellvault.profiles.parse import printable
 
@@ -36,6 +36,8 @@ _WITHOUT_POLICIES: Mapping[Call, str] = {
     "aws-sign-in": f"AWS takes no session policy with a sign-in: {_A_ROLE}",
     "credential-process": f"whoever gives these credentials (credential_process) decides what they allow: {_A_ROLE}",
     "credential-source": f"whoever gives these credentials (credential_source) decides what they allow: {_A_ROLE}",
+    "secrets-engine": "the Vault role decides what these credentials allow: name another shellvault_vault_role, or "
+    f"{_A_ROLE}",
 }
 
 
@@ -134,6 +136,8 @@ def _shared(steps: Sequence[Step], session_token: Step, root: Profile) -> Step:
 def _first_calls(root: Profile, partition: str, options: Options) -> list[Step]:
     """The steps that need no credentials before them, for a profile without stored keys."""
     has_token = root.web_identity_token_file or root.web_identity_token_process
+    if root.engine is not None:
+        return [secrets_engine(root, root.engine)]
     if root.credential_source and not has_token:
         step = _credential_source(root, root.credential_source, options)
     elif root.sso is not None:
@@ -163,6 +167,19 @@ def aws_sign_in(root: Profile, login_session: str) -> Step:
     endpoint = endpoint_for(root, "signin", partition=partition)
     # No session of its own is cached: the sign-in itself has the credentials, and is in the vault.
     step = Step("aws-sign-in", root.name, "vault", login_session=login_session, endpoint=endpoint)
+    return fingerprinted(step, None)
+
+
+def secrets_engine(root: Profile, engine: SecretsEngine) -> Step:
+    """What a role of a Vault's AWS secrets engine gives on a lease. Raises ConfigError without an address."""
+    if engine.server is None:
+        raise ConfigError(
+            f"profile {printable(root.name)} has its credentials from Vault, and VAULT_ADDR is not set: "
+            "`export VAULT_ADDR=https://…`"
+        )
+    duration = root.durations.session_token or root.durations.assume_role
+    endpoint = Endpoint(AWS.region, engine.server.address, ca_bundle=engine.server.ca)
+    step = Step("secrets-engine", root.name, "memory", duration=duration, engine=engine, endpoint=endpoint)
     return fingerprinted(step, None)
 
 
@@ -324,9 +341,10 @@ def _check_endpoints(steps: Sequence[Step]) -> None:
     for step in steps:
         url = step.endpoint.url or ""
         if url.lower().startswith("http:") and not _is_loopback(step.endpoint):
+            setting = "VAULT_ADDR" if step.engine else "its endpoint_url"
             raise ConfigError(
                 f"profile {printable(step.profile)} sends {step.call} to {printable(url)} without encryption: correct "
-                "its endpoint_url, or allow it with --insecure-endpoint (in config.toml: insecure_endpoint = true)"
+                f"{setting}, or allow it with --insecure-endpoint (in config.toml: insecure_endpoint = true)"
             )
 
 
@@ -357,7 +375,7 @@ def _remarks(chain: Sequence[Profile], steps: Sequence[Step], narrowing: Narrowi
     """What the plan leaves out or changes, one line each."""
     root, remarks = chain[0], []
     if steps[0].call == "stored-keys" and (
-        root.source or root.sso or root.credential_process or root.credential_source
+        root.source or root.sso or root.credential_process or root.credential_source or root.engine
     ):
         remarks.append(
             f"the stored keys of {printable(root.name)} are used, not its section's other credentials"
@@ -379,6 +397,8 @@ def _remarks(chain: Sequence[Profile], steps: Sequence[Step], narrowing: Narrowi
                 "assumed from there is not narrowed by it"
             )
     for step in steps:
+        if step.engine and step.engine.server and step.engine.server.skip_verify:
+            remarks.append("VAULT_SKIP_VERIFY is set: whoever answers at VAULT_ADDR gets the Vault token")
         if step.endpoint.fips and step.endpoint.url:
             remarks.append(
                 f"use_fips_endpoint has no effect on {step.call}: the endpoint_url {step.endpoint.url} is asked"

@@ -15,6 +15,8 @@ def to_json(plan: Plan) -> dict[str, Any]:
     for step in plan.steps:
         optional = {
             "credential_source": step.credential_source,
+            "vault_path": step.engine.path if step.engine else None,
+            "vault_namespace": step.engine.server.namespace if step.engine and step.engine.server else None,
             "role_arn": step.role_arn,
             "duration": step.duration,
             "mfa_serial": step.mfa_serial,
@@ -41,6 +43,10 @@ def _described(step: Step) -> str:
     parts = [f"{step.call} ({printable(step.profile)})"]
     if step.credential_source:
         parts.append(step.credential_source)
+    if step.engine:
+        server = step.engine.server
+        namespace = f" in namespace {server.namespace}" if server and server.namespace else ""
+        parts.append(printable(step.engine.path + namespace))
     if step.role_arn:
         parts.append(printable(step.role_arn))
     if step.duration:

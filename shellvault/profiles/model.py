@@ -39,6 +39,34 @@ class Sso:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineServer:
+    """A HashiCorp Vault or OpenBao server, as the variables of its own command describe it."""
+
+    address: str
+    namespace: str | None = None
+    ca: str | None = None
+    """The file or folder of the certificates that it is checked against."""
+    skip_verify: bool = False
+    """Whether its certificate is not checked at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsEngine:
+    """A role of an AWS secrets engine, which gives AWS credentials on a lease."""
+
+    role: str
+    mount: str = "aws"
+    endpoint: Literal["creds", "sts"] = "creds"
+    server: EngineServer | None = None
+    """None where VAULT_ADDR is not set."""
+
+    @property
+    def path(self) -> str:
+        """Where its credentials are read, below `/v1`."""
+        return f"{self.mount}/{self.endpoint}/{self.role}"
+
+
+@dataclass(frozen=True, slots=True)
 class Durations:
     """Requested lifetimes in seconds; None where neither config nor environment asks for one."""
 
@@ -110,6 +138,7 @@ class Profile:
     web_identity_token_process: str | None = None
     credential_process: str | None = None
     credential_source: CredentialSource | None = None
+    engine: SecretsEngine | None = None
     narrowing: Narrowing | None = None
     """The session policies that this profile asks for; None: it says nothing of them."""
     variables: Mapping[str, str] = field(default_factory=dict)

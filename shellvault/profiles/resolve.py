@@ -22,6 +22,7 @@ from shellvault.profiles.model import (
 )
 from shellvault.profiles.narrowing import of_profile
 from shellvault.profiles.parse import ConfigFile, Section, printable
+from shellvault.profiles.secrets_engine import secrets_engine
 from shellvault.profiles.settings import (
     OWN_KEYS,
     OWN_PREFIX,
@@ -166,6 +167,7 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
         web_identity_token_process=_text(lookup.find("web_identity_token_process"), "command"),
         credential_process=_text(lookup.find("credential_process"), "command"),
         credential_source=_credential_source(lookup),
+        engine=secrets_engine(lookup.find, lookup.variable),
         narrowing=_narrowing(lookup),
         variables=_variables(lookup),
         instance_metadata={

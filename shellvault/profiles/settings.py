@@ -21,6 +21,7 @@ IDENTITY_KEYS = frozenset(
         "login_session",
         "role_arn",
         "role_session_name",
+        "shellvault_vault_role",
         "source_profile",
         "sso_account_id",
         "sso_region",
@@ -44,6 +45,9 @@ OWN_KEYS = frozenset(
         "shellvault_policy",
         "shellvault_policy_arns",
         "shellvault_read_only",
+        "shellvault_vault_endpoint",
+        "shellvault_vault_mount",
+        "shellvault_vault_role",
     )
 )
 

@@ -29,6 +29,14 @@ _SHAPES = {
         "the ARN of who signs in: `shellvault signin --new` writes it",
     ),
     "account": (r"[0-9]{12}", "an account id: it has 12 digits"),
+    "engine_role": (
+        r"\w(?:[\w.@-]{0,126}\w)?",
+        "the name of a role of Vault's: letters, digits and .@-_",
+    ),
+    "mount": (
+        r"\w[\w.@-]{0,126}(?:/\w[\w.@-]{0,126}){0,15}/?",
+        "a path in Vault, such as aws or team/aws",
+    ),
     "role_name": (r"[\w+=,.@-]{1,64}", "the name of a role"),
     "url": (
         rf"https?://(?:[A-Za-z0-9._-]{{1,253}}|\[[0-9A-Fa-f:.]{{2,45}}\])(?::(?:{_PORT}))?(?:[/?#][!-~]*)?",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "acquire"]
 
+#: Seconds between two attempts with keys that are new to AWS; ten in all are usual.
+_UNTIL_KNOWN = (1.0, 2.0, 4.0, 6.0)
+
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
@@ -64,7 +67,7 @@ def _session(walk: _Walk, index: int, rejected: str | None) -> Session:
     with walk.cache.lock(step):
         if (cached := _cached(walk, step, rejected)) is not None:
             return cached
-        session = _new(walk, index)
+        session = _new(walk, index, rejected)
         # Keys that do not expire may change at any time: whoever gave them is asked each time.
         if session.expires_at is not None:
             walk.cache.store(step, session)
@@ -112,18 +115,57 @@ def _usable(walk: _Walk, step: Step, session: Session | None, rejected: str | No
     return session if remaining >= walk.context.min_remaining else None
 
 
-def _new(walk: _Walk, index: int) -> Session:
+def _new(walk: _Walk, index: int, rejected: str | None) -> Session:
     """Does a step. A session from the cache that AWS no longer takes as its source is replaced, once."""
+    if walk.plan.steps[index].call == "secrets-engine":
+        return _leased(walk, walk.plan.steps[index], rejected)
     if walk.plan.steps[index].call == "sso":
         return _signed_in(walk, walk.plan.steps[index - 1], walk.plan.steps[index], None)
     source = _session(walk, index - 1, rejected=None) if index else None
     try:
-        return _done(walk, walk.plan.steps[index], source)
+        return _done_once_known(walk, walk.plan.steps[index], source)
     except RefusedError as error:
         is_cached = source is not None and source.expires_at is not None and source.issued_at < walk.started
         if source is None or not is_cached or error.reason != "rejected-credentials":
             raise
         return _done(walk, walk.plan.steps[index], _session(walk, index - 1, rejected=source.access_key_id))
+
+
+def _leased(walk: _Walk, step: Step, rejected: str | None) -> Session:
+    """The credentials of a secrets engine: a lease of before for longer where that can be, else a new one."""
+    from shellvault.sessions import secrets_engine
+
+    context = walk.context
+    if step.engine is None or step.engine.server is None:
+        raise ValueError("not a step of a secrets engine")
+    held = None if context.fresh else walk.cache.held(step)
+    if held and (held.access_key_id == rejected or held.remaining(context.clock()) <= 0):
+        held = None
+    context.waits_for(f"Vault ({step.engine.path})")
+    token = secrets_engine.ask_token(step.engine.server, walk.prompter, context)
+    return secrets_engine.credentials(step, held, token, context.clock())
+
+
+def _done_once_known(walk: _Walk, step: Step, source: Session | None) -> Session:
+    """Does a step. The keys of an IAM user that Vault has just made are not known everywhere at once.
+
+    IAM User Guide, "Changes that I make are not always immediately visible".
+    """
+    is_new_user = (
+        source is not None
+        and source.lease is not None
+        and source.lease.revocable
+        and source.issued_at >= int(walk.started)
+    )
+    for pause in _UNTIL_KNOWN if is_new_user else ():
+        try:
+            return _done(walk, step, source)
+        except RefusedError as error:
+            if error.reason != "rejected-credentials":
+                raise
+            walk.context.waits_for("AWS to know the keys that Vault has just made")
+            walk.context.sleep(pause)
+    return _done(walk, step, source)
 
 
 def _signed_in(walk: _Walk, sign_in: Step, role: Step | None, rejected: str | None) -> Session:

@@ -21,6 +21,9 @@ class SessionCache(Protocol):
     def load(self, step: Step) -> Session | None:
         """The session kept for `step`, whatever life it has left."""
 
+    def held(self, step: Step) -> Session | None:
+        """As `load`, but also one that is due for renewal."""
+
     def store(self, step: Step, session: Session) -> None:
         """Keeps the session of `step`, in place of an older one."""
 
@@ -61,6 +64,10 @@ class DirectCache:
             return Session.from_json(data) if data else None
         except SessionError:
             return None
+
+    def held(self, step: Step) -> Session | None:
+        """See SessionCache."""
+        return self.load(step)
 
     def store(self, step: Step, session: Session) -> None:
         """See SessionCache. A vault that cannot keep it costs a code next time, not this session.

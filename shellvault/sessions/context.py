@@ -48,6 +48,8 @@ class Context:
     """A cached session is used while it has at least this much life left."""
     fresh: bool = False
     """Asks for a new session; only earlier steps that cost a code are still taken from a cache."""
+    is_local: bool = True
+    """Whether the command that asked shares our namespaces: whether its home is what we see at its path."""
     quiet: bool = False
     """Nobody is at the keyboard: a sign-in that takes a person is not begun."""
     mfa_window: float = 30

@@ -161,6 +161,10 @@ def _planned(
 
 def _located(profile: Profile, directory: str, home: str | None) -> Profile:
     """The profile, and those that it takes its credentials from, with absolute paths."""
+    server = profile.engine and profile.engine.server
+    if profile.engine and server and server.ca:
+        located = replace(server, ca=absolute(server.ca, directory, home))
+        profile = replace(profile, engine=replace(profile.engine, server=located))
     return replace(
         profile,
         source=profile.source and _located(profile.source, directory, home),

@@ -3,11 +3,28 @@
 import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol, get_args
 
 from shellvault.errors import SessionError
 from shellvault.text import is_visible_ascii
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What Vault calls the credentials that it has given, and what can be done about them."""
+
+    id: str
+    renewable: bool
+    revocable: bool
+    """Whether revoking it ends the credentials: what comes from AWS's STS lives on until it expires."""
+
+    @classmethod
+    def from_json(cls, data: object) -> "Lease | None":
+        """Rebuilds what `Session.to_json` gave; None for anything else."""
+        if not isinstance(data, dict) or not isinstance(data.get("id"), str):
+            return None
+        return cls(data["id"], data.get("renewable") is True, data.get("revocable") is True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +38,8 @@ class Session:
     expires_at: int | None = None
     account_id: str | None = None
     """The account that they are of, where it is known."""
+    lease: Lease | None = None
+    """For credentials that Vault has given on one."""
 
     def remaining(self, now: float) -> float:
         """Seconds of life left at epoch `now`; infinite for keys that do not expire."""
@@ -28,7 +47,9 @@ class Session:
 
     def to_json(self) -> dict[str, Any]:
         """The plain data that a cache keeps."""
+        lease = {"lease": asdict(self.lease)} if self.lease else {}
         return {
+            **lease,
             "access_key_id": self.access_key_id,
             "secret_access_key": self.secret_access_key,
             "session_token": self.session_token,
@@ -53,7 +74,13 @@ class Session:
         account = data.get("account_id")
         is_account = isinstance(account, str) and re.fullmatch("[0-9]{12}", account)
         return cls(
-            str(strings[0]), str(strings[1]), token, issued_at, expires_at, account if is_account else None
+            str(strings[0]),
+            str(strings[1]),
+            token,
+            issued_at,
+            expires_at,
+            account if is_account else None,
+            Lease.from_json(data.get("lease")),
         )
 
 
@@ -61,10 +88,15 @@ class Session:
 class Challenge:
     """One question that only a person (or a helper standing in for one) can answer."""
 
-    kind: Literal["mfa-code", "passphrase", "new-passphrase", "confirm", "sign-in", "sign-in-code"]
-    """`sign-in`: answered in the browser alone (see `Prompter.invite`); `sign-in-code`: with what it shows there."""
+    kind: Literal[
+        "mfa-code", "passphrase", "new-passphrase", "confirm", "sign-in", "sign-in-code", "vault-token"
+    ]
+    """`sign-in`: answered in the browser alone (see `Prompter.invite`); `sign-in-code`: with what it shows there.
+
+    `vault-token`: answered by the command itself, never by a person (see `vault_token`)."""
     subject: str
-    """The MFA serial, the path of the encrypted file, or what is signed in to: an sso-session, start URL or ARN."""
+    """The MFA serial, the path of the encrypted file, what is signed in to (an sso-session, start URL or ARN), or the
+    address of Vault."""
     prompt: str
     """The line to show, without a trailing newline, e.g. `Enter MFA code for arn:…: `."""
     hidden: bool = False

@@ -158,7 +158,8 @@ def _obtained(job: Message, desk: Desk) -> Message:
         # Long-term keys are not the agent's to hold.
         "keep": session.expires_at is not None and is_shared,
         "uses_environment": any(
-            _gives_credentials(step) or step.mfa_process or step.credential_source for step in steps
+            _gives_credentials(step) or step.mfa_process or step.credential_source or step.engine
+            for step in steps
         ),
         "needs_person": any(step.prompts_mfa or step.call in SIGN_INS for step in acquired.plan.steps),
     }
@@ -212,6 +213,7 @@ def _context(job: Message, environment: Mapping[str, str], desk: Desk) -> Contex
         mfa_token=job["mfa_token"],
         fresh=job["fresh"],
         waits_for=desk.waits_for,
+        is_local=job["is_local"],
         quiet=job["quiet"],
         signed_in=signed_in,
     )
@@ -289,6 +291,11 @@ class AgentCache:
         if session and self._renew and not step.prompts_mfa and self._is_due(session):
             return None
         return session
+
+    def held(self, step: Step) -> Session | None:
+        """See SessionCache."""
+        data = self._channel.load(step.fingerprint)
+        return Session.from_json(data) if data else None
 
     def store(self, step: Step, session: Session) -> None:
         """See SessionCache."""
