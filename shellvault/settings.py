@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shellvault import locations
+from shellvault.display import PRODUCTION_VARIABLE
 from shellvault.errors import ConfigError
 
 
@@ -32,8 +33,26 @@ class Settings:
     """Whether people sign in with a code, in a browser that may be on another machine."""
     export_token: bool = False
     """Whether sign-ins are kept in the AWS CLI's cache, in plain text, instead of the vault."""
+    production: tuple[str, ...] | None = None
+    """The patterns of the profiles that the prompt shows as production's; None: by a word in the name."""
     given: frozenset[str] = frozenset()
     """The names of what the file sets."""
+    unknown: tuple[str, ...] = ()
+    """Keys that mean nothing here: mistyped, or of another version."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of `unknown`, a line each."""
+        known = ", ".join(_KINDS)
+        return tuple(
+            f"{self.path}: {key} is no setting of this shellvault, and without effect (known: {known})"
+            for key in self.unknown
+        )
+
+    @property
+    def production_patterns(self) -> str | None:
+        """`production` as the value of PRODUCTION_VARIABLE, which beats it."""
+        return None if self.production is None else ",".join(self.production)
 
 
 _KINDS: Mapping[str, tuple[type, str]] = {
@@ -46,6 +65,7 @@ _KINDS: Mapping[str, tuple[type, str]] = {
     "browsers": (dict, 'a table of text, as in [browsers] and corp = "firefox -P work"'),
     "device_code": (bool, "true or false"),
     "export_token": (bool, "true or false"),
+    "production": (list, 'patterns without commas, as in production = ["live-*", "*-core"]'),
 }
 
 
@@ -64,19 +84,27 @@ def load(environment: Mapping[str, str]) -> Settings:
         found = tomllib.loads(text)
     except ValueError as error:
         raise ConfigError(f"{str(path)!r} is not TOML ({_reason(error)}): correct or remove it") from error
-    for key, value in found.items():
-        _check(path, key, value)
-    return Settings(path, **found, given=frozenset(found))
+    known = {key: _checked(path, key, value) for key, value in found.items() if key in _KINDS}
+    unknown = tuple(key for key in found if key not in known)
+    return Settings(path, **known, given=frozenset(known), unknown=unknown)
 
 
-def _check(path: Path, key: str, value: Any) -> None:
-    if key not in _KINDS:
-        known = ", ".join(_KINDS)
-        raise ConfigError(f"{str(path)!r} has an unknown key {key!r}: remove it (known: {known})")
+def production_patterns(environment: Mapping[str, str]) -> str | None:
+    """What PRODUCTION_VARIABLE says, else the settings in its form; None without either. Raises ConfigError."""
+    given = environment.get(PRODUCTION_VARIABLE)
+    return load(environment).production_patterns if given is None else given
+
+
+def _checked(path: Path, key: str, value: Any) -> Any:
     kind, meaning = _KINDS[key]
-    texts = value.values() if isinstance(value, dict) else ()
-    if not isinstance(value, kind) or not all(isinstance(text, str) for text in texts):
+    texts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    is_right = isinstance(value, kind) and all(isinstance(text, str) for text in texts)
+    if is_right and key == "production":
+        is_right = not any(character in pattern for pattern in value for character in ",\0")
+        value = tuple(value)
+    if not is_right:
         raise ConfigError(f"{str(path)!r}: {key} must be {meaning}")
+    return value
 
 
 def _reason(error: Exception) -> str:

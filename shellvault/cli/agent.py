@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from shellvault import settings
 from shellvault.cli import now, output, tables
 from shellvault.cli.lock import command as lock
 from shellvault.cli.suggest import Group
@@ -75,9 +76,10 @@ def _table(sessions: list[dict[str, Any]]) -> str:
         key = (session["profile"], session["expires_at"], session["needs_you"])
         users.setdefault(key, set()).update(session.get("users", ()))
     ordered = sorted(users.items())
+    patterns = settings.production_patterns(os.environ)
     rows = [
         (
-            tables.profile(name),
+            tables.profile(name, patterns),
             tables.left(expires_at - time.time()) + (", needs you" if needs_you else ""),
             ", ".join(now.process(pid) for pid in sorted(pids)) or "-",
         )

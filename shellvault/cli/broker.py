@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from shellvault import locations, rotation
-from shellvault.cli import now, output, progress, prompters
+from shellvault import locations, rotation, settings
+from shellvault.cli import now, output, progress, prompters, told
 from shellvault.cli.foreign_config import tell_programs
 from shellvault.cli.options import Wish, agent_allowed
 from shellvault.cli.suggest import suggesting
@@ -30,6 +30,7 @@ def answer(wish: Wish, form: str) -> str:
 
 def _answer(wish: Wish, form: str) -> str:
     tell_programs(wish)
+    tell_unknown_settings(wish.environment)
     prompter = prompters.choose(wish.prompt, wish.environment)
     if wish.debug and wish.agent:
         _show_plan(explain(wish)[:2], prompter)
@@ -167,6 +168,7 @@ def vault_operations(
     from shellvault.client import agent as client
     from shellvault.vault.backends import choose
 
+    tell_unknown_settings(environment)
     asked = prompter or prompters.choose(None, environment)
     by_agent = (
         (agent_allowed(environment) if agent is None else agent)
@@ -203,6 +205,14 @@ def vault_operations(
         return result
 
     return operate
+
+
+def tell_unknown_settings(environment: Mapping[str, str]) -> None:
+    """Says which keys of the settings mean nothing here, if that was not said yet. Raises ConfigError."""
+    own = settings.load(environment)
+    if own.unknown and told.is_new("settings-told", own.path, environment):
+        for remark in own.remarks:
+            output.note(remark)
 
 
 def protect_process() -> None:

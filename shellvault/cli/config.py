@@ -10,6 +10,7 @@ import click
 
 from shellvault import settings
 from shellvault.cli import output, tables
+from shellvault.display import PRODUCTION_VARIABLE
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.sessions import unlocking
@@ -22,6 +23,7 @@ _SETTINGS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "export_token": (("SHELLVAULT_EXPORT_TOKEN",), "false"),
     "insecure_endpoint": ((), "false"),
     "unlock_ttl": ((unlocking.VARIABLE,), unlocking.DEFAULT),
+    "production": ((PRODUCTION_VARIABLE,), "a word prod or production in the name"),
 }
 
 #: What the config file says of a profile, and the variables that beat it.
@@ -63,6 +65,8 @@ class Row:
 def command(name: str | None, as_json: bool) -> int:
     """Show each setting with where it comes from; with NAME, also those of that profile."""
     environment = dict(os.environ)
+    for remark in settings.load(environment).remarks:
+        output.note(remark)
     rows = [*_general(environment), *(_of_profile(name, environment) if name else ())]
     if as_json:
         output.result(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
@@ -85,17 +89,20 @@ def _general(environment: Mapping[str, str]) -> Iterator[Row]:
     yield Row("confirm", confirmation.policy(environment, chosen.backend), source if is_set else "default")
     for name, (variables, default) in _SETTINGS.items():
         variable = next(filter(environment.get, variables), None)
-        configured = getattr(own, name)
         if variable:
             yield Row(name, environment[variable], variable)
-        elif configured not in (None, False):
-            yield Row(name, str(configured).lower() if configured is True else configured, where)
+        elif name in own.given:
+            yield Row(name, _shown(getattr(own, name)), where)
         else:
-            yield Row(
-                name, "false" if configured is False else default, where if name in own.given else "default"
-            )
+            yield Row(name, default, "default")
     for subject, browser in own.browsers.items():
         yield Row(f"browsers.{subject}", browser, where)
+
+
+def _shown(value: bool | str | tuple[str, ...]) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else ",".join(value) or "none"
 
 
 def _of_profile(name: str, environment: Mapping[str, str]) -> Iterator[Row]:

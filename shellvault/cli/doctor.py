@@ -68,6 +68,7 @@ def _examined(place: Place, *, offline: bool) -> list[Finding]:
         "profiles": partial(profiles.check, place, names),
         "old-keys": lambda: profiles.old_keys(ages.known(place.environment), names),
         "vault": partial(surroundings.vault, place),
+        "settings": partial(surroundings.unknown_settings, place),
         "agent": partial(surroundings.agent, place),
         "shells": partial(surroundings.shells, place),
     }

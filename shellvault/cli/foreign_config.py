@@ -1,17 +1,13 @@
 """A config file that is not the user's own may run programs and set variables: said once for each file and content."""
 
 import contextlib
-import hashlib
 from pathlib import Path
 
 from shellvault import locations
-from shellvault.cli import output
+from shellvault.cli import output, told
 from shellvault.cli.options import Wish
 from shellvault.errors import ShellvaultError
 from shellvault.fastlane import request
-
-#: Digests that are kept of what was said.
-_MOST = 1000
 
 
 def tell_programs(wish: Wish) -> None:
@@ -22,14 +18,9 @@ def tell_programs(wish: Wish) -> None:
         return
     with contextlib.suppress(ShellvaultError, OSError):
         runs, sets = _done_by(wish)
-        noted = locations.state_directory(wish.environment) / "programs-told"
-        digest = hashlib.sha256(
-            f"{path}\0".encode("utf-8", "surrogateescape") + path.read_bytes()
-        ).hexdigest()
         does = [f"it {what}: {', '.join(names)}" for what, names in (("runs", runs), ("sets", sets)) if names]
-        if does and digest not in (told := _lines(noted)):
+        if does and told.is_new("programs-told", path, wish.environment):
             output.note(f"{path} is not your own config file; {'; '.join(does)}")
-            noted.write_text("".join(f"{line}\n" for line in [*told, digest][-_MOST:]), encoding="ascii")
 
 
 def _done_by(wish: Wish) -> tuple[list[str], list[str]]:
@@ -39,14 +30,10 @@ def _done_by(wish: Wish) -> tuple[list[str], list[str]]:
     """
     from shellvault.sessions.for_request import plan_for_request
 
-    stored = dict.fromkeys(_lines(locations.names_file(wish.environment)), "")
-    profile, plan = plan_for_request(wish.line, stored, wish.environment)[:2]
+    try:
+        names = locations.names_file(wish.environment).read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        names = []
+    profile, plan = plan_for_request(wish.line, dict.fromkeys(names, ""), wish.environment)[:2]
     programs = dict.fromkeys(program for step in plan.steps for program in step.programs)
     return list(programs), list(profile.variables)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return []

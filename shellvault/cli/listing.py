@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from shellvault import settings
 from shellvault.cli import broker, output, tables
 from shellvault.cli.options import backend_option
 from shellvault.fastlane import request
@@ -128,7 +129,11 @@ def _print_names(names: Iterable[str]) -> int:
 
 
 def _table(rows: Sequence[ProfileRow]) -> str:
-    lines = [(tables.profile(row.name), row.access_key_id or "-", _sessions(row.sessions)) for row in rows]
+    patterns = settings.production_patterns(os.environ)
+    lines = [
+        (tables.profile(row.name, patterns), row.access_key_id or "-", _sessions(row.sessions))
+        for row in rows
+    ]
     return tables.of_profiles(("Profile", "Stored keys", "Sessions"), lines, [row.name for row in rows])
 
 

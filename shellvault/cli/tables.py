@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from shellvault.display import PRODUCTION_VARIABLE, is_production, printable
+from shellvault.display import is_production, printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -37,12 +37,11 @@ def left(seconds: float | None) -> "Text":
     return Text(time_left(seconds), style)
 
 
-def profile(name: str) -> "Text":
-    """A profile's name, bold red where the prompt shows it so."""
+def profile(name: str, patterns: str | None) -> "Text":
+    """A profile's name, bold red where the prompt shows it so; `patterns` as for `is_production`."""
     from rich.text import Text
 
-    marked = is_production(name, os.environ.get(PRODUCTION_VARIABLE))
-    return Text(printable(name), "bold red" if marked else "")
+    return Text(printable(name), "bold red" if is_production(name, patterns) else "")
 
 
 def of_profiles(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], names: Sequence[str]) -> str:

@@ -5,13 +5,14 @@ import re
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from shellvault import __version__
+from shellvault import __version__, settings
 from shellvault.client import agent as client
 from shellvault.doctor.finding import Finding, Place
-from shellvault.errors import AgentError, ShellvaultError
+from shellvault.errors import AgentError, ConfigError, ShellvaultError
 from shellvault.shells import SHELLS, install
 from shellvault.vault import probe
 
@@ -36,6 +37,15 @@ def vault(place: Place) -> Iterator[Finding]:
             chosen.reason,
             "unlock it, or choose another: shellvault list --backends",
         )
+
+
+def unknown_settings(place: Place) -> Iterator[Finding]:
+    """Keys of config.toml that mean nothing to this version; a file that cannot be read is the vault's trouble."""
+    with suppress(ConfigError):
+        own = settings.load(place.environment)
+        for remark in own.remarks:
+            what = remark.removeprefix(f"{own.path}: ")
+            yield Finding("settings", "advice", str(own.path), what, "correct it, or remove it")
 
 
 def agent(place: Place) -> Iterator[Finding]:

@@ -307,13 +307,25 @@ def kept(what: str, shell: str, environment: Environment, options: list[str] | N
     try:
         if not state or "/" in name:
             return None
-        python, script, text = read(path, ours=True).split(b"\0", 2)
+        python, script, stamp, text = read(path, ours=True).split(b"\0", 3)
         # Another installation of this version names its own interpreter and files. Files are compared and not
         # their names: links and `..` give one many.
         ours = same_file(python, sys.executable) and same_file(script, f"{FOLDER}/shellvault/__main__.py")
     except (OSError, ValueError):
         return None
-    return text if ours else None
+    return text if ours and stamp == settings_stamp(environment) else None
+
+
+def settings_stamp(environment: Environment) -> bytes:
+    """The stamp (`files.stamp`) of the settings (`locations.config_file`); nothing where there are none."""
+    folder = environment.get("XDG_CONFIG_HOME", "")
+    if not folder.startswith("/"):
+        folder = environment.get("HOME", "") + "/.config"
+    try:
+        status = posix.stat(folder + "/shellvault/config.toml")
+    except OSError:
+        return b""
+    return b"%d %d %d" % (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def same_file(one: bytes, other: str) -> bool:

@@ -1,7 +1,7 @@
 """What a shell gets from `shellvault init`: the text, and the file that keeps it for the next shell.
 
-The text is the same for every shell of one installation, so it is rendered once and kept in the state directory. The
-fast lane prints the file without asking here (`fastlane.commands.kept`).
+The text is the same for every shell of one installation until the settings change, so it is rendered once and kept in
+the state directory. The fast lane prints the file without asking here (`fastlane.commands.kept`).
 """
 
 import os
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shellvault import __version__, files, locations
+from shellvault import __version__, files, locations, settings
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.shells import render, shims
 from shellvault.shells.quote import quote
@@ -53,13 +53,16 @@ def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) 
 
     Raises:
         UsageError: a name that cannot be a function's.
+        ConfigError: the settings cannot be read or understood.
         ShellvaultError: the state directory cannot be used.
     """
     _check_names(options)
     state = locations.state_directory(environment)
     if shell == "powershell":
         options = replace(options, wrap=_written_wrappers(state, options.wrap))
-    return keep(state, "init", shell, render_init(shell, options, state), init_words(options))
+    stamp, patterns = _settings(environment)
+    text = render_init(shell, options, state, patterns)
+    return keep(state, "init", shell, text, stamp, init_words(options))
 
 
 def init_words(options: InitOptions) -> list[str]:
@@ -71,8 +74,12 @@ def init_words(options: InitOptions) -> list[str]:
     return words + ([] if options.command == "shellvault" else ["--cmd", options.command])
 
 
-def render_init(shell: str, options: InitOptions, state: Path) -> str:
-    """The text itself; `state` is where PowerShell, which cannot pass arguments on unchanged, finds its scripts."""
+def render_init(shell: str, options: InitOptions, state: Path, production: str | None = None) -> str:
+    """The text itself.
+
+    `state` is where PowerShell, which cannot pass arguments on unchanged, finds its scripts; `production` are the
+    patterns of the settings (`Settings.production_patterns`).
+    """
     completions = ""
     if options.completions:
         from shellvault.shells.completions import completion_text
@@ -86,6 +93,7 @@ def render_init(shell: str, options: InitOptions, state: Path) -> str:
         brought=False,
         command=options.command,
         completions=completions,
+        production=production,
         prompt=options.prompt,
         wrap=options.wrap,
         wrappers=quote(shell, str(state / WRAPPERS)),
@@ -111,7 +119,7 @@ def _written_wrappers(state: Path, programs: tuple[str, ...]) -> tuple[str, ...]
         return there
 
 
-def hook_text(shell: str) -> str:
+def hook_text(shell: str, production: str | None = None) -> str:
     """The hook alone, for `env` to bring along where no `init` has run; it takes itself away after the session."""
     return render.snippet(
         shell,
@@ -119,34 +127,50 @@ def hook_text(shell: str) -> str:
         **render.starting(shell),
         again=_AGAIN[shell],
         brought=True,
+        production=production,
         prompt=False,
     )
 
 
 def kept_hook_text(shell: str, environment: Mapping[str, str]) -> str:
-    """`hook_text`, kept as `hook`."""
-    return keep(locations.state_directory(environment), "hook", shell, hook_text(shell))
+    """`hook_text`, kept as `hook`. Raises ConfigError and ShellvaultError."""
+    stamp, patterns = _settings(environment)
+    return keep(locations.state_directory(environment), "hook", shell, hook_text(shell, patterns), stamp)
 
 
 def kept_leave_text(shell: str, environment: Mapping[str, str]) -> str:
     """What `env --leave` prints, kept as `leave`."""
-    return keep(locations.state_directory(environment), "leave", shell, render.leave_snippet(shell))
+    # No setting decides anything in it.
+    stamp = _settings_stamp(environment)
+    return keep(locations.state_directory(environment), "leave", shell, render.leave_snippet(shell), stamp)
 
 
-def keep(state: Path, what: str, shell: str, text: str, options: Sequence[str] = ()) -> str:
+def keep(state: Path, what: str, shell: str, text: str, stamp: str, options: Sequence[str] = ()) -> str:
     """Keeps a text where the fast lane finds it, and returns it. Where that fails the next shell waits a little longer.
 
     The file is `WHAT/SHELL-VERSION OPTIONS` in the state directory. Before the text stand the interpreter and the
-    script that it starts, each ended by a NUL: two installations of one version may share a home.
+    script that it starts (two installations of one version may share a home) and the stamp of the settings that it
+    was made with, each ended by a NUL.
     """
     path = state / what / " ".join([f"{shell}-{__version__}", *options])
-    content = b"\0".join(
-        (os.fsencode(locations.PYTHON), os.fsencode(locations.DOOR), text.encode("utf-8", "surrogateescape"))
-    )
+    belongs_to = (os.fsencode(locations.PYTHON), os.fsencode(locations.DOOR), stamp.encode())
+    content = b"\0".join((*belongs_to, text.encode("utf-8", "surrogateescape")))
     with suppress(OSError, ShellvaultError):
         locations.private_directory(path.parent)
         files.replace(path, content, 0o600)
     return text
+
+
+def _settings(environment: Mapping[str, str]) -> tuple[str, str | None]:
+    """The stamp of the settings, and their patterns of production. Raises ConfigError."""
+    # Stamped before they are read: a change in between makes the text old at once, never young for ever.
+    stamp = _settings_stamp(environment)
+    return stamp, settings.load(environment).production_patterns
+
+
+def _settings_stamp(environment: Mapping[str, str]) -> str:
+    """The stamp of config.toml as `fastlane.commands.settings_stamp` writes it."""
+    return " ".join(map(str, files.stamp(str(locations.config_file(environment))) or ()))
 
 
 def _check_names(options: InitOptions) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from shellvault import files, locations
+from shellvault import files, locations, settings
 from shellvault.errors import ShellvaultError
 from shellvault.shells import SHELLS, detect, render
 from shellvault.shells.init import InitOptions, render_init
@@ -40,7 +40,8 @@ def command(shell: Shell, environment: Mapping[str, str]) -> tuple[list[str], di
 
 def _with_session(shell: str, path: str, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     state = locations.state_directory(environment)
-    text = render.snippet(shell, "session", init=render_init(shell, _OPTIONS, state))
+    patterns = settings.load(environment).production_patterns
+    text = render.snippet(shell, "session", init=render_init(shell, _OPTIONS, state, patterns))
     if shell == "fish":
         return [path, "--init-command", text], {}
     if shell == "powershell":

@@ -44,7 +44,7 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
     file = home / ".config" / "shellvault" / "config.toml"
     file.write_text(
         'backend = "file"\nprompt = "zenity"\nconfirm = "always"\ndevice_code = true\nexport_token = false\n'
-        'browser = "firefox"\n[browsers]\ncorp = "chromium"\n'
+        'browser = "firefox"\nproduction = ["live-*", "*-core"]\n[browsers]\ncorp = "chromium"\n'
     )
     os.environ["AWS_VAULT_PROMPT"] = "ykman"
     os.environ["SHELLVAULT_BROWSER"] = "none"
@@ -58,8 +58,51 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
         "export_token": ("false", str(file)),
         "insecure_endpoint": ("false", "default"),
         "unlock_ttl": ("30m", "SHELLVAULT_UNLOCK_TTL"),
+        "production": ("live-*,*-core", str(file)),
         "browsers.corp": ("chromium", str(file)),
     }
+
+
+def test_the_variable_beats_the_patterns_of_the_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys)["production"] == ("a word prod or production in the name", "default")
+    file = home / ".config" / "shellvault" / "config.toml"
+    file.write_text("production = []\n")
+    assert shown(capsys)["production"] == ("none", str(file))
+    os.environ["SHELLVAULT_PRODUCTION"] = "live-*"
+    assert shown(capsys)["production"] == ("live-*", "SHELLVAULT_PRODUCTION")
+
+
+def test_keys_of_another_version_are_noted_once_and_stop_nothing(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = home / ".config" / "shellvault" / "config.toml"
+
+    def said() -> list[str]:
+        assert main.run(["list"]) == 0
+        return [line for line in capsys.readouterr().err.splitlines() if "is no setting" in line]
+
+    os.environ["SHELLVAULT_NO_AGENT"] = "1"
+    file.write_text('backend = "file"\ncolour = "\\u001b[2J"\n"\\u001b[2Jx" = 1\n[future]\nkey = 1\n')
+    first = said()
+    assert [line.partition(" is no setting")[0] for line in first] == [
+        f"shellvault: {file}: colour",
+        f"shellvault: {file}: \\x1b[2Jx",
+        f"shellvault: {file}: future",
+    ]
+    assert said() == []
+    # What is known counts all the same.
+    assert shown(capsys)["backend"] == ("file", str(file))
+    file.write_text('backend = "file"\nfuture = 2\n')
+    assert len(said()) == 1
+    assert said() == []
+
+
+def test_who_asks_for_the_settings_is_told_each_time(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / ".config" / "shellvault" / "config.toml").write_text("future = 2\n")
+    for command in (["config"], ["config"], ["doctor", "--offline"]):
+        main.run(command)
+        printed = capsys.readouterr()
+        assert "future is no setting of this shellvault" in printed.err + printed.out
 
 
 def test_a_profile_names_file_and_line_or_the_variable(

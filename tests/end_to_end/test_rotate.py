@@ -31,6 +31,15 @@ def stored_id(person: Person, name: str = "work") -> str:
     ]
 
 
+def has_a_working_key(person: Person) -> bool:
+    """Whether the key in the vault works. The agent's worker completes a rotation whose command was killed."""
+    while True:
+        stored, active = stored_id(person), ids(person)
+        # Else the rotation went on between the two looks.
+        if stored == stored_id(person):
+            return stored in active
+
+
 def test_the_new_key_is_in_the_vault_and_in_use_and_the_old_one_is_gone(person: Person) -> None:
     old = person.keys.access_key_id
     done = person.home.shellvault("rotate", "work")
@@ -83,6 +92,7 @@ def test_a_profile_without_stored_keys_has_nothing_to_rotate(person: Person) -> 
     assert "has no stored keys at the end of its chain" in person.home.fail("rotate", "other", status=2)
 
 
+@pytest.mark.timeout(100 + 10 * ROUNDS)
 def test_wherever_it_is_killed_the_vault_has_a_working_key_and_the_next_one_completes(person: Person) -> None:
     chance = random.Random(4)
     for _ in range(ROUNDS):
@@ -90,7 +100,7 @@ def test_wherever_it_is_killed_the_vault_has_a_working_key_and_the_next_one_comp
         time.sleep(chance.uniform(0.05, 1.6))
         os.killpg(running.pid, signal.SIGKILL)
         running.communicate(timeout=30)
-        assert stored_id(person) in ids(person)
+        assert has_a_working_key(person)
     done = person.home.shellvault("rotate", "work")
     assert done.returncode == 0, done.stderr
     assert ids(person) == [stored_id(person)]

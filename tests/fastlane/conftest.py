@@ -55,9 +55,12 @@ class Lane:
         return (done.returncode, done.stdout) == (FULL, b"full:" + "\0".join(arguments).encode())
 
 
-def belonging_to(script: Path, text: bytes, python: str = sys.executable) -> bytes:
-    """A kept text as the full command line writes it: behind the interpreter and the script that it starts."""
-    return b"\0".join((os.fsencode(python), os.fsencode(script), text))
+def belonging_to(script: Path, text: bytes, python: str = sys.executable, settings: bytes = b"") -> bytes:
+    """A kept text as the full command line writes it: behind the interpreter and the script that it starts.
+
+    `settings` is the stamp of config.toml; empty: there was none.
+    """
+    return b"\0".join((os.fsencode(python), os.fsencode(script), settings, text))
 
 
 def keep_hooks(folder: Path, package: Path) -> None:

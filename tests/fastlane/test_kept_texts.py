@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import __version__
+from shellvault import __version__, files
 from tests.fastlane.agent_stand_in import StandIn
 from tests.fastlane.conftest import Lane, belonging_to
 
@@ -55,7 +55,26 @@ def test_a_text_of_another_installation_is_a_miss(lane: Lane, script: str, pytho
     assert lane.misses("init", "bash")
 
 
-@pytest.mark.parametrize("content", [b"", TEXT, b"\0\0" + TEXT, b"a\0" + TEXT])
+@pytest.mark.parametrize("place", ["", "elsewhere"])
+def test_a_text_of_other_settings_is_a_miss(lane: Lane, place: str) -> None:
+    folder = Path(lane.environment["HOME"], place or ".config")
+    if place:
+        lane.environment["XDG_CONFIG_HOME"] = str(folder)
+    settings = folder / "shellvault" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("production = []\n")
+    keep(lane, "init")
+    assert lane.misses("init", "bash")
+    stamp = " ".join(map(str, files.stamp(str(settings)) or ())).encode()
+    keep(lane, "init", content=belonging_to(lane.script, TEXT, settings=stamp))
+    assert lane.run("init", "bash").stdout == TEXT
+    files.replace(settings, b"production = []\n", 0o600)
+    assert lane.misses("init", "bash")
+    settings.unlink()
+    assert lane.misses("init", "bash")
+
+
+@pytest.mark.parametrize("content", [b"", TEXT, b"\0\0" + TEXT, b"\0\0\0" + TEXT, b"a\0" + TEXT])
 def test_a_text_that_says_of_no_installation_is_a_miss(lane: Lane, content: bytes) -> None:
     keep(lane, "init", content=content)
 

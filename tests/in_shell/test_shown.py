@@ -1,11 +1,16 @@
 """What a profile's name looks like at the prompt: the terminal obeys nothing in it, and production stands out."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from shellvault.display import is_production, printable
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, enter, segment
-from tests.in_shell.stand_in import FastLane, session
+from tests.in_shell.stand_in import USUAL, FastLane, session
+from tests.in_shell.test_text import HOSTILE
+from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.real
 
@@ -34,6 +39,17 @@ IS_LIVE = {
     "live-1": True, "live": False, "a[b]?c": True, "abxc": False, "hardcore": True, "acme-prod": False,
     "Live-1": False,
 }  # fmt: skip
+
+
+def is_red(terminal: Terminal) -> bool:
+    """Whether the segment is shown as production's."""
+    value, marked = {
+        "bash": ("${__shellvault_color}", "\x1b[1;31m"),
+        "zsh": ("$__shellvault_color", "bold red"),
+        "fish": ("$__shellvault_color", "--bold red"),
+        "powershell": ("$__shellvault_state.Prefix.Substring(1, 6)", "[1;31m"),
+    }[terminal.shell]
+    return terminal.value(value) == marked
 
 
 @pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
@@ -103,13 +119,7 @@ def test_production_is_bold_and_red_in_every_shell_and_in_tables(
     for name, is_marked in expected.items():
         assert is_production(name, patterns) == is_marked, name
         enter(terminal, lane, profile=name, refresh_at=now + 9000, expires_at=now + 90_000)
-        marked = {
-            "bash": ("${__shellvault_color}", "\x1b[1;31m"),
-            "zsh": ("$__shellvault_color", "bold red"),
-            "fish": ("$__shellvault_color", "--bold red"),
-            "powershell": ("$__shellvault_state.Prefix.Substring(1, 6)", "[1;31m"),
-        }[shell]
-        assert (terminal.value(marked[0]) == marked[1]) == is_marked, name
+        assert is_red(terminal) == is_marked, name
     if patterns is None:
         terminal.type("")
         enter(terminal, lane, profile="acme-prod", refresh_at=now + 9000, expires_at=now + 90_000)
@@ -118,6 +128,32 @@ def test_production_is_bold_and_red_in_every_shell_and_in_tables(
             terminal.screen.rpartition("acme-prod 25h")[0] or terminal.screen.rpartition("acme-prod 24h")[0]
         )
         assert before.endswith(("\x1b[1m\x1b[31m", "\x1b[1;31m", "\x1b[31m\x1b[1m")), ascii(before[-40:])
+
+
+@pytest.mark.parametrize("patterns", [PATTERNS, HOSTILE, ""], ids=["patterns", "hostile", "none"])
+def test_the_patterns_of_the_settings_count_where_the_variable_is_not_set(
+    shell: str, patterns: str, opened: Open, lane: FastLane, now: int, tmp_path: Path
+) -> None:
+    settings = tmp_path / ".config" / "shellvault" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    listed = json.dumps(patterns.split(",") if patterns else [])
+    settings.write_text(f"production = {listed}\n", encoding="utf-8")
+    text = init.init_text(shell, USUAL, {"HOME": str(tmp_path)})
+    terminal = opened(shell, text=text, LC_ALL="C.UTF-8")
+    expected = {
+        PATTERNS: IS_LIVE,
+        HOSTILE: {"acme-prod": False, "${x}": True, "`touch pwned`": True, "\\'": True, "x": False},
+        "": dict.fromkeys(IS_PRODUCTION, False),
+    }[patterns]
+    for name, is_marked in expected.items():
+        enter(terminal, lane, profile=name, refresh_at=now + 9000, expires_at=now + 90_000)
+        assert is_red(terminal) == is_marked, name
+    assign = {"fish": "set -gx X ", "powershell": "$env:X = "}.get(shell, "export X=")
+    terminal.run(assign.replace("X", "SHELLVAULT_PRODUCTION") + "'of-the-variable'")
+    for name, is_marked in (("of-the-variable", True), (next(iter(expected)), False)):
+        enter(terminal, lane, profile=name, refresh_at=now + 9000, expires_at=now + 90_000)
+        assert is_red(terminal) == is_marked, name
+    assert not [*tmp_path.rglob("pwned")]
 
 
 def test_a_narrowed_session_is_shown_as_one(shell: str, opened: Open, lane: FastLane, now: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shellvault.cli import main
-from shellvault.errors import UsageError
+from shellvault.errors import ConfigError, UsageError
 from shellvault.fastlane.commands import kept
 from shellvault.shells import init, shims
 from tests.in_shell.stand_in import USUAL, FastLane
@@ -22,6 +22,12 @@ OPTIONS = (
     init.InitOptions(completions=main.command, wrap=("aws", "terraform", "cdk"), command="sv"),
 )
 
+#: Patterns that are no patterns but text of a shell.
+HOSTILE = (
+    "'; touch pwned; ',\"$(touch pwned)\",`touch pwned`,a\nb,\\',${x},(touch pwned),%{$(touch pwned)%},"
+    "‘; touch pwned; ’"
+)
+
 _POWERSHELL_CHECK = (
     "$errors = $null; $null = [Management.Automation.Language.Parser]::ParseFile($args[0], [ref]$null, [ref]$errors); "
     "$errors; exit $errors.Count"
@@ -29,8 +35,9 @@ _POWERSHELL_CHECK = (
 
 #: What shellcheck would have otherwise, and why it is meant:
 #: an array or a string in PROMPT_COMMAND (2178, 2128), word lists split on purpose (2086, 2207), `~` as a character
-#: (2088), text for a person in backquotes (2016), functions that a prompt or a wrapper calls (2329, 2317).
-_MEANT = "SC2178,SC2128,SC2086,SC2207,SC2088,SC2016,SC2329,SC2317,SC2206"
+#: (2088), text for a person in backquotes (2016), functions that a prompt or a wrapper calls (2329, 2317), and what
+#: stands in quoted patterns (1003, 1112).
+_MEANT = "SC2178,SC2128,SC2086,SC2207,SC2088,SC2016,SC2329,SC2317,SC2206,SC1003,SC1112"
 
 
 def _check(shell: str, path: Path) -> None:
@@ -53,6 +60,15 @@ def _check(shell: str, path: Path) -> None:
 def test_the_text_passes_the_shells_own_check(shell: str, options: init.InitOptions, tmp_path: Path) -> None:
     path = tmp_path / ("text.ps1" if shell == "powershell" else "text")
     path.write_text(init.render_init(shell, options, tmp_path))
+    _check(shell, path)
+
+
+@pytest.mark.parametrize("patterns", ["", "live-*", HOSTILE], ids=("none", "one", "hostile"))
+def test_the_text_with_patterns_passes_the_shells_own_check(
+    shell: str, patterns: str, tmp_path: Path
+) -> None:
+    path = tmp_path / ("text.ps1" if shell == "powershell" else "text")
+    path.write_text(init.render_init(shell, USUAL, tmp_path, patterns))
     _check(shell, path)
 
 
@@ -117,6 +133,35 @@ def test_the_hook_is_kept_where_the_fast_lane_looks(shell: str, tmp_path: Path) 
     environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
     assert init.kept_hook_text(shell, environment) == init.hook_text(shell)
     assert kept("hook", shell, environment) == init.hook_text(shell).encode()
+
+
+def test_what_is_kept_is_made_anew_when_the_settings_change(shell: str, tmp_path: Path) -> None:
+    environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    settings = tmp_path / ".config" / "shellvault" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    init.init_text(shell, USUAL, environment)
+    init.kept_hook_text(shell, environment)
+    init.kept_leave_text(shell, environment)
+    for patterns in ('["live-*"]', "[]"):
+        settings.write_text(f"production = {patterns}\n")
+        for what, make in (
+            ("init", lambda: init.init_text(shell, USUAL, environment)),
+            ("hook", lambda: init.kept_hook_text(shell, environment)),
+            ("leave", lambda: init.kept_leave_text(shell, environment)),
+        ):
+            words = init.init_words(USUAL) if what == "init" else []
+            assert kept(what, shell, environment, words) is None
+            text = make()
+            assert kept(what, shell, environment, words) == text.encode()
+            assert what == "leave" or ("live-*" in text) == ("live" in patterns)
+
+
+def test_settings_that_cannot_be_understood_are_said_and_not_left_out(tmp_path: Path) -> None:
+    settings = tmp_path / ".config" / "shellvault" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("production = 3\n")
+    with pytest.raises(ConfigError, match="production must be patterns"):
+        init.init_text("bash", USUAL, {"HOME": str(tmp_path)})
 
 
 def test_the_text_holds_neither_times_nor_secrets(shell: str, tmp_path: Path) -> None:

@@ -83,7 +83,10 @@ def test_a_backend_that_is_none_is_an_error_that_names_its_source(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('backends = "file"', "unknown key 'backends'"),
+        ('backend = "file"\nproduction = ["a,b"]', "production must be patterns without commas"),
+        ('production = "live-*"', "production must be patterns"),
+        ('production = ["live", 3]', "production must be patterns"),
+        ('production = ["a\\u0000b"]', "production must be patterns"),
         ("backend = 3", "must be text"),
         ('backend = "vault"', "no vault 'vault'"),
         ("backend = ", "is not TOML"),
