@@ -76,10 +76,12 @@ def private_keyring(folder: Path, unlocked: bool = True) -> Iterator[PrivateKeyr
     """
     need_programs("gnome-keyring-daemon")
     daemon = ["gnome-keyring-daemon", "--foreground", "--components=secrets"] + ["--unlock"] * unlocked
-    with private_bus(folder) as environment:
-        with running(daemon, environment, _PASSWORD if unlocked else "") as process:
-            wait_for_owner(environment, "org.freedesktop.secrets")
-            yield PrivateKeyring(environment, process)
+    with (
+        private_bus(folder) as environment,
+        running(daemon, environment, _PASSWORD if unlocked else "") as process,
+    ):
+        wait_for_owner(environment, "org.freedesktop.secrets")
+        yield PrivateKeyring(environment, process)
 
 
 @contextmanager

@@ -67,10 +67,10 @@ def private_wallet(folder: Path, opened: bool = True) -> Iterator[PrivateWallet]
     The environment has no display, and the daemon draws its dialogs nowhere. `opened=False`: there is no wallet yet.
     """
     need_programs("kwalletd5")
-    with private_bus(folder) as environment:
-        with running(["kwalletd5"], environment | {"QT_QPA_PLATFORM": "offscreen"}) as daemon:
-            wait_for_owner(environment, "org.kde.kwalletd5")
-            wallet = PrivateWallet(environment, daemon)
-            if opened:
-                wallet.open()
-            yield wallet
+    unseen = {"QT_QPA_PLATFORM": "offscreen"}
+    with private_bus(folder) as environment, running(["kwalletd5"], environment | unseen) as daemon:
+        wait_for_owner(environment, "org.kde.kwalletd5")
+        wallet = PrivateWallet(environment, daemon)
+        if opened:
+            wallet.open()
+        yield wallet

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from shellvault.cli import broker, output, prompters, tables, terminal
+from shellvault.cli import broker, output, prompters, sign_ins, tables, terminal
 from shellvault.cli.add import check_name
 from shellvault.cli.options import backend_option
 from shellvault.errors import NeedsPersonError, ShellvaultError, UsageError
@@ -44,7 +44,7 @@ def command(
     """Take over keys from other places: everything that is found, or what SOURCE has of NAMES.
 
     Keys are proved by a call and put into the vault; only then plaintext is replaced by a comment. The vault keeps the
-    file as it was: --restore puts it back.
+    file as it was: --restore puts it back. Sign-ins of the AWS CLI are shown too; they are used where they lie.
     """
     environment = dict(os.environ)
     prompter = prompters.choose(None, environment)
@@ -56,6 +56,9 @@ def command(
         return 0
     config = load(Path(request.config_path(environment, str(Path.cwd()))))
     found = _found(environment, config, source, names)
+    if source is None:
+        for line in sign_ins.of_aws_cli(config, environment):
+            output.note(line)
     if not found:
         output.note("no keys were found elsewhere" if not names else "no such keys were found")
         return 0

@@ -2,13 +2,14 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shellvault.cli.tables import time_left
 from shellvault.fastlane import request
-from shellvault.profiles.parse import ConfigFile, load
+from shellvault.profiles.parse import ConfigFile, load, printable
 from shellvault.profiles.resolve import Overrides
 from shellvault.signin import cli_cache
 from shellvault.signin.aws_sign_in import login_of
@@ -49,6 +50,42 @@ def distinct(steps: Mapping[str, "Step"]) -> dict[str, list[str]]:
     return names
 
 
+def of_aws_cli(config: ConfigFile, environment: Mapping[str, str]) -> Iterator[str]:
+    """A line for each living sign-in that the AWS CLI keeps: what it is good for, and for whom."""
+    now = time.time()
+    steps = of_config(config, environment)
+    told: set[Path] = set()
+    for names in distinct(steps).values():
+        step = steps[names[0]]
+        found = known(step, {}, environment)
+        if found is None:
+            continue
+        profiles = [name for name in names if name in config.profiles]
+        users = f"by {', '.join(map(printable, profiles))}" if profiles else "once a profile names it"
+        if step.sso is not None:
+            told.add(cli_cache.sso_path(_aws_directory(environment), step.sso))
+        yield f"signed in by the AWS CLI: {_title(step)} ({_state(found, now)}): used as it is {users}"
+    for url, file, token in cli_cache.portals(_aws_directory(environment)):
+        if file.path not in told and (token.expires_at > now or token.can_refresh(now)):
+            found = Known(token.expires_at, token.can_refresh(now), "aws")
+            yield (
+                f"signed in by the AWS CLI: {printable(url)} ({_state(found, now)}): no profile uses it, "
+                "`shellvault configure sso` makes one"
+            )
+
+
+def _title(step: "Step") -> str:
+    if step.sso is None:
+        return printable(step.login_session or "")
+    return printable(step.sso.session_name or step.sso.start_url)
+
+
+def _state(found: Known, now: float) -> str:
+    if found.ends_at <= now:
+        return "renewed when it is needed"
+    return f"{time_left(found.ends_at - now)} left{', renewed by itself' * found.renewable}"
+
+
 def known(
     step: "Step", labels: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]
 ) -> Known | None:
@@ -57,7 +94,7 @@ def known(
     label = labels.get(step.fingerprint)
     if label and label["expires_at"] > now:
         return Known(label["valid_until"], label["expires_at"] > label["valid_until"], "shellvault")
-    aws_directory = Path(environment.get("HOME") or os.path.expanduser("~")) / ".aws"  # noqa: PTH111
+    aws_directory = _aws_directory(environment)
     if step.sso is not None:
         file = cli_cache.read(cli_cache.sso_path(aws_directory, step.sso))
         token = cli_cache.token_of(file) if file else None
@@ -68,3 +105,7 @@ def known(
     file = cli_cache.read(path)
     login = login_of(file, step.endpoint.region) if file else None
     return Known(login.session.expires_at or 0, True, "aws") if login else None
+
+
+def _aws_directory(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("HOME") or os.path.expanduser("~")) / ".aws"  # noqa: PTH111

@@ -7,7 +7,7 @@ start URL; `~/.aws/login/cache/SHA256.json` or below AWS_LOGIN_CACHE_DIRECTORY, 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,20 @@ def sso_path(aws_directory: Path, sso: Sso) -> Path:
     key = sso.session_name or sso.start_url
     name = hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()
     return aws_directory / "sso" / "cache" / f"{name}.json"
+
+
+def portals(aws_directory: Path) -> Iterator[tuple[str, CachedFile, Token]]:
+    """Every sign-in to IAM Identity Center that lies there: its start URL, its file and what it holds."""
+    try:
+        paths = sorted((aws_directory / "sso" / "cache").glob("*.json"))
+    except OSError:
+        return
+    for path in paths:
+        file = read(path)
+        token = token_of(file) if file else None
+        url = file.document.get("startUrl") if file else None
+        if file and token and isinstance(url, str) and is_visible(url):
+            yield url, file, token
 
 
 def login_path(aws_directory: Path, environment: Mapping[str, str], login_session: str) -> Path:

@@ -8,6 +8,7 @@ import ctypes
 import errno
 import os
 import platform
+import struct
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -23,13 +24,16 @@ _CALLS = {"x86_64": (248, 250), "aarch64": (217, 219), "riscv64": (217, 219)}
 
 #: keyctl(2): the user's keyring, and the operations used here.
 _USER_KEYRING = -4
-_UPDATE, _SETPERM, _UNLINK, _SEARCH, _READ, _SET_TIMEOUT = 2, 5, 9, 10, 11, 15
+_SETPERM, _DESCRIBE, _UNLINK, _SEARCH, _READ, _SET_TIMEOUT = 5, 6, 9, 10, 11, 15
 
 #: Possessor and user may do everything, nobody else anything (KEY_POS_ALL | KEY_USR_ALL).
 _PERMISSIONS = 0x3F3F0000
 
 #: The kernel's limit on the payload of a key of type `user`.
 LONGEST = 32767
+
+#: How many items are listed at most, and how long a description is (type, numbers, and a name of at most a page).
+_MOST_ITEMS, _MOST_DESCRIPTION = 100_000, 8192
 
 #: Seconds that an item stays after it was written, unless SHELLVAULT_KEYCTL_TIMEOUT says otherwise: a week.
 TIMEOUT = 7 * 24 * 3600
@@ -75,6 +79,16 @@ class KernelKeyring(KeyringBackend):
             raise PasswordDeleteError("there is no such item")
         _keyctl(_UNLINK, found, ring)
 
+    def names(self) -> list[str]:
+        """The names of the items. Raises VaultError when the kernel refuses."""
+        ring = self._ring()
+        if ring is None:
+            return []
+        buffer = ctypes.create_string_buffer(_MOST_ITEMS * 4)
+        size = min(_keyctl(_READ, ring, buffer, len(buffer)), len(buffer))
+        described = [_described(number) for (number,) in struct.iter_unpack("i", buffer.raw[:size])]
+        return [name for kind, name in described if kind == "user"]
+
     def _find(self, key: str) -> int | None:
         ring = self._ring()
         return None if ring is None else _search(ring, b"user", _description(key))
@@ -100,6 +114,18 @@ def presence() -> Presence:
 
 def _description(key: str) -> bytes:
     return key.encode("utf-8", "surrogateescape").replace(b"\0", b"")
+
+
+def _described(number: int) -> tuple[str, str]:
+    """The type and the name of a key; empty where it is gone meanwhile."""
+    buffer = ctypes.create_string_buffer(_MOST_DESCRIPTION)
+    try:
+        size = min(_keyctl(_DESCRIBE, number, buffer, len(buffer)), len(buffer))
+    except _KernelError:
+        return "", ""
+    text = buffer.raw[:size].rstrip(b"\0").decode("utf-8", "surrogateescape")
+    kind, *_, name = text.split(";", 4)
+    return kind, name
 
 
 def _search(ring: int, kind: bytes, description: bytes) -> int | None:

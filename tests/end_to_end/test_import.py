@@ -1,9 +1,12 @@
 """Moving in: what lies around is shown, taken over, proved, and only then taken out of plaintext."""
 
+import hashlib
+import json
 import os
 import random
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from shellvault.importing.plaintext import COMMENT
 from tests.end_to_end.conftest import Person
 from tests.importing.stores import credential, write_encrypted
+from tests.support.home import Home
 
 pytestmark = pytest.mark.real
 
@@ -138,6 +142,46 @@ def test_keys_in_the_config_file_leave_no_copy_beside_it(person: Person) -> None
 def test_without_a_terminal_what_to_take_over_must_be_said(person: Person) -> None:
     write_credentials(person, old="")
     assert "--all" in person.home.shellvault("import").stderr
+
+
+def write_sign_in(home: Home, key: str, url: str, *, ends_in: int, **more: str) -> None:
+    """A file as `aws sso login` leaves it; `key`: the sso-session's name, or the start URL."""
+    ends = datetime.fromtimestamp(time.time() + ends_in, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    document = {"startUrl": url, "region": "us-east-1", "accessToken": "token-of-aws", "expiresAt": ends}
+    path = home.path / ".aws" / "sso" / "cache" / f"{hashlib.sha1(key.encode()).hexdigest()}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document | more))
+
+
+def test_sign_ins_of_the_aws_cli_are_shown_with_what_they_are_good_for(home: Home) -> None:
+    home.write_config(
+        """\
+[sso-session corp]
+sso_start_url = https://corp.awsapps.com/start
+sso_region = us-east-1
+[profile dev]
+sso_session = corp
+sso_account_id = 123456789012
+sso_role_name = dev
+"""
+    )
+    write_sign_in(home, "corp", "https://corp.awsapps.com/start", ends_in=7230)
+    write_sign_in(home, "https://old.awsapps.com/start", "https://old.awsapps.com/start", ends_in=-60)
+    write_sign_in(
+        home, "lab", "https://lab.awsapps.com/start", ends_in=-60, refreshToken="r", clientId="c",
+        clientSecret="s", registrationExpiresAt="2090-01-01T00:00:00Z",
+    )  # fmt: skip
+    (home.path / ".aws" / "sso" / "cache" / "other.json").write_text("[]")
+    done = home.shellvault("import")
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "shellvault: signed in by the AWS CLI: corp (2h00m left): used as it is by dev",
+        "shellvault: signed in by the AWS CLI: https://lab.awsapps.com/start (renewed when it is needed): "
+        "no profile uses it, `shellvault configure sso` makes one",
+        "shellvault: no keys were found elsewhere",
+    ]
+    assert "token-of-aws" not in done.stdout + done.stderr
+    assert "signed in" not in home.shellvault("import", "env").stderr
 
 
 def test_wherever_it_is_killed_nothing_is_lost_and_the_next_run_goes_on(person: Person) -> None:

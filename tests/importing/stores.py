@@ -1,11 +1,17 @@
-"""Stores of other tools, made from the description of their formats with example keys."""
+"""Stores of other tools, made from the description of their formats with example keys.
+
+`fixtures/` holds one of aws-vault's, byte for byte: `keys/` is its folder of encrypted files, `item.json` what it puts
+for `work` into a collection, a wallet and `pass`, `data.json` what the kernel gets.
+"""
 
 import base64
 import json
 from pathlib import Path
-from urllib.parse import quote
 
 from jwcrypto import jwe, jwk
+
+FIXTURES = Path(__file__).parent / "fixtures"
+PASSPHRASE = "fixture passphrase"
 
 ALGORITHMS = ["PBES2-HS256+A128KW", "A256GCM"]
 
@@ -20,7 +26,7 @@ def credential(key_id: str, secret: str, token: str = "") -> str:
         "CanExpire": False,
         "Expires": "0001-01-01T00:00:00Z",
     }
-    return json.dumps(members)
+    return json.dumps(members, separators=(",", ":"))
 
 
 def item(key: str, data: str) -> str:
@@ -33,16 +39,16 @@ def item(key: str, data: str) -> str:
         "KeychainNotTrustApplication": True,
         "KeychainNotSynchronizable": False,
     }
-    return json.dumps(members)
+    return json.dumps(members, separators=(",", ":"))
 
 
 def write_encrypted(folder: Path, key: str, data: str, passphrase: str) -> Path:
     """Puts an item into a folder of encrypted files."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    header = {"alg": ALGORITHMS[0], "enc": ALGORITHMS[1], "created": "2026-01-02 03:04:05 +0000 UTC"}
+    header = {"alg": ALGORITHMS[0], "created": "2026-01-02 03:04:05 +0000 UTC", "enc": ALGORITHMS[1]}
     token = jwe.JWE(item(key, data).encode(), protected=json.dumps(header), algs=ALGORITHMS)
     token.add_recipient(jwk.JWK.from_password(passphrase))
-    path = folder / quote(key, safe=" ")
+    path = folder / key.replace("%", "%25").replace("/", "%2F")
     path.write_text(token.serialize(compact=True))
     path.chmod(0o600)
     return path

@@ -1,18 +1,25 @@
 """Looking around finds the keys of every tool, asks nothing, and reads them when they are wanted."""
 
+import dataclasses
 import json
 import os
+import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from shellvault.errors import ShellvaultError
-from shellvault.importing import stores
+from shellvault.importing import keyrings, makers, stores
 from shellvault.importing.found import Found
 from shellvault.importing.items import ImportingError
-from shellvault.vault import StoredKeys
-from tests.importing.stores import credential, item, write_encrypted
+from shellvault.importing.makers import MAKERS
+from shellvault.vault import StoredKeys, kernel_keyring
+from tests.importing.stores import FIXTURES, PASSPHRASE, credential, item, write_encrypted
 from tests.real_keyring import PrivateKeyring
+from tests.real_password_store import password_store
+from tests.real_wallet import private_wallet
 
 PAIR = StoredKeys("AKIAEXAMPLE00000", "se/cr+et=")
 DATA = credential(PAIR.access_key_id, PAIR.secret_access_key)
@@ -80,9 +87,9 @@ def test_aws_sso_keeps_static_credentials_in_one_item(environment: dict[str, str
     (found,) = look(environment | {"AWS_SSO_FILE_PASSWORD": "z"})
     assert found.load(nobody) == PAIR
     with pytest.raises(ImportingError, match="no long-term keys"):
-        stores.only_static(b'{"StaticCredentials": {}}', "there")
+        makers.only_static(b'{"StaticCredentials": {}}', "there")
     with pytest.raises(ImportingError, match="not readable"):
-        stores.only_static(b"[", "there")
+        makers.only_static(b"[", "there")
 
 
 def test_pass_is_read_by_pass_and_a_persons_other_passwords_are_left_alone(
@@ -110,27 +117,98 @@ def test_a_place_that_fails_does_not_hide_the_others(environment: dict[str, str]
     assert troubles[0].startswith("the credentials file: ")
 
 
+KEPT = StoredKeys("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+ITEM, PLAIN = (FIXTURES / "item.json").read_bytes(), (FIXTURES / "data.json").read_bytes()
+SESSION = "sts.GetSessionToken,d29yaw,bWZh,1790000000"
+
+
+def test_a_folder_of_aws_vault_as_it_lies_on_a_disk(environment: dict[str, str], tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "keys", tmp_path / ".awsvault" / "keys")
+    found = look(environment)
+    assert [each.name for each in found] == ["team/dev", "work"]
+    assert [each.load(lambda _: PASSPHRASE) for each in found] == [KEPT, KEPT]
+
+
 @pytest.mark.real
-def test_the_secret_service_collection_of_aws_vault(keyring: PrivateKeyring) -> None:
+def test_an_item_of_aws_vault_in_pass(environment: dict[str, str], tmp_path: Path) -> None:
+    with password_store(environment, tmp_path) as there:
+        subprocess.run(["pass", "insert", "-m", "-f", "vault/work"], input=ITEM, check=True, env=there)
+        there["AWS_VAULT_PASS_PREFIX"] = "vault"
+        (found,) = look(there)
+        assert (found.source, found.name) == ("aws-vault", "work")
+        assert found.load(nobody) == KEPT
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("collection", ["awsvault", "their own"])
+def test_the_secret_service_collection_of_aws_vault(keyring: PrivateKeyring, collection: str) -> None:
     import secretstorage
     from jeepney.io.blocking import open_dbus_connection
 
     address = keyring.environment["DBUS_SESSION_BUS_ADDRESS"]
+    if collection != "awsvault":
+        keyring.environment["AWS_VAULT_SECRET_SERVICE_COLLECTION_NAME"] = collection
+    keyring.make_collection(collection)
     with open_dbus_connection(address) as connection:
-        collection = secretstorage.get_collection_by_alias(connection, "default")
-        collection.set_label("awsvault")
-        for name in ("work", "sts.GetSessionToken,d29yaw,bWZh,1790000000"):
-            attributes = {"profile": name}
-            collection.create_item(
-                name, attributes, item(name, DATA).encode(), content_type="application/json"
-            )
+        (theirs,) = (
+            each for each in secretstorage.get_all_collections(connection) if each.get_label() == collection
+        )
+        for name in ("work", SESSION):
+            theirs.create_item(name, {"profile": name}, ITEM, content_type="application/json")
     (found,) = look(keyring.environment)
     assert (found.source, found.name) == ("aws-vault", "work")
-    assert found.load(nobody) == PAIR
-    keyring.lock()
+    assert found.load(nobody) == KEPT
+    keyring.lock(collection)
     _, troubles = stores.look_around(keyring.environment, Path(keyring.environment["HOME"]) / "config", ())
     assert troubles == [
-        "aws-vault in the Secret Service: the collection awsvault is locked: unlock it in the desktop's keyring program"
+        f"aws-vault in the Secret Service: the collection {collection} is locked: "
+        "unlock it in the desktop's keyring program"
     ]
     with pytest.raises(ShellvaultError):
         found.load(nobody)
+
+
+@pytest.mark.real
+def test_the_wallet_of_aws_vault(tmp_path: Path) -> None:
+    with private_wallet(tmp_path) as wallet:
+        assert look(wallet.environment) == []
+        wallet.open("aws-vault")
+        wallet.write("aws-vault", "aws-vault", {"work": ITEM, SESSION: ITEM})
+        (found,) = look(wallet.environment)
+        assert (found.source, found.name) == ("aws-vault", "work")
+        assert found.load(nobody) == KEPT
+        wallet.call("close", "sb", "aws-vault", True)
+        _, troubles = stores.look_around(wallet.environment, tmp_path / "config", ())
+        assert troubles == [
+            "aws-vault in KWallet: the wallet aws-vault is closed: open it in KDE's wallet manager"
+        ]
+
+
+@pytest.mark.real
+def test_the_keyring_of_the_kernel(environment: dict[str, str]) -> None:
+    if not kernel_keyring.presence().usable:
+        pytest.skip("this kernel does not let us use its keyring")
+    name = f"aws-vault-test-{os.getpid()}"
+    maker = dataclasses.replace(MAKERS[0], service=name)
+    keyring = kernel_keyring.KernelKeyring({"SHELLVAULT_KEYCTL_TIMEOUT": "60"}, name)
+    try:
+        assert list(keyrings.in_kernel(maker)) == []
+        for key in ("work", "a;b/ü", SESSION):
+            keyring.set_password("", key, PLAIN.decode())
+        found = {each.name: each.load(nobody) for each in keyrings.in_kernel(maker)}
+        assert found == {"work": KEPT, "a;b/ü": KEPT}
+    finally:
+        ring = subprocess.run(["keyctl", "search", "@u", "keyring", name], capture_output=True, text=True)
+        subprocess.run(["keyctl", "unlink", ring.stdout.strip(), "@u"], check=True)
+
+
+@pytest.mark.real
+def test_a_keyring_that_does_not_answer_is_told_once_and_waited_for_once(tmp_path: Path) -> None:
+    with private_wallet(tmp_path) as wallet:
+        wallet.stop()
+        started = time.monotonic()
+        _, troubles = stores.look_around(wallet.environment, tmp_path / "config", ())
+        assert time.monotonic() - started < 9
+        (line,) = troubles
+        assert line.endswith(": it has not answered in time")
+        assert "Granted in KWallet" in line

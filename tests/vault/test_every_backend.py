@@ -4,7 +4,6 @@
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,8 +18,8 @@ from shellvault.errors import VaultError
 from shellvault.vault import StoredKeys, open_vault, probe
 from shellvault.vault.kernel_keyring import KernelKeyring
 from tests.real_keyring import private_keyring
+from tests.real_password_store import password_store
 from tests.real_wallet import private_wallet
-from tests.support.clients import need
 from tests.vault.conftest import PASSPHRASE, never_asked
 
 pytestmark = pytest.mark.real
@@ -40,17 +39,6 @@ NAMES = [
     "a//b",
     "~",
 ]
-
-#: A key without a passphrase: unlocking it is gpg's business, not ours.
-GPG_KEY = """\
-Key-Type: eddsa
-Key-Curve: ed25519
-Subkey-Type: ecdh
-Subkey-Curve: cv25519
-Name-Real: t
-%no-protection
-%commit
-"""
 
 PASSAGE = """#!/bin/sh
 # The commands of passage that are used here, without age.
@@ -91,7 +79,8 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path, cheap: None) -> Iter
         with private_wallet(tmp_path) as wallet:
             yield wallet.environment | environment
     elif name == "pass":
-        yield from _password_store(environment, tmp_path)
+        with password_store(environment, tmp_path) as there:
+            yield there
     elif name == "passage":
         programs = tmp_path / "bin"
         programs.mkdir()
@@ -111,27 +100,6 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path, cheap: None) -> Iter
             subprocess.run(["keyctl", "unlink", ring.stdout.strip(), "@u"], check=True)
     else:
         yield environment
-
-
-def _password_store(environment: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
-    need("pass")
-    # The path of an agent's socket must be short (unix(7)).
-    gnupg = Path(f"/tmp/sv-gpg-{os.getpid()}-{time.monotonic_ns() % 10**6}")
-    gnupg.mkdir(mode=0o700)
-    environment |= {"GNUPGHOME": str(gnupg), "PASSWORD_STORE_DIR": str(tmp_path / "store")}
-    try:
-        subprocess.run(
-            ["gpg", "--batch", "--quiet", "--generate-key"],
-            input=GPG_KEY,
-            text=True,
-            check=True,
-            env=environment,
-        )
-        subprocess.run(["pass", "init", "t"], check=True, env=environment, capture_output=True)
-        yield environment
-    finally:
-        subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=False)
-        shutil.rmtree(gnupg, ignore_errors=True)
 
 
 def test_keys_are_kept_replaced_listed_and_removed(backend: dict[str, str]) -> None:

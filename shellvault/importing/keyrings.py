@@ -1,0 +1,78 @@
+"""The items of other tools in the keyrings of this machine: Secret Service, KWallet and the kernel's.
+
+Nothing is unlocked: a keyring that is locked is an error, which says so.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+
+from shellvault.errors import VaultError
+from shellvault.importing import items
+from shellvault.importing.found import AskPassphrase, Found
+from shellvault.importing.makers import Maker, found_in, holds_keys
+from shellvault.vault.backends import bus_address
+
+
+def in_collection(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
+    """The items in a collection of the Secret Service. Raises VaultError and D-Bus errors."""
+    address = bus_address(environment)
+    if address is None:
+        return
+    from shellvault.vault import secret_service
+
+    given = environment.get("AWS_VAULT_SECRET_SERVICE_COLLECTION_NAME")
+    collection = given if given and maker.source == "aws-vault" else maker.collection
+    with closing(secret_service.connect(address)) as connection:
+        keys = secret_service.keys_in_collection(connection, collection)
+    for key in filter(lambda key: holds_keys(maker, key), keys):
+        where = f"{maker.title}: collection {collection} of the Secret Service, item {key!r}"
+
+        def read(_: AskPassphrase, key: str = key, where: str = where) -> bytes:
+            with closing(secret_service.connect(address)) as connection:
+                secret = secret_service.secret_in_collection(connection, collection, key)
+            return items.data_of(secret, where)
+
+        yield found_in(maker, key, where, read)
+
+
+def in_wallet(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
+    """The items in a wallet of KWallet. Raises VaultError and D-Bus errors."""
+    address = bus_address(environment)
+    if address is None:
+        return
+    from keyring.errors import KeyringLocked
+
+    from shellvault.vault import kwallet
+
+    wallet = maker.service
+    if wallet not in kwallet.wallets(address):
+        return
+    try:
+        with closing(kwallet.KWalletKeyring(address, None, wallet)) as keyring:
+            keys = keyring.names(maker.service)
+    except KeyringLocked:
+        raise VaultError(f"the wallet {wallet} is closed: open it in KDE's wallet manager") from None
+    for key in filter(lambda key: holds_keys(maker, key), keys):
+        where = f"{maker.title}: wallet {wallet} of KWallet, entry {key!r}"
+
+        def read(_: AskPassphrase, key: str = key, where: str = where) -> bytes:
+            with closing(kwallet.KWalletKeyring(address, None, wallet)) as keyring:
+                return items.data_of(keyring.data(maker.service, key), where)
+
+        yield found_in(maker, key, where, read)
+
+
+def in_kernel(maker: Maker) -> Iterator[Found]:
+    """The items in the kernel's keyring of this user, where they are the plain data. Raises VaultError."""
+    from shellvault.vault import kernel_keyring
+
+    if not kernel_keyring.presence().usable:
+        return
+    keyring = kernel_keyring.KernelKeyring({}, maker.service)
+    for key in filter(lambda key: holds_keys(maker, key), keyring.names()):
+        where = f"{maker.title}: keyring {maker.service} of the kernel, key {key!r}"
+
+        def read(_: AskPassphrase, key: str = key) -> bytes:
+            return (keyring.get_password(maker.service, key) or "").encode("utf-8", "surrogateescape")
+
+        yield found_in(maker, key, where, read)
