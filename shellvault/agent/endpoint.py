@@ -288,9 +288,10 @@ class Exchange:
             self._fail(500, "NoSession", outcome["error"]["message"])
 
     def _needs_person(self, grant: Grant) -> None:
-        profile = shlex.quote(request.decode(grant.line)[0])
+        profile, fields = request.decode(grant.line)
+        words = f"{request.narrowing_words(fields)}{shlex.quote(profile)}"
         self._fail(
-            403, "NeedsPerson", f"a person is needed: run `shellvault exec {profile} -- true` in a terminal"
+            403, "NeedsPerson", f"a person is needed: run `shellvault exec {words} -- true` in a terminal"
         )
 
     def _late(self, text: str | None) -> None:

@@ -105,8 +105,7 @@ def profile_of(line: str) -> str:
 
 
 def _before(known: "Use", line: str) -> str:
-    was = profile_of(known.line)
-    return known.before if was == profile_of(line) else was
+    return known.before if profile_of(known.line) == profile_of(line) else known.line
 
 
 class Use(NamedTuple):
@@ -116,7 +115,7 @@ class Use(NamedTuple):
     line: str
     secret: str
     before: str = ""
-    """The profile that it used before, as a request line names it."""
+    """The line that it used before, for another profile."""
 
 
 class Memory:

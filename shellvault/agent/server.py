@@ -21,7 +21,7 @@ from shellvault.agent.clients import Client
 from shellvault.agent.job import Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream
-from shellvault.agent.memory import Memory, profile_of
+from shellvault.agent.memory import Memory
 from shellvault.fastlane import request
 from shellvault.protocol import REQUEST_DEADLINE, Message
 
@@ -321,7 +321,7 @@ class Agent:
             "shells": sorted(self.memory.shells),
             "recent": [request.unescape(name) for name in self.memory.recent()],
             "before": {
-                pid: [request.unescape(name) for name in (profile_of(use.line), use.before) if name]
+                pid: [line for line in (use.line, use.before) if line]
                 for pid, use in self.memory.shells.items()
             },
             "endpoint_users": sorted(self._endpoint.users()) if self._endpoint else [],

@@ -183,13 +183,15 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
     """The wish that the command line adds up to; `given` holds the parameters of `session_options` by name.
 
     Without a name the profile is AWS_PROFILE's, or a person chooses one on the terminal; raises NeedsPersonError
-    where there is none. The name `-` is the one before.
+    where there is none. The name `-` is the one before. A session that is gone back to, or chosen again, is narrowed
+    as it was, unless the command line narrows it itself.
     """
     environment = dict(os.environ)
+    inherited: dict[str, str] = {}
     if profile == "-":
         from shellvault.cli import profile_choices
 
-        profile = profile_choices.before(environment)
+        profile, inherited = profile_choices.before(environment)
     name = profile or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE")
     if not name:
         from shellvault.cli import picker, profile_choices
@@ -198,6 +200,7 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
         if not names:
             raise UsageError("there is no profile to choose from: `shellvault add NAME` stores keys for one")
         name = picker.pick(profile_choices.profiles(names, environment), "profile")
+        inherited = request.narrowing(name, environment)
     options = {
         "backend": given.get("backend") or "",
         "duration": given.get("duration") or "",
@@ -205,7 +208,7 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
         "insecure-endpoint": "1" if given.get("insecure_endpoint") else "",
         "no-session": "1" if given.get("no_session") else "",
         "region": given.get("region") or "",
-        **narrowing(given),
+        **(narrowing(given) or _said(name, inherited)),
     }
     if given.get("link_only"):
         environment["SHELLVAULT_BROWSER"] = NO_BROWSER
@@ -219,3 +222,12 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
         debug=bool(given.get("debug")),
         agent=not given.get("no_agent") and agent_allowed(environment),
     )
+
+
+def _said(name: str, inherited: dict[str, str]) -> dict[str, str]:
+    """The options that narrow a session as an earlier one was, which a person is told."""
+    if inherited:
+        from shellvault.cli import output
+
+        output.note(f"{name}: narrowed as before ({request.narrowing_words(inherited).strip()})")
+    return inherited

@@ -28,16 +28,19 @@ def profiles(names: list[str], environment: Mapping[str, str]) -> list[Choice]:
     ]
 
 
-def before(environment: Mapping[str, str]) -> str:
-    """The profile whose session this shell had before. Raises UsageError when nobody remembers."""
+def before(environment: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The profile whose session this shell had before, and the options that narrowed that session.
+
+    Raises UsageError when nobody remembers.
+    """
     from shellvault.fastlane.commands import shell_pid
 
     current = environment.get("AWS_VAULT")
-    known = agent_status(environment).get("before", {}).get(str(shell_pid()), [])
-    found = next((name for name in known if name != current), None)
-    if found is None:
-        raise UsageError("there is no profile to go back to: the agent knows of none before in this shell")
-    return str(found)
+    for line in agent_status(environment).get("before", {}).get(str(shell_pid()), []):
+        name, fields = request.decode(line)
+        if name != current:
+            return name, {option: fields[option] for option in request.NARROWING if option in fields}
+    raise UsageError("there is no profile to go back to: the agent knows of none before in this shell")
 
 
 def _about(config: ConfigFile, name: str) -> tuple[str, str]:

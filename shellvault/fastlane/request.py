@@ -145,6 +145,14 @@ def narrowing(profile: str, environment: dict[str, str]) -> dict[str, str]:
     return {option: fields[option] for option in NARROWING if option in fields} if name == profile else {}
 
 
+def narrowing_words(options: dict[str, str]) -> str:
+    """How a command line asks for the same narrowing: what a suggested command needs so that it is no wider."""
+    if "read-only" in options:
+        return "--read-only "
+    files = "--policy FILE " if "policy" in options else ""
+    return files + ("--policy-arn ARN " if "policy-arns" in options else "")
+
+
 def encode(profile: str, options: dict[str, str], environment: dict[str, str], directory: str) -> str:
     """The request line for `profile` with `options` (names from OPTIONS) in this environment and directory."""
     fields = overrides(environment)

@@ -99,7 +99,7 @@ class Desk(Prompter):
         if answer["answer"] is None:
             name = printable(helper.profile)
             raise NeedsPersonError(
-                f"the {helper.kind} of profile {name} runs only in a command that asks: run `shellvault env {name}`"
+                f"the {helper.kind} of profile {name} runs only in a command that asks: run one in a terminal"
             )
         return base64.b64decode(answer["answer"])
 

@@ -53,6 +53,13 @@ def profile(terminal: Terminal) -> str:
     return terminal.value("$env:AWS_VAULT" if terminal.shell == "powershell" else "$AWS_VAULT")
 
 
+def narrowed(terminal: Terminal) -> str:
+    """How its session is narrowed."""
+    return terminal.value(
+        "$env:SHELLVAULT_NARROWED" if terminal.shell == "powershell" else "$SHELLVAULT_NARROWED"
+    )
+
+
 @pytest.mark.usefixtures("without_fzf")
 def test_a_person_chooses_from_the_list_and_goes_back(terminal: Terminal, person: Person) -> None:
     person.configure(
@@ -70,3 +77,28 @@ def test_a_person_chooses_from_the_list_and_goes_back(terminal: Terminal, person
         terminal.run("shellvault use -")
         assert profile(terminal) == back
     assert "Traceback" not in terminal.screen
+
+
+@pytest.mark.usefixtures("without_fzf")
+def test_what_is_gone_back_to_or_chosen_again_is_no_wider_than_it_was(
+    terminal: Terminal, person: Person
+) -> None:
+    person.configure(f"[profile admin]\nrole_arn = {person.role('admin')}\nsource_profile = work")
+    policy = person.home.path / "policy.json"
+    policy.write_text('{"Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}]}')
+    for options, label in ((f"--policy {policy} ", "policy"), ("--read-only ", "ro")):
+        terminal.run(f"shellvault use {options}admin")
+        terminal.run("shellvault use work")
+        assert (profile(terminal), narrowed(terminal)) == ("work", "")
+        policy.unlink(missing_ok=True)
+        terminal.run("shellvault use -")
+        assert (profile(terminal), narrowed(terminal)) == ("admin", label)
+        assert f"admin: narrowed as before ({options.split()[0]}" in terminal.screen
+    terminal.type("shellvault use")
+    terminal.wait_for("user-")
+    terminal.press("adm\r")
+    assert "admin: narrowed as before (--read-only)" in terminal.finish()
+    assert (profile(terminal), narrowed(terminal)) == ("admin", "ro")
+    # Who names the profile means all of it.
+    terminal.run("shellvault use admin")
+    assert (profile(terminal), narrowed(terminal)) == ("admin", "")
