@@ -17,6 +17,8 @@ class Settings:
     path: Path
     backend: str | None = None
     """The vault, one of `vault.BACKENDS`."""
+    session_backend: str | None = None
+    """Where sessions are kept, one of `vault.backends.SESSION_BACKENDS`."""
     prompt: str | None = None
     """The prompt driver, one of `cli.prompters.DRIVERS`."""
     confirm: str | None = None
@@ -57,6 +59,7 @@ class Settings:
 
 _KINDS: Mapping[str, tuple[type, str]] = {
     "backend": (str, 'text, as in backend = "file"'),
+    "session_backend": (str, 'text, as in session_backend = "agent"'),
     "prompt": (str, 'text, as in prompt = "zenity"'),
     "confirm": (str, '"keys", "always" or "never"'),
     "unlock_ttl": (str, 'text, as in unlock_ttl = "30m"'),

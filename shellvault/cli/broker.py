@@ -33,7 +33,7 @@ def _answer(wish: Wish, form: str) -> str:
     tell_unknown_settings(wish.environment)
     prompter = prompters.choose(wish.prompt, wish.environment)
     if wish.debug and wish.agent:
-        _show_plan(explain(wish)[:2], prompter)
+        _show_plan(wish, explain(wish)[:2], prompter)
     if "no-session" not in wish.options:
         # Here and not only in `acquire`: the agent would have us wait for the very session that waits for us.
         check_recursion(wish.profile, wish.environment)
@@ -83,7 +83,7 @@ def endpoint(wish: Wish, pid: int, *, lazy: bool = False) -> "Change":
 
 
 def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
-    from shellvault.sessions.cache import DirectCache
+    from shellvault.sessions.cache import DirectCache, is_anyones
     from shellvault.sessions.confirmation import confirm_keys, policy
     from shellvault.sessions.context import Context
     from shellvault.sessions.environment import change_for
@@ -111,9 +111,9 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     if wish.debug and not wish.agent:
         # From the same vault: to open it again would ask for its passphrase again.
         labels = operations.perform({"do": "list"}, vault)["sessions"]
-        _show_plan((planned[1], _held(wish, planned[1], labels)), prompter)
+        _show_plan(wish, (planned[1], _held(wish, planned[1], labels)), prompter)
     confirm_keys(planned[1], vault, prompter, policy(wish.environment, vault.backend_name))
-    cache = DirectCache(vault, state, prompter)
+    cache = DirectCache(vault, state, prompter, keeps_roles=is_anyones(planned[1]))
     acquired = acquire_for_request(wish.line, planned, vault, cache, prompter, context)
     narrowed = acquired.plan.narrowing.label
     change = change_for(acquired.profile, acquired.session, wish.line, time.time(), narrowed)
@@ -144,11 +144,11 @@ def _held(wish: Wish, found: "Plan", in_vault: Iterable[Message]) -> now.Held | 
     return now.held(found, in_vault, agent, min_remaining(request.decode(wish.line)[1]))
 
 
-def _show_plan(explained: tuple["Plan", now.Held | None], prompter: Prompter) -> None:
+def _show_plan(wish: Wish, explained: tuple["Plan", now.Held | None], prompter: Prompter) -> None:
     from shellvault.plan import describe
 
     found, held = explained
-    for line in (*describe(found).splitlines(), now.describe(found, held)):
+    for line in (*describe(found, now.places(wish.environment)).splitlines(), now.describe(found, held)):
         prompter.tell(line)
 
 
@@ -166,13 +166,13 @@ def vault_operations(
     asked for a passphrase is `prompter`, else as the environment says.
     """
     from shellvault.client import agent as client
-    from shellvault.vault.backends import choose
+    from shellvault.vault.backends import choose, session_backend
 
     tell_unknown_settings(environment)
     asked = prompter or prompters.choose(None, environment)
     by_agent = (
         (agent_allowed(environment) if agent is None else agent)
-        and choose(backend, environment).backend == "file"
+        and "file" in (choose(backend, environment).backend, session_backend(environment))
         and client.has_place(environment)
     )
     opened: list[Vault] = []

@@ -14,9 +14,11 @@ from shellvault.display import PRODUCTION_VARIABLE
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.sessions import unlocking
+from shellvault.vault import backends
 
 #: Each setting of config.toml, the variables that beat it, and what holds where it is not set.
 _SETTINGS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "session_backend": ((backends.SESSION_VARIABLE,), "vault for what takes a code, else agent"),
     "prompt": (("SHELLVAULT_PROMPT", "AWS_VAULT_PROMPT"), "terminal"),
     "browser": (("SHELLVAULT_BROWSER",), "the system's, or $BROWSER"),
     "device_code": (("SHELLVAULT_DEVICE_CODE",), "where no browser can be opened"),
@@ -78,7 +80,6 @@ def command(name: str | None, as_json: bool) -> int:
 
 def _general(environment: Mapping[str, str]) -> Iterator[Row]:
     from shellvault.sessions import confirmation
-    from shellvault.vault import backends
 
     own = settings.load(environment)
     where = str(own.path)

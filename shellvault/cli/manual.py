@@ -43,6 +43,11 @@ _VARIABLES = (
         "The collection of the Secret Service for the vault secret-service, by default its default one.",
     ),
     ("SHELLVAULT_NO_AGENT", "1: no agent is used."),
+    (
+        "SHELLVAULT_SESSION_BACKEND",
+        "Where sessions are kept: agent, vault (with the keys), or a vault that is named.",
+    ),
+    ("SHELLVAULT_UNLOCK_TTL", "How long the agent keeps an encrypted file unlocked, by default 8h."),
     ("AWS_VAULT_...", "aws-vault's variables, where ours of that name is not set."),
 )
 

@@ -51,6 +51,18 @@ def held(
     return None
 
 
+def places(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Where sessions are kept, for `plan.describe`. Raises ConfigError."""
+    from shellvault.plan.show import KEPT
+    from shellvault.vault.backends import session_backend
+
+    name = session_backend(environment)
+    if name is None:
+        return KEPT
+    where = KEPT["memory"] if name == "agent" else f"kept in {'the vault' if name == 'vault' else name}"
+    return {**KEPT, "vault": where, "memory": where}
+
+
 def describe(plan: "Plan", found: Held | None) -> str:
     """The same for a person, on one line."""
     codes = plan.mfa_prompts if found is None else found.mfa_prompts

@@ -25,7 +25,7 @@ def command(backend: str | None) -> int:
     """
     environment = dict(os.environ)
     name = backends.choose(backend, environment).backend
-    if name == "file":
+    if "file" in (name, backends.session_backend(environment)):
         _unlock_file(backend, environment)
     else:
         broker.vault_operations(backend, environment)({"do": "unlock"})

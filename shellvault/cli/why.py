@@ -28,7 +28,7 @@ def command(name: str | None, form: str, **given: Any) -> int:
         state = {"sign_in": asdict(living) if living else None} if sign_in else {}
         shown = json.dumps(plan.to_json(found) | {"now": asdict(held) if held else None} | state, indent=2)
     else:
-        shown = f"{plan.describe(found)}\n{now.describe(found, held)}"
+        shown = f"{plan.describe(found, now.places(asked.environment))}\n{now.describe(found, held)}"
         shown += f"\n{_state(living)}" if sign_in else ""
     output.result(f"{shown}\n")
     return 0

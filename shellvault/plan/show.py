@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from shellvault.plan.model import SIGN_INS, Plan, Step
@@ -31,15 +32,19 @@ def to_json(plan: Plan) -> dict[str, Any]:
     return {"profile": plan.profile, "steps": steps, "mfa_prompts": plan.mfa_prompts}
 
 
-def describe(plan: Plan) -> str:
-    """The plan for a person, without a newline at the end."""
+#: Where the session of a step is kept, by its `cache`.
+KEPT: Mapping[str, str] = {"vault": "kept in the vault", "memory": "kept in memory", "none": "not cached"}
+
+
+def describe(plan: Plan, kept: Mapping[str, str] = KEPT) -> str:
+    """The plan for a person, without a newline at the end; `kept` is where sessions are, in the form of KEPT."""
     codes = "no MFA code" if plan.mfa_prompts == 0 else "one MFA code"
     lines = [f"{printable(plan.profile)} needs {codes} when nothing is cached:"]
-    lines += [f"  {number}. {_described(step)}" for number, step in enumerate(plan.steps, 1)]
+    lines += [f"  {number}. {_described(step, kept)}" for number, step in enumerate(plan.steps, 1)]
     return "\n".join([*lines, *(f"note: {printable(note)}" for note in plan.notes)])
 
 
-def _described(step: Step) -> str:
+def _described(step: Step, kept: Mapping[str, str]) -> str:
     parts = [f"{step.call} ({printable(step.profile)})"]
     if step.credential_source:
         parts.append(step.credential_source)
@@ -68,5 +73,6 @@ def _described(step: Step) -> str:
     if step.endpoint.url:
         parts.append(f"asks {printable(step.endpoint.url)}")
     parts += [f"runs `{printable(program)}`" for program in step.programs]
-    parts.append({"vault": "kept in the vault", "memory": "kept in memory", "none": "not cached"}[step.cache])
+    # Sign-ins are in the vault wherever sessions are.
+    parts.append((KEPT if step.call in SIGN_INS else kept)[step.cache])
     return ", ".join(parts)

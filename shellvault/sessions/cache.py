@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from shellvault.errors import SessionError, VaultError
-from shellvault.plan import Step
+from shellvault.errors import NeedsPersonError, SessionError, VaultError
+from shellvault.plan import Plan, Step
 from shellvault.profiles.parse import printable
 from shellvault.sessions.locks import exclusive
 from shellvault.sessions.model import Prompter, Session
@@ -31,8 +31,19 @@ class SessionCache(Protocol):
         """Held while `step` is done: who waits for it finds the result in the cache."""
 
 
+def is_anyones(plan: Plan) -> bool:
+    """Whether the sessions of a plan are the same in every process of the user.
+
+    What a program of the user's says, or the machine around the process, may be another in another container.
+    """
+    return not any(
+        step.credential_process or step.web_identity_token_process or step.credential_source
+        for step in plan.steps
+    )
+
+
 class DirectCache:
-    """The cache without an agent: the vault for what cost a person something, else this process's memory."""
+    """The cache without an agent: the vault for what other processes can use, else this process's memory."""
 
     def __init__(
         self,
@@ -40,11 +51,15 @@ class DirectCache:
         state_directory: Path,
         prompter: Prompter,
         waits_behind: Callable[[int], None] = lambda pid: None,
+        *,
+        keeps_roles: bool = False,
     ) -> None:
         """`state_directory` has the locks; `prompter` hears of waiting and of what cannot be kept.
 
-        `waits_behind` hears behind which process this one waits, and 0 when it does not any more.
+        `waits_behind` hears behind which process this one waits, and 0 when it does not any more. `keeps_roles`: the
+        vault is to have what costs only a call, too, since no agent shares it.
         """
+        self._keeps_roles = keeps_roles
         self._waits_behind = waits_behind
         self._vault = vault
         self._state_directory = state_directory
@@ -52,9 +67,14 @@ class DirectCache:
         self._memory: dict[str, Session] = {}
         self._generation: str | None = None
 
+    def keeps(self, step: Step) -> bool:
+        """Whether the session of a step is kept in the vault."""
+        kinds = ("vault", "memory") if self._keeps_roles else ("vault",)
+        return self._vault.keeps_sessions and step.cache in kinds
+
     def load(self, step: Step) -> Session | None:
         """See SessionCache. A damaged session counts as none. Raises VaultError."""
-        if step.cache != "vault":
+        if not self.keeps(step):
             return self._memory.get(step.fingerprint)
         if self._generation is None:
             # Before anything is loaded that a new session could be made from.
@@ -76,13 +96,13 @@ class DirectCache:
         """
         from shellvault.vault import SessionLabel
 
-        if step.cache != "vault":
+        if not self.keeps(step):
             self._memory[step.fingerprint] = session
             return
         label = SessionLabel(step.profile, step.call, session.expires_at, step.root_key_id or "")
         try:
             self._vault.save_session(step.fingerprint, label, session.to_json(), self._generation)
-        except VaultError as error:
+        except (NeedsPersonError, VaultError) as error:
             self._prompter.tell(f"the session could not be kept for later: {error}")
 
     @contextmanager
@@ -90,9 +110,9 @@ class DirectCache:
         """See SessionCache. Raises SessionError after five minutes.
 
         Only what lies in the vault can be found by those who waited; for the rest there is nothing to wait
-        for.
+        for, unless a person would be asked twice at once.
         """
-        if step.cache != "vault":
+        if step.cache != "vault" and not self.keeps(step):
             yield
             return
         path = self._state_directory / f"session-{step.fingerprint[:32]}.lock"

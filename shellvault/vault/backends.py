@@ -31,6 +31,11 @@ FILE_NAME = "vault.shellvault"
 
 _VARIABLES = ("SHELLVAULT_BACKEND", "AWS_VAULT_BACKEND")
 
+SESSION_VARIABLE = "SHELLVAULT_SESSION_BACKEND"
+
+#: Where sessions are kept: in no vault, in that of the keys, or in one that is named.
+SESSION_BACKENDS = ("agent", "vault", *BACKENDS)
+
 
 @dataclass(frozen=True, slots=True)
 class BackendStatus:
@@ -56,6 +61,24 @@ def choose(backend: str | None, environment: Mapping[str, str]) -> Choice:
     Raises ConfigError for a name or a setting that is none, ShellvaultError.
     """
     return _chosen(backend, environment) or _first_there(_tried(_FOUND, environment))
+
+
+def session_backend(environment: Mapping[str, str]) -> str | None:
+    """Where sessions are kept, one of SESSION_BACKENDS, by SHELLVAULT_SESSION_BACKEND, else the settings.
+
+    None where neither says: what cost a person something in the vault, the rest in the agent. Raises ConfigError.
+    """
+    own = settings.load(environment)
+    for source, name in (
+        (SESSION_VARIABLE, environment.get(SESSION_VARIABLE)),
+        (f"{str(own.path)!r}: session_backend", own.session_backend),
+    ):
+        if name and name not in SESSION_BACKENDS:
+            known = ", ".join(("agent", "vault", *sorted(BACKENDS)))
+            raise ConfigError(f"{source} is {name!r}: sessions are kept in one of {known}")
+        if name:
+            return name
+    return None
 
 
 def probe(environment: Mapping[str, str]) -> list[BackendStatus]:

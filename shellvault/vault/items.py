@@ -24,8 +24,11 @@ Result = TypeVar("Result")
 class Items:
     """Documents by key, as the vault sees a keyring backend."""
 
-    def __init__(self, backend: str, keyring: "KeyringBackend", seconds: float | None) -> None:
-        """`seconds` bounds each call; None for a backend that bounds its own."""
+    def __init__(
+        self, backend: str, keyring: "KeyringBackend", seconds: float | None, setting: str = "--backend"
+    ) -> None:
+        """`seconds` bounds each call; None for a backend that bounds its own. `setting` chooses another backend."""
+        self._setting = setting
         self.backend = backend
         self._keyring = keyring
         self._seconds = seconds
@@ -101,7 +104,7 @@ class Items:
         except ShellvaultError:
             raise
         except Exception as error:
-            raise VaultError(_message(self.backend, error)) from error
+            raise VaultError(_message(self.backend, error, self._setting)) from error
 
 
 def _parsed(text: str) -> Any:
@@ -119,13 +122,13 @@ def _part_keys(key: str, head: str) -> list[str]:
     return [f"{key}#{generation}.{number}" for number in range(int(count))]
 
 
-def _message(backend: str, error: Exception) -> str:
+def _message(backend: str, error: Exception, setting: str) -> str:
     from keyring.errors import KeyringLocked
 
-    remedy = "see that it runs, or choose another vault with --backend"
+    remedy = f"see that it runs, or choose another vault with {setting}"
     if isinstance(error, TimeoutError):
         return f"the keyring ({backend}) has not answered in time: {remedy}"
     if isinstance(error, KeyringLocked):
-        return f"the keyring ({backend}) is locked: unlock it, or choose another vault with --backend"
+        return f"the keyring ({backend}) is locked: unlock it, or choose another vault with {setting}"
     reason = ascii(" ".join(str(error).split()))[1:-1].rstrip(".") or type(error).__name__
     return f"the keyring ({backend}) cannot be used ({reason}): {remedy}"

@@ -29,26 +29,40 @@ def open_vault(
 ) -> "Vault":
     """The vault that is named by `backend`, the environment or the settings, else the first that can be used.
 
-    Nothing is read, asked or created yet. `ask_passphrase` is called as `(new, problem, path)` when the
-    encrypted file needs it; `deadline` (seconds) bounds every call in which a keyring may ask a person;
-    `unlock_key` is what `Vault.unlock_key` gave elsewhere; `tell` hears what a person should know.
+    Sessions lie where `backends.session_backend` says. Nothing is read, asked or created yet. `ask_passphrase` is
+    called as `(new, problem, path)` when the encrypted file needs it; `deadline` (seconds) bounds every call in which
+    a keyring may ask a person; `unlock_key` is what `Vault.unlock_key` gave elsewhere; `tell` hears what a person
+    should know.
     Raises ConfigError for a bad choice, VaultError.
     """
     from shellvault.locks import writers_lock
     from shellvault.vault.items import Items
+    from shellvault.vault.store import Store
     from shellvault.vault.vault import Vault
 
     name, _, named = backends.choose(backend, environment)
     backend_file = None if named else backends.backend_file(environment)
     names_file = locations.names_file(environment)
     lock = writers_lock(names_file.with_name("vault.lock"))
-    if name == "file":
-        file = _file_keyring(environment, ask_passphrase, unlock_key, tell)
-        return Vault(Items(name, file, None), lock, names_file, backend_file, file)
-    seconds: float | None = deadline if backends.can_ask(environment) else min(deadline, MACHINE_SECONDS)
-    if name in ("pass", "passage", "keyctl"):
-        seconds = None  # they bound their own calls
-    return Vault(Items(name, _keyring(name, environment, deadline), seconds), lock, names_file, backend_file)
+
+    def store(name: str, setting: str) -> Store:
+        if name == "file":
+            file = _file_keyring(environment, ask_passphrase, unlock_key, tell)
+            return Store(Items(name, file, None), lock, file)
+        seconds: float | None = deadline if backends.can_ask(environment) else min(deadline, MACHINE_SECONDS)
+        if name in ("pass", "passage", "keyctl"):
+            seconds = None  # they bound their own calls
+        return Store(Items(name, _keyring(name, environment, deadline), seconds, setting), lock)
+
+    place = backends.session_backend(environment)
+    return Vault(
+        store(name, "--backend"),
+        names_file,
+        backend_file,
+        None if place in (None, "agent", "vault", name) else store(place, "session_backend"),
+        keeps_sessions=place != "agent",
+        keeps_role_sessions=place not in (None, "agent"),
+    )
 
 
 def _file_keyring(

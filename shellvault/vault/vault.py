@@ -2,63 +2,56 @@
 
 A keyring cannot list, so two index items (names, sessions) lie beside one item per key pair and one per
 session. An item is written before its index mentions it, and the index before an item is removed: a crash in
-between leaves at worst an item that nobody mentions, and `remove_keys` removes that too. Sessions are a cache:
-what is damaged there counts as absent. Keys never do.
+between leaves at worst an item that nobody mentions, and `remove_keys` removes that too. Sessions, which may lie in
+a store of their own, are a cache: what is damaged there counts as absent. Keys never do.
 """
 
-import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from collections.abc import Set
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shellvault import files
 from shellvault.errors import VaultError
-from shellvault.locks import held
-from shellvault.vault.items import Items
-from shellvault.vault.records import (
-    SessionIndex,
-    SessionLabel,
-    StoredKeys,
-    key_index_from_json,
-    keys_from_json,
-    session_index_from_json,
-    session_index_to_json,
-)
+from shellvault.vault.kept_sessions import KeptSessions
+from shellvault.vault.records import SessionLabel, StoredKeys, key_index_from_json, keys_from_json
 from shellvault.vault.sign_ins import SignIns
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
-    from shellvault.vault.file import FileKeyring
+from shellvault.vault.store import Store
 
 _KEY_INDEX = "index/keys"
-_SESSION_INDEX = "index/sessions"
 
 
 class Vault:
-    """Long-term keys by name and sessions by fingerprint, in one keyring backend."""
+    """Long-term keys by name and sessions by fingerprint, in one keyring backend each."""
 
     def __init__(
         self,
-        items: Items,
-        lock: "BaseFileLock",
+        store: Store,
         names_file: Path,
         backend_file: Path | None = None,
-        file: "FileKeyring | None" = None,
+        session_store: Store | None = None,
+        *,
+        keeps_sessions: bool = True,
+        keeps_role_sessions: bool = False,
     ) -> None:
         """See `open_vault`.
 
-        `lock` serialises the writers of this person; `backend_file` holds the backend's name while keys are
-        stored; `file` is the backend if it is the encrypted file, which other writers may share.
+        `backend_file` holds the backend's name while keys are stored; `session_store` is where sessions lie if not
+        beside the keys.
         """
-        self._items = items
-        self._lock = lock
+        self.keeps_sessions = keeps_sessions
+        """Whether sessions are to be kept here at all."""
+        self.keeps_role_sessions = keeps_role_sessions
+        """Whether those are, too, that cost a call alone."""
+        self._store = store
+        self._items = store.items
+        self._file = store.file
         self._names_file = names_file
         self._backend_file = backend_file
-        self._file = file
+        self._sessions = KeptSessions(session_store or store)
+        # The vault's own are forgotten with them: it may have had them before the setting was changed.
+        self._all_sessions = [KeptSessions(store), self._sessions] if session_store else [self._sessions]
 
     @property
     def backend_name(self) -> str:
@@ -68,22 +61,21 @@ class Vault:
     @property
     def sign_ins(self) -> SignIns:
         """What people have signed in to."""
-        return SignIns(self._items, self._writing)
+        return SignIns(self._items, self._store.writing)
 
     @property
     def unlock_key(self) -> bytes | None:
         """A secret that opens the encrypted file without its passphrase; None: locked, or another backend."""
-        return self._file.unlock_key if self._file else None
+        files = (self._file, self._sessions.store.file)
+        return next((file.unlock_key for file in files if file and file.unlock_key), None)
 
     def unlock(self) -> None:
         """Has a person asked for what opens the vault, unless it is open or not made yet.
 
         Raises WrongPassphraseError, VaultError, and whatever asking raises.
         """
-        if self._file:
-            self._file.unlock()
-        else:
-            self._items.unlock()
+        for kept in self._all_sessions:
+            kept.store.unlock()
 
     @property
     def proves_by_passphrase(self) -> bool:
@@ -127,10 +119,10 @@ class Vault:
         if not name or not name.isprintable():
             raise VaultError(f"keys cannot be stored for {name!r}: a name has printable characters only")
         keys = StoredKeys(access_key_id, secret_access_key)
-        with self._writing():
+        with self._store.writing():
             index = self._mended_key_index()
             if name in index:
-                self._forget_sessions_of(name, {index[name]})
+                self._forget_sessions(name, {index[name]})
             self._items.write(_keys_item(name), asdict(keys))
             if self.load_keys(name) != keys:
                 raise VaultError(f"the keyring ({self.backend_name}) has not kept the keys: choose another")
@@ -141,11 +133,11 @@ class Vault:
 
         Whoever stores keys may be killed between the two, and one who has not got that far yet is waited for.
         """
-        with self._writing():
+        with self._store.writing():
             index = self._mended_key_index()
             key_id = self._key_id_of(name)
             if name in index and key_id not in (None, index[name]):
-                self._forget_sessions_of(name, {index[name]})
+                self._forget_sessions(name, {index[name]})
                 self._write_key_index({**index, name: key_id})
 
     def note_names(self) -> None:
@@ -157,13 +149,14 @@ class Vault:
 
         Returns how many sessions there were, None when there was nothing of that name. Raises VaultError.
         """
-        if self._file and not self._file.exists():
+        if not self._store.exists():
             return None
-        with self._writing():
+        self.unlock()
+        with self._store.writing():
             index = self._mended_key_index()
             key_id = index.pop(name, None)
             # A session without a note of its root may be one of these.
-            sessions = self._forget_sessions_of(name, {key_id, self._key_id_of(name), None})
+            sessions = self._forget_sessions(name, {key_id, self._key_id_of(name), None})
             self._write_key_index(index)
             found = self._items.remove(_keys_item(name))
             self._items.remove(_rotation_item(name))
@@ -181,19 +174,19 @@ class Vault:
 
     def save_rotation(self, name: str, note: dict[str, Any]) -> None:
         """Keeps the note of a rotation (plain JSON), read back. Raises VaultError."""
-        with self._writing():
+        with self._store.writing():
             self._items.write(_rotation_item(name), note)
             if self.load_rotation(name) != note:
                 raise VaultError(f"the keyring ({self.backend_name}) has not kept the note: choose another")
 
     def remove_rotation(self, name: str) -> None:
         """Forgets the note of a rotation. Raises VaultError."""
-        with self._writing():
+        with self._store.writing():
             self._items.remove(_rotation_item(name))
 
     def save_backup(self, path: str, content: str) -> None:
         """Keeps a file's content (base64) beside the earlier ones of the same path, read back. Raises VaultError."""
-        with self._writing():
+        with self._store.writing():
             kept = [*self._backups(path), content]
             self._items.write(_backup_item(path), kept)
             if self._backups(path) != kept:
@@ -205,7 +198,7 @@ class Vault:
 
     def remove_backup(self, path: str) -> None:
         """Forgets the content that was kept last. Raises VaultError."""
-        with self._writing():
+        with self._store.writing():
             if kept := self._backups(path)[:-1]:
                 self._items.write(_backup_item(path), kept)
             else:
@@ -220,15 +213,11 @@ class Vault:
 
     def load_session(self, fingerprint: str) -> dict[str, Any] | None:
         """The data of a session, as given to `save_session`; None when there is none. Raises VaultError."""
-        try:
-            data = self._items.read(_session_item(fingerprint))
-        except ValueError:
-            return None
-        return data if isinstance(data, dict) else None
+        return self._sessions.load(fingerprint)
 
     def generation(self) -> str:
         """What `save_session` needs to know whether sessions were forgotten in between. Raises VaultError."""
-        return self._session_index().generation
+        return self._sessions.index().generation
 
     def save_session(
         self, fingerprint: str, label: SessionLabel, data: dict[str, Any], generation: str | None = None
@@ -238,73 +227,26 @@ class Vault:
         Nothing is stored when `generation`, from before the session was asked for, is no longer the vault's:
         somebody has cleared or removed what it was made from. Returns whether it was stored.
         """
-        with self._writing():
-            index = self._session_index()
-            if generation not in (None, index.generation):
-                return False
-            self._items.write(_session_item(fingerprint), data)
-            index.labels[fingerprint] = label
-            now = time.time()
-            expired = [
-                other for other, its in index.labels.items() if its.expires_at and its.expires_at <= now
-            ]
-            self._forget(index, expired)
-        return True
+        return self._sessions.save(fingerprint, label, data, generation)
 
     def sessions(self) -> list[tuple[str, SessionLabel]]:
         """The stored sessions, fingerprint and label; some may have expired. Raises VaultError."""
-        return list(self._session_index().labels.items())
+        return list(self._sessions.index().labels.items())
 
     def clear_sessions(self, name: str | None = None) -> int:
         """Forgets the sessions of a profile and of its stored keys, or all, those under way included.
 
         Returns how many there were. Raises VaultError.
         """
-        if self._file and not self._file.exists():
-            return 0
-        with self._writing():
-            if name is not None:
-                return self._forget_sessions_of(name, {self._mended_key_index().get(name)} - {None})
-            index = _next(self._session_index())
-            self._forget(index, list(index.labels))
-        return len(index.labels)
+        self.unlock()
+        if name is None:
+            return sum(kept.clear() for kept in self._all_sessions if kept.store.exists())
+        with self._store.writing() if self._store.exists() else nullcontext():
+            key_ids: set[str | None] = {self._mended_key_index().get(name)} - {None}
+            return self._forget_sessions(name, key_ids)
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Serialises writers; whoever has to unlock the vault is asked before anybody has to wait."""
-        if self._file:
-            self._file.unlock(create=True)
-        else:
-            self._items.unlock()
-        with held(self._lock, VaultError), held(self._file.lock, VaultError) if self._file else nullcontext():
-            yield
-
-    def _forget_sessions_of(self, name: str, key_ids: set[str | None]) -> int:
-        """Forgets the sessions that the profile asked for, and those with one of these roots."""
-        index = _next(self._session_index())
-        found = [
-            fingerprint
-            for fingerprint, label in index.labels.items()
-            if label.profile == name or label.key_id in key_ids
-        ]
-        self._forget(index, found)
-        return len(found)
-
-    def _forget(self, index: SessionIndex, fingerprints: list[str]) -> None:
-        kept = {
-            fingerprint: label
-            for fingerprint, label in index.labels.items()
-            if fingerprint not in fingerprints
-        }
-        self._items.write(_SESSION_INDEX, session_index_to_json(replace(index, labels=kept)))
-        for fingerprint in fingerprints:
-            self._items.remove(_session_item(fingerprint))
-
-    def _session_index(self) -> SessionIndex:
-        try:
-            return session_index_from_json(self._items.read(_SESSION_INDEX))
-        except ValueError:
-            return SessionIndex()
+    def _forget_sessions(self, name: str, key_ids: Set[str | None]) -> int:
+        return sum(kept.forget(name, key_ids) for kept in self._all_sessions if kept.store.exists())
 
     def _key_id_of(self, name: str) -> str | None:
         try:
@@ -357,12 +299,3 @@ def _backup_item(path: str) -> str:
 
 def _rotation_item(name: str) -> str:
     return f"rotation/{name}"
-
-
-def _next(index: SessionIndex) -> SessionIndex:
-    """The index of a new generation."""
-    return replace(index, generation=os.urandom(8).hex())
-
-
-def _session_item(fingerprint: str) -> str:
-    return f"sessions/{fingerprint}"

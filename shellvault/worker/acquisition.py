@@ -19,7 +19,7 @@ from shellvault.plan import SIGN_INS, Step, assumed_role
 from shellvault.profiles.policy_files import policy_files
 from shellvault.protocol import CONTAINER_FORM, SIGN_IN_FORMS, Message
 from shellvault.sessions import clients, passphrase
-from shellvault.sessions.cache import DirectCache
+from shellvault.sessions.cache import DirectCache, is_anyones
 from shellvault.sessions.calls import call_sts
 from shellvault.sessions.confirmation import Policy, confirm_keys, policy, stricter
 from shellvault.sessions.context import Context
@@ -137,7 +137,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
     confirm_keys(planned[1], vault, desk, keeping.confirm)
     # What a program in another container says is for the commands there.
     is_shared = job["is_local"] or not any(_gives_credentials(step) for step in steps)
-    cache = _cache(job, environment, vault, desk, is_shared=is_shared)
+    cache = _cache(job, environment, vault, desk, is_shared=is_shared, is_anyones=is_anyones(planned[1]))
     try:
         acquired = acquire_for_request(line, planned, vault, cache, desk, _context(job, environment, desk))
     except SessionError as error:
@@ -220,9 +220,21 @@ def _context(job: Message, environment: Mapping[str, str], desk: Desk) -> Contex
 
 
 def _cache(
-    job: Message, environment: Mapping[str, str], vault: Vault, desk: Desk, *, is_shared: bool
+    job: Message,
+    environment: Mapping[str, str],
+    vault: Vault,
+    desk: Desk,
+    *,
+    is_shared: bool,
+    is_anyones: bool = False,
 ) -> "AgentCache":
-    direct = DirectCache(vault, locations.state_directory(environment), desk, desk.waits_behind_process)
+    direct = DirectCache(
+        vault,
+        locations.state_directory(environment),
+        desk,
+        desk.waits_behind_process,
+        keeps_roles=vault.keeps_role_sessions and is_anyones,
+    )
     return AgentCache(desk, direct, renew=job["renew"], is_shared=is_shared)
 
 
@@ -285,7 +297,7 @@ class AgentCache:
         """See SessionCache. A renewal does not see what it is to replace, unless that takes a person."""
         data = self._channel.load(step.fingerprint)
         session = Session.from_json(data) if data else None
-        if step.cache == "vault" and (session is None or self._is_due(session)):
+        if self._direct.keeps(step) and (session is None or self._is_due(session)):
             # A command without the agent may have put a newer one there.
             session = max(session, self._direct.load(step), key=_end)
         if session and self._renew and not step.prompts_mfa and self._is_due(session):

@@ -43,7 +43,7 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
 ) -> None:
     file = home / ".config" / "shellvault" / "config.toml"
     file.write_text(
-        'backend = "file"\nprompt = "zenity"\nconfirm = "always"\ndevice_code = true\nexport_token = false\n'
+        'backend = "file"\nsession_backend = "agent"\nprompt = "zenity"\nconfirm = "always"\ndevice_code = true\nexport_token = false\n'
         'browser = "firefox"\nproduction = ["live-*", "*-core"]\n[browsers]\ncorp = "chromium"\n'
     )
     os.environ["AWS_VAULT_PROMPT"] = "ykman"
@@ -52,6 +52,7 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
     assert shown(capsys) == {
         "backend": ("file", str(file)),
         "confirm": ("always", str(file)),
+        "session_backend": ("agent", str(file)),
         "prompt": ("ykman", "AWS_VAULT_PROMPT"),
         "browser": ("none", "SHELLVAULT_BROWSER"),
         "device_code": ("true", str(file)),

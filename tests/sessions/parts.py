@@ -19,6 +19,7 @@ class MemoryVault:
     kept: dict[str, dict[str, Any]] = field(default_factory=dict)
     labels: dict[str, SessionLabel] = field(default_factory=dict)
     is_read_only: bool = False
+    keeps_sessions: bool = True
     outdated: dict[str, str] = field(default_factory=dict)
     """Key ids that the index of keys still has: whoever stored the new ones was killed."""
 

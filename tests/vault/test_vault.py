@@ -18,6 +18,7 @@ from shellvault.errors import VaultError
 from shellvault.locks import writers_lock
 from shellvault.vault import SessionLabel, StoredKeys, Vault, open_vault
 from shellvault.vault.items import Items
+from shellvault.vault.store import Store
 from tests.vault.conftest import never_asked
 from tests.vault.memory import Broken, MemoryKeyring
 
@@ -41,7 +42,7 @@ def vault(keyring: MemoryKeyring, backend: str, tmp_path: Path) -> Vault:
 
 
 def vault_over(keyring: MemoryKeyring, folder: Path, backend: str = "secret-service") -> Vault:
-    return Vault(Items(backend, keyring, None), writers_lock(folder / "vault.lock"), folder / "names")
+    return Vault(Store(Items(backend, keyring, None), writers_lock(folder / "vault.lock")), folder / "names")
 
 
 def label(profile: str = "work", expires_at: int | None = LATER) -> SessionLabel:

@@ -1,0 +1,47 @@
+"""One keyring backend as vault and sessions use it: its documents, and how its writers take turns."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shellvault.errors import VaultError
+from shellvault.locks import held
+from shellvault.vault.items import Items
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from shellvault.vault.file import FileKeyring
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where documents lie."""
+
+    items: Items
+    lock: "BaseFileLock"
+    """Serialises the writers of this person."""
+    file: "FileKeyring | None" = None
+    """The backend if it is the encrypted file, which other writers may share."""
+
+    def exists(self) -> bool:
+        """Whether there can be anything in it, without opening it."""
+        return self.file is None or self.file.exists()
+
+    def unlock(self) -> None:
+        """Has a person asked for what opens it, unless it is open or not made yet. Raises VaultError."""
+        if self.file:
+            self.file.unlock()
+        else:
+            self.items.unlock()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Serialises writers; whoever has to unlock it is asked before anybody has to wait."""
+        if self.file:
+            self.file.unlock(create=True)
+        else:
+            self.items.unlock()
+        with held(self.lock, VaultError), held(self.file.lock, VaultError) if self.file else nullcontext():
+            yield

@@ -1,0 +1,110 @@
+"""Where sessions are kept: beside the keys, in a backend of their own, or nowhere."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from shellvault import locations
+from shellvault.errors import ConfigError
+from shellvault.locks import writers_lock
+from shellvault.vault import SessionLabel, Vault, open_vault
+from shellvault.vault.backends import session_backend
+from shellvault.vault.items import Items
+from shellvault.vault.store import Store
+from tests.vault.conftest import never_asked
+from tests.vault.memory import MemoryKeyring
+
+LATER = int(time.time()) + 3600
+
+
+class Place:
+    """Keys in one keyring and sessions in another."""
+
+    def __init__(self, folder: Path) -> None:
+        self.keys, self.sessions = MemoryKeyring(), MemoryKeyring()
+        lock = writers_lock(folder / "vault.lock")
+        stores = [
+            Store(Items("secret-service", keyring, None), lock) for keyring in (self.keys, self.sessions)
+        ]
+        self.before = Vault(stores[0], folder / "names")
+        self.vault = Vault(stores[0], folder / "names", None, stores[1])
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def label(profile: str, key_id: str | None = None) -> SessionLabel:
+    return SessionLabel(profile, "assume-role", LATER, key_id)
+
+
+def stored(keyring: MemoryKeyring) -> set[str]:
+    return {key for _, key in keyring.passwords if not key.startswith("index/")}
+
+
+def test_sessions_and_keys_lie_apart(place: Place) -> None:
+    place.vault.save_keys("work", "AKIAWORK", "secret")
+    place.vault.save_session("f", label("work"), {"token": "t"})
+    assert (stored(place.keys), stored(place.sessions)) == ({"keys/work"}, {"sessions/f"})
+    assert place.vault.load_session("f") == {"token": "t"}
+    assert [name for name, _ in place.vault.sessions()] == ["f"]
+
+
+def test_what_lay_beside_the_keys_before_is_not_used_but_forgotten(place: Place) -> None:
+    place.before.save_session("old", label("work"), {"token": "old"})
+    assert place.vault.load_session("old") is None
+    place.vault.save_session("new", label("home"), {"token": "new"})
+    assert place.vault.clear_sessions() == 2
+    assert (stored(place.keys), stored(place.sessions)) == (set(), set())
+
+
+@pytest.mark.parametrize("forgetting", ["clear", "remove", "replace"])
+def test_who_goes_takes_the_sessions_along_wherever_they_are(place: Place, forgetting: str) -> None:
+    place.vault.save_keys("work", "AKIAWORK", "secret")
+    before = place.vault.generation()
+    for vault, name in ((place.before, "old"), (place.vault, "role")):
+        vault.save_session(name, label("role", "AKIAWORK"), {"token": "t"})
+        vault.save_session(f"{name} of home", label("home", "AKIAHOME"), {"token": "t"})
+    if forgetting == "clear":
+        assert place.vault.clear_sessions("work") == 2
+    elif forgetting == "remove":
+        assert place.vault.remove_keys("work") == 2
+    else:
+        place.vault.save_keys("work", "AKIANEW", "other")
+    assert stored(place.keys) - {"keys/work"} == {"sessions/old of home"}
+    assert stored(place.sessions) == {"sessions/role of home"}
+    # What was under way meanwhile comes too late.
+    assert not place.vault.save_session("late", label("role", "AKIAWORK"), {"token": "t"}, before)
+
+
+@pytest.mark.parametrize("named", ["variable", "settings", "nobody"])
+def test_the_variable_beats_the_settings(environment: dict[str, str], named: str) -> None:
+    expected = {"variable": "agent", "settings": "keyctl", "nobody": None}[named]
+    if named != "nobody":
+        settings = locations.config_file(environment)
+        settings.parent.mkdir(parents=True)
+        settings.write_text('session_backend = "keyctl"\n')
+    if named == "variable":
+        environment["SHELLVAULT_SESSION_BACKEND"] = "agent"
+    assert session_backend(environment) == expected
+
+
+def test_a_place_that_is_none_is_an_error_that_names_those_there_are(environment: dict[str, str]) -> None:
+    environment["SHELLVAULT_SESSION_BACKEND"] = "cloud"
+    with pytest.raises(ConfigError, match=r"SHELLVAULT_SESSION_BACKEND is 'cloud'.*agent, vault, file"):
+        open_vault("file", environment, never_asked)
+
+
+@pytest.mark.parametrize(
+    ("named", "keeps"),
+    [(None, (True, False)), ("agent", (False, False)), ("vault", (True, True)), ("file", (True, True))],
+)
+def test_what_is_kept_depends_on_the_place(
+    environment: dict[str, str], named: str | None, keeps: tuple[bool, bool]
+) -> None:
+    if named:
+        environment["SHELLVAULT_SESSION_BACKEND"] = named
+    vault = open_vault("file", environment, never_asked)
+    assert (vault.keeps_sessions, vault.keeps_role_sessions) == keeps
