@@ -7,6 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+#: Where a process finds its open files by their descriptors (proc(5)).
+_OWN_FILES = "/proc/self/fd"
+
 #: Stamps of a file: modification time in ns, size in bytes, inode; None for a file that is not there.
 Stamp = list[int] | None
 
@@ -32,12 +35,13 @@ def replace(
     """Writes `content` to `path` with permission bits `mode`; file and folder are synced to disk.
 
     A symlink is followed, so that a file kept elsewhere stays where it is. The new file gets the owner of `owned_like`
-    where this user may give files away; `check` comes last and may refuse by raising. Whoever holds a lock is
-    `alone`: one name for the new file is enough then, and a crash leaves no litter. Raises OSError, and whatever
-    `check` raises; the old content is there then.
+    where this user may give files away; `check` comes last and may refuse by raising. Where the system can (Linux), the
+    new file has no name until it is whole, so that a crash leaves no copy. Elsewhere it has one; whoever holds a lock
+    is `alone`, and the next write takes the same name. Raises OSError, and whatever `check` raises; the old content is
+    there then.
     """
     target = Path(os.path.realpath(path))
-    new, descriptor = _new_file(target, alone)
+    new, descriptor, is_named = _new_file(target, alone)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
@@ -45,10 +49,13 @@ def replace(
                 owner = owned_like.stat()
                 with suppress(PermissionError):
                     os.fchown(stream.fileno(), owner.st_uid, owner.st_gid)
-            new.chmod(mode)
+            os.chmod(new if is_named else stream.fileno(), mode)  # noqa: PTH101 - a descriptor
             stream.flush()
             os.fsync(stream.fileno())
-        check()
+            check()
+            if not is_named:
+                # Python follows the link in /proc only where a folder's descriptor is given; none is needed here.
+                os.link(f"{_OWN_FILES}/{stream.fileno()}", new, src_dir_fd=stream.fileno())
         new.replace(target)
     except BaseException:
         new.unlink(missing_ok=True)
@@ -56,14 +63,26 @@ def replace(
     sync_directory(target.parent)
 
 
-def _new_file(target: Path, alone: bool) -> tuple[Path, int]:
-    """An empty file of mode 0600 beside `target`, and its descriptor. Raises OSError."""
-    if not alone:
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        return Path(name), descriptor
-    new = target.with_name(target.name + ".new")
-    new.unlink(missing_ok=True)
-    return new, os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+def _new_file(target: Path, alone: bool) -> tuple[Path, int, bool]:
+    """An empty file of mode 0600 in the folder of `target`: its name, descriptor, and whether it has the name yet.
+
+    Raises OSError.
+    """
+    if alone:
+        new = target.with_name(target.name + ".new")
+        new.unlink(missing_ok=True)
+        return (
+            new,
+            os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600),
+            True,
+        )
+    if sys.platform == "linux" and os.path.isdir(_OWN_FILES):  # noqa: PTH112 - no Path is needed
+        # Not every file system has files without names (open(2), O_TMPFILE).
+        with suppress(OSError):
+            descriptor = os.open(target.parent, os.O_WRONLY | os.O_TMPFILE, 0o600)
+            return target.with_name(f".{target.name}.{os.urandom(4).hex()}"), descriptor, False
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    return Path(name), descriptor, True
 
 
 def sync_directory(directory: Path) -> None:

@@ -6,15 +6,18 @@ import os
 import random
 import signal
 import time
+from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from shellvault.importing.plaintext import COMMENT
+from shellvault.importing.plaintext import COMMENT, in_file
+from shellvault.vault import open_vault
 from tests.end_to_end.conftest import Person
 from tests.importing.stores import credential, write_encrypted
 from tests.support.home import Home
+from tests.vault.conftest import never_asked
 
 pytestmark = pytest.mark.real
 
@@ -185,17 +188,33 @@ sso_role_name = dev
 
 
 def test_wherever_it_is_killed_nothing_is_lost_and_the_next_run_goes_on(person: Person) -> None:
-    chance = random.Random(5)
+    chance, took = random.Random(5), 0.0
     for number in range(ROUNDS):
         name = f"old-{number}"
-        write_credentials(person, **{name: ""})
-        running = person.home.start("shellvault", "import", "--all")
-        time.sleep(chance.uniform(0.05, 1.5))
-        os.killpg(running.pid, signal.SIGKILL)
-        running.communicate(timeout=30)
-        is_stored = name in person.home.succeed("list", "--credentials").split()
-        assert is_stored or plaintext_left(person)
-        done = person.home.shellvault("import", "--all")
-        assert done.returncode == 0, done.stderr
-        assert plaintext_left(person) == []
-        assert name in person.home.succeed("list", "--credentials").split()
+        path = write_credentials(person, **{name: "", "stays": ""})
+        if took:
+            running = person.home.start("shellvault", "import", "credentials-file", name)
+            time.sleep(chance.uniform(0.05, took))
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate(timeout=30)
+        assert name in names_in(path) or name in stored(person)
+        assert plaintext_left(person) == [path]
+        started = time.monotonic()
+        done = person.home.shellvault("import", "credentials-file", name)
+        if not took:
+            took = time.monotonic() - started
+        assert done.returncode == 0 or "no keys were found for" in done.stderr, done.stderr
+        assert names_in(path) == ["stays"]
+        assert stored(person)[name] == (person.keys.access_key_id, person.keys.secret_access_key)
+        assert plaintext_left(person) == [path]
+
+
+def names_in(path: Path) -> list[str]:
+    """The profiles of a credentials file that have keys."""
+    return [each.name for each in in_file(path, is_config=False)]
+
+
+def stored(person: Person) -> dict[str, tuple[str, str]]:
+    """The pairs in the vault."""
+    vault = open_vault(None, person.home.environment, never_asked)
+    return {name: astuple(vault.load_keys(name)) for name in vault.stored_keys()}

@@ -1,16 +1,23 @@
 """Every SDK gets sessions by way of the config file alone, and what was written can be taken out again."""
 
 import json
+import os
+import random
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
+from shellvault.profiles.edit import _LOCK_SUFFIX, BACKUP_SUFFIX
 from tests.end_to_end.conftest import Person
 from tests.support.clients import need
+from tests.support.home import Home
 
 pytestmark = pytest.mark.real
+
+ROUNDS = int(os.environ.get("SHELLVAULT_KILL_ROUNDS", "4"))
 
 WHO_AM_I = (sys.executable, "-c", "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])")
 
@@ -48,6 +55,33 @@ def test_one_that_needs_a_person_fails_at_once_with_one_line(person: Person) -> 
     assert time.monotonic() - started < 30
     assert "an MFA code of arn:aws:iam::000000000000:mfa/locked is needed" in done.stderr
     assert "run a command in a terminal once" in done.stderr
+
+
+def test_killed_anywhere_the_config_file_is_as_before_or_as_after(home: Home) -> None:
+    sections = [f"[profile p{number}]\nregion = eu-central-1\n# by hand\n" for number in range(12)]
+    home.write_config("\n".join(sections))
+    before = home.config_file.read_text()
+    beside = {"config", f"config{BACKUP_SUFFIX}", f".config{_LOCK_SUFFIX}"}
+    chance, took = random.Random(7), 0.0
+    for number in range(ROUNDS):
+        undo = ("--remove",) if number % 2 else ()
+        command = ("install-process", *undo, *(f"p{each}" for each in range(12)))
+        if took:
+            running = home.start("shellvault", *command)
+            time.sleep(chance.uniform(0.05, took))
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate(timeout=30)
+        assert {path.name for path in home.config_file.parent.iterdir()} <= beside
+        lines = home.config_file.read_text().splitlines(keepends=True)
+        assert "".join(line for line in lines if not line.startswith("credential_process = ")) == before
+        started = time.monotonic()
+        done: subprocess.CompletedProcess[str] = home.shellvault(*command)
+        if not took:
+            took = time.monotonic() - started
+        assert done.returncode == 0, done.stderr
+        written = home.config_file.read_text()
+        assert written.count("credential_process = ") == (0 if undo else 12)
+        assert not undo or written == before
 
 
 def test_what_is_there_already_is_left_alone(person: Person) -> None:

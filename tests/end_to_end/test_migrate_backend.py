@@ -8,8 +8,10 @@ import time
 
 import pytest
 
+from shellvault.vault import StoredKeys, open_vault
 from tests.real_keyring import PrivateKeyring
 from tests.support.home import Home
+from tests.vault.conftest import never_asked
 
 pytestmark = pytest.mark.real
 
@@ -71,14 +73,26 @@ def test_what_is_wrong_on_the_command_line_is_said(both: Home) -> None:
 
 
 def test_killed_anywhere_nothing_is_lost_and_the_next_run_completes(both: Home) -> None:
-    chance = random.Random(6)
-    for _ in range(ROUNDS):
-        running = both.start("shellvault", *MOVE, "--delete-source")
-        time.sleep(chance.uniform(0.2, 1.5))
-        os.killpg(running.pid, signal.SIGKILL)
-        running.communicate(timeout=30)
-        assert sorted({*stored(both, "file"), *stored(both, "secret-service")}) == sorted(NAMES)
-    done: subprocess.CompletedProcess[str] = both.shellvault(*MOVE, "--delete-source")
-    assert done.returncode == 0, done.stderr
-    assert stored(both, "secret-service") == sorted(NAMES)
-    assert stored(both, "file") == []
+    chance, took = random.Random(6), 0.0
+    before = pairs(both, "file")
+    for number in range(ROUNDS):
+        source, target = ("file", "secret-service")[:: -1 if number % 2 else 1]
+        move = ("migrate-backend", "--from", source, "--to", target, "--delete-source")
+        if took:
+            running = both.start("shellvault", *move)
+            time.sleep(chance.uniform(0.05, took))
+            os.killpg(running.pid, signal.SIGKILL)
+            running.communicate(timeout=30)
+        assert pairs(both, source) | pairs(both, target) == before
+        started = time.monotonic()
+        done: subprocess.CompletedProcess[str] = both.shellvault(*move)
+        if not took:
+            took = time.monotonic() - started
+        assert done.returncode == 0, done.stderr
+        assert (pairs(both, source), pairs(both, target)) == ({}, before)
+
+
+def pairs(home: Home, backend: str) -> dict[str, StoredKeys]:
+    """The pairs in a vault."""
+    vault = open_vault(backend, home.environment, never_asked)
+    return {name: vault.load_keys(name) for name in vault.stored_keys()}
