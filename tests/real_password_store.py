@@ -27,7 +27,7 @@ def password_store(
 ) -> Iterator[dict[str, str]]:
     """The environment with a store in `folder`, of a key with this passphrase; the agent is gone afterwards.
 
-    Where the key has one, the agent has it only until it forgets it, and nobody can be asked.
+    The agent knows the passphrase until it ends, and can ask nobody for it.
     """
     need_programs("pass", "gpg")
     # The path of an agent's socket must be short (unix(7)).
@@ -45,7 +45,18 @@ def password_store(
             env=there,
         )
         subprocess.run(["pass", "init", "t"], check=True, env=there, capture_output=True)
+        if passphrase is not None:
+            _unlock(there, passphrase)
         yield there
     finally:
         subprocess.run(["gpgconf", "--kill", "all"], env=there, check=False)
         shutil.rmtree(gnupg, ignore_errors=True)
+
+
+def _unlock(environment: Mapping[str, str], passphrase: str) -> None:
+    gpg = ["gpg", "--batch", "--quiet"]
+    sealed = subprocess.run(
+        [*gpg, "-e", "-r", "t"], input=b"x", env=environment, capture_output=True, check=True
+    )
+    opening = [*gpg, "--pinentry-mode", "loopback", "--passphrase", passphrase, "-d"]
+    subprocess.run(opening, input=sealed.stdout, env=environment, capture_output=True, check=True)

@@ -5,7 +5,9 @@ and moved into its place, since gpg writes files in place and may be killed on t
 """
 
 import hashlib
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,22 +75,36 @@ class PasswordStoreKeyring(KeyringBackend):
     def _run(self, *arguments: str, text: str | None = None) -> str:
         """What the program prints. Raises VaultError when it fails, or does not end in time."""
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 [self._command, *arguments],
                 env=self._environment,
-                input=(text or "").encode("utf-8", "surrogateescape"),
-                capture_output=True,
-                timeout=SECONDS,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                process_group=0,
             )
         except OSError as error:
             raise VaultError(f"{self._program} cannot be run ({error.strerror}): install it") from error
-        except subprocess.TimeoutExpired:
+        with process:
+            try:
+                output, errors = process.communicate(
+                    (text or "").encode("utf-8", "surrogateescape"), timeout=SECONDS
+                )
+            except BaseException as error:
+                # gpg, too: it would wait for its agent when nobody waits for it any more.
+                os.killpg(process.pid, signal.SIGKILL)
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise VaultError(
+                        f"{self._program} has not answered within {SECONDS:g} s: unlock its key, "
+                        "then run the command again"
+                    ) from None
+                raise
+        if process.returncode:
             raise VaultError(
-                f"{self._program} has not answered within {SECONDS:g} s: unlock its key, then run the command again"
-            ) from None
-        if done.returncode:
-            raise VaultError(f"{self._program} {arguments[0]} failed: {_reason(done.stderr)}")
-        return done.stdout.decode("utf-8", "surrogateescape")
+                f"{self._program} {arguments[0]} failed ({_reason(errors)}): unlock its key, "
+                "or choose another vault with --backend"
+            )
+        return output.decode("utf-8", "surrogateescape")
 
 
 def _file_name(key: str) -> str:

@@ -121,8 +121,9 @@ class Vault:
         keys = StoredKeys(access_key_id, secret_access_key)
         with self._store.writing():
             index = self._mended_key_index()
-            if name in index:
-                self._forget_sessions(name, {index[name]})
+            # An empty vault gets its index of sessions at once: forgetting them must need no room where none is left.
+            if name in index or not index:
+                self._forget_sessions(name, {index.get(name)} - {None})
             self._items.write(_keys_item(name), asdict(keys))
             if self.load_keys(name) != keys:
                 raise VaultError(f"the keyring ({self.backend_name}) has not kept the keys: choose another")
