@@ -81,6 +81,8 @@ def private_keyring(folder: Path, unlocked: bool = True) -> Iterator[PrivateKeyr
         running(daemon, environment, _PASSWORD if unlocked else "") as process,
     ):
         wait_for_owner(environment, "org.freedesktop.secrets")
+        if unlocked:
+            _wait_for_default_collection(environment)
         yield PrivateKeyring(environment, process)
 
 
@@ -143,3 +145,19 @@ def wait_for_owner(environment: dict[str, str], name: str) -> None:
             pass
         time.sleep(0.02)
     raise TimeoutError(f"nobody has had the name {name} within 10 seconds")
+
+
+def _wait_for_default_collection(environment: dict[str, str]) -> None:
+    """gnome-keyring has its name on the bus before it has made the first collection."""
+    import secretstorage
+    from jeepney.io.blocking import open_dbus_connection
+
+    deadline = time.monotonic() + 10
+    with open_dbus_connection(environment["DBUS_SESSION_BUS_ADDRESS"]) as connection:
+        while time.monotonic() < deadline:
+            try:
+                secretstorage.get_collection_by_alias(connection, "default")
+                return
+            except secretstorage.ItemNotFoundException:
+                time.sleep(0.02)
+    raise TimeoutError("gnome-keyring has made no default collection within 10 seconds")
