@@ -1,20 +1,23 @@
-"""docs/servers.md's recipes for containers, with a network namespace in place of one."""
+"""docs/servers.md's recipes for containers: by podman where it runs, and with a network namespace in place of one."""
 
+import json
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.end_to_end.conftest import Person, settle
 from tests.end_to_end.test_ec2_server import programs
+from tests.support import container as in_podman
 from tests.support.emulator import Aws
 from tests.support.home import Home
 from tests.support.namespace import bridged, namespace
 from tests.support.sts_front import StsFront
+from tests.support.terraform import states, writing_state
 
 pytestmark = pytest.mark.real
 
@@ -26,6 +29,15 @@ def recipe() -> str:
     text = DOCUMENT.read_text("utf-8")
     begin = text.index("    shellvault exec --server work -- sh -c '")
     return text[begin : text.index("socket\"'", begin)].replace("work", "deploy") + "socket\"'"
+
+
+def dev_container(home: Path) -> dict[str, Any]:
+    """The lines that docs/servers.md has for devcontainer.json, in this home."""
+    text = DOCUMENT.read_text("utf-8")
+    begin = text.index('    "mounts":')
+    lines = text[begin : text.index("\n\n", begin)].replace("${localEnv:HOME}", str(home))
+    settings: dict[str, Any] = json.loads(f"{{{lines}}}")
+    return settings
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +98,9 @@ def in_container(person: Person, container: list[str], script: str, **variables:
 def test_a_container_gets_its_session_over_a_mounted_socket(person: Person, container: list[str]) -> None:
     """As documented: the token in a file, and the proxy at a loopback address (dev containers), or at ECS's."""
     folder = person.home.path / ".cache/aws-session"
-    found = programs(person)
-    script = "; ".join(["set -e", *found.values()])
+    found, bucket = programs(person), f"{person.user}-container"
+    terraform = writing_state(person.home.path, person.aws, bucket)
+    script = "; ".join(["set -e", *found.values(), *terraform])
     arn = f":assumed-role/{person.user}-deploy/"
     token = {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(folder / "token")}
     with started(person.home, "sh", "-c", f"exec {recipe().lstrip()}"):
@@ -109,8 +122,50 @@ def test_a_container_gets_its_session_over_a_mounted_socket(person: Person, cont
         with started(
             person.home, *container, "shellvault", "proxy", "--bind", "169.254.170.2", "--to", socket
         ):
-            assert arn in in_container(person, container, found["boto3"], **uri, **token)
+            printed = in_container(person, container, script, **uri, **token)
+            assert printed.count(arn) == len(found), printed
     assert not (folder / "socket").exists()
+    if not terraform:
+        pytest.skip("needs terraform")
+    assert states(person.aws, bucket) == 2
+
+
+def test_a_real_container_gets_its_session_as_documented(person: Person, container: list[str]) -> None:
+    """docs/servers.md's devcontainer.json, by podman and runc; the image is this machine's own files."""
+    folder = person.home.path / ".cache/aws-session"
+    settings = dev_container(person.home.path)
+    options = ["--workdir", "/work", "--env", "HOME=/tmp", "--env", f"PATH={person.home.environment['PATH']}"]
+    variables = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "eu-central-1")
+    variables["AWS_ENDPOINT_URL"] = person.aws.endpoint
+    for name, value in (settings["containerEnv"] | variables).items():
+        options += ["--env", f"{name}={value}"]
+    for mount in settings["mounts"]:
+        options += ["--mount", ",".join(part for part in sorted(mount.split(","), key=lambda p: p[0] != "t"))]
+    found, bucket = programs(person), f"{person.user}-real"
+    terraform = writing_state(person.home.path, person.aws, bucket)
+    for name in ("client.cjs", "node_modules"):
+        if (path := person.home.path / name).exists():
+            options += ["--volume", f"{path.resolve()}:/work/{name}:ro"]
+    if terraform:
+        options += ["--volume", f"{person.home.path / 'terraform'}:{person.home.path / 'terraform'}"]
+    serves = "until (exec 3<>/dev/tcp/127.0.0.1/9911) 2>/dev/null; do sleep 0.1; done"
+    wait = f"timeout 30 bash -c {shlex.quote(serves)}"
+    vault = f"if test -e {shlex.quote(str(person.home.path / '.aws'))}; then echo the home is here; fi"
+    script = "\n".join(["set -e", settings["postStartCommand"], wait, vault, *found.values(), *terraform])
+    first = Path(person.home.environment["PATH"].split(":")[0])
+    # podman takes short paths only.
+    place = Path(person.home.environment["XDG_RUNTIME_DIR"], "podman")
+    words = in_podman.container(place, container[-1], first.parent)
+    with started(person.home, "sh", "-c", f"exec {recipe().lstrip()}"):
+        assert (folder / "token").exists()
+        done = person.home.run(*words, *options, *in_podman.root_of(place), "sh", "-c", script, timeout=120)
+    assert done.returncode == 0, done.stderr
+    arns = done.stdout.splitlines()
+    assert len(arns) == len(found), done.stdout
+    assert all(f":assumed-role/{person.user}-deploy/" in arn for arn in arns), done.stdout
+    if not terraform:
+        pytest.skip("needs terraform")
+    assert states(person.aws, bucket) == 1
 
 
 @pytest.mark.parametrize(
@@ -130,7 +185,9 @@ def test_what_would_be_open_to_others_is_refused(home: Home, words: str, says: s
 
 def test_the_session_is_got_when_it_is_asked_for(person: Person) -> None:
     """`--lazy`: no call, and no question, until the first request."""
-    ask = shlex.join([sys.executable, "-c", "import boto3; boto3.client('sts').get_caller_identity()"])
+    found, bucket = programs(person), f"{person.user}-lazy"
+    terraform = writing_state(person.home.path, person.aws, bucket)
+    script = "; ".join(["set -e", "echo $AWS_VAULT $AWS_REGION", *found.values(), *terraform])
     person.home.succeed("exec", "--server", "--lazy", "deploy", "--", "true")
     assert person.front.calls == []
     # Opens the vault: for the endpoint nobody can be asked for its passphrase.
@@ -145,8 +202,16 @@ def test_the_session_is_got_when_it_is_asked_for(person: Person) -> None:
         "--",
         "sh",
         "-c",
-        f"echo $AWS_VAULT $AWS_REGION; {ask}",
+        script,
+        AWS_ENDPOINT_URL=person.aws.endpoint,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "deploy eu-central-1\n"
+    first, *arns = done.stdout.splitlines()
+    assert first == "deploy eu-central-1"
+    assert len(arns) == len(found)
+    assert all(f":assumed-role/{person.user}-deploy/" in arn for arn in arns), arns
     assert "AssumeRole" in person.front.calls
+    if not terraform:
+        pytest.skip("needs terraform")
+    assert states(person.aws, bucket) == 1

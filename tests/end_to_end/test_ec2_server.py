@@ -18,6 +18,7 @@ from tests.support.home import Home
 from tests.support.interrupted import COUNT, ROUNDS
 from tests.support.namespace import bridged, namespace
 from tests.support.sts_front import StsFront
+from tests.support.terraform import states, writing_state
 
 pytestmark = pytest.mark.real
 
@@ -62,8 +63,9 @@ def programs(person: Person) -> dict[str, str]:
 
 @pytest.mark.parametrize("rights", [NOT_ROOT, []], ids=["loopback", "root"])
 def test_every_sdk_finds_the_session(person: Person, inside: list[str], rights: list[str]) -> None:
-    found = programs(person)
-    script = "; ".join(["set -e", "env >environment", *found.values()])
+    found, bucket = programs(person), f"{person.user}-ec2"
+    terraform = writing_state(person.home.path, person.aws, bucket)
+    script = "; ".join(["set -e", "env >environment", *found.values(), *terraform])
     done = person.home.run(
         *[*inside, *rights, "shellvault", "exec", "--ec2-server", "deploy", "--", "sh", "-c", script],
         AWS_ENDPOINT_URL=person.aws.endpoint,
@@ -83,6 +85,9 @@ def test_every_sdk_finds_the_session(person: Person, inside: list[str], rights: 
         assert absent not in environment
     addresses = person.home.run(*inside, "ip", "-brief", "address").stdout
     assert "169.254.169.254" not in addresses
+    if not terraform:
+        pytest.skip("needs terraform")
+    assert states(person.aws, bucket) == 1
 
 
 def test_it_is_refused_where_something_else_answers(person: Person, inside: list[str]) -> None:
