@@ -11,6 +11,7 @@ from shellvault.agent.afresh import LetGo
 from shellvault.agent.caller import Caller
 from shellvault.agent.job import HandOver, Reply, Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
+from shellvault.agent.leases import Lease
 from shellvault.agent.loop import Loop, Stream
 from shellvault.agent.memory import Memory
 from shellvault.agent.proof import with_secret
@@ -39,6 +40,11 @@ class Agent(Protocol):
         self, line: str, form: str, pid: int | None, connection: socket.socket
     ) -> tuple[str, str]: ...
     def use(self, line: str, pid: int | None) -> None: ...  # noqa: D102
+    def handed_out(self, line: str, form: str, pid: int | None, connection: socket.socket) -> None: ...  # noqa: D102
+    def revoke(  # noqa: D102
+        self, leases: list[Lease], waiter: Waiter | None, asking: Caller | None
+    ) -> None: ...
+    def leases_of(self, profiles: list[str] | None, pid: int | None) -> list[Lease]: ...  # noqa: D102
     def endpoint(self, pid: int, line: str, asking: Caller) -> dict[str, str]: ...  # noqa: D102
     def status(self) -> Message: ...  # noqa: D102
     def forget(self, profiles: list[str] | None, let_go: LetGo) -> None: ...  # noqa: D102
@@ -102,8 +108,11 @@ class Client:
             self._finish_text("miss")
         elif asked.verb == "peek":
             status, peeked = self._agent.peek(asked.key, asked.form, asked.pid, self._socket)
+            if status == "ok":
+                self._agent.handed_out(asked.key, asked.form, asked.pid, self._socket)
             self._finish_text(status, self._with_secret(asked, peeked) if status == "ok" else "")
         elif text := self._agent.remembered(asked.key, asked.form, asked.pid):
+            self._agent.handed_out(asked.key, asked.form, asked.pid, self._socket)
             self._finish_text("ok", self._with_secret(asked, text))
         else:
             self._deadline = self._agent.loop.later(TEXT_PATIENCE, partial(self._finish_text, "needs-you"))
@@ -116,6 +125,7 @@ class Client:
     def _text_done(self, asked: protocol.TextRequest, outcome: Message) -> None:
         if "result" in outcome:
             self._agent.use(asked.key, asked.pid)
+            self._agent.handed_out(asked.key, asked.form, asked.pid, self._socket)
             self._finish_text("ok", self._with_secret(asked, outcome["result"]["texts"][asked.form]))
         else:
             kind = outcome["error"]["type"] if "error" in outcome else ""
@@ -157,6 +167,7 @@ class Client:
             "status": self._status,
             "forget": self._forget,
             "lock": self._lock,
+            "revoke": self._revoke,
             "stop": self._stop,
             "vault": self._vault,
         }
@@ -174,6 +185,7 @@ class Client:
             raise ValueError("not a session request")
         text = None if message["fresh"] else self._agent.remembered(line, form, pid)
         if text:
+            self._agent.handed_out(line, form, pid, self._socket)
             self._finish({"result": {"text": with_secret(text, form, self._agent.memory.secret(pid))}})
             return
         self._handle = self._answer
@@ -194,6 +206,7 @@ class Client:
         self._deadline.cancel()
         if "result" in outcome:
             self._agent.use(line, pid)
+            self._agent.handed_out(line, form, pid, self._socket)
             text = with_secret(outcome["result"]["texts"][form], form, self._agent.memory.secret(pid))
             outcome = {"result": {"text": text}}
         self._finish(outcome)
@@ -291,6 +304,25 @@ class Client:
             return sock, unsent + protocol.encode({"result": result})
 
         return let_go
+
+    def _revoke(self, message: Message) -> None:
+        profiles, pid = message["profiles"], message["pid"]
+        if not isinstance(profiles, list | None) or not isinstance(pid, int | None):
+            raise ValueError("not a request to revoke leases")
+        asking = caller.told(message["environment"], message["directory"], self._socket)
+        leases = self._agent.leases_of(profiles, pid)
+        if not leases:
+            self._finish({"result": {"revoked": [], "kept": []}})
+            return
+        self._handle = self._answer
+        self._show_life()
+        self._waiter = Waiter(self._revoke_done, self._ask, self._tell)
+        self._agent.revoke(leases, self._waiter, asking)
+
+    def _revoke_done(self, outcome: Message) -> None:
+        self._waiter = None
+        self._deadline.cancel()
+        self._finish(outcome)
 
     def _lock(self, message: Message) -> None:
         self._agent.lock(self._begin_afresh({}))

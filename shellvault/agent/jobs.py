@@ -125,6 +125,23 @@ class Jobs:
         }
         self._begin(None, waiter, caller, message)
 
+    def revoke(
+        self, notes: list[Message], agent: Waiter, waiter: Waiter | None, caller: Caller | None
+    ) -> None:
+        """Has the worker revoke leases of Vault's, with the token of the `waiter`, else with what lies in the homes."""
+        number = next(self._numbers)
+        message = {
+            "job": number,
+            "revoke": notes,
+            "environment": caller.environment if caller else None,
+            "is_local": _is_local(caller),
+        }
+        self._begin(None, agent, caller, message)
+        if waiter and (job := self._jobs.get(number)):
+            job.waiters.append(waiter)
+        elif waiter:
+            waiter.done(failure("AgentError", "the agent's worker cannot be started"))
+
     def _begin(self, want: Want | None, waiter: Waiter, caller: Caller | None, message: Message) -> None:
         try:
             job = Job(want, waiter, caller, message, self._worker_for(caller))
@@ -438,6 +455,7 @@ class Jobs:
             return
         older = self._memory.entries.get(key)
         self._memory.put(key, Entry(result, _kept_part(job.caller, result)))
+        self._memory.leases.hold(result.get("leases", ()), want.line, time.time())
         if want.renew and older and older.expires_at >= result["expires_at"]:
             # The same session again: a longer one takes a person, or cannot be had yet.
             self._memory.note_failure(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from shellvault import renewal
 from shellvault.agent import processes
 from shellvault.agent.caller import Caller
+from shellvault.agent.leases import Lease, Leases
 from shellvault.agent.processes import Process
 from shellvault.files import Stamp, stamp
 from shellvault.protocol import Message
@@ -44,6 +45,7 @@ class Entry:
         "files",
         "issued_at",
         "jitter",
+        "leases",
         "packed_caller",
         "profile",
         "usable_until",
@@ -55,6 +57,8 @@ class Entry:
         self.expires_at: float = result["expires_at"]
         self.usable_until: float = result["usable_until"]
         self.files: dict[str, Stamp] = result["files"]
+        self.leases: tuple[str, ...] = tuple(note["id"] for note in result.get("leases", ()))
+        """The ids of the leases that it is on."""
         self.packed_caller = pack({"caller": caller})
         self.jitter = os.urandom(1)[0] / 255
         self._texts = pack(result["texts"])
@@ -129,6 +133,7 @@ class Memory:
         self._recent: dict[str, None] = {}
         self._steps: dict[str, tuple[float, bytes]] = {}
         self._unlock_keys: dict[str, Message] = {}
+        self.leases = Leases()
 
     def put(self, line: str, entry: Entry) -> None:
         """Keeps the session of a request line in place of an earlier one."""
@@ -235,7 +240,15 @@ class Memory:
             line: kept for line, kept in self.troubles.items() if kept.retry_at > now or line in used
         }
         self._steps = {name: kept for name, kept in self._steps.items() if kept[0] > now}
+        self.leases.expire(now)
         self.unlock_keys(now)
+
+    def forget_leased(self, leases: list[Lease]) -> None:
+        """Forgets the sessions on these leases: they are about to end."""
+        ids = {lease.note["id"] for lease in leases}
+        self.entries = {line: kept for line, kept in self.entries.items() if ids.isdisjoint(kept.leases)}
+        for lease in leases:
+            self._steps.pop(lease.note["fingerprint"], None)
 
     def forget_sessions(self) -> None:
         """Forgets every session and every failure; shells stay registered and may ask again."""
@@ -248,19 +261,26 @@ class Memory:
         """Forgets every session, every shell, and what unlocks a vault."""
         self.forget_sessions()
         self.shells.clear()
+        self.leases.lose_sight()
         self._unlock_keys.clear()
 
     def state(self) -> Message:
         """What outlives the sessions (see `afresh`): the shells that are registered, and what unlocks a vault."""
         shells = [[list(use.process), *use[1:]] for use in self.shells.values()]
-        return {"shells": shells, "unlock_keys": self._unlock_keys, "recent": list(self._recent)}
+        return {
+            "shells": shells,
+            "unlock_keys": self._unlock_keys,
+            "recent": list(self._recent),
+            "leases": self.leases.state(),
+        }
 
     def restore(self, state: Message) -> None:
         """Takes back what `state` gave."""
         self.shells = {use[0][0]: Use(Process(*use[0]), *use[1:]) for use in state["shells"]}
         self._recent = dict.fromkeys(state["recent"])
         self._unlock_keys = state["unlock_keys"]
+        self.leases.restore(state["leases"])
 
     def is_empty(self) -> bool:
         """Whether nothing is held that would be worth staying for."""
-        return not (self.entries or self._steps or self._unlock_keys or self.shells)
+        return not (self.entries or self._steps or self._unlock_keys or self.shells or self.leases)

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from shellvault import __version__, hardening, locks
-from shellvault.agent import afresh, caller, workers
+from shellvault.agent import afresh, caller, processes, workers
 from shellvault.agent.afresh import LetGo
 from shellvault.agent.caller import Caller
 from shellvault.agent.clients import Client
 from shellvault.agent.job import Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
+from shellvault.agent.leases import Lease
 from shellvault.agent.loop import Loop, Stream
 from shellvault.agent.memory import Memory
 from shellvault.fastlane import request
@@ -41,6 +42,9 @@ LOOK_AROUND, LOOK_AROUND_SOON = 10.0, 0.2
 
 #: Seconds without accepting after accepting has failed.
 ACCEPT_PAUSE = 0.1
+
+#: Seconds that its end may wait for leases to be revoked.
+REVOKING = 8.0
 
 #: Seconds without anything to hold or anybody to serve after which the agent leaves.
 IDLE = 600.0
@@ -72,6 +76,7 @@ class Agent:
         self._idle_since = time.monotonic()
         self._next_look = self.loop.later(0, self._look_around)
         self._next_look_at = 0.0
+        self._is_ending = False
 
     # Its life.
 
@@ -118,8 +123,22 @@ class Agent:
         self._accept_again()
         try:
             self.loop.run()
+        except SystemExit:
+            # A signal: what Vault can take back is, within a deadline; the next signal ends it at once.
+            self._end([lease for lease in self.memory.leases.of(None) if lease.can_go()])
+            self.loop.run()
+            raise
         finally:
             self._leave()
+
+    def _end(self, leases: list[Lease]) -> None:
+        """Leaves as soon as these have been revoked, or that has taken too long."""
+        if self._is_ending:
+            return
+        self._is_ending = True
+        self.loop.later(REVOKING if leases else 0, self.loop.stop)
+        if leases:
+            self.revoke(leases, None, None, self.loop.stop)
 
     def stop(self) -> None:
         """Leaves as soon as the last reply has been sent."""
@@ -201,8 +220,10 @@ class Agent:
                 self._renew(line)
         if self._clients or used or not self.memory.is_empty():
             self._idle_since = time.monotonic()
+        if unused := self.memory.leases.unused(used, now):
+            self.revoke(unused, None, None)
         if self._is_done():
-            self.loop.stop()
+            self._end(self.memory.leases.without_users(used))
         self._look_in(max(LOOK_AROUND_SOON, min(due) - now))
 
     def _look_soon(self) -> None:
@@ -275,6 +296,45 @@ class Agent:
             self.memory.register(pid, line)
             self._look_soon()
 
+    def handed_out(self, line: str, form: str, pid: int | None, connection: socket.socket) -> None:
+        """Somebody has got a session: whoever has one that is on a lease is noted, so that it ends with the last."""
+        entry = self.memory.entries.get(line)
+        kind = form.partition(".")[0]
+        if entry is None or not entry.leases or (kind in ("env", "refresh") and pid is not None):
+            return
+        peer = hardening.peer_pid(connection) if kind == "exec" else 0
+        try:
+            process = processes.find(peer) if peer > 0 else None
+        except OSError:
+            process = None
+        self.memory.leases.handed_out(entry.leases, process, time.time())
+
+    def revoke(
+        self,
+        leases: list[Lease],
+        waiter: Waiter | None,
+        asking: Caller | None,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Forgets the sessions on these leases, and has the worker end them; the waiter is asked for a token."""
+        for lease in leases:
+            lease.is_going = True
+        self.memory.forget_leased(leases)
+
+        def over(outcome: Message) -> None:
+            self.memory.leases.over(outcome, leases)
+            then()
+
+        # Not the waiter itself, who may have left by then.
+        self.jobs.revoke([lease.note for lease in leases], Waiter(over), waiter, asking)
+
+    def leases_of(self, profiles: list[str] | None, pid: int | None) -> list[Lease]:
+        """The leases of `profiles` (None: of all); with `pid` those that this shell leaves as the last who has them."""
+        if pid is None:
+            return self.memory.leases.of(profiles)
+        use = self.memory.shells.pop(pid, None)
+        return self.memory.leases.left_by(use.line, self._used_lines()) if use else []
+
     def endpoint(self, pid: int, line: str, asking: Caller) -> dict[str, str]:
         """The variables by which one process reaches the container endpoint, started when first used."""
         if self._endpoint is None:
@@ -325,6 +385,7 @@ class Agent:
                 for pid, use in self.memory.shells.items()
             },
             "endpoint_users": sorted(self._endpoint.users()) if self._endpoint else [],
+            "leases": self.memory.leases.troubles(),
             "unlocked": {path: kept["until"] for path, kept in self.memory.unlock_keys(now).items()},
         }
 

@@ -92,6 +92,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.signin import signed_in
     from shellvault.vault import operations
 
+    started = int(time.time())
     state = locations.state_directory(wish.environment)
     context = Context(
         mfa_token=wish.mfa_token,
@@ -115,6 +116,11 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     confirm_keys(planned[1], vault, prompter, policy(wish.environment, vault.backend_name))
     cache = DirectCache(vault, state, prompter, keeps_roles=is_anyones(planned[1]))
     acquired = acquire_for_request(wish.line, planned, vault, cache, prompter, context)
+    lease = acquired.session.lease
+    if lease and lease.revocable and acquired.session.issued_at >= started:
+        prompter.tell(
+            "without the agent nobody revokes these keys of Vault's: they are good until their lease ends"
+        )
     narrowed = acquired.plan.narrowing.label
     change = change_for(acquired.profile, acquired.session, wish.line, time.time(), narrowed)
     return forms.text(form, change, acquired.profile.name)

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import click
 
-from shellvault.cli import broker, output
+from shellvault.cli import broker, leases, output
 from shellvault.cli.options import backend_option, known_names
 from shellvault.cli.suggest import unknown_profile
 from shellvault.errors import ConfigError, UsageError, VaultError
@@ -26,6 +26,7 @@ def forget(name: str | None, backend: str | None) -> int:
     found = operate({"do": "list"})
     held = {(label["profile"], label["expires_at"]) for label in found["sessions"]}
     held.update(broker.agent_sessions(environment))
+    leases.revoke(environment, [name] if name else None)
     count = sum(name in (None, profile) for profile, _ in held)
     try:
         operate({"do": "clear", "name": name})

@@ -143,6 +143,28 @@ def forget(environment: Mapping[str, str], profiles: list[str] | None = None) ->
     return len(_tell_all(environment, "forget", {"profiles": profiles}))
 
 
+def revoke(
+    environment: Mapping[str, str], prompter: Prompter, profiles: list[str] | None, pid: int | None = None
+) -> Message:
+    """Has the agent end the leases of `profiles` (None: of all), or what the shell `pid` leaves as the last.
+
+    `revoked` are ids, `kept` those that it could not end, each with `why`. Nothing is done where no agent runs. Raises
+    AgentError.
+    """
+    result: Message = {"revoked": [], "kept": []}
+    message = {
+        "do": "revoke",
+        "version": __version__,
+        "profiles": profiles,
+        "pid": pid,
+        "environment": for_agent(environment),
+        "directory": working_directory(),
+    }
+    for found in _tell_all(environment, "revoke", message, _Answers(prompter, None, environment)):
+        result = {name: result[name] + found.get(name, []) for name in result}
+    return result
+
+
 class _Answers:
     """Answers the agent's questions: with the MFA code of the command line, then through the prompter."""
 
@@ -310,7 +332,9 @@ def _error(error: Message, answers: _Answers | None) -> ShellvaultError:
     return kind(str(error["message"]))
 
 
-def _tell_all(environment: Mapping[str, str], do: str, more: Message | None = None) -> list[Message]:
+def _tell_all(
+    environment: Mapping[str, str], do: str, more: Message | None = None, whom: "_Answers | None" = None
+) -> list[Message]:
     """Says one thing to every agent of this user that listens, and returns the answers."""
     answers = []
     try:
@@ -329,16 +353,16 @@ def _tell_all(environment: Mapping[str, str], do: str, more: Message | None = No
                     path.unlink(missing_ok=True)
                 continue
             with connection:
-                answers += _tell(connection, {"do": do, "version": __version__, **(more or {})})
+                answers += _tell(connection, {"do": do, "version": __version__, **(more or {})}, whom)
     except (OSError, ShellvaultError) as error:
         raise AgentError(f"the agent cannot be told to {do}: {error}") from error
     return answers
 
 
-def _tell(connection: socket.socket, message: Message) -> list[Message]:
+def _tell(connection: socket.socket, message: Message, whom: _Answers | None) -> list[Message]:
     """The answer of one agent, if it has not just left. One that hangs can still be stopped."""
     try:
-        answer = _converse(connection, message, None)
+        answer = _converse(connection, message, whom)
     except AgentError:
         if message["do"] != "stop":
             raise

@@ -128,7 +128,9 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
         # What the agent keeps is without the hook in any case.
         hook = b"" if options.pop("no-hook", "") else kept("hook", shell, environment)
         if options.pop("leave", ""):
-            return None if name or options else show(kept("leave", shell, environment))
+            # What is on a lease is given back, which takes the full command line.
+            is_more = name or options or environment.get("SHELLVAULT_LEASED")
+            return None if is_more else show(kept("leave", shell, environment))
         text = session(name, options, f"env.{shell}", pid, environment) if hook is not None else None
         text = None if text is None or hook is None else text + hook
     elif command == "export":

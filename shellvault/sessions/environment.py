@@ -11,13 +11,19 @@ from shellvault.variables import MANAGED_VARIABLES, Change
 
 
 def change_for(
-    profile: Profile, session: Session, request_line: str, now: float, narrowed: str = ""
+    profile: Profile,
+    session: Session,
+    request_line: str,
+    now: float,
+    narrowed: str = "",
+    *,
+    is_leased: bool = False,
 ) -> Change:
     """What the session of `profile`, asked for by `request_line`, does to an environment at epoch `now`.
 
     A region or endpoint that the user has set is part of the request, and so of the profile; one that is in neither
     can only be left over from another session of ours, and is unset with the rest. `narrowed` is the label of its
-    narrowing, for the prompt.
+    narrowing, for the prompt. `is_leased`: leaving has something to give back.
     """
     variables = {
         "AWS_ACCESS_KEY_ID": session.access_key_id,
@@ -25,6 +31,8 @@ def change_for(
     }
     if narrowed:
         variables["SHELLVAULT_NARROWED"] = narrowed
+    if is_leased:
+        variables["SHELLVAULT_LEASED"] = "1"
     if session.session_token is not None:
         variables["AWS_SESSION_TOKEN"] = session.session_token
     if session.account_id is not None:

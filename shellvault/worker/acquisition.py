@@ -75,6 +75,10 @@ def perform(job: Message, desk: Desk) -> Message:
     """Does one job of the agent and returns its `result` (docs/protocol.md). Raises any ShellvaultError."""
     if "vault" in job:
         return _operated(job, desk)
+    if "revoke" in job:
+        from shellvault.worker import leases
+
+        return leases.revoke(job, desk)
     if job["forms"][0] in SIGN_IN_FORMS:
         return _acted(job, desk)
     return _obtained(job, desk)
@@ -137,7 +141,9 @@ def _obtained(job: Message, desk: Desk) -> Message:
     confirm_keys(planned[1], vault, desk, keeping.confirm)
     # What a program in another container says is for the commands there.
     is_shared = job["is_local"] or not any(_gives_credentials(step) for step in steps)
-    cache = _cache(job, environment, vault, desk, is_shared=is_shared, is_anyones=is_anyones(planned[1]))
+    # What the agent revokes must not be found in the vault afterwards.
+    may_lie_there = is_anyones(planned[1]) and not any(step.engine for step in steps)
+    cache = _cache(job, environment, vault, desk, is_shared=is_shared, is_anyones=may_lie_there)
     try:
         acquired = acquire_for_request(line, planned, vault, cache, desk, _context(job, environment, desk))
     except SessionError as error:
@@ -148,9 +154,11 @@ def _obtained(job: Message, desk: Desk) -> Message:
     _keep_unlocked(vault, environment, desk, keeping)
     session = _assumed(job["role_arn"], acquired) if job["role_arn"] else acquired.session
     remaining = min_remaining(fields)
+    on = _leases(acquired, cache, environment, is_local=job["is_local"])
+    is_leased = any(note["revocable"] for note in on)
     return {
         "profile": acquired.profile.name,
-        "texts": {form: _text(form, acquired, session, line) for form in job["forms"]},
+        "texts": {form: _text(form, acquired, session, line, is_leased=is_leased) for form in job["forms"]},
         "files": files,
         "issued_at": session.issued_at,
         "expires_at": session.expires_at,
@@ -162,6 +170,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
             for step in steps
         ),
         "needs_person": any(step.prompts_mfa or step.call in SIGN_INS for step in acquired.plan.steps),
+        "leases": on,
     }
 
 
@@ -246,9 +255,25 @@ def _assumed(role_arn: str, base: Acquired) -> Session:
     return call_sts(step, base.session, time.time())
 
 
-def _text(form: str, acquired: Acquired, session: Session, line: str) -> str:
+def _leases(
+    acquired: Acquired, cache: "AgentCache", environment: Mapping[str, str], *, is_local: bool
+) -> list[Message]:
+    """What the agent notes of the leases that a session is on."""
+    from shellvault.worker.leases import note
+
+    if not any(step.engine for step in acquired.plan.steps):
+        return []
+    held = [(step, cache.held(step)) for step in acquired.plan.steps if step.engine]
+    return [
+        note(step, session, environment, is_local=is_local)
+        for step, session in held
+        if session and session.lease
+    ]
+
+
+def _text(form: str, acquired: Acquired, session: Session, line: str, *, is_leased: bool) -> str:
     profile, narrowed = acquired.profile, acquired.plan.narrowing.label
-    change = change_for(profile, session, line, time.time(), narrowed)
+    change = change_for(profile, session, line, time.time(), narrowed, is_leased=is_leased)
     return _container(session) if form == CONTAINER_FORM else forms.text(form, change, profile.name)
 
 
@@ -260,7 +285,8 @@ def _container(session: Session) -> str:
         {
             "AccessKeyId": session.access_key_id,
             "SecretAccessKey": session.secret_access_key,
-            "Token": session.session_token,
+            # Keys of a user that Vault has made have none, and some SDKs take nothing but text here.
+            "Token": session.session_token or "",
             "Expiration": datetime.fromtimestamp(session.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             **({"AccountId": session.account_id} if session.account_id else {}),
         }

@@ -61,7 +61,7 @@ def _real_perform(channel: Channel) -> Perform:
 
 
 def _receive(channel: Channel, message: Message, perform: Perform) -> None:
-    if "request" in message or "vault" in message:
+    if "request" in message or "vault" in message or "revoke" in message:
         channel.answers[message["job"]] = queue.SimpleQueue()
         channel.send({"job": message["job"], "begun": True})
         threading.Thread(target=_do, args=(channel, message, perform), daemon=True).start()

@@ -5,19 +5,25 @@ The engine is a stand-in (tests/support/secrets_engine.py); the AWS that its cre
 
 import json
 import os
+import re
 import signal
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import psutil
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.end_to_end.conftest import Person, settle
+from tests.end_to_end.test_kept_fresh import INIT, environment, keys_after
+from tests.support.clients import need
 from tests.support.emulator import ACCOUNT, Aws, Keys
 from tests.support.home import Home
 from tests.support.secrets_engine import ROOT_TOKEN, Engine, Role, serving
 from tests.support.sts_front import StsFront
+from tests.support.terminal import PROGRAMS, SHELLS, Terminal
 
 pytestmark = pytest.mark.real
 
@@ -212,3 +218,194 @@ def test_a_worker_that_is_killed_while_vault_thinks_leaves_nothing_locked(
     assert exported(resident, "deploy")["AccessKeyId"]
     waiting.communicate(timeout=60)
     assert waiting.returncode == 0
+
+
+def in_bash(person: Person, *lines: str) -> subprocess.CompletedProcess[str]:
+    done = person.home.run("bash", "--norc", "-c", "\n".join(lines), timeout=100)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+ENTER, LEAVE = 'eval "$(shellvault env deploy)"', 'eval "$(shellvault env --leave)"'
+
+
+def refused(person: Person, keys: Keys) -> bool:
+    try:
+        person.aws.identity(keys)
+    except ClientError:
+        return True
+    return False
+
+
+def in_time(condition: Callable[[], object], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_leaving_the_last_shell_revokes_the_lease(resident: Person, engine: Engine, shell: str) -> None:
+    flags = {"bash": "--norc", "zsh": "-f", "fish": "--no-config", "powershell": "-NoProfile"}
+    piped = {"fish": "shellvault env {} | source", "powershell": "shellvault env {} | Out-String | iex"}
+    enter = piped.get(shell, 'eval "$(shellvault env {})"')
+    shown = "$env:SHELLVAULT_LEASED" if shell == "powershell" else '"$SHELLVAULT_LEASED"'
+    lines = [enter.format("deploy"), f"echo {shown}", enter.format("--leave"), f"echo after {shown}"]
+    flag = "-Command" if shell == "powershell" else "-c"
+    done = resident.home.run(str(need(PROGRAMS[shell])), flags[shell], flag, "\n".join(lines), timeout=100)
+    assert done.stdout.split() == ["1", "after"], done.stderr
+    assert len(engine.revoked) == 1
+    assert engine.leases == {}
+
+
+@pytest.mark.parametrize("kept", ["agent", "vault"])
+def test_the_keys_are_dead_then_and_the_next_command_gets_others(
+    resident: Person, engine: Engine, kept: str
+) -> None:
+    resident.home.environment["SHELLVAULT_SESSION_BACKEND"] = kept
+    done = in_bash(resident, ENTER, "echo $AWS_ACCESS_KEY_ID $AWS_SECRET_ACCESS_KEY", LEAVE)
+    assert refused(resident, Keys(*done.stdout.split()))
+    assert arn(resident, exported(resident, "deploy"))
+    assert engine.count("aws/creds/deploy") == 2
+
+
+def test_a_shell_or_a_program_that_still_has_it_keeps_it(resident: Person, engine: Engine) -> None:
+    person = resident
+    done = in_bash(
+        person, "bash -c '" + ENTER.replace('"$', '"\\$') + "; sleep 60' & sleep 4", ENTER, LEAVE, "kill %1"
+    )
+    assert engine.revoked == [], done.stderr
+    with person.home.start("shellvault", "exec", "deploy", "--", "sleep", "60") as program:
+        assert in_time(lambda: psutil.Process(program.pid).name() == "sleep")
+        in_bash(person, ENTER, LEAVE)
+        assert engine.revoked == []
+        program.kill()
+    in_bash(person, ENTER, LEAVE)
+    assert len(engine.revoked) == 1
+
+
+def test_what_a_program_got_as_its_credential_process_is_not_taken_from_it(
+    resident: Person, engine: Engine
+) -> None:
+    credentials = exported(resident, "deploy")
+    in_bash(resident, ENTER, LEAVE)
+    assert engine.revoked == []
+    assert arn(resident, credentials)
+
+
+def test_clear_revokes_and_says_what_cannot_be(resident: Person, engine: Engine) -> None:
+    deploy, session = exported(resident, "deploy"), exported(resident, "session")
+    said = resident.home.shellvault("clear").stderr
+    assert refused(resident, Keys(deploy["AccessKeyId"], deploy["SecretAccessKey"]))
+    assert "the credentials of session from Vault stay good for" in said
+    assert "AWS takes no session of STS back" in said
+    assert arn(resident, session)
+    assert len(engine.revoked) == 1
+
+
+def test_clear_of_one_profile_leaves_the_leases_of_others(resident: Person, engine: Engine) -> None:
+    credentials = exported(resident, "deploy")
+    assert resident.home.succeed("exec", "work", "--", "true") == ""
+    resident.home.succeed("clear", "work")
+    assert engine.revoked == []
+    assert arn(resident, credentials)
+    # Known all the same after the agent has begun afresh.
+    resident.home.succeed("clear")
+    assert len(engine.revoked) == 1
+
+
+@pytest.mark.parametrize("way", ["stop", "signal"])
+def test_the_end_of_the_agent_revokes(resident: Person, engine: Engine, way: str) -> None:
+    assert exported(resident, "deploy")
+    if way == "stop":
+        resident.home.succeed("agent", "stop")
+    else:
+        agent = psutil.Process(json.loads(resident.home.succeed("agent", "status", "--json"))["pid"])
+        agent.terminate()
+        agent.wait(20)
+    assert len(engine.revoked) == 1
+
+
+def test_vault_token_of_the_shell_that_leaves_revokes_too(resident: Person, engine: Engine) -> None:
+    (resident.home.path / ".vault-token").unlink()
+    resident.home.environment["VAULT_TOKEN"] = ROOT_TOKEN
+    assert in_bash(resident, ENTER, LEAVE).stderr == ""
+    assert len(engine.revoked) == 1
+
+
+def test_a_token_that_may_not_revoke_is_said_at_once_and_later(resident: Person, engine: Engine) -> None:
+    engine.tokens = {ROOT_TOKEN: {"aws/", "sys/leases/renew"}}
+    said = in_bash(resident, ENTER, LEAVE).stderr
+    assert re.search(r"the credentials of deploy from Vault stay good for 59m: .* sys/leases/revoke", said)
+    assert "stay good for" in resident.home.succeed("agent", "status")
+
+
+def test_a_vault_that_hangs_keeps_nobody_who_leaves(resident: Person, engine: Engine) -> None:
+    assert resident.home.succeed("exec", "deploy", "--", "true") == ""
+    engine.answers = lambda path: time.sleep(4) if path == "sys/leases/revoke" else None  # type: ignore[func-returns-value]
+    done = in_bash(resident, ENTER, "date +%s.%N", LEAVE, "date +%s.%N")
+    before, after = map(float, done.stdout.split())
+    assert after - before < 5
+    assert "Vault has not answered yet: the agent goes on with it" in done.stderr
+    assert in_time(lambda: engine.revoked)
+
+
+def test_without_the_agent_it_is_said_that_nobody_revokes(resident: Person, engine: Engine) -> None:
+    resident.home.environment["SHELLVAULT_NO_AGENT"] = "1"
+    done = resident.home.shellvault("exec", "deploy", "--", "true")
+    assert "without the agent nobody revokes these keys of Vault's" in done.stderr
+
+
+def test_the_endpoint_serves_keys_without_a_session_token(resident: Person, engine: Engine) -> None:
+    aws = need("aws-cli-2")
+    printed = resident.home.succeed(
+        "exec", "--server", "deploy", "--", str(aws), "sts", "get-caller-identity", "--output", "json"
+    )
+    assert "user/vault-deploy-" in json.loads(printed)["Arn"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_lease_of_an_open_shell_is_renewed_with_the_same_keys(
+    resident: Person, engine: Engine, shell: str
+) -> None:
+    engine.roles["deploy"].lease = 20
+    need(PROGRAMS[shell])
+    terminal = Terminal(shell, resident.home.path, INIT[shell] + "\n", resident.home.environment)
+    try:
+        terminal.run("shellvault use deploy")
+        first = environment(terminal)
+        assert in_time(
+            lambda: environment(terminal)[b"SHELLVAULT_EXPIRES_AT"] != first[b"SHELLVAULT_EXPIRES_AT"], 30
+        )
+        second = environment(terminal)
+        assert second[b"AWS_ACCESS_KEY_ID"] == first[b"AWS_ACCESS_KEY_ID"]
+        assert engine.count("aws/creds/deploy") == 1
+        terminal.run("shellvault leave")
+        assert in_time(lambda: engine.revoked)
+        assert b"SHELLVAULT_LEASED" not in environment(terminal)
+    finally:
+        terminal.close()
+
+
+def test_a_lease_at_its_limit_is_replaced_by_new_keys(resident: Person, engine: Engine) -> None:
+    engine.roles["deploy"] = Role(lease=15, lease_max=16)
+    terminal = Terminal("bash", resident.home.path, INIT["bash"] + "\n", resident.home.environment)
+    try:
+        terminal.run("shellvault use deploy")
+        first = environment(terminal)
+        second = keys_after(terminal, first, 40)
+        assert known(resident, second)
+    finally:
+        terminal.close()
+
+
+def known(person: Person, found: dict[bytes, bytes]) -> bool:
+    names = (b"AWS_ACCESS_KEY_ID", b"AWS_SECRET_ACCESS_KEY")
+    return "user/vault-deploy-" in person.aws.identity(Keys(*(found[name].decode() for name in names)))
+
+
+def test_new_keys_that_aws_does_not_know_yet_are_waited_for(resident: Person, engine: Engine) -> None:
+    resident.front.refuses_unknown_keys = 2
+    assert f"assumed-role/{resident.user}-above/" in arn(resident, exported(resident, "above"))

@@ -1,0 +1,77 @@
+"""Leases of Vault's: what the agent notes of them, and their end. Imported by the worker alone."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from shellvault import locations
+from shellvault.errors import ShellvaultError
+from shellvault.plan import Step
+from shellvault.profiles.model import EngineServer
+from shellvault.protocol import HAS_VAULT_TOKEN, Message
+from shellvault.sessions import secrets_engine
+from shellvault.sessions.context import Context
+from shellvault.sessions.model import Session
+from shellvault.worker.channel import Desk
+
+#: Seconds for all leases of one job; the agent itself waits no longer for them at its end (`server.REVOKING`).
+DEADLINE = 7.0
+
+#: Why a lease is not revoked that would change nothing.
+_STS = "AWS takes no session of STS back"
+
+
+def note(step: Step, session: Session, environment: Mapping[str, str], *, is_local: bool) -> Message:
+    """What has to be known to revoke the lease of a session, without the token: where that lies is known."""
+    if session.lease is None or step.engine is None or step.engine.server is None:
+        raise ValueError("not a session on a lease")
+    return {
+        "id": session.lease.id,
+        "revocable": session.lease.revocable,
+        "profile": step.profile,
+        "expires_at": session.expires_at,
+        "fingerprint": step.fingerprint,
+        "server": asdict(step.engine.server),
+        "environment": {name: environment[name] for name in ("HOME", HAS_VAULT_TOKEN) if name in environment},
+        "is_local": is_local,
+    }
+
+
+def revoke(job: Message, desk: Desk) -> Message:
+    """Ends the leases of a job: the ids of those that are over, and why others are not."""
+    revoked, kept = [], []
+    tokens: dict[str, str] = {}
+    end = time.monotonic() + DEADLINE
+    for lease in job["revoke"]:
+        why = "" if lease["revocable"] else _STS
+        try:
+            if not why and time.monotonic() > end - secrets_engine.REVOKE_DEADLINE / 2:
+                why = "Vault takes too long"
+            if not why:
+                server = EngineServer(**lease["server"])
+                token = tokens.get(server.address) or secrets_engine.ask_token(
+                    server, desk, _context(job, lease, desk)
+                )
+                tokens[server.address] = token
+                secrets_engine.revoke(lease["id"], server, token)
+        except ShellvaultError as error:
+            why = str(error)
+        if why:
+            kept.append({name: lease[name] for name in ("id", "profile", "expires_at")} | {"why": why})
+        else:
+            revoked.append(lease["id"])
+    return {"revoked": revoked, "kept": kept}
+
+
+def _context(job: Message, lease: Message, desk: Desk) -> Context:
+    """Who is asked for a token: the command that waits, else the home of whom the lease was got for."""
+    is_quiet = job["environment"] is None
+    environment = {**os.environ, **(lease["environment"] if is_quiet else job["environment"])}
+    return Context(
+        locations.state_directory(environment),
+        environment,
+        is_local=lease["is_local"] if is_quiet else job["is_local"],
+        quiet=is_quiet,
+        waits_for=desk.waits_for,
+    )
