@@ -154,6 +154,16 @@ def wallets(address: str) -> list[str]:
         return list(service.call("wallets")) if service and service.is_running else []
 
 
+def is_behind(connection: DBusConnection, name: str) -> bool:
+    """Whether KWallet has this other name on the bus, too. Raises as `presence`."""
+    bus = Proxy(message_bus, connection)
+    [running] = bus.ListNames()
+    if name not in running:
+        return False
+    owner = bus.GetNameOwner(name)
+    return any(own in running and bus.GetNameOwner(own) == owner for own, _ in _SERVICES)
+
+
 def _running(connection: DBusConnection) -> _Service:
     service = _find(connection)
     if service is None:

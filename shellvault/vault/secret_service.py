@@ -14,7 +14,7 @@ from keyring.errors import KeyringLocked
 from secretstorage.util import add_match_rules
 
 from shellvault.errors import VaultError
-from shellvault.vault import bus
+from shellvault.vault import bus, kwallet
 from shellvault.vault.presence import Presence
 
 
@@ -70,6 +70,9 @@ def presence(address: str, can_ask: bool, name: str | None = None) -> Presence:
     with closing(connect(address)) as connection:
         if not secretstorage.check_service_availability(connection):
             return Presence(False, False, "no Secret Service runs on the session bus")
+        if name is None and kwallet.is_behind(connection, "org.freedesktop.secrets"):
+            # It tells an open wallet from a closed one, and works without libqca.
+            return Presence(False, False, "it is KWallet that serves it: kwallet is the direct way")
         no_display = "" if can_ask else " and there is no display to ask on"
         collection = _collection(connection, name)
         if collection is None:

@@ -1,5 +1,6 @@
 """Which backend is the vault."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from shellvault import locations
 from shellvault.errors import ConfigError, VaultError
 from shellvault.vault import BACKENDS, open_vault, probe
 from shellvault.vault.backends import choose
-from tests.real_wallet import private_wallet
+from tests.real_keyring import need_programs, private_keyring, running, wait_for_owner
 from tests.vault.conftest import never_asked
 
 
@@ -70,21 +71,24 @@ def test_the_flag_wins_then_the_variables_then_the_settings(environment: dict[st
 def test_keyrings_that_do_not_answer_are_asked_at_once_and_what_was_found_is_not_asked_again(
     tmp_path: Path,
 ) -> None:
-    with private_wallet(tmp_path) as wallet:
-        environment = wallet.environment
-        # Who stores keys unasked finds the wallet: KDE's Secret Service has no default collection here.
-        open_vault(None, environment, never_asked).save_keys("work", "AKIAWORK", "secret")
-        wallet.stop()
-        start = time.monotonic()
-        assert choose(None, environment) == ("kwallet", "the keys that it holds", False)
-        assert time.monotonic() - start < 0.5
-        start = time.monotonic()
-        found = {status.name: status for status in probe(environment)}
-        assert time.monotonic() - start < 2 + 2
-        assert list(found) == list(BACKENDS)
-        for name in ("secret-service", "kwallet"):
-            assert found[name].reason.endswith("it has not answered within 1.9 seconds")
-        assert [name for name, status in found.items() if status.chosen] == ["kwallet"]
+    need_programs("kwalletd5")
+    with private_keyring(tmp_path) as keyring:
+        environment = keyring.environment
+        with running(["kwalletd5"], environment | {"QT_QPA_PLATFORM": "offscreen"}) as wallet:
+            wait_for_owner(environment, "org.kde.kwalletd5")
+            open_vault(None, environment, never_asked).save_keys("work", "AKIAWORK", "secret")
+            keyring.stop()
+            wallet.send_signal(signal.SIGSTOP)
+            start = time.monotonic()
+            assert choose(None, environment) == ("secret-service", "the keys that it holds", False)
+            assert time.monotonic() - start < 0.5
+            start = time.monotonic()
+            found = {status.name: status for status in probe(environment)}
+            assert time.monotonic() - start < 2 + 2
+    assert list(found) == list(BACKENDS)
+    for name in ("secret-service", "kwallet"):
+        assert found[name].reason.endswith("it has not answered within 1.9 seconds")
+    assert [name for name, status in found.items() if status.chosen] == ["secret-service"]
 
 
 def test_an_unusable_folder_for_the_file_leads_to_no_vault_that_forgets(environment: dict[str, str]) -> None:

@@ -52,7 +52,7 @@ def test_keys_go_there_and_back_and_lie_where_the_keyring_library_puts_them(wall
     )
     handle = wallet.call("open", "sxs", WALLET, 0, "test")
     entries = wallet.call("entryList", "iss", handle, "shellvault", "test")
-    assert sorted(entries) == ["index/keys", "keys/wörk"]
+    assert sorted(entries) == ["index/keys", "index/sessions", "keys/wörk"]
 
 
 def test_what_was_stored_is_on_the_disk_before_the_command_ends(tmp_path: Path) -> None:
@@ -73,12 +73,17 @@ def test_what_was_stored_is_on_the_disk_before_the_command_ends(tmp_path: Path) 
             )
 
 
-def test_it_is_found_and_chosen_where_no_secret_service_is(wallet: PrivateWallet) -> None:
+@pytest.mark.parametrize("display", [{}, {"DISPLAY": ":99"}], ids=["headless", "display"])
+def test_it_is_found_and_chosen_where_it_serves_the_secret_service_too(
+    wallet: PrivateWallet, display: dict[str, str]
+) -> None:
     del wallet.environment["SHELLVAULT_BACKEND"]
-    [status] = [status for status in probe(wallet.environment) if status.chosen]
-    assert (status.name, status.usable) == ("kwallet", True)
-    assert status.reason == f"its wallet {WALLET} is open"
-    assert command(wallet.environment)[0] == "kwallet {}"
+    environment = wallet.environment | display
+    found = {status.name: status for status in probe(environment)}
+    assert found["secret-service"].reason == "it is KWallet that serves it: kwallet is the direct way"
+    assert (found["kwallet"].chosen, found["kwallet"].usable) == (True, True)
+    assert found["kwallet"].reason == f"its wallet {WALLET} is open"
+    assert command(environment)[0] == "kwallet {}"
 
 
 def test_a_closed_wallet_without_a_display_is_an_error_at_once(wallet: PrivateWallet) -> None:
