@@ -18,7 +18,7 @@ DESIGN = ROOT / "docs" / "design.md"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("worker",),
+    ("worker", "watcher"),
     ("console", "doctor", "rotation"),
     ("importing",),
     ("client",),

@@ -9,6 +9,9 @@ from shellvault import locations
 from shellvault.display import PRODUCTION_VARIABLE
 from shellvault.errors import ConfigError
 
+#: What `lock_on` may have.
+SIGNS = ("screen-lock", "suspend")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -25,6 +28,8 @@ class Settings:
     """When a person has to confirm (see sessions.confirmation)."""
     unlock_ttl: str | None = None
     """How long an encrypted file stays unlocked (see sessions.unlocking)."""
+    lock_on: tuple[str, ...] = ()
+    """The signs of the desktop's at which the agent locks, of SIGNS."""
     insecure_endpoint: bool = False
     """Whether calls may go over plain HTTP to another machine."""
     browser: str | None = None
@@ -63,6 +68,7 @@ _KINDS: Mapping[str, tuple[type, str]] = {
     "prompt": (str, 'text, as in prompt = "zenity"'),
     "confirm": (str, '"keys", "always" or "never"'),
     "unlock_ttl": (str, 'text, as in unlock_ttl = "30m"'),
+    "lock_on": (list, 'of screen-lock and suspend, as in lock_on = ["screen-lock", "suspend"]'),
     "insecure_endpoint": (bool, "true or false"),
     "browser": (str, 'text, as in browser = "firefox -P work"'),
     "browsers": (dict, 'a table of text, as in [browsers] and corp = "firefox -P work"'),
@@ -104,10 +110,11 @@ def _checked(path: Path, key: str, value: Any) -> Any:
     is_right = isinstance(value, kind) and all(isinstance(text, str) for text in texts)
     if is_right and key == "production":
         is_right = not any(character in pattern for pattern in value for character in ",\0")
-        value = tuple(value)
+    if key == "lock_on":
+        is_right = is_right and set(value) <= set(SIGNS)
     if not is_right:
         raise ConfigError(f"{str(path)!r}: {key} must be {meaning}")
-    return value
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _reason(error: Exception) -> str:

@@ -21,6 +21,11 @@ def fresh_command(folder: str) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", str(PACKAGE / "agent" / "__main__.py"), "afresh", folder)
 
 
+def watcher_command() -> tuple[str, ...]:
+    """The command line of a watcher, without what it watches for and its descriptor."""
+    return (sys.executable, "-I", str(PACKAGE / "watcher" / "__main__.py"))
+
+
 def detach() -> None:
     """Leaves the terminal, its process group and the command that started us (daemon(7))."""
     os.setsid()
@@ -41,7 +46,7 @@ def main(arguments: list[str]) -> None:
     from shellvault.agent import server
 
     how, folder, *state = arguments
-    commands = worker_command(), fresh_command(folder)
+    commands = worker_command(), fresh_command(folder), watcher_command()
     if how == "afresh":
         server.run(Path(folder), *commands, state=int(state[0]))
     elif how == "detached":

@@ -54,8 +54,13 @@ class Jobs:
         worker_command: tuple[str, ...],
         environment: Mapping[str, str],
         remembered: Callable[[], None],
+        watch_for: Callable[[list[str], Mapping[str, str]], None] = lambda signs, environment: None,
     ) -> None:
-        """`remembered` is called whenever there is a new session in the memory."""
+        """`remembered` is called whenever there is a new session in the memory.
+
+        `watch_for` hears the signs at which to lock, and the environment of the worker that has read them.
+        """
+        self._watch_for = watch_for
         self._loop = loop
         self._memory = memory
         self._command = worker_command
@@ -284,6 +289,8 @@ class Jobs:
             worker.send({"number": message["number"], "session": session})
         elif "store" in message:
             self._memory.store_step(message["store"], message["session"])
+        elif "lock_on" in message:
+            self._watch_for(message["lock_on"], worker.environment)
         elif "unlock" in message:
             self._memory.unlock(message["unlock"])
         elif job := self._jobs.get(message["job"]):

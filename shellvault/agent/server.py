@@ -28,6 +28,7 @@ from shellvault.protocol import REQUEST_DEADLINE, Message
 
 if TYPE_CHECKING:
     from shellvault.agent.endpoint import Endpoint
+    from shellvault.agent.watching import Watcher
 
 SOCKET, LOCK = "agent.sock", "agent.lock"
 
@@ -59,12 +60,20 @@ class Agent:
         worker_command: tuple[str, ...],
         environment: Mapping[str, str],
         fresh_command: tuple[str, ...] = (),
+        watcher_command: tuple[str, ...] = (),
     ) -> None:
-        """`fresh_command` is what this process becomes to forget (see `afresh`), without its last word."""
+        """`fresh_command` is what this process becomes to forget (see `afresh`), without its last word.
+
+        `watcher_command` is that of a watcher, without its arguments.
+        """
         self.loop = Loop()
         self.memory = Memory()
-        self.jobs = Jobs(self.loop, self.memory, worker_command, environment, self._look_soon)
+        self.jobs = Jobs(
+            self.loop, self.memory, worker_command, environment, self._look_soon, self._watch_for
+        )
         self._fresh_command = fresh_command
+        self._watcher_command = watcher_command
+        self._watcher: Watcher | None = None
         self._folder = folder
         self._path = folder / SOCKET
         self._lock: int | None = None
@@ -112,6 +121,12 @@ class Agent:
         workers.reap(self.loop, state["children"])
         if state["worker"]:
             self.jobs.adopt(state["worker"])
+        if state["watcher"]:
+            from shellvault.agent import watching
+
+            self._watcher = watching.adopted(
+                self.loop, state["watcher"], self._lock_by_desktop, self._watcher_ended
+            )
         if state["endpoint"]:
             self._endpoint = self._made_endpoint(state["endpoint"])
         reply = Stream(self.loop, afresh.socket_of(state["reply"]), lambda data: None, lambda: None)
@@ -386,6 +401,9 @@ class Agent:
             },
             "endpoint_users": sorted(self._endpoint.users()) if self._endpoint else [],
             "leases": self.memory.leases.troubles(),
+            "lock_on": {"signs": self._watcher.signs, "problems": self._watcher.problems}
+            if self._watcher
+            else None,
             "unlocked": {path: kept["until"] for path, kept in self.memory.unlock_keys(now).items()},
         }
 
@@ -398,6 +416,27 @@ class Agent:
         """Forgets every session, every endpoint, and what unlocks a vault, in the worker too."""
         self.memory.lock()
         self._begin_afresh(None, let_go)
+
+    def _watch_for(self, signs: list[str], environment: Mapping[str, str]) -> None:
+        """Has a watcher tell us of these signs of the desktop's, from now on and of no others."""
+        if self._watcher and (not signs or not self._watcher.serves(signs, environment)):
+            self._watcher.end()
+        if signs and self._watcher is None and self._watcher_command:
+            from shellvault.agent.watching import Watcher
+
+            try:
+                process = workers.spawn((*self._watcher_command, *signs), environment)
+            except (OSError, ValueError):
+                # The next worker says it again.
+                return
+            self._watcher = Watcher(self.loop, process, signs, self._lock_by_desktop, self._watcher_ended)
+
+    def _watcher_ended(self) -> None:
+        self._watcher = None
+
+    def _lock_by_desktop(self) -> None:
+        assert self._watcher  # noqa: S101 - it is who says so
+        self.lock(self._watcher.let_go)
 
     def _begin_afresh(self, profiles: list[str] | None, let_go: LetGo) -> None:
         """Becomes a fresh process, which answers the request; one that cannot is left for a new agent to replace."""
@@ -415,6 +454,7 @@ class Agent:
                 "children": workers.unreaped(),
                 "worker": self.jobs.ready_worker(),
                 "endpoint": self._endpoint.state(profiles) if self._endpoint else None,
+                "watcher": self._watcher.state() if self._watcher else None,
                 "reply": {"descriptor": reply.fileno(), "text": text.decode("latin-1")},
             }
             afresh.begin(self._fresh_command, state)
@@ -433,6 +473,7 @@ def run(
     folder: Path,
     worker_command: tuple[str, ...],
     fresh_command: tuple[str, ...],
+    watcher_command: tuple[str, ...] = (),
     *,
     ready: Callable[[], None] = lambda: None,
     state: int | None = None,
@@ -447,7 +488,7 @@ def run(
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    agent = Agent(folder, worker_command, os.environ, fresh_command)
+    agent = Agent(folder, worker_command, os.environ, fresh_command, watcher_command)
     if state is None:
         agent.run(ready)
     else:

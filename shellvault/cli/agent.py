@@ -65,6 +65,10 @@ def _shown(found: dict[str, Any]) -> str:
         for path, until in sorted(found["unlocked"].items())
     ]
     lines += [leases.left_behind(kept) for kept in found["leases"]]
+    if found["lock_on"]:
+        lines.append(f"locks on {' and '.join(found['lock_on']['signs'])}")
+        problems = found["lock_on"]["problems"].items()
+        lines += [f"cannot hear the {bus} bus: {problem}" for bus, problem in problems if problem]
     if not found["sessions"]:
         lines.append("no sessions")
     shown = "".join(f"{output.printable(line)}\n" for line in lines)

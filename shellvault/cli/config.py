@@ -25,6 +25,7 @@ _SETTINGS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "export_token": (("SHELLVAULT_EXPORT_TOKEN",), "false"),
     "insecure_endpoint": ((), "false"),
     "unlock_ttl": ((unlocking.VARIABLE,), unlocking.DEFAULT),
+    "lock_on": ((), "nothing but `shellvault lock`"),
     "production": ((PRODUCTION_VARIABLE,), "a word prod or production in the name"),
 }
 

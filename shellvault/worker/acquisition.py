@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
-from shellvault import locations, renewal, rotation
+from shellvault import locations, renewal, rotation, settings
 from shellvault.errors import NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
@@ -195,6 +195,7 @@ def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk)
 
     Whoever unlocked it decided that for as long as it stays unlocked: what a later request says can only be stricter.
     """
+    desk.channel.lock_on(list(settings.load(environment).lock_on))
     kept = desk.channel.unlock_key(str(file_path(environment)))
     required = policy(environment, choose(backend, environment).backend)
     required = stricter(required, kept["confirm"]) if kept else required

@@ -24,6 +24,7 @@ class Channel:
         self._sending = threading.Lock()
         self._numbering = threading.Lock()
         self._number = 0
+        self._lock_on: list[str] | None = None
         self.answers: dict[int, queue.SimpleQueue[Message]] = {}
         self.sessions: dict[int, queue.SimpleQueue[Message | None]] = {}
         self.unlocked: dict[str, Message] = {}
@@ -64,6 +65,12 @@ class Channel:
         if self.unlock_key(path).get("key") != key.hex():
             self.unlocked[path] = {"key": key.hex(), "confirm": confirm, "until": time.time() + seconds}
             self.send({"unlock": {path: self.unlocked[path]}})
+
+    def lock_on(self, signs: list[str]) -> None:
+        """Has the agent lock at these signs of the desktop's, and at no others."""
+        if signs != self._lock_on:
+            self._lock_on = signs
+            self.send({"lock_on": signs})
 
     def unlock_key(self, path: str) -> Message:
         """What still unlocks the encrypted file; nothing when it is locked."""

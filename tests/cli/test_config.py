@@ -43,7 +43,8 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
 ) -> None:
     file = home / ".config" / "shellvault" / "config.toml"
     file.write_text(
-        'backend = "file"\nsession_backend = "agent"\nprompt = "zenity"\nconfirm = "always"\ndevice_code = true\nexport_token = false\n'
+        'backend = "file"\nsession_backend = "agent"\nlock_on = ["suspend"]\nprompt = "zenity"\n'
+        'confirm = "always"\ndevice_code = true\nexport_token = false\n'
         'browser = "firefox"\nproduction = ["live-*", "*-core"]\n[browsers]\ncorp = "chromium"\n'
     )
     os.environ["AWS_VAULT_PROMPT"] = "ykman"
@@ -59,6 +60,7 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
         "export_token": ("false", str(file)),
         "insecure_endpoint": ("false", "default"),
         "unlock_ttl": ("30m", "SHELLVAULT_UNLOCK_TTL"),
+        "lock_on": ("suspend", str(file)),
         "production": ("live-*,*-core", str(file)),
         "browsers.corp": ("chromium", str(file)),
     }

@@ -1,0 +1,10 @@
+"""The door to the watcher: `python -I __main__.py SIGN… DESCRIPTOR`, run by path as the agent is."""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
+    from shellvault.watcher.main import main
+
+    main(int(sys.argv[-1]), frozenset(sys.argv[1:-1]))

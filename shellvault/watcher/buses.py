@@ -1,0 +1,146 @@
+"""What the buses of a desktop say of the person: systemd-logind on the system bus, the screen saver on the session bus.
+
+org.freedesktop.login1(5) has the signals and the delay of a suspend; the screen savers' ActiveChanged is that of the
+freedesktop.org Idle Inhibition draft, which GNOME, Cinnamon and MATE have under names of their own.
+"""
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Set
+from typing import Any, Protocol
+
+from jeepney import DBusAddress, HeaderFields, MatchRule, Message, new_method_call  # type: ignore[import-untyped]
+from jeepney.bus import get_bus  # type: ignore[import-untyped]
+from jeepney.bus_messages import message_bus  # type: ignore[import-untyped]
+from jeepney.io.blocking import DBusConnection, prep_socket  # type: ignore[import-untyped]
+from jeepney.wrappers import DBusErrorResponse, unwrap_msg  # type: ignore[import-untyped]
+
+from shellvault.vault.backends import bus_address
+
+#: Seconds for a message, and before a bus that has gone is looked for again.
+MESSAGE_SECONDS, RETRY = 5.0, 15.0
+
+LOGIN = "org.freedesktop.login1"
+MANAGER, SESSION = f"{LOGIN}.Manager", f"{LOGIN}.Session"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+SCREEN_SAVERS = tuple(
+    f"org.{desktop}.ScreenSaver" for desktop in ("freedesktop", "gnome", "cinnamon", "mate")
+)
+
+
+class Agent(Protocol):
+    """What a watch needs of the agent (`main.Agent`)."""
+
+    def lock(self) -> None: ...  # noqa: D102 - described there
+    def say(self, bus: str, problem: str | None) -> None: ...  # noqa: D102
+
+
+def needed_for(signs: Set[str]) -> tuple[str, ...]:
+    """The buses on which these signs are given."""
+    return ("system", "session") if "screen-lock" in signs else ("system",) if signs else ()
+
+
+def watch(bus: str, signs: Set[str], agent: Agent) -> None:
+    """Listens to a bus for ever; one that is not there, or goes, is looked for again."""
+    while True:
+        try:
+            with _connection(bus) as connection:
+                _listen(connection, bus, signs, agent)
+        except Exception as error:
+            # Whatever the library raises for a bus that is gone, hangs or talks nonsense.
+            agent.say(bus, str(error) or type(error).__name__)
+        time.sleep(RETRY)
+
+
+def _connection(bus: str) -> DBusConnection:
+    address = "SYSTEM" if bus == "system" else bus_address(os.environ)
+    if address is None:
+        raise OSError("there is none")
+    sock = prep_socket(get_bus(address), enable_fds=True, timeout=MESSAGE_SECONDS)
+    return DBusConnection(sock, enable_fds=True)
+
+
+def _listen(connection: DBusConnection, bus: str, signs: Set[str], agent: Agent) -> None:
+    signals: deque[Message] = deque()
+    with connection.filter(MatchRule(type="signal"), queue=signals):
+        for rule in _rules(bus, signs):
+            _ask(connection, message_bus.AddMatch(rule))
+        delay = _delay(connection) if bus == "system" and "suspend" in signs else None
+        agent.say(bus, None)
+        while True:
+            signal = connection.recv_until_filtered(signals)
+            if _is_meant(connection, signal):
+                agent.lock()
+            if signal.header.fields.get(HeaderFields.member) == "PrepareForSleep":
+                # Let go, the machine sleeps; awake again, the next suspend has to wait for us, too.
+                if delay is not None:
+                    os.close(delay)
+                delay = None if signal.body[0] else _delay(connection)
+
+
+def _rules(bus: str, signs: Set[str]) -> Iterator[MatchRule]:
+    if bus == "session":
+        for name in SCREEN_SAVERS:
+            yield MatchRule(type="signal", sender=name, interface=name, member="ActiveChanged")
+        return
+    if "suspend" in signs:
+        yield MatchRule(type="signal", sender=LOGIN, interface=MANAGER, member="PrepareForSleep")
+    if "screen-lock" in signs:
+        yield MatchRule(type="signal", sender=LOGIN, interface=SESSION, member="Lock")
+        hint = MatchRule(type="signal", sender=LOGIN, interface=PROPERTIES, member="PropertiesChanged")
+        hint.add_arg_condition(0, SESSION)
+        yield hint
+
+
+def _is_meant(connection: DBusConnection, signal: Message) -> bool:
+    """Whether a signal says that this person is gone, and comes from who may say so."""
+    fields = signal.header.fields
+    interface, member = fields.get(HeaderFields.interface), fields.get(HeaderFields.member)
+    match (member, *signal.body):
+        case ("PrepareForSleep" | "ActiveChanged", True):
+            name = LOGIN if interface == MANAGER else interface
+            return _is_from(connection, signal, name)
+        case ("Lock",):
+            pass
+        case ("PropertiesChanged", str(), {"LockedHint": (_, True)}, *_):
+            pass
+        case _:
+            return False
+    return _is_from(connection, signal, LOGIN) and _is_own(connection, fields[HeaderFields.path])
+
+
+def _is_from(connection: DBusConnection, signal: Message, name: str) -> bool:
+    """Whether the sender has this name: anybody on the bus may send a signal to us alone."""
+    try:
+        (owner,) = _ask(connection, message_bus.GetNameOwner(name))
+    except DBusErrorResponse:
+        return False
+    return bool(owner == signal.header.fields.get(HeaderFields.sender))
+
+
+def _is_own(connection: DBusConnection, session: str) -> bool:
+    """Whether a login session is this user's; one that cannot be asked counts as that."""
+    address = DBusAddress(session, bus_name=LOGIN, interface=PROPERTIES)
+    try:
+        ((_, (uid, _)),) = _ask(connection, new_method_call(address, "Get", "ss", (SESSION, "User")))
+    except (DBusErrorResponse, ValueError, TypeError):
+        return True
+    return bool(uid == os.getuid())
+
+
+def _delay(connection: DBusConnection) -> int | None:
+    """A descriptor for as long as which no suspend begins; None where logind gives none."""
+    address = DBusAddress("/org/freedesktop/login1", bus_name=LOGIN, interface=MANAGER)
+    words = ("sleep", "shellvault", "sessions are forgotten first", "delay")
+    try:
+        (descriptor,) = _ask(connection, new_method_call(address, "Inhibit", "ssss", words))
+    except DBusErrorResponse:
+        return None
+    return int(descriptor.to_raw_fd())
+
+
+def _ask(connection: DBusConnection, message: Message) -> tuple[Any, ...]:
+    """The body of a reply. Raises DBusErrorResponse, TimeoutError and OSError."""
+    reply: tuple[Any, ...] = unwrap_msg(connection.send_and_get_reply(message, timeout=MESSAGE_SECONDS))
+    return reply

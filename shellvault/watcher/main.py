@@ -1,0 +1,63 @@
+"""The watcher process: has the agent lock when a bus says that the screen is locked or the machine goes to sleep.
+
+Apart from the agent, so that one without it loads no D-Bus library, and a bus that hangs costs nobody a session.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Set
+
+from shellvault import hardening
+from shellvault.protocol import JSON_LIMIT, Lines, decode, encode
+from shellvault.watcher import buses
+
+#: Seconds that the agent may take to lock; logind waits for five (logind.conf(5), InhibitDelayMaxSec).
+LOCK_SECONDS = 4.0
+
+
+def main(descriptor: int, signs: Set[str]) -> None:
+    """Serves the agent at the other end of the descriptor until it goes away; `signs` are those of `lock_on`."""
+    hardening.die_with_parent()
+    sock = socket.socket(fileno=descriptor)
+    sock.set_inheritable(False)
+    agent = Agent(sock)
+    for bus in buses.needed_for(signs):
+        threading.Thread(target=buses.watch, args=(bus, signs, agent), daemon=True).start()
+    agent.hear()
+
+
+class Agent:
+    """Our end of the socket to the agent."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._sending, self._one = threading.Lock(), threading.Lock()
+        self._locked = threading.Event()
+
+    def lock(self) -> None:
+        """Has the agent forget everything, and waits until it has."""
+        with self._one:
+            self._locked.clear()
+            self._send({"lock": True})
+            self._locked.wait(LOCK_SECONDS)
+
+    def say(self, bus: str, problem: str | None) -> None:
+        """Whether a bus is listened to, and why not."""
+        self._send({"bus": bus, "problem": problem})
+
+    def hear(self) -> None:
+        """Takes its answers; without an agent there is nothing left to do."""
+        lines = Lines(JSON_LIMIT)
+        while data := self._sock.recv(4096):
+            for line in lines.feed(data):
+                if "locked" in decode(line):
+                    self._locked.set()
+        os._exit(0)
+
+    def _send(self, message: dict[str, object]) -> None:
+        try:
+            with self._sending:
+                self._sock.sendall(encode(message))
+        except OSError:
+            os._exit(0)
