@@ -2,11 +2,16 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import Person
+from tests.end_to_end.conftest import Person, settle
 from tests.real_keyring import PrivateKeyring
+from tests.real_wallet import private_wallet
+from tests.support.emulator import Aws
+from tests.support.home import Home
+from tests.support.sts_front import StsFront
 
 pytestmark = pytest.mark.real
 
@@ -23,6 +28,27 @@ def test_the_main_job_needs_no_passphrase(keyring_person: Person) -> None:
     assert home.succeed("exec", "guarded", "--", "printenv", "AWS_VAULT") == "guarded\n"
     home.succeed("remove", "--force", "work")
     assert home.succeed("list", "--credentials") == "guarded\n"
+
+
+def test_kwallet_does_the_same(home: Home, aws: Aws, front: StsFront, tmp_path: Path) -> None:
+    (tmp_path / "wallet").mkdir()
+    with private_wallet(tmp_path / "wallet") as wallet:
+        del home.environment["SHELLVAULT_BACKEND"], home.environment["SHELLVAULT_FILE_PASSPHRASE"]
+        address = "DBUS_SESSION_BUS_ADDRESS"
+        home.environment[address] = wallet.environment[address]
+        settle(home, aws, front, by_command=True)
+        [chosen] = [
+            each for each in json.loads(home.succeed("list", "--backends", "--json")) if each["chosen"]
+        ]
+        assert chosen["name"] == "kwallet"
+        for _ in range(2):
+            assert home.succeed("exec", "guarded", "--", "printenv", "AWS_VAULT") == "guarded\n"
+        assert front.calls == ["GetSessionToken"]
+        wallet.lock()
+        assert "the keyring (kwallet) is locked" in home.fail("exec", "--no-agent", "work", "--", "true")
+        wallet.open()
+        home.succeed("remove", "--force", "work")
+        assert home.succeed("list", "--credentials") == "guarded\n"
 
 
 def test_a_session_that_cost_a_code_is_kept_in_the_keyring(keyring_person: Person) -> None:
