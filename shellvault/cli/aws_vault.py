@@ -25,7 +25,8 @@ ROWS = (
     Row(
         "`exec NAME -- COMMAND`",
         "the same",
-        "works inside a session too; not found is status 127, as in a shell; the command inherits no passphrase",
+        "works inside a session too; COMMAND may have options without `--`; not found is status 127, as in a shell; "
+        "the command inherits no passphrase",
     ),
     Row(
         "`exec NAME`",
@@ -53,9 +54,9 @@ ROWS = (
         "IMDSv2 only, your own processes only, several at once; without root at a free port, which SDKs are told",
     ),
     Row(
-        "`proxy`",
+        "`proxy`, `server`",
         "`sudo shellvault proxy --bind 169.254.169.254 --to URL`",
-        "no sudo by itself; ends with Ctrl-C; also for containers, by a socket or an address",
+        "no sudo by itself; ends with Ctrl-C (`--stop` stops nothing); also for containers, by a socket or an address",
     ),
     Row(
         "`exec --profile-env`",
@@ -71,7 +72,8 @@ ROWS = (
     Row(
         "`export NAME --format F`",
         "the same, and `fish`, `powershell`, `dotenv`",
-        "values are quoted and stale variables unset; on a terminal it wants a `--format` or `--force`",
+        "AWS_PROFILE counts where no NAME is; values are quoted and stale variables unset; on a terminal it wants a "
+        "`--format` or `--force`",
     ),
     Row(
         "`login NAME`",
@@ -87,14 +89,19 @@ ROWS = (
     Row(
         "`remove NAME`, `rm`, `-f`, `-s`",
         "the same",
-        "the sessions made with the keys go too; `no` is status 1, so that a script notices",
+        "asks on the terminal, never on stdin; the sessions made with the keys go too; `no` is status 1, so that a "
+        "script notices",
     ),
     Row(
         "`migrate-backend --from A --to B`",
         "the same",
         "`--profile` may be repeated; the vault in use changes with the keys",
     ),
-    Row("`version`, `--version`, `--help`", "the same", "on stdout, where a pager finds it"),
+    Row(
+        "`version`, `--version`, `--help`",
+        "the same",
+        "on stdout, where a pager finds it; the version stands behind our name",
+    ),
     Row(
         "`--prompt ykman`, `zenity`, `kdialog`, `osascript`, `wincredui`",
         "the same, `pinentry`, `none`",

@@ -13,16 +13,13 @@ from shellvault.shells import forms
 
 
 class CommandLine(click.Command):
-    """`[OPTIONS] [NAME] [OPTIONS] [--] COMMAND…`: the command follows `--`, or else NAME."""
+    """`[OPTIONS] [NAME] [OPTIONS] [COMMAND…] [--] COMMAND…`: the command follows NAME, or else `--`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Splits the command off before click sees its options."""
-        if "--" in args:
-            border = args.index("--")
-            ours, program = args[:border], args[border + 1 :]
-        else:
-            ours, program = self._split_at_second_word(ctx, args)
-        ctx.meta["program"] = program
+        """Splits the command off before click sees its options. What follows a command's own `--` is its too."""
+        border = args.index("--") if "--" in args else len(args)
+        ours, program = self._split_at_second_word(ctx, args[:border])
+        ctx.meta["program"] = [*program, *args[border + 1 :]]
         return super().parse_args(ctx, ours)
 
     def _split_at_second_word(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str]]:
@@ -39,10 +36,18 @@ class CommandLine(click.Command):
                 words += 1
                 if words == 2:
                     return args[:index], args[index:]
-            elif word in takes_value:
+            elif _takes_next(word, takes_value):
                 index += 1
             index += 1
         return args, []
+
+
+def _takes_next(word: str, takes_value: set[str]) -> bool:
+    """Whether the value of an option, or of the last of several short ones (`-nd`), is the next word."""
+    if word.startswith("--"):
+        return word in takes_value
+    ends = (index for index, letter in enumerate(word) if index and f"-{letter}" in takes_value)
+    return next(ends, -1) == len(word) - 1
 
 
 @click.command(
@@ -86,6 +91,8 @@ def command(
     program: list[str] = context.meta["program"]
     if server and ec2_server:
         raise UsageError("--server and --ec2-server are two ways to the same session: choose one")
+    if as_json and (server or ec2_server):
+        raise UsageError("--json prints a session, and a server hands it out instead: choose one")
     try:
         asked = wish(name, given)
     except NeedsPersonError as error:

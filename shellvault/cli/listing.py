@@ -47,25 +47,24 @@ class ProfileRow:
 
 @click.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
-@click.option("--profiles", "only", flag_value="profiles", help="Only the names of profiles, one a line.")
-@click.option(
-    "--credentials", "only", flag_value="credentials", help="Only the names with stored keys, one a line."
-)
-@click.option(
-    "--sessions", "only", flag_value="sessions", help="Only the names with a live session, one a line."
-)
+@click.option("--credentials", is_flag=True, help="Only the names with stored keys, one a line.")
+@click.option("--profiles", is_flag=True, help="Only the names of profiles, one a line.")
+@click.option("--sessions", is_flag=True, help="Only the names with a live session, one a line.")
 @click.option("--backends", is_flag=True, help="Which vault is used, and why each other is not.")
 @backend_option
-def command(as_json: bool, only: str | None, backends: bool, backend: str | None) -> int:
+def command(
+    as_json: bool, credentials: bool, profiles: bool, sessions: bool, backends: bool, backend: str | None
+) -> int:
     """List profiles, where their keys are, and their sessions."""
     if backends:
         return _list_backends(backend, as_json)
-    if only == "profiles":
+    # Of several the first of these counts, as in aws-vault.
+    if profiles and not credentials:
         return _print_names(_config().profile_names)
     rows = gather(backend)
-    if only == "credentials":
+    if credentials:
         return _print_names(row.name for row in rows if row.access_key_id)
-    if only == "sessions":
+    if sessions:
         return _print_names(row.name for row in rows if any(its.call not in SIGN_INS for its in row.sessions))
     if not rows:
         output.note("there are no profiles yet: store keys with `shellvault add NAME`")

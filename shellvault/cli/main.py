@@ -50,7 +50,7 @@ COMMANDS = {
 #: What only wrappers and shims start.
 INTERNAL = {"wrap": "wrapped"}
 
-ALIASES = {"login": "console", "ls": "list", "rm": "remove"}
+ALIASES = {"login": "console", "ls": "list", "rm": "remove", "server": "proxy"}
 
 #: What the shell function adds: a process cannot change the shell that started it.
 FUNCTION_WORDS = ("use", "leave")

@@ -17,7 +17,18 @@ from shellvault.servers import address, listening, upstream
 from shellvault.servers.forward import Forwarder
 
 
+def _nothing_to_stop(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        output.note(
+            "there is nothing to stop: a proxy ends with Ctrl-C, or with the command that it was started for"
+        )
+        context.exit()
+
+
 @click.command(name="proxy")
+@click.option(
+    "--stop", is_flag=True, is_eager=True, hidden=True, expose_value=False, callback=_nothing_to_stop
+)
 @click.option(
     "--bind",
     required=True,

@@ -7,7 +7,7 @@ import click
 from shellvault.cli import broker, clear, output, terminal
 from shellvault.cli.options import backend_option
 from shellvault.cli.suggest import similar
-from shellvault.errors import ShellvaultError, UsageError
+from shellvault.errors import NeedsPersonError, ShellvaultError, UsageError
 
 
 @click.command(name="remove")
@@ -25,7 +25,7 @@ def command(name: str, force: bool, sessions_only: bool, backend: str | None) ->
     operate = broker.vault_operations(backend, dict(os.environ))
     # Keys that are not listed may still be there, if their removal was cut short: they are removed unasked.
     stored = operate({"do": "list"})["keys"]
-    if name in stored and not force and not terminal.confirm(f"Remove the stored keys of {name}?"):
+    if name in stored and not force and not _confirmed(name):
         raise ShellvaultError("nothing was removed")
     removed = operate({"do": "remove", "name": name})
     sessions = removed["sessions"]
@@ -37,3 +37,10 @@ def command(name: str, force: bool, sessions_only: bool, backend: str | None) ->
         f"removed the keys of {name} from the vault ({removed['backend']}), and {sessions} of their sessions"
     )
     return 0
+
+
+def _confirmed(name: str) -> bool:
+    try:
+        return terminal.confirm(f"Remove the stored keys of {name}?")
+    except NeedsPersonError as error:
+        raise NeedsPersonError(f"{error}: --force asks nothing") from error
