@@ -176,7 +176,7 @@ def _asked(
     except (requests.exceptions.RequestException, OSError) as error:
         raise SessionError(
             f"{visit.who} cannot be reached for {visit.what}: check VAULT_ADDR, network and proxy "
-            f"({one_line(str(error) or type(error).__name__, (visit.token,))})"
+            f"({one_line(_reason(error), (visit.token,))})"
         ) from None
     except Exception as error:
         # What hvac makes of a strange reply is not documented, and may quote it.
@@ -192,6 +192,16 @@ def _asked(
     if not isinstance(reply, dict):
         raise SessionError(_not_vault(visit))
     return reply
+
+
+def _reason(error: BaseException) -> str:
+    """The system's own words where there are any: urllib3 and requests wrap them several times."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        inner = inner.__cause__ or inner.__context__
+    return str(error) or type(error).__name__
 
 
 def _not_vault(visit: _Visit) -> str:

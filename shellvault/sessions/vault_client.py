@@ -89,10 +89,10 @@ def refusal(
             return SessionError(f"{who} is sealed: whoever runs it has to unseal it, then try again")
         return SessionError(f"{who} is not ready: try again in a moment ({said})")
     if isinstance(error, exceptions.InvalidPath):
-        return SessionError(
-            f"{who} has nothing at {what}: check shellvault_vault_mount, shellvault_vault_role and VAULT_NAMESPACE "
-            f"({said})"
-        )
+        # Vault gives no reason for a path below a mount that is there.
+        reason = f" ({said})" if error.errors else ""
+        keys = "shellvault_vault_mount, shellvault_vault_role and VAULT_NAMESPACE"
+        return SessionError(f"{who} has nothing at {what}: check {keys}{reason}")
     if isinstance(error, exceptions.RateLimitExceeded):
         return SessionError(f"{who} gets too many requests: wait a little, then try again")
     return SessionError(f"{who} refused {what}: {said}{_advice(said, engine)}")

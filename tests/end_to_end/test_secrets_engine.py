@@ -409,3 +409,19 @@ def known(person: Person, found: dict[bytes, bytes]) -> bool:
 def test_new_keys_that_aws_does_not_know_yet_are_waited_for(resident: Person, engine: Engine) -> None:
     resident.front.refuses_unknown_keys = 2
     assert f"assumed-role/{resident.user}-above/" in arn(resident, exported(resident, "above"))
+
+
+def test_a_prompt_whose_token_is_a_variable_says_that_it_needs_you(resident: Person, engine: Engine) -> None:
+    (resident.home.path / ".vault-token").unlink()
+    resident.home.environment["VAULT_TOKEN"] = ROOT_TOKEN
+    engine.roles["deploy"].lease = 30
+    terminal = Terminal("bash", resident.home.path, INIT["bash"] + "\n", resident.home.environment)
+    try:
+        terminal.run("shellvault use deploy")
+        first = environment(terminal)[b"SHELLVAULT_EXPIRES_AT"]
+        assert in_time(lambda: terminal.run("") or "needs you" in terminal.screen, 40)
+        assert {headers.get("X-Vault-Token") for headers in engine.headers} == {ROOT_TOKEN}
+        terminal.run("shellvault use deploy")
+        assert environment(terminal)[b"SHELLVAULT_EXPIRES_AT"] > first
+    finally:
+        terminal.close()

