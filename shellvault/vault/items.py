@@ -1,5 +1,6 @@
 """JSON documents in a keyring: every call bounded, every error one line, long documents in parts."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -89,14 +90,19 @@ class Items:
         return self._call(lambda: self._keyring.get_password(self._service(key), key))
 
     def _set(self, key: str, text: str) -> None:
-        self._call(lambda: self._keyring.set_password(self._service(key), key, text))
+        # On Windows `keyring` puts what it replaces elsewhere: by the second time that is no older secret.
+        for _ in range(2 if self.backend == "wincred" else 1):
+            self._call(lambda: self._keyring.set_password(self._service(key), key, text))
 
     def _delete(self, key: str) -> None:
         self._call(lambda: self._keyring.delete_password(self._service(key), key))
 
     def _service(self, key: str) -> str:
-        # Windows finds an item by its service alone: keyring moves others of the same service out of the way.
-        return f"{SERVICE}/{key}" if self.backend == "wincred" else SERVICE
+        if self.backend != "wincred":
+            return SERVICE
+        # Windows finds an item by its service alone, whatever the case; keyring moves others of it out of the way.
+        cased = "" if key == key.lower() else f"#{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+        return f"{SERVICE}/{key}{cased}"
 
     def _call(self, function: Callable[[], Result]) -> Result:
         try:

@@ -1,6 +1,7 @@
 """Every backend that can run here, for real: what goes in comes out, whatever it is called and however long it is.
 
-`passage` is in no package source here: its part is played by a script that keeps files as they are.
+`passage` is in no package source here: its part is played by a script that keeps files as they are. What Windows and
+macOS have is played by their API in memory (see `stand_ins`), below `keyring`'s own backends.
 """
 
 import os
@@ -20,6 +21,7 @@ from tests.real_keyring import private_keyring
 from tests.real_password_store import password_store
 from tests.real_wallet import private_wallet
 from tests.vault.conftest import PASSPHRASE, never_asked
+from tests.vault.stand_ins import STAND_INS, stand_in
 
 pytestmark = pytest.mark.real
 
@@ -43,6 +45,8 @@ NAMES = [
     "x" * 250,
     "a//b",
     "~",
+    "Work",
+    "WORK",
 ]
 
 PASSAGE = """#!/bin/sh
@@ -63,8 +67,14 @@ esac
 """
 
 
-@pytest.fixture(params=["file", "secret-service", "kwallet", "pass", "passage", "keyctl"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path, cheap: None) -> Iterator[dict[str, str]]:
+REAL = ("file", "secret-service", "kwallet", "pass", "passage", "keyctl")
+every_backend = pytest.mark.parametrize("backend", REAL + STAND_INS, indirect=True)
+
+
+@pytest.fixture(params=REAL)
+def backend(
+    request: pytest.FixtureRequest, tmp_path: Path, cheap: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, str]]:
     """An environment in which one backend is named and ready."""
     name = str(request.param)
     home = tmp_path / "home"
@@ -75,7 +85,10 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path, cheap: None) -> Iter
         "SHELLVAULT_BACKEND": name,
         "SHELLVAULT_FILE_PASSPHRASE": PASSPHRASE,
     }
-    if name == "secret-service":
+    if name in STAND_INS:
+        stand_in(name, monkeypatch)
+        yield environment
+    elif name == "secret-service":
         home.rmdir()
         with private_keyring(tmp_path) as running:
             yield running.environment | environment
@@ -107,6 +120,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path, cheap: None) -> Iter
         yield environment
 
 
+@every_backend
 def test_keys_are_kept_replaced_listed_and_removed(backend: dict[str, str]) -> None:
     vault = open_vault(None, backend, never_asked)
     pairs = {name: StoredKeys(f"AKIA{len(name):04}", f"secret/{name.encode()[:20].hex()}") for name in NAMES}
@@ -125,6 +139,7 @@ def test_keys_are_kept_replaced_listed_and_removed(backend: dict[str, str]) -> N
         last.load_keys(NAMES[1])
 
 
+@every_backend
 @pytest.mark.timeout(3600 if PROFILES > 100 else 120)
 def test_many_profiles_are_stored_listed_replaced_and_removed(backend: dict[str, str]) -> None:
     vault = open_vault(None, backend, never_asked)
@@ -146,6 +161,7 @@ def test_many_profiles_are_stored_listed_replaced_and_removed(backend: dict[str,
     assert last == {name: f"AKIA{name[-4:]}" for name in names if name != names[5]} | {names[3]: "AKIANEW0"}
 
 
+@every_backend
 @pytest.mark.parametrize("size", [1, 255, 4096, 16 * 1024])
 def test_documents_of_any_length_come_back_byte_for_byte(backend: dict[str, str], size: int) -> None:
     vault = open_vault(None, backend, never_asked)
@@ -156,6 +172,7 @@ def test_documents_of_any_length_come_back_byte_for_byte(backend: dict[str, str]
     assert open_vault(None, backend, never_asked).load_rotation("work") is None
 
 
+@every_backend
 def test_two_writers_at_once_lose_nothing(backend: dict[str, str]) -> None:
     def write(who: str) -> None:
         vault = open_vault(None, backend, never_asked)
@@ -191,6 +208,21 @@ def test_a_writer_that_is_killed_leaves_the_old_pair_or_the_new(backend: dict[st
         keys = open_vault(None, backend, never_asked).load_keys("work")
         number = keys.access_key_id.removeprefix("AKIA")
         assert keys.secret_access_key in ("secret", f"secret-{int(number)}")
+
+
+def test_windows_keeps_no_copy_of_a_secret_that_was_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = stand_in("wincred", monkeypatch)
+    vault = open_vault("wincred", {"HOME": str(tmp_path)}, never_asked)
+    for secret in ("first", "second", "third"):
+        vault.save_keys("work", "AKIAWORK", secret)
+    blobs = b"".join(credential["CredentialBlob"] for credential in kept.values())
+    assert "third".encode("utf-16-le") in blobs
+    assert "first".encode("utf-16-le") not in blobs
+    assert "second".encode("utf-16-le") not in blobs
+    vault.remove_keys("work")
+    assert not any("keys/work" in target for target in kept)
 
 
 def test_probing_names_it_as_used_and_takes_no_longer_than_two_seconds(backend: dict[str, str]) -> None:

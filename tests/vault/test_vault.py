@@ -286,9 +286,12 @@ def test_a_crash_while_keys_are_replaced_is_mended_without_storing_them_again(
         assert after.sessions() == []
 
 
-def test_mending_brings_nothing_back_that_was_removed(vault: Vault, keyring: MemoryKeyring) -> None:
+def test_mending_brings_nothing_back_that_was_removed(
+    vault: Vault, keyring: MemoryKeyring, backend: str
+) -> None:
     vault.save_keys("work", "AKIAWORK", "secret")
-    keyring.calls_left = 2
+    # Both indexes are written by then; what Windows holds is written twice.
+    keyring.calls_left = 4 if backend == "wincred" else 2
     with contextlib.suppress(Broken):
         vault.remove_keys("work")
     keyring.calls_left = None
