@@ -1,9 +1,13 @@
 """The console is opened with a session that AWS takes, and the link stays out of sight."""
 
 import json
+import os
+import random
+import signal
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +20,9 @@ from tests.end_to_end.conftest import Person
 from tests.support.emulator import ACCOUNT, Aws, Keys
 
 pytestmark = pytest.mark.real
+
+#: Runs that are killed at a random moment; more to be sure: SHELLVAULT_KILL_ROUNDS=200.
+ROUNDS = int(os.environ.get("SHELLVAULT_KILL_ROUNDS", "4"))
 
 BROWSER = """#!{python}
 import sys, urllib.request
@@ -34,12 +41,16 @@ class Federation:
     tokens: dict[str, str] = field(default_factory=dict)
     """The ARN that each token was given for."""
     lengths: list[str | None] = field(default_factory=list)
+    failures: list[int] = field(default_factory=list)
+    """The statuses with which the next requests for a token are answered."""
     logins: list[tuple[str, str]] = field(default_factory=list)
     """Who has signed in, and where to."""
 
     def answer(self, path: str) -> tuple[int, bytes]:
         """Answers a GET."""
         query = {name: values[0] for name, values in parse_qs(urlsplit(path).query).items()}
+        if query.get("Action") == "getSigninToken" and self.failures:
+            return self.failures.pop(0), b"no"
         if query.get("Action") == "getSigninToken":
             session = json.loads(query["Session"])
             keys = Keys(session["sessionId"], session["sessionKey"], session["sessionToken"])
@@ -159,3 +170,38 @@ def test_without_a_session_token_the_keys_themselves_get_the_federation_token(
 ) -> None:
     person.home.succeed("login", "--no-session", "work")
     assert [who for who, _ in federation.logins] == [f"arn:aws:sts::{ACCOUNT}:federated-user/work"]
+
+
+def holding_a_token(person: Person) -> list[Path]:
+    """The files of the home and of its sockets' folder with a link's token in them."""
+    folders = (person.home.path, Path(person.home.environment["XDG_RUNTIME_DIR"]))
+    files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return [path for path in files if b"token-" in path.read_bytes()]
+
+
+@pytest.mark.timeout(100 + 5 * ROUNDS)
+def test_wherever_it_is_killed_no_link_is_left_and_the_next_one_signs_in(
+    person: Person, federation: Federation, browser: Path
+) -> None:
+    chance = random.Random(7)
+    for _ in range(ROUNDS):
+        running = person.home.start("shellvault", "console", "work")
+        time.sleep(chance.uniform(0.05, 1.2))
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate(timeout=30)
+        assert holding_a_token(person) == []
+    before = len(federation.logins)
+    person.home.succeed("console", "work")
+    assert len(federation.logins) == before + 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_a_sign_in_that_aws_refuses_is_said_and_the_next_one_works(
+    person: Person, federation: Federation, browser: Path, status: int
+) -> None:
+    federation.failures = [status] * 5
+    assert "token-" not in person.home.fail("console", "work")
+    assert federation.logins == []
+    federation.failures = []
+    person.home.succeed("console", "work")
+    assert len(federation.logins) == 1
