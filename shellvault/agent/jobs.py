@@ -155,8 +155,16 @@ class Jobs:
             return
         self._jobs[message["job"]] = job
         self._watch(job)
-        job.worker.attend(self._is_slow)
-        job.worker.send(message)
+        self._give(job)
+
+    def _give(self, job: Job) -> None:
+        worker = job.worker
+        worker.attend(self._is_slow)
+        worker.send(job.message)
+        if job.worker is worker and not worker.lives:
+            # It had died when this was not its job yet.
+            worker.rest()
+            self._ended(worker)
 
     def leave(self, waiter: Waiter) -> None:
         """Somebody has stopped waiting. Their question goes to another; the job itself goes on."""
@@ -490,8 +498,7 @@ class Jobs:
         except (OSError, ValueError) as error:
             self._finish(job, _not_started(error))
         else:
-            job.worker.attend(self._is_slow)
-            job.worker.send(job.message)
+            self._give(job)
 
 
 def _is_local(caller: Caller | None) -> bool:

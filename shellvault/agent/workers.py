@@ -98,6 +98,11 @@ class Worker:
         self._look: Timer | None = None
         self._stream = Stream(loop, self._sock, self._receive, self._end)
 
+    @property
+    def lives(self) -> bool:
+        """False from when its end has been seen: what is sent to it then is dropped."""
+        return self._stream.open
+
     def attend(self, slow: Callable[["Worker"], None]) -> None:
         """Looks at whether it lives, until `rest`: one that is stopped would keep those who wait for ever.
 

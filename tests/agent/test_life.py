@@ -390,6 +390,27 @@ def test_nothing_hangs_or_stays_locked_when_killed_at_any_moment(place: Place, v
         process.wait()
 
 
+def test_a_worker_that_was_kept_ready_and_has_just_died_costs_no_job(place: Place) -> None:
+    process = place.start()
+    try:
+        with place.connect() as command:
+            command.sendall(session_message(place, "first"))
+            assert "result" in outcome(read_all(command))
+        # The one that has had a job ends, the next one is there.
+        ready = until(lambda: len(workers := place.status()["workers"]) == 1 and workers)
+        with place.connect() as command:
+            assert place.status()["pid"] == process.pid
+            process.send_signal(signal.SIGSTOP)
+            # What the agent finds when it goes on, in this order.
+            command.sendall(session_message(place, "second"))
+            os.kill(ready[0], signal.SIGKILL)
+            process.send_signal(signal.SIGCONT)
+            assert "result" in outcome(read_all(command))
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_an_agent_whose_process_cannot_be_seen_is_not_killed_by_a_number(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
