@@ -21,9 +21,6 @@ from shellvault.signin.work import Work, is_elsewhere
 #: Seconds of life below which credentials are not used any more.
 TOO_SHORT = 20
 
-#: The agent asks this much before a session is due (see `worker.acquisition`), and must get a newer one then.
-_REACH = 1.3
-
 #: A person may paste the wrong thing so often.
 _TRIES = 3
 
@@ -154,7 +151,7 @@ def _fit(work: Work, step: Step, rejected: str | None, since: float, *, fresh: b
     for found, _ in _candidates(work, step):
         its = found.session
         end = its.expires_at or 0
-        lead = renewal.lead(its.issued_at, end) * _REACH
+        lead = renewal.lead(its.issued_at, end) * renewal.REACH
         needed = max(lead, work.context.min_remaining)
         is_new = its.issued_at >= since and end - now > TOO_SHORT
         if its.access_key_id != rejected and (is_new or (not fresh and end - now > needed)):

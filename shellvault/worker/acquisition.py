@@ -42,10 +42,6 @@ from shellvault.worker.channel import Desk
 #: Where a keyring would show a dialog; a job that nobody waits for at the keyboard must not make it.
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
-#: A renewal takes no cached session with less life than this many times its lead: the agent asks up to 1.25
-#: early.
-RENEWAL_REACH = 1.3
-
 _step_locks: dict[str, threading.Lock] = {}
 _step_holders: dict[str, int] = {}
 """The jobs that hold these locks."""
@@ -352,7 +348,7 @@ class AgentCache:
         if session.expires_at is None:
             return False
         lead = renewal.lead(session.issued_at, session.expires_at)
-        return session.remaining(time.time()) <= lead * RENEWAL_REACH
+        return session.remaining(time.time()) <= lead * renewal.REACH
 
 
 def _end(session: Session | None) -> int:

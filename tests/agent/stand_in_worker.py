@@ -46,7 +46,7 @@ def text(form: str, key: str, size: int) -> str:
 def is_due(session: Message) -> bool:
     """Whether the real worker would renew this session."""
     lead = renewal.lead(session["issued_at"], session["expires_at"])
-    return bool(session["expires_at"] - time.time() <= lead * 1.3)
+    return bool(session["expires_at"] - time.time() <= lead * renewal.REACH)
 
 
 def perform(job: Message, desk: worker.Desk) -> Message:

@@ -330,7 +330,7 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def world(tmp_path_factory: pytest.TempPathFactory, installation: Installation) -> Iterator[World]:
     """A home whose vault has the keys of STORED, where `aws` is the real CLI behind its front."""
     program = need("aws-cli-2")
@@ -363,18 +363,6 @@ def world(tmp_path_factory: pytest.TempPathFactory, installation: Installation) 
         stop_agents(Path(runtime))
 
 
-@pytest.fixture(scope="module")
-def without_wrapper(world: World) -> Run:
-    """All lines without the wrapper."""
-    return world.run("bash", LINES, wrapped=False, executed=EXECUTED)
-
-
-@pytest.fixture(scope="module")
-def in_bash(world: World) -> Run:
-    """All lines with the wrapper in bash."""
-    return world.run("bash", LINES, executed=EXECUTED)
-
-
 def differences(lines: tuple[Line, ...], with_wrapper: Run, without: Run) -> list[str]:
     """What differs between two runs of the lines, credentials aside."""
     found = []
@@ -400,12 +388,22 @@ def _comparable(seen: object) -> object:
     return re.sub(varying, "", seen) if isinstance(seen, str) else seen
 
 
-def test_only_the_credentials_differ(without_wrapper: Run, in_bash: Run) -> None:
+def test_only_the_credentials_differ_in_every_shell(world: World) -> None:
+    """One test, since all compare with the same run, and that takes the CLI a minute."""
+    without_wrapper = world.run("bash", LINES, wrapped=False, executed=EXECUTED)
+    in_bash = world.run("bash", LINES, executed=EXECUTED)
     assert len(in_bash.outcomes) == len(without_wrapper.outcomes) == EXECUTED
     assert differences(LINES, in_bash, without_wrapper) == []
+    check_where_the_session_is_used(without_wrapper, in_bash)
+    for shell in ("zsh", "fish", "powershell", "shim"):
+        seen = world.run(shell, LINES, executed=EVERYWHERE)
+        assert differences(LINES, seen, without_wrapper) == [], shell
+        for line, mine, theirs in zip(LINES, seen.given, in_bash.given, strict=True):
+            assert mine == theirs, (shell, line)
 
 
-def test_a_session_is_used_where_it_should_be_and_nowhere_else(without_wrapper: Run, in_bash: Run) -> None:
+def check_where_the_session_is_used(without_wrapper: Run, in_bash: Run) -> None:
+    """It is where it should be, and nowhere else."""
     for number, line in enumerate(LINES):
         mine, theirs = (
             {request.key for request in run.requests if request.during == number}
@@ -420,13 +418,3 @@ def test_a_session_is_used_where_it_should_be_and_nowhere_else(without_wrapper: 
             assert (mine, theirs) == ({SESSION_KEY}, {INSTANCE_KEY}), line
     with_session = [line for line in LINES if line.with_session]
     assert len(with_session) > 25
-
-
-@pytest.mark.parametrize("shell", ["zsh", "fish", "powershell", "shim"])
-def test_every_shell_gives_the_cli_the_same(
-    world: World, without_wrapper: Run, in_bash: Run, shell: str
-) -> None:
-    seen = world.run(shell, LINES, executed=EVERYWHERE)
-    assert differences(LINES, seen, without_wrapper) == []
-    for line, mine, theirs in zip(LINES, seen.given, in_bash.given, strict=True):
-        assert mine == theirs, line

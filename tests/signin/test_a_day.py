@@ -23,15 +23,18 @@ pytestmark = pytest.mark.real
 DAY = int(os.environ.get("SHELLVAULT_DAY", "42"))
 ROLE, TOKEN = DAY * 2 // 3, DAY
 
-#: Prints, each second, the key that it is served and how long that lives; fails where it is served none.
+#: Prints, each second, the key that it is served and when; fails where it is served none, and prints why.
 SERVED = """
-import json, os, sys, time, urllib.request
+import json, os, sys, time, urllib.error, urllib.request
 end = time.monotonic() + float(sys.argv[1])
 while time.monotonic() < end:
     headers = {"Authorization": os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]}
     asked = urllib.request.Request(os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers=headers)
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked) as reply:
-        print(json.load(reply)["AccessKeyId"], time.time(), flush=True)
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked) as reply:
+            print(json.load(reply)["AccessKeyId"], time.time(), flush=True)
+    except urllib.error.HTTPError as error:
+        sys.exit(error.read().decode())
     time.sleep(1)
 """
 
