@@ -47,10 +47,13 @@ def _about(config: ConfigFile, name: str) -> tuple[str, str]:
     """Account or role, and region, as the profile's own section says."""
     section = config.section(name)
     role, account = section.get("role_arn"), section.get("sso_account_id")
+    leased = section.get("shellvault_vault_role")
     if isinstance(role, str):
         whose = role.removeprefix("arn:aws:iam::").replace(":role/", " ")
     elif isinstance(account, str):
         whose = f"{account} {section.get('sso_role_name', '')}"
+    elif isinstance(leased, str):
+        whose = f"Vault {leased}"
     else:
         whose = ""
     region = section.get("region") or config.section("default").get("region") or ""

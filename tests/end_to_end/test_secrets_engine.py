@@ -370,7 +370,7 @@ def test_the_endpoint_serves_keys_without_a_session_token(resident: Person, engi
 def test_the_lease_of_an_open_shell_is_renewed_with_the_same_keys(
     resident: Person, engine: Engine, shell: str
 ) -> None:
-    engine.roles["deploy"].lease = 20
+    engine.roles["deploy"].lease = 15
     need(PROGRAMS[shell])
     terminal = Terminal(shell, resident.home.path, INIT[shell] + "\n", resident.home.environment)
     try:
@@ -414,7 +414,7 @@ def test_new_keys_that_aws_does_not_know_yet_are_waited_for(resident: Person, en
 def test_a_prompt_whose_token_is_a_variable_says_that_it_needs_you(resident: Person, engine: Engine) -> None:
     (resident.home.path / ".vault-token").unlink()
     resident.home.environment["VAULT_TOKEN"] = ROOT_TOKEN
-    engine.roles["deploy"].lease = 30
+    engine.roles["deploy"].lease = 18
     terminal = Terminal("bash", resident.home.path, INIT["bash"] + "\n", resident.home.environment)
     try:
         terminal.run("shellvault use deploy")
@@ -423,5 +423,26 @@ def test_a_prompt_whose_token_is_a_variable_says_that_it_needs_you(resident: Per
         assert {headers.get("X-Vault-Token") for headers in engine.headers} == {ROOT_TOKEN}
         terminal.run("shellvault use deploy")
         assert environment(terminal)[b"SHELLVAULT_EXPIRES_AT"] > first
+    finally:
+        terminal.close()
+
+
+def test_a_command_that_is_killed_leaves_nothing_locked(tenant: Person, engine: Engine) -> None:
+    engine.delay = 20
+    waiting = tenant.home.start("shellvault", "export", "--format", "json", "session")
+    assert in_time(lambda: engine.asked)
+    waiting.kill()
+    waiting.communicate(timeout=20)
+    engine.delay = 0
+    # With the agent its worker still waits for the answer that the killed command had asked for, and shares it.
+    assert exported(tenant, "session")["AccessKeyId"]
+
+
+def test_the_list_to_choose_from_names_the_role_of_vault(resident: Person, engine: Engine) -> None:
+    terminal = Terminal("bash", resident.home.path, INIT["bash"] + "\n", resident.home.environment)
+    try:
+        terminal.type("shellvault use")
+        terminal.wait_for("Vault deploy")
+        terminal.press("\x1b")
     finally:
         terminal.close()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from shellvault.errors import ConfigError
 from shellvault.plan import SIGN_INS, Options, build, describe, to_json
-from shellvault.profiles.model import Durations, Profile, Sso
+from shellvault.profiles.model import Durations, EngineServer, Profile, SecretsEngine, Sso
 
 HOUR = 3600
 _names = st.sampled_from(["a", "b", "c", "d e", "x\ny"])
@@ -30,6 +30,10 @@ _profiles = st.deferred(
         login_session=st.none() | st.just("arn:aws:iam::111111111111:user/ada"),
         web_identity_token_file=st.none() | st.just("/token"),
         credential_process=st.none() | st.just("process"),
+        engine=st.none()
+        | st.just(SecretsEngine("r"))
+        | st.just(SecretsEngine("r", "m", "sts", EngineServer("https://v.example", "n\n", skip_verify=True)))
+        | st.just(SecretsEngine("r", server=EngineServer("http://v.example"))),
         unsupported=st.none() | st.just("credential_source is not supported"),
         notes=st.just(()) | st.just(("a\nnote",)),
     )
@@ -61,6 +65,7 @@ def test_every_profile_has_a_plan_or_a_clear_error(
             "sso-sign-in",
             "aws-sign-in",
             "credential-process",
+            "secrets-engine",
         )
         assert step.call != "sso" or plan.steps[number - 1].call == "sso-sign-in"
         kept = step.prompts_mfa or step.call in ("get-session-token", *SIGN_INS)

@@ -71,7 +71,7 @@ class Engine:
     headers: list[dict[str, str]] = field(default_factory=list)
     is_sealed: bool = False
     delay: float = 0
-    """Seconds that each request is held back."""
+    """Seconds that each request is held back; none any more once it is set to 0."""
     answers: Callable[[str], tuple[int, dict[str, str], bytes] | None] = lambda path: None
     """Answers in place of the engine: status, headers and body; None leaves it to the engine."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -186,7 +186,9 @@ def serving(engine: Engine) -> Iterator[Engine]:
             with engine.lock:
                 engine.asked.append((self.command, path))
                 engine.headers.append(headers)
-            time.sleep(engine.delay)
+            until = time.monotonic() + engine.delay
+            while engine.delay and time.monotonic() < until:
+                time.sleep(0.02)
             instead = engine.answers(path)
             if instead:
                 self._send(*instead)
