@@ -51,6 +51,8 @@ VAULT_OPERATIONS = {
     "restore": False,
     "forget-sign-ins": False,
     "unlock": False,
+    "orphans": False,
+    "remove-orphans": False,
 }
 
 #: What the worker process itself reads from its environment. A worker started with other values is replaced.

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from shellvault import locations
-from shellvault.cli import broker, output
+from shellvault.cli import broker, orphans, output
 from shellvault.cli.options import wish
 from shellvault.doctor import permissions, plaintext_keys, profiles, surroundings
 from shellvault.doctor.finding import SEVERITIES, Finding, Place, Severity
@@ -33,7 +33,9 @@ _STYLES: Mapping[Severity, str] = {"advice": "cyan", "trouble": "yellow", "dange
 @click.option("--fix", is_flag=True, help="Do the fixes that are safe, and say each.")
 @click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
 @click.option("--offline", is_flag=True, help="Ask nothing of AWS, not even the time.")
-@click.option("--keys", "check_keys", is_flag=True, help="Ask AWS whether it knows the stored keys.")
+@click.option(
+    "--keys", "check_keys", is_flag=True, help="Open the vault, and ask AWS whether it knows the stored keys."
+)
 def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
     """Look for what exposes keys or keeps them from working, and say what to do.
 
@@ -43,8 +45,11 @@ def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
     environment = dict(os.environ)
     here = Path.cwd()
     place = Place(environment, here, Path(request.config_path(environment, str(here))))
-    found = _examined(place, offline=offline)
+    found = _examined(place, offline=offline, looks_into_vault=not check_keys)
     if check_keys:
+        found += orphans.findings(
+            broker.vault_operations(None, environment), "shellvault doctor --keys --fix"
+        )
         found += _unknown_keys(environment)
     found.sort(key=lambda each: (SEVERITIES.index(each.severity), each.check, each.where))
     if fix:
@@ -59,7 +64,7 @@ def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
     return max((STATUS[each.severity] for each in found), default=0)
 
 
-def _examined(place: Place, *, offline: bool) -> list[Finding]:
+def _examined(place: Place, *, offline: bool, looks_into_vault: bool) -> list[Finding]:
     """What all checks find, side by side; one that hangs is a finding itself."""
     names = _stored_names(place.environment)
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
@@ -72,6 +77,8 @@ def _examined(place: Place, *, offline: bool) -> list[Finding]:
         "agent": partial(surroundings.agent, place),
         "shells": partial(surroundings.shells, place),
     }
+    if looks_into_vault:
+        checks["vault-items"] = partial(orphans.check, place.environment)
     if not offline:
         checks["clock"] = partial(surroundings.clock, _clock_url(place.environment), DEADLINE / 2)
     with ThreadPoolExecutor(len(checks)) as pool:

@@ -27,6 +27,9 @@ _FOUND = tuple(name for name in BACKENDS if name != "keyctl")
 #: Seconds in which all backends, asked at once, must say whether they can be used: `list --backends` ends within two.
 PROBE_SECONDS = 1.5
 
+#: Where a keyring shows a dialog.
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
+
 FILE_NAME = "vault.shellvault"
 
 _VARIABLES = ("SHELLVAULT_BACKEND", "AWS_VAULT_BACKEND")
@@ -120,7 +123,7 @@ def can_ask(environment: Mapping[str, str]) -> bool:
     """Whether a keyring can show a dialog."""
     if sys.platform in ("darwin", "win32"):
         return True
-    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
+    return any(environment.get(name) for name in DISPLAYS)
 
 
 def file_path(environment: Mapping[str, str]) -> Path:

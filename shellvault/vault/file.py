@@ -107,6 +107,10 @@ class FileKeyring(KeyringBackend):
         """The password, or None. Raises VaultError."""
         return self._entries().get(service, {}).get(username)
 
+    def names(self, service: str) -> list[str]:
+        """The names of the passwords. Raises VaultError."""
+        return list(self._entries().get(service, {}))
+
     def set_password(self, service: str, username: str, password: str) -> None:
         """Stores a password; others' changes since the last read are kept. Raises VaultError."""
         self.unlock(create=True)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ SERVICE = "shellvault"
 #: `keyring`; a key of type `user` has 32767 bytes (keyrings(7)).
 _MOST_CHARACTERS = {"wincred": 1200, "keyctl": 32_000}
 _SPLIT = "split:"
+_PART = re.compile(r"#[0-9a-f]{8}\.[0-9]+\Z")
 
 Result = TypeVar("Result")
 
@@ -72,6 +74,23 @@ class Items:
         self._delete_parts(key, text)
         self._delete(key)
         return True
+
+    def keys(self) -> list[str] | None:
+        """The keys of all items, parts too; None for a backend that cannot list. Raises VaultError."""
+        names: Callable[[str], list[str]] | None = getattr(self._keyring, "names", None)
+        return None if names is None else self._call(lambda: names(SERVICE))
+
+    def is_part(self, key: str) -> bool:
+        """Whether an item is a part of another, by its key."""
+        return _PART.search(key) is not None
+
+    def parts_of(self, key: str) -> list[str]:
+        """The keys of the parts that a document has now. Raises VaultError."""
+        text = self._get(key)
+        try:
+            return _part_keys(key, text) if text is not None and text.startswith(_SPLIT) else []
+        except ValueError:
+            return []
 
     def _write_parts(self, key: str, text: str, size: int) -> str:
         pieces = [text[start : start + size] for start in range(0, len(text), size)]

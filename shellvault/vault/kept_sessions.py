@@ -9,6 +9,7 @@ from collections.abc import Set
 from dataclasses import replace
 from typing import Any
 
+from shellvault.vault.items import Items
 from shellvault.vault.records import (
     SessionIndex,
     SessionLabel,
@@ -36,10 +37,7 @@ class KeptSessions:
 
     def index(self) -> SessionIndex:
         """The labels of the stored sessions, and their generation. Raises VaultError."""
-        try:
-            return session_index_from_json(self.store.items.read(INDEX))
-        except ValueError:
-            return SessionIndex()
+        return index_of(self.store.items)
 
     def save(
         self, fingerprint: str, label: SessionLabel, data: dict[str, Any], generation: str | None
@@ -89,6 +87,14 @@ class KeptSessions:
         self.store.items.write(INDEX, session_index_to_json(replace(index, labels=kept)))
         for fingerprint in fingerprints:
             self.store.items.remove(item(fingerprint))
+
+
+def index_of(items: Items) -> SessionIndex:
+    """See `KeptSessions.index`."""
+    try:
+        return session_index_from_json(items.read(INDEX))
+    except ValueError:
+        return SessionIndex()
 
 
 def item(fingerprint: str) -> str:

@@ -79,8 +79,8 @@ class KernelKeyring(KeyringBackend):
             raise PasswordDeleteError("there is no such item")
         _keyctl(_UNLINK, found, ring)
 
-    def names(self) -> list[str]:
-        """The names of the items. Raises VaultError when the kernel refuses."""
+    def names(self, service: str = "") -> list[str]:
+        """The names of the items, whatever the service. Raises VaultError when the kernel refuses."""
         ring = self._ring()
         if ring is None:
             return []

@@ -13,6 +13,7 @@ from shellvault import files
 from shellvault.errors import UsageError, VaultError
 
 if TYPE_CHECKING:
+    from shellvault.vault.orphans import Orphan
     from shellvault.vault.vault import Vault
 
 
@@ -31,6 +32,11 @@ def perform(operation: dict[str, Any], vault: "Vault") -> dict[str, Any]:
         case {"do": "unlock"}:
             vault.unlock()
             return {"backend": vault.backend_name}
+        case {"do": "orphans"}:
+            return {"backend": vault.backend_name, "orphans": [_shown(each) for each in vault.orphans()]}
+        case {"do": "remove-orphans"}:
+            removed = [_shown(each) for each in vault.remove_orphans()]
+            return {"backend": vault.backend_name, "orphans": removed}
         case {"do": "forget-sign-ins"}:
             vault.sign_ins.clear()
             return {"backend": vault.backend_name}
@@ -53,6 +59,10 @@ def perform(operation: dict[str, Any], vault: "Vault") -> dict[str, Any]:
             _restore(vault, path)
             return {"backend": vault.backend_name}
     raise UsageError("the vault knows no such operation")
+
+
+def _shown(orphan: "Orphan") -> dict[str, Any]:
+    return {"kind": orphan.kind, "name": orphan.name, "is_safe": orphan.is_safe}
 
 
 def _restore(vault: "Vault", path: str) -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
@@ -25,6 +25,9 @@ SECONDS = 30.0
 
 #: Most characters of a file's name without its ending; NAME_MAX is 255.
 _LONGEST = 200
+
+#: The end of a file's name that has a digest in the place of a longer one's rest.
+_SHORTENED = re.compile(rf"\A.{{{_LONGEST - 33}}}-[0-9a-f]{{32}}\Z")
 
 _SUFFIXES = {"pass": ".gpg", "passage": ".age"}
 _STORES = {"pass": "PASSWORD_STORE_DIR", "passage": "PASSAGE_DIR"}
@@ -51,6 +54,13 @@ class PasswordStoreKeyring(KeyringBackend):
         if not self._file(name).exists():
             return None
         return self._run("show", "--", name).removesuffix("\n")
+
+    def names(self, service: str) -> list[str]:
+        """The names of the values, but for those that are too long for a file's name. Decrypts nothing."""
+        folder = password_store(self._program, self._environment) / self._prefix
+        files = [path.name for path in folder.glob(f"*{_SUFFIXES[self._program]}")]
+        names = [name.removesuffix(_SUFFIXES[self._program]) for name in files]
+        return [unquote(name, errors="surrogateescape") for name in names if not _SHORTENED.search(name)]
 
     def set_password(self, service: str, username: str, password: str) -> None:
         """Stores a value of one line in place of an older one. Raises VaultError; the older one is whole then."""

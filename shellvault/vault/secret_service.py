@@ -48,6 +48,13 @@ class SecretServiceKeyring(Keyring):
             raise
         return collection
 
+    def names(self, service: str) -> list[str]:
+        """The user names of a service's items. Raises as `get_preferred_collection`."""
+        collection = self.get_preferred_collection()
+        with closing(collection.connection):
+            found = collection.search_items({"service": service, "application": self.appid})
+            return [item.get_attributes().get("username", "") for item in found]
+
     def _made(self, connection: DBusConnection) -> secretstorage.Collection:
         if self._unlock_seconds is None:
             remedy = "make it in the desktop's keyring program" if self._name else "log in to a desktop once"

@@ -11,7 +11,7 @@ from typing import Any
 
 from shellvault.vault.items import Items
 
-_INDEX = "index/sign-ins"
+INDEX = "index/sign-ins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class SignIns:
     def labels(self) -> dict[str, SignInLabel]:
         """The stored sign-ins by fingerprint; some may have ended. Raises VaultError."""
         try:
-            found = self._items.read(_INDEX)
+            found = self._items.read(INDEX)
         except ValueError:
             return {}
         entries = found.items() if isinstance(found, dict) else ()
@@ -75,7 +75,7 @@ class SignIns:
 
     def _forget(self, index: dict[str, SignInLabel], fingerprints: list[str]) -> None:
         kept = {name: asdict(label) for name, label in index.items() if name not in fingerprints}
-        self._items.write(_INDEX, kept)
+        self._items.write(INDEX, kept)
         for fingerprint in fingerprints:
             self._items.remove(_item(fingerprint))
 

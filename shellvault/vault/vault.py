@@ -14,12 +14,12 @@ from typing import Any
 
 from shellvault import files
 from shellvault.errors import VaultError
+from shellvault.vault import orphans
 from shellvault.vault.kept_sessions import KeptSessions
+from shellvault.vault.orphans import KEY_INDEX, Orphan
 from shellvault.vault.records import SessionLabel, StoredKeys, key_index_from_json, keys_from_json
 from shellvault.vault.sign_ins import SignIns
 from shellvault.vault.store import Store
-
-_KEY_INDEX = "index/keys"
 
 
 class Vault:
@@ -93,7 +93,7 @@ class Vault:
     def stored_keys(self) -> dict[str, str]:
         """The names that have keys, each with its access key id. Raises VaultError."""
         try:
-            return key_index_from_json(self._items.read(_KEY_INDEX))
+            return key_index_from_json(self._items.read(KEY_INDEX))
         except ValueError as error:
             raise VaultError(
                 f"the list of names in the vault ({self.backend_name}) is damaged: `shellvault add` mends it"
@@ -162,6 +162,19 @@ class Vault:
             found = self._items.remove(_keys_item(name))
             self._items.remove(_rotation_item(name))
         return sessions if found or key_id else None
+
+    def orphans(self) -> list[Orphan]:
+        """Items that nothing names, beside the keys and beside the sessions. Raises VaultError."""
+        stores = [kept.store for kept in self._all_sessions if kept.store.exists()]
+        return [orphan for store in stores for orphan in orphans.found(store.items)]
+
+    def remove_orphans(self) -> list[Orphan]:
+        """Removes those without which nothing is lost. Returns them. Raises VaultError."""
+        removed = []
+        for store in (kept.store for kept in self._all_sessions if kept.store.exists()):
+            with store.writing():
+                removed += orphans.remove(store.items)
+        return removed
 
     def load_rotation(self, name: str) -> dict[str, Any] | None:
         """The note of a rotation of the keys of `name` that is under way. Raises VaultError."""
@@ -258,7 +271,7 @@ class Vault:
     def _mended_key_index(self) -> dict[str, str]:
         """The index of keys; when it is damaged, what can be found by the names file."""
         try:
-            return key_index_from_json(self._items.read(_KEY_INDEX))
+            return key_index_from_json(self._items.read(KEY_INDEX))
         except ValueError:
             pass
         found = {name: self._key_id_of(name) for name in self._noted_names()}
@@ -271,7 +284,7 @@ class Vault:
             return []
 
     def _write_key_index(self, index: dict[str, str]) -> None:
-        self._items.write(_KEY_INDEX, index)
+        self._items.write(KEY_INDEX, index)
         self._note_names(index)
 
     def _note_names(self, index: dict[str, str]) -> None:

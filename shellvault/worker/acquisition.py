@@ -36,11 +36,8 @@ from shellvault.sessions.unlocking import unlock_ttl
 from shellvault.shells import SHELLS, forms, render
 from shellvault.signin import signed_in
 from shellvault.vault import Vault, open_vault, operations
-from shellvault.vault.backends import choose, file_path
+from shellvault.vault.backends import DISPLAYS, choose, file_path
 from shellvault.worker.channel import Desk
-
-#: Where a keyring would show a dialog; a job that nobody waits for at the keyboard must not make it.
-DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 _step_locks: dict[str, threading.Lock] = {}
 _step_holders: dict[str, int] = {}
@@ -174,6 +171,7 @@ def _environment(job: Message, fields: Mapping[str, str]) -> dict[str, str]:
     """What the command's own environment would say, as far as the request tells or the command sent it."""
     environment = environment_of(fields, {**os.environ, **(job["environment"] or {})})
     if job["quiet"]:
+        # A job that nobody waits for at the keyboard must not make a keyring show a dialog.
         for name in DISPLAYS:
             environment.pop(name, None)
     return environment

@@ -12,7 +12,8 @@ import pytest
 
 from shellvault.doctor import surroundings
 from shellvault.rotation import ages
-from tests.support.home import Home
+from shellvault.vault import open_vault
+from tests.support.home import PASSPHRASE, Home
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 KEY_ID = "AKIAIOSFODNN7EXAMPLE"
@@ -148,6 +149,37 @@ def test_safe_fixes_are_done_and_announced_and_the_rest_stays(healthy: Home) -> 
     assert done.returncode == 4
     assert KEYS in credentials.read_text()
     assert [check for check, _, _ in findings(healthy)] == ["plaintext-keys"]
+
+
+def test_what_nothing_names_in_the_vault_is_said_and_goes_but_for_the_only_copy_of_keys(
+    healthy: Home,
+) -> None:
+    vault = open_vault(None, healthy.environment, lambda new, problem, path: PASSPHRASE)
+    vault._items.write("sessions/left", {"token": SECRET})
+    vault._items.write("keys/lost", {"access_key_id": KEY_ID[:-1] + "X", "secret_access_key": "only-copy"})
+    said = healthy.shellvault("doctor", "--offline").stdout
+    assert "the vault (file): it holds what nothing names any more: 1 session" in said
+    assert "keys of lost that no list names" in said
+    done = healthy.shellvault("doctor", "--offline", "--fix")
+    assert "removed what nothing named (1 session)" in done.stderr
+    assert "keys of lost" in done.stdout
+    assert vault.load_keys("lost").secret_access_key == "only-copy"
+    assert [where for check, _, where in findings(healthy) if check == "vault-items"] == ["the vault (file)"]
+    healthy.succeed("remove", "--force", "lost")
+    assert findings(healthy) == []
+
+
+def test_a_locked_vault_is_not_looked_into_unless_asked_for(healthy: Home) -> None:
+    vault = open_vault(None, healthy.environment, lambda new, problem, path: PASSPHRASE)
+    vault._items.write("sessions/left", {"token": SECRET})
+    locked = healthy.environment | {"SHELLVAULT_FILE_PASSPHRASE": ""}
+    assert healthy.run("shellvault", "doctor", "--offline", **locked).stdout == ""
+    assert "passphrase" in healthy.run("shellvault", "doctor", "--offline", "--keys", **locked).stderr
+    # With the agent: once it is unlocked.
+    del healthy.environment["SHELLVAULT_NO_AGENT"]
+    assert healthy.shellvault("doctor", "--offline").stdout == ""
+    healthy.succeed("unlock")
+    assert "1 session" in healthy.shellvault("doctor", "--offline").stdout
 
 
 def test_a_vault_that_is_none_is_a_trouble(healthy: Home) -> None:

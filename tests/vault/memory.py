@@ -20,6 +20,9 @@ class MemoryKeyring(KeyringBackend):
     def get_password(self, service: str, username: str) -> str | None:
         return self.passwords.get((service, username))
 
+    def names(self, service: str) -> list[str]:
+        return [name for its, name in self.passwords if its == service]
+
     def set_password(self, service: str, username: str, password: str) -> None:
         self._count()
         self.passwords[service, username] = password

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from shellvault.errors import VaultError
-from shellvault.vault import StoredKeys, open_vault, probe
+from shellvault.vault import SessionLabel, StoredKeys, open_vault, probe
 from tests.real_keyring import private_keyring
 from tests.real_password_store import password_store
 from tests.real_wallet import private_wallet
@@ -159,6 +159,29 @@ def test_many_profiles_are_stored_listed_replaced_and_removed(backend: dict[str,
     again.remove_keys(names[5])
     last = open_vault(None, backend, never_asked).stored_keys()
     assert last == {name: f"AKIA{name[-4:]}" for name in names if name != names[5]} | {names[3]: "AKIANEW0"}
+
+
+def test_items_that_nothing_names_are_found_and_go_but_for_the_only_copy_of_keys(
+    backend: dict[str, str],
+) -> None:
+    vault = open_vault(None, backend, never_asked)
+    for name in NAMES:
+        vault.save_keys(name, f"AKIA{len(name):04}", "secret")
+    vault.save_session("a" * 64, SessionLabel("work", "get-session-token", None), {"token": "t"})
+    assert vault.orphans() == []
+    items = vault._items
+    stray = {"access_key_id": "AKIASTRAY", "secret_access_key": "the-only-copy"}
+    items.write("sessions/" + "b" * 64, {"token": "stray"})
+    items.write("keys/stray", stray)
+    items.write("keys/twice", {"access_key_id": "AKIA0004", "secret_access_key": "secret"})
+    found = {(orphan.kind, orphan.name): orphan.is_safe for orphan in vault.orphans()}
+    assert found == {("session", "b" * 64): True, ("keys", "stray"): False, ("keys", "twice"): True}
+    assert {orphan.name for orphan in vault.remove_orphans()} == {"b" * 64, "twice"}
+    again = open_vault(None, backend, never_asked)
+    assert [(orphan.kind, orphan.name) for orphan in again.orphans()] == [("keys", "stray")]
+    assert again.load_keys("stray") == StoredKeys("AKIASTRAY", "the-only-copy")
+    assert again.load_session("a" * 64) == {"token": "t"}
+    assert [again.load_keys(name).secret_access_key for name in NAMES] == ["secret"] * len(NAMES)
 
 
 @every_backend
