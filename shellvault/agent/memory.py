@@ -279,7 +279,7 @@ class Memory:
         self.shells = {use[0][0]: Use(Process(*use[0]), *use[1:]) for use in state["shells"]}
         self._recent = dict.fromkeys(state["recent"])
         self._unlock_keys = state["unlock_keys"]
-        self.leases.restore(state["leases"])
+        self.leases.restore(state.get("leases", ()))
 
     def is_empty(self) -> bool:
         """Whether nothing is held that would be worth staying for."""

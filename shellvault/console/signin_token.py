@@ -31,7 +31,9 @@ def signin_token(endpoint: str, session: Session, seconds: int | None, ca_bundle
     Proxies are those of the environment. Raises SessionError, which never quotes the request: it holds the session.
     """
     if session.session_token is None:
-        raise SessionError("long-term keys cannot sign in to the console: leave out --no-session")
+        raise SessionError(
+            "keys without a session token cannot sign in to the console: leave out --no-session, or use a role"
+        )
     try:
         status, body = within(
             DEADLINE, lambda: _get(links.token_request(endpoint, session, seconds), ca_bundle)
