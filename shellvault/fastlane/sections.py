@@ -8,11 +8,12 @@ from shellvault.fastlane import connection, request
 from shellvault.fastlane.connection import read
 
 #: What the program gets credentials from by itself, and shellvault does not.
-ITS_OWN = ("aws_access_key_id", "credential_source", "login_session")
+ITS_OWN = ("aws_access_key_id", "credential_source")
 #: What shellvault makes a session from without stored keys.
 OURS = (
     "credential_process",
     "include_profile",
+    "login_session",
     "shellvault_vault_role",
     "sso_session",
     "sso_start_url",

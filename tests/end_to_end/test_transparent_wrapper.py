@@ -63,10 +63,6 @@ endpoint_url = {endpoint}
 role_arn = arn:aws:iam::111122223333:role/x
 credential_source = Ec2InstanceMetadata
 
-[profile signed-in]
-region = us-west-2
-login_session = arn:aws:iam::111122223333:user/me
-
 [profile bare]
 region = ca-central-1
 endpoint_url = {endpoint}
@@ -139,7 +135,6 @@ LINES = (
     _line(f"{WHO} --profile bare"),
     _line(f"{WHO} --profile legacy"),
     _line(f"{WHO} --profile instance"),
-    _line(f"{WHO} --profile signed-in"),
     _line(WHO, AWS_PROFILE="home", AWS_ACCESS_KEY_ID="AKIAMINE", AWS_SECRET_ACCESS_KEY="s"),
     _line("outside --profile home"),
     _call("eks update-kubeconfig --name two", AWS_PROFILE="split"),

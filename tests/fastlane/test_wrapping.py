@@ -123,7 +123,7 @@ LIVE = {
         ("legacy-role", (False, True)),
         ("inline", (False, True)),
         ("imds", (False, True)),
-        ("signed-in", (False, True)),
+        ("signed-in", (True, True)),
         ("lost", (False, True)),
         ("nobody", (False, False)),
     ],

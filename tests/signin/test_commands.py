@@ -62,6 +62,17 @@ def test_a_day_of_signing_in_and_out(person: Home, services: SignInEmulator) -> 
     assert "sign-in to corp is needed" in person.fail("exec", "admin", "--", "true")
 
 
+def test_the_wrapper_gives_programs_the_session_of_a_sign_in(person: Home) -> None:
+    run(person, "signin", "me")
+    program = person.path / "programs" / "aws"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho $AWS_PROFILE:$AWS_ACCESS_KEY_ID:$*\n")
+    program.chmod(0o700)
+    person.environment["PATH"] = f"{program.parent}:{person.environment['PATH']}"
+    given = person.succeed("wrap", "aws", "s3", "ls", "--profile", "me")
+    assert re.fullmatch(r"me:ASIA\w+:s3 ls\n", given)
+
+
 def test_signing_in_by_a_code_shows_link_and_code(person: Home, services: SignInEmulator) -> None:
     child = start(person, "signin", "legacy", "--device-code")
     child.expect(r"shows the code ([A-Z]{4}-[A-Z]{4}):\s+(http\S+)")
