@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -81,6 +80,9 @@ def _new_file(target: Path, alone: bool) -> tuple[Path, int, bool]:
         with suppress(OSError):
             descriptor = os.open(target.parent, os.O_WRONLY | os.O_TMPFILE, 0o600)
             return target.with_name(f".{target.name}.{os.urandom(4).hex()}"), descriptor, False
+    # Here, since the agent needs only the stamps: with what it imports it would take half a MiB more.
+    import tempfile
+
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     return Path(name), descriptor, True
 

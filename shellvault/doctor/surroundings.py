@@ -15,6 +15,7 @@ from shellvault.doctor.finding import Finding, Place
 from shellvault.errors import AgentError, ConfigError, ShellvaultError
 from shellvault.shells import SHELLS, install
 from shellvault.vault import probe
+from shellvault.vault.backends import session_backend
 
 #: Seconds by which a clock may differ: AWS refuses a request after five minutes.
 SKEW, DANGEROUS_SKEW = 60, 240
@@ -23,20 +24,23 @@ _RUNS_INIT = re.compile(r"^[^#\r\n]*\bshellvault(?:\.cmd)?[\"']?\s+init\b", re.M
 
 
 def vault(place: Place) -> Iterator[Finding]:
-    """Whether the vault that would be used can be."""
+    """Whether the vault that would be used can be, and the one that sessions would be kept in."""
     try:
-        chosen = next((status for status in probe(place.environment) if status.chosen), None)
+        sessions = session_backend(place.environment)
+        used = [status for status in probe(place.environment) if status.chosen or status.name == sessions]
     except ShellvaultError as error:
         yield Finding("vault", "trouble", "the vault", str(error), "correct that setting")
         return
-    if chosen is not None and not chosen.usable:
-        yield Finding(
-            "vault",
-            "trouble",
-            f"the vault ({chosen.name})",
-            chosen.reason,
-            "unlock it, or choose another: shellvault list --backends",
-        )
+    for status in used:
+        if not status.usable:
+            what = "the vault" if status.chosen else "the vault of sessions"
+            yield Finding(
+                "vault",
+                "trouble",
+                f"{what} ({status.name})",
+                status.reason,
+                "unlock it, or choose another: shellvault list --backends",
+            )
 
 
 def unknown_settings(place: Place) -> Iterator[Finding]:

@@ -49,7 +49,8 @@ def watch(bus: str, signs: Set[str], agent: Agent) -> None:
                 _listen(connection, bus, signs, agent)
         except Exception as error:
             # Whatever the library raises for a bus that is gone, hangs or talks nonsense.
-            agent.say(bus, str(error) or type(error).__name__)
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            agent.say(bus, " ".join(reason.split()))
         time.sleep(RETRY)
 
 

@@ -184,6 +184,9 @@ def test_a_locked_vault_is_not_looked_into_unless_asked_for(healthy: Home) -> No
 
 def test_a_vault_that_is_none_is_a_trouble(healthy: Home) -> None:
     assert ("vault", "trouble", "the vault") in findings(healthy, SHELLVAULT_BACKEND="safe")
+    assert ("vault", "trouble", "the vault") in findings(healthy, SHELLVAULT_SESSION_BACKEND="safe")
+    found = findings(healthy, SHELLVAULT_SESSION_BACKEND="wincred")
+    assert ("vault", "trouble", "the vault of sessions (wincred)") in found
 
 
 def test_it_takes_no_longer_than_two_seconds_whatever_hangs(healthy: Home, tmp_path: Path) -> None:
