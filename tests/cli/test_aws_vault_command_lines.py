@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from shellvault.cli import main
+from shellvault.cli.every_command import GLOBAL_OPTIONS
+from shellvault.fastlane import request
 
 #: Command line, environment, and what of it must reach the command.
 UNDERSTOOD: list[tuple[str, dict[str, str], dict[str, object]]] = [
@@ -234,3 +236,14 @@ def test_a_command_line_is_refused(
     assert captured.out == ""
     assert told in captured.err
     assert captured.err.splitlines()[-1].startswith("shellvault: error: ")
+
+
+@pytest.mark.parametrize(
+    "flag",
+    ["--backend", "--file-dir", "--pass-cmd", "--pass-dir", "--pass-prefix", "--secret-service-collection"],
+)
+def test_a_session_of_one_vault_is_not_served_for_another(flag: str) -> None:
+    (variable,) = (option.variable for option in GLOBAL_OPTIONS if option.name == flag)
+    assert variable is not None
+    lines = {request.encode("work", {}, {"HOME": "/home/me", **more}, "/") for more in ({}, {variable: "x"})}
+    assert len(lines) == 2
