@@ -85,7 +85,7 @@ class Job:
     """One acquisition, or one operation on the vault, under way."""
 
     __slots__ = (
-        "asking", "behind", "caller", "gave_up", "is_untouched", "message", "question", "timer", "waiters", "waits_for",
+        "asking", "behind", "caller", "gave_up", "message", "question", "timer", "tries_left", "waiters", "waits_for",
         "want", "was_shown", "worker",
     )  # fmt: skip
 
@@ -99,8 +99,8 @@ class Job:
         self.message = message
         """What the worker was sent."""
         self.worker = worker
-        self.is_untouched = True
-        """Whether no worker has begun with it yet, so that another may."""
+        self.tries_left = 2
+        """How many more workers may get it when one has died before it began; none once one has begun."""
         self.behind = 0
         """The number of the job that it waits for, of the same worker's."""
         self.asking: Waiter | None = None

@@ -302,7 +302,7 @@ class Jobs:
         elif "unlock" in message:
             self._memory.unlock(message["unlock"])
         elif job := self._jobs.get(message["job"]):
-            job.is_untouched = False
+            job.tries_left = 0
             if "ask" in message:
                 job.question = message["ask"]
                 job.was_shown = False
@@ -450,7 +450,7 @@ class Jobs:
         job.worker.send({"job": number, "hand_out": None})
         # It stays a job until the worker has done that, so that nobody ends it before.
         rest = Job(None, Waiter(lambda outcome: None), None, {"job": number}, job.worker)
-        rest.is_untouched = False
+        rest.tries_left = 0
         self._jobs[number] = rest
         self._watch(rest)
 
@@ -485,14 +485,14 @@ class Jobs:
         if self._ready is worker:
             self._ready = None
         for job in [job for job in self._jobs.values() if job.worker is worker]:
-            if job.is_untouched:
+            if job.tries_left:
                 # It was sent to a worker that had died already.
                 self._send_again(job)
             else:
                 self._finish(job, failure("AgentError", "the agent's worker ended before it had a session"))
 
     def _send_again(self, job: Job) -> None:
-        job.is_untouched = False
+        job.tries_left -= 1
         try:
             job.worker = self._worker_for(job.caller)
         except (OSError, ValueError) as error:

@@ -390,20 +390,22 @@ def test_nothing_hangs_or_stays_locked_when_killed_at_any_moment(place: Place, v
         process.wait()
 
 
-def test_a_worker_that_was_kept_ready_and_has_just_died_costs_no_job(place: Place) -> None:
+@pytest.mark.parametrize("number", [1, 2], ids=["the one kept ready", "and the one before"])
+def test_workers_that_have_just_died_cost_no_job(place: Place, number: int) -> None:
     process = place.start()
     try:
         with place.connect() as command:
             command.sendall(session_message(place, "first"))
             assert "result" in outcome(read_all(command))
-        # The one that has had a job ends, the next one is there.
-        ready = until(lambda: len(workers := place.status()["workers"]) == 1 and workers)
+        # The one that has had a job ends after a second, the next one is there.
+        workers = until(lambda: len(found := place.status()["workers"]) == number and found)
         with place.connect() as command:
             assert place.status()["pid"] == process.pid
             process.send_signal(signal.SIGSTOP)
             # What the agent finds when it goes on, in this order.
             command.sendall(session_message(place, "second"))
-            os.kill(ready[0], signal.SIGKILL)
+            for worker in workers:
+                os.kill(worker, signal.SIGKILL)
             process.send_signal(signal.SIGCONT)
             assert "result" in outcome(read_all(command))
     finally:
