@@ -7,8 +7,10 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -169,6 +171,10 @@ def _chosen(backend: str | None, environment: Mapping[str, str]) -> Choice | Non
 
 def _tried(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, Presence]:
     """What these backends say, all asked at once."""
+    if bus_address(environment):
+        # Before there are threads: two that import the same packages at once may each see half of them.
+        with suppress(ImportError):
+            import_module("shellvault.vault.secret_service")
     with ThreadPoolExecutor(len(names)) as pool:
         return dict(zip(names, pool.map(lambda name: _presence(name, environment), names), strict=True))
 
