@@ -35,8 +35,9 @@ def replace(
 
     A symlink is followed, so that a file kept elsewhere stays where it is. The new file gets the owner of `owned_like`
     where this user may give files away; `check` comes last and may refuse by raising. Where the system can (Linux), the
-    new file has no name until it is whole, so that a crash leaves no copy. Elsewhere it has one; whoever holds a lock
-    is `alone`, and the next write takes the same name. Raises OSError, and whatever `check` raises; the old content is
+    new file has no name until it is whole, and then only for the moment before it takes the target's: a crash leaves
+    nothing, or in that moment a whole copy. Elsewhere it has one; whoever holds a lock is `alone`, and the next write
+    takes the same name. Raises OSError, and whatever `check` raises; the old content is
     there then.
     """
     target = Path(os.path.realpath(path))

@@ -471,11 +471,10 @@ class Jobs:
         older = self._memory.entries.get(key)
         self._memory.put(key, Entry(result, _kept_part(job.caller, result)))
         self._memory.leases.hold(result.get("leases", ()), want.line, time.time())
-        if want.renew and older and older.expires_at >= result["expires_at"]:
+        now = time.time()
+        if want.renew and older and older.due_at() <= now and older.expires_at >= result["expires_at"]:
             # The same session again: a longer one takes a person, or cannot be had yet.
-            self._memory.note_failure(
-                key, time.time(), "it cannot be renewed", needs_you=result["needs_person"]
-            )
+            self._memory.note_failure(key, now, "it cannot be renewed", needs_you=result["needs_person"])
         self._remembered()
 
     def _ended(self, worker: Worker) -> None:

@@ -252,3 +252,9 @@ def test_who_has_shown_a_token_is_not_dropped_for_others(agent: Place) -> None:
         assert read_all(waiting).startswith(b"HTTP/1.1 200 ")
         for connection in idle:
             connection.close()
+
+
+def test_the_first_request_for_a_session_that_took_a_person_is_no_renewal_that_failed(agent: Place) -> None:
+    assert agent.obtain("life-600-ask", "exec", Person(["123456"]))
+    assert opened(agent, "life-600-ask").get()[0] == 200
+    assert [session["needs_you"] for session in agent.status()["sessions"]] == [False]

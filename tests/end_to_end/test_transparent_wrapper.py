@@ -22,7 +22,7 @@ from tests.support.home import Home, make_home, stop_agents
 from tests.support.installation import Installation
 from tests.support.recorder import INSTANCE_KEY, SESSION_KEY, Recorder, Request, recording
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.long, pytest.mark.timeout(600)]
 
 CONFIG = """\
 [default]
