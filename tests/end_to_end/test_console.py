@@ -205,3 +205,26 @@ def test_a_sign_in_that_aws_refuses_is_said_and_the_next_one_works(
     federation.failures = []
     person.home.succeed("console", "work")
     assert len(federation.logins) == 1
+
+
+def test_wherever_aws_denies_it_one_line_says_so_and_the_next_one_works(
+    person: Person, federation: Federation, browser: Path
+) -> None:
+    role = person.role("denied")
+    person.configure(f"[profile denied]\nsource_profile = work\nrole_arn = {role}\nregion = us-east-1")
+    for profile in ("work", "denied"):
+        person.home.succeed("clear")
+        person.front.calls.clear()
+        person.home.succeed("console", profile)
+        actions = dict.fromkeys(person.front.calls)
+        assert actions
+        for action in actions:
+            person.home.succeed("clear")
+            logins = len(federation.logins)
+            person.front.refuses = action
+            said = person.home.fail("console", profile)
+            assert "not authorized" in said or "AccessDenied" in said
+            assert len(federation.logins) == logins
+            person.front.refuses = ""
+            person.home.succeed("console", profile)
+            assert len(federation.logins) == logins + 1

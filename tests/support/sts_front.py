@@ -32,6 +32,12 @@ _UNKNOWN_KEY = (
 )
 
 
+_DENIED = (
+    b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>"
+    b"<Message>You are not authorized to perform this action.</Message></Error></ErrorResponse>"
+)
+
+
 @dataclass
 class StsFront:
     """What the front has seen, and how it behaves."""
@@ -48,6 +54,8 @@ class StsFront:
     """Seconds that sessions live from now on; None: as long as asked for."""
     refuses_unknown_keys: int = 0
     """How many calls of keys that the front was not told of are refused, as while IAM is not yet consistent."""
+    refuses: str = ""
+    """The action that is denied."""
     secrets: dict[str, Keys] = field(default_factory=dict)
     """The keys that calls may be signed with, by access key id; needed for a `lifetime`."""
 
@@ -68,6 +76,8 @@ class StsFront:
         if self.refuses_unknown_keys and signed and signed.group(1) not in self.secrets:
             self.refuses_unknown_keys -= 1
             return Answer(403, {"Content-Type": "text/xml"}, _UNKNOWN_KEY)
+        if form.get("Action") == self.refuses:
+            return Answer(403, {"Content-Type": "text/xml"}, _DENIED)
         if self.lifetime is not None and "DurationSeconds" in form:
             form["DurationSeconds"] = str(self.lifetime)
             body = urllib.parse.urlencode(form).encode()
