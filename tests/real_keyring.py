@@ -30,8 +30,8 @@ _PASSWORD = "keyring password"
 
 
 @dataclass
-class PrivateKeyring:
-    """A running keyring: the environment for its users, and what can be done to it."""
+class PrivateDaemon:
+    """A running daemon on a bus of its own: the environment for its users, and the process."""
 
     environment: dict[str, str]
     daemon: subprocess.Popen[bytes]
@@ -42,6 +42,10 @@ class PrivateKeyring:
 
     def go_on(self) -> None:
         self.daemon.send_signal(signal.SIGCONT)
+
+
+class PrivateKeyring(PrivateDaemon):
+    """A running keyring, and what can be done to it."""
 
     def lock(self, name: str | None = None) -> None:
         """Locks the collection of this name, or the default one."""

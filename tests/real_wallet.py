@@ -1,15 +1,12 @@
 """A real KWallet (kwalletd5) on a D-Bus of its own, with nothing of the user's in reach."""
 
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.real_keyring import need_programs, private_bus, running, wait_for_owner
+from tests.real_keyring import PrivateDaemon, need_programs, private_bus, running, wait_for_owner
 
 #: What pam_kwallet hands over when somebody logs in: a hash of 56 bytes, the wallet's password.
 _HASH = bytes(range(56))
@@ -17,19 +14,8 @@ _HASH = bytes(range(56))
 WALLET = "kdewallet"
 
 
-@dataclass
-class PrivateWallet:
-    """A running KWallet: the environment for its users, and what can be done to it."""
-
-    environment: dict[str, str]
-    daemon: subprocess.Popen[bytes]
-
-    def stop(self) -> None:
-        """Leaves the daemon alive but silent."""
-        self.daemon.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        self.daemon.send_signal(signal.SIGCONT)
+class PrivateWallet(PrivateDaemon):
+    """A running KWallet, and what can be done to it."""
 
     def lock(self) -> None:
         """Closes the wallet that is used by default."""

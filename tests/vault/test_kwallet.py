@@ -1,9 +1,6 @@
 """A real KWallet: what works, and how fast each way of not working is an error."""
 
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +10,7 @@ from shellvault.vault import StoredKeys, open_vault, probe
 from shellvault.vault.backends import BackendStatus
 from tests.real_wallet import WALLET, PrivateWallet, private_wallet
 from tests.vault.conftest import never_asked
-from tests.vault.test_secret_service import COMMAND, START
+from tests.vault.test_secret_service import START, command
 
 pytestmark = pytest.mark.real
 
@@ -23,21 +20,6 @@ def wallet(tmp_path: Path) -> Iterator[PrivateWallet]:
     with private_wallet(tmp_path) as running:
         running.environment["SHELLVAULT_BACKEND"] = "kwallet"
         yield running
-
-
-def command(environment: dict[str, str], deadline: float = 30.0) -> tuple[str, float]:
-    """What a whole process that lists the vault says, and the seconds it takes from start to exit."""
-    start = time.monotonic()
-    result = subprocess.run(
-        [sys.executable, "-c", COMMAND, str(deadline)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.stderr == ""
-    assert result.stdout.count("\n") == 1
-    return result.stdout.strip(), time.monotonic() - start
 
 
 def status_of(environment: dict[str, str]) -> BackendStatus:
