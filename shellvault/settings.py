@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shellvault import locations
+from shellvault.configuration import SETTINGS, TYPES, Key
 from shellvault.display import PRODUCTION_VARIABLE
 from shellvault.errors import ConfigError
 
@@ -50,7 +51,7 @@ class Settings:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a person should know of `unknown`, a line each."""
-        known = ", ".join(_KINDS)
+        known = ", ".join(_KEYS)
         return tuple(
             f"{self.path}: {key} is no setting of this shellvault, and without effect (known: {known})"
             for key in self.unknown
@@ -62,20 +63,7 @@ class Settings:
         return None if self.production is None else ",".join(self.production)
 
 
-_KINDS: Mapping[str, tuple[type, str]] = {
-    "backend": (str, 'text, as in backend = "file"'),
-    "session_backend": (str, 'text, as in session_backend = "agent"'),
-    "prompt": (str, 'text, as in prompt = "zenity"'),
-    "confirm": (str, '"keys", "always" or "never"'),
-    "unlock_ttl": (str, 'text, as in unlock_ttl = "30m"'),
-    "lock_on": (list, 'of screen-lock and suspend, as in lock_on = ["screen-lock", "suspend"]'),
-    "insecure_endpoint": (bool, "true or false"),
-    "browser": (str, 'text, as in browser = "firefox -P work"'),
-    "browsers": (dict, 'a table of text, as in [browsers] and corp = "firefox -P work"'),
-    "device_code": (bool, "true or false"),
-    "export_token": (bool, "true or false"),
-    "production": (list, 'patterns without commas, as in production = ["live-*", "*-core"]'),
-}
+_KEYS: Mapping[str, Key] = {key.name: key for key in SETTINGS}
 
 
 def load(environment: Mapping[str, str]) -> Settings:
@@ -93,7 +81,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         found = tomllib.loads(text)
     except ValueError as error:
         raise ConfigError(f"{str(path)!r} is not TOML ({_reason(error)}): correct or remove it") from error
-    known = {key: _checked(path, key, value) for key, value in found.items() if key in _KINDS}
+    known = {key: _checked(path, key, value) for key, value in found.items() if key in _KEYS}
     unknown = tuple(key for key in found if key not in known)
     return Settings(path, **known, given=frozenset(known), unknown=unknown)
 
@@ -105,15 +93,15 @@ def production_patterns(environment: Mapping[str, str]) -> str | None:
 
 
 def _checked(path: Path, key: str, value: Any) -> Any:
-    kind, meaning = _KINDS[key]
+    known = _KEYS[key]
     texts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    is_right = isinstance(value, kind) and all(isinstance(text, str) for text in texts)
+    is_right = isinstance(value, TYPES[known.kind]) and all(isinstance(text, str) for text in texts)
     if is_right and key == "production":
         is_right = not any(character in pattern for pattern in value for character in ",\0")
     if key == "lock_on":
         is_right = is_right and set(value) <= set(SIGNS)
     if not is_right:
-        raise ConfigError(f"{str(path)!r}: {key} must be {meaning}")
+        raise ConfigError(f"{str(path)!r}: {key} must be {known.kind}, as in {known.example}")
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -1,4 +1,4 @@
-"""aws-vault's commands, ours, and what differs: for its users, in the README and as `shellvault help aws-vault`."""
+"""aws-vault's commands, ours, and what differs: docs/aws-vault.md and `shellvault help aws-vault`."""
 
 from typing import NamedTuple
 
@@ -147,7 +147,7 @@ ROWS = (
 
 
 def markdown() -> str:
-    """The table of the README."""
+    """The table of docs/aws-vault.md."""
     heading = Row("aws-vault's command", "ours", "what differs and why")
     lines = (f"| {row.theirs} | {row.ours} | {row.differs} |" for row in (heading, *ROWS))
     first, *others = lines

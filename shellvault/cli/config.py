@@ -10,26 +10,12 @@ import click
 
 from shellvault import settings
 from shellvault.cli import output, tables
-from shellvault.display import PRODUCTION_VARIABLE
+from shellvault.configuration import PROFILE_KEYS, SETTINGS
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
-from shellvault.sessions import unlocking
 from shellvault.vault import backends
 
-#: Each setting of config.toml, the variables that beat it, and what holds where it is not set.
-_SETTINGS: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "session_backend": ((backends.SESSION_VARIABLE,), "vault for what takes a code, else agent"),
-    "prompt": (("SHELLVAULT_PROMPT", "AWS_VAULT_PROMPT"), "terminal"),
-    "browser": (("SHELLVAULT_BROWSER",), "the system's, or $BROWSER"),
-    "device_code": (("SHELLVAULT_DEVICE_CODE",), "where no browser can be opened"),
-    "export_token": (("SHELLVAULT_EXPORT_TOKEN",), "false"),
-    "insecure_endpoint": ((), "false"),
-    "unlock_ttl": ((unlocking.VARIABLE,), unlocking.DEFAULT),
-    "lock_on": ((), "nothing but `shellvault lock`"),
-    "production": ((PRODUCTION_VARIABLE,), "a word prod or production in the name"),
-}
-
-#: What the config file says of a profile, and the variables that beat it.
+#: What the config file says of a profile besides its own keys, and the variables that beat it.
 _OF_PROFILE: Mapping[str, tuple[str, ...]] = {
     "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
     "endpoint_url": ("AWS_ENDPOINT_URL",),
@@ -41,16 +27,11 @@ _OF_PROFILE: Mapping[str, tuple[str, ...]] = {
     "duration_seconds": ("AWS_ASSUME_ROLE_TTL",),
     "sso_session": (),
     "login_session": (),
-    "shellvault_browser": (),
-    "shellvault_env": (),
-    "shellvault_duration": ("SHELLVAULT_DURATION", "AWS_VAULT_DURATION"),
-    "shellvault_policy": (),
-    "shellvault_policy_arns": (),
-    "shellvault_read_only": (),
-    "shellvault_vault_role": (),
-    "shellvault_vault_mount": (),
-    "shellvault_vault_endpoint": (),
+    **{key.name: key.variables for key in PROFILE_KEYS},
 }
+
+#: What is shown in a way of its own: its default depends on the machine, or it has a row for each entry.
+_SHOWN_APART = ("backend", "confirm", "browsers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +70,16 @@ def _general(environment: Mapping[str, str]) -> Iterator[Row]:
     source = confirmation.VARIABLE if environment.get(confirmation.VARIABLE) else where
     is_set = environment.get(confirmation.VARIABLE) or own.confirm
     yield Row("confirm", confirmation.policy(environment, chosen.backend), source if is_set else "default")
-    for name, (variables, default) in _SETTINGS.items():
-        variable = next(filter(environment.get, variables), None)
+    for key in SETTINGS:
+        variable = next(filter(environment.get, key.variables), None)
+        if key.name in _SHOWN_APART:
+            continue
         if variable:
-            yield Row(name, environment[variable], variable)
-        elif name in own.given:
-            yield Row(name, _shown(getattr(own, name)), where)
+            yield Row(key.name, environment[variable], variable)
+        elif key.name in own.given:
+            yield Row(key.name, _shown(getattr(own, key.name)), where)
         else:
-            yield Row(name, default, "default")
+            yield Row(key.name, key.default, "default")
     for subject, browser in own.browsers.items():
         yield Row(f"browsers.{subject}", browser, where)
 

@@ -2,10 +2,12 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import click
+
+from shellvault.configuration import PROFILE_KEYS, SET_BY_A_SESSION, SETTINGS, VARIABLES, Key
 
 _MARKDOWN_HEAD = """\
 # The commands
@@ -16,39 +18,20 @@ Every command and option, as `shellvault help COMMAND` has it. Options that all 
 `shellvault help aws-vault`.
 """
 
+_CONFIGURATION_HEAD = """\
+# Configuration
+
+<!-- made by scripts/manual.py -->
+
+`shellvault config [NAME]` shows each setting with its value and where that comes from.
+"""
+
 _EXIT_STATUSES = (
     ("0", "It was done."),
     ("1", "It was not done; one line on standard error says why, and what to do."),
     ("2", "The command line is wrong."),
     ("126, 127", "exec: the command cannot be run; it was not found."),
     ("130", "Interrupted, or a question was left without an answer."),
-)
-
-_VARIABLES = (
-    ("AWS_CONFIG_FILE", "The AWS config file, by default ~/.aws/config."),
-    ("AWS_PROFILE, AWS_DEFAULT_PROFILE", "The profile of a command that is given none."),
-    ("SHELLVAULT_BACKEND, SHELLVAULT_PROMPT, SHELLVAULT_DURATION", "As the options of that name."),
-    (
-        "SHELLVAULT_STDOUT, SHELLVAULT_PROFILE_ENV, SHELLVAULT_AUTO_LOGOUT",
-        "As the options of that name: true or 1.",
-    ),
-    ("SHELLVAULT_BROWSER", "The command that opens links; none for none."),
-    ("SHELLVAULT_FILE_DIR, SHELLVAULT_FILE_PASSPHRASE", "The encrypted file's folder, and its passphrase."),
-    (
-        "SHELLVAULT_PASS_CMD, SHELLVAULT_PASS_PASSWORD_STORE_DIR, SHELLVAULT_PASS_PREFIX",
-        "The program, the store and the folder in it, for the vaults pass and passage.",
-    ),
-    (
-        "SHELLVAULT_SECRET_SERVICE_COLLECTION_NAME",
-        "The collection of the Secret Service for the vault secret-service, by default its default one.",
-    ),
-    ("SHELLVAULT_NO_AGENT", "1: no agent is used."),
-    (
-        "SHELLVAULT_SESSION_BACKEND",
-        "Where sessions are kept: agent, vault (with the keys), or a vault that is named.",
-    ),
-    ("SHELLVAULT_UNLOCK_TTL", "How long the agent keeps an encrypted file unlocked, by default 8h."),
-    ("AWS_VAULT_...", "aws-vault's variables, where ours of that name is not set."),
 )
 
 _FILES = (
@@ -109,9 +92,47 @@ def troff(root: click.Command) -> str:
     for entry in found[1:]:
         usage = _escaped(entry.usage)
         lines += [f".SS {_escaped(entry.path)}", usage, *_paragraphs(entry), *_definitions(entry.options)]
-    lines += [".SH ENVIRONMENT", *_definitions(_VARIABLES), ".SH FILES", *_definitions(_FILES)]
+    lines += [".SH ENVIRONMENT", *_definitions(_variables()), ".SH FILES", *_definitions(_FILES)]
     lines += [".SH EXIT STATUS", *_definitions(_EXIT_STATUSES)]
     return "\n".join(lines) + "\n"
+
+
+def configuration() -> str:
+    """docs/configuration.md, from the table of `shellvault.configuration`."""
+    head = ("Key", "Type", "Default", "Example", "Meaning", "Variable")
+    parts = [
+        _CONFIGURATION_HEAD,
+        "## config.toml\n",
+        "`~/.config/shellvault/config.toml` (below `$XDG_CONFIG_HOME`, if set). Without it the defaults count.",
+        "A key that shellvault does not know is noted once.\n",
+        _rows(head, SETTINGS),
+        "\n## A profile\n",
+        "In `~/.aws/config`, in a `[profile NAME]`, or in `[default]` for all that do not say otherwise.\n",
+        _rows(head, PROFILE_KEYS),
+        "\n## Variables\n",
+        "Those of the tables above come first. Where ours of a name is not set, aws-vault's counts.\n",
+        _rows(("Variable", *head[1:5]), VARIABLES),
+        "\n## What a session sets\n",
+        "For programs and prompts to read, besides the credentials and the region:\n",
+        *(f"- `{names}`: {meaning}" for names, meaning in SET_BY_A_SESSION),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _rows(head: tuple[str, ...], keys: Iterable[Key]) -> str:
+    lines = [head, ("---",) * len(head)]
+    for key in keys:
+        cells = (f"`{key.name}`", key.kind, key.default, f"`{key.example}`", key.meaning)
+        variables = " ".join(f"`{name}`" for name in key.variables)
+        lines.append((*cells, variables)[: len(head)])
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _variables() -> tuple[tuple[str, str], ...]:
+    """Every variable and what it means, for the manual page."""
+    of_keys = [(key.variables, key.meaning) for key in (*SETTINGS, *PROFILE_KEYS) if key.variables]
+    alone = [((key.name,), key.meaning) for key in VARIABLES]
+    return tuple((", ".join(names), meaning) for names, meaning in (*of_keys, *alone))
 
 
 def _walk(command: click.Command, context: click.Context) -> Iterator[Entry]:

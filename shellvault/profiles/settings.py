@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from shellvault.configuration import PROFILE_KEYS
 from shellvault.errors import ConfigError
 from shellvault.profiles.model import Origin
 from shellvault.profiles.parse import ConfigFile, Section, place, printable
@@ -36,20 +37,7 @@ IDENTITY_KEYS = frozenset(
 
 #: What a profile says to shellvault alone.
 OWN_PREFIX = "shellvault_"
-OWN_KEYS = frozenset(
-    (
-        "shellvault_browser",
-        "shellvault_duration",
-        "shellvault_env",
-        "shellvault_generated_from",
-        "shellvault_policy",
-        "shellvault_policy_arns",
-        "shellvault_read_only",
-        "shellvault_vault_endpoint",
-        "shellvault_vault_mount",
-        "shellvault_vault_role",
-    )
-)
+OWN_KEYS = frozenset(key.name for key in PROFILE_KEYS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is made from the command tree: the manual page, docs/commands.md, and the README's table."""
+"""What is made from commands and settings: the manual page, and three pages of docs/."""
 
 import shutil
 import subprocess
