@@ -17,6 +17,10 @@ class ConfigError(ShellvaultError):
     """The AWS config file, or a plan made from it, cannot be used; the message names file, line or cycle."""
 
 
+class UnknownProfileError(ConfigError):
+    """There is no profile of that name, and there are no keys for it."""
+
+
 class VaultError(ShellvaultError):
     """The vault cannot be read or written."""
 

@@ -47,7 +47,10 @@ class Row:
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
 def command(name: str | None, as_json: bool) -> int:
-    """Show each setting with where it comes from; with NAME, also those of that profile."""
+    """Show each setting with where it comes from.
+
+    With NAME, also those of that profile.
+    """
     environment = dict(os.environ)
     for remark in settings.load(environment).remarks:
         output.note(remark)

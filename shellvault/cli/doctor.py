@@ -37,7 +37,7 @@ _STYLES: Mapping[Severity, str] = {"advice": "cyan", "trouble": "yellow", "dange
     "--keys", "check_keys", is_flag=True, help="Open the vault, and ask AWS whether it knows the stored keys."
 )
 def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
-    """Look for what exposes keys or keeps them from working, and say what to do.
+    """Find what exposes keys or keeps them from working.
 
     Nothing secret is shown. The exit status is that of the worst finding: 1 advice, 3 trouble, 4 danger; a healthy
     home is silent.

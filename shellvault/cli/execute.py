@@ -84,9 +84,10 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> int:
-    """Run COMMAND with a session of profile NAME in its environment; without COMMAND, your shell.
+    """Run COMMAND with a session of profile NAME.
 
-    NAME defaults to AWS_PROFILE. Options go before the `--`.
+    The session is in its environment. Without COMMAND, your shell is run. NAME defaults to AWS_PROFILE. Options go
+    before the `--`.
     """
     program: list[str] = context.meta["program"]
     if server and ec2_server:

@@ -41,10 +41,11 @@ def command(
     restore: str | None,
     backend: str | None,
 ) -> int:
-    """Take over keys from other places: everything that is found, or what SOURCE has of NAMES.
+    """Take over keys from aws-vault and other places.
 
-    Keys are proved by a call and put into the vault; only then plaintext is replaced by a comment. The vault keeps the
-    file as it was: --restore puts it back. Sign-ins of the AWS CLI are shown too; they are used where they lie.
+    Everything that is found, or what SOURCE has of NAMES. Keys are proved by a call and put into the vault; only
+    then plaintext is replaced by a comment. The vault keeps the file as it was: --restore puts it back. Sign-ins of
+    the AWS CLI are shown too; they are used where they lie.
     """
     environment = dict(os.environ)
     prompter = prompters.choose(None, environment)

@@ -43,9 +43,9 @@ def command(
     install: bool,
     uninstall: bool,
 ) -> None:
-    """Print what sets up this shell: prompt hook, `use` and `leave`, wrapper, completions.
+    """Print what sets up a shell, or --install it.
 
-    \b
+    That is the prompt hook, `use` and `leave`, the wrapper and completions. \b
     bash, zsh:   eval "$(shellvault init bash)"
     fish:        shellvault init fish | source
     PowerShell:  Invoke-Expression (& shellvault init powershell | Out-String)

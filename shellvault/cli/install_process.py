@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from shellvault.cli import output
+from shellvault.cli.suggest import unknown_profile
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.edit import append_profile, remove_key, remove_profile, set_key
@@ -37,10 +38,10 @@ _MARK = " export --prompt none --format json "
 @click.option("--all", "every", is_flag=True, help="Every profile that shellvault can serve.")
 @click.option("--remove", is_flag=True, help="Take the lines out again.")
 def command(names: Sequence[str], every: bool, remove: bool) -> int:
-    """Let every SDK, IDE and tool use profiles NAMES, without a wrapper or a shell.
+    """Let SDKs, IDEs and tools use profiles NAMES.
 
-    Writes `credential_process` into each profile. Where SDKs would prefer the profile's own role or sign-in, it goes
-    into a profile NAME-shellvault beside it.
+    No wrapper or shell is needed. Writes `credential_process` into each profile. Where SDKs would prefer the
+    profile's own role or sign-in, it goes into a profile NAME-shellvault beside it.
     """
     environment = dict(os.environ)
     path = Path(request.config_path(environment, str(Path.cwd())))
@@ -71,7 +72,7 @@ def _installed(
     """Writes the line, and says where. None for a profile that needs none."""
     section = config.section(name)
     if name not in config.profile_names:
-        raise UsageError("there is no such profile in the config file: `shellvault add` makes one")
+        raise UsageError(unknown_profile(name, config.profile_names))
     process = f"{shlex.quote(_program(environment))}{_MARK}{shlex.quote(name)}"
     if any(key in section for key in PREFERRED):
         companion = f"{name}{COMPANION}"

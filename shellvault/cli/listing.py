@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from shellvault import settings
-from shellvault.cli import broker, output, tables
+from shellvault.cli import broker, first_steps, output, tables
 from shellvault.cli.options import backend_option
 from shellvault.fastlane import request
 from shellvault.plan import SIGN_INS
@@ -67,8 +67,11 @@ def command(
     if sessions:
         return _print_names(row.name for row in rows if any(its.call not in SIGN_INS for its in row.sessions))
     if not rows:
-        output.note("there are no profiles yet: store keys with `shellvault add NAME`")
-    output.result(json.dumps([asdict(row) for row in rows], indent=2) + "\n" if as_json else _table(rows))
+        output.note(first_steps.NO_PROFILES)
+    if as_json:
+        output.result(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    elif rows:
+        output.result(_table(rows))
     _tell_remarks(_config().remarks())
     return 0
 

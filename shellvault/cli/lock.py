@@ -10,7 +10,10 @@ from shellvault.client import agent as client
 
 @click.command(name="lock")
 def command() -> int:
-    """Forget every session that the agent holds, and what unlocks an encrypted-file vault."""
+    """Forget sessions, and lock the encrypted file.
+
+    The agent forgets every session that it holds, and what unlocks an encrypted-file vault.
+    """
     agents = client.lock(os.environ)
     output.note("the agent is locked" if agents else "no agent runs: nothing is unlocked")
     return 0

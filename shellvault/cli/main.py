@@ -2,19 +2,21 @@
 
 import importlib
 import os
+import shutil
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from shellvault import __version__
-from shellvault.cli import every_command, output
+from shellvault.cli import every_command, first_steps, output
+from shellvault.cli.groups import FUNCTION_WORDS, GROUPS
 from shellvault.cli.options import known_names
 from shellvault.cli.output import OutputError, ReaderGoneError, complain
-from shellvault.cli.suggest import NEIGHBOURS, Group, similar
+from shellvault.cli.suggest import NEIGHBOURS, Group, no_command, no_option, similar
 from shellvault.errors import ConfigError, ShellvaultError, UsageError
+from shellvault.profiles.unknown import how_to_get
 
 #: Each command's module under shellvault.cli, imported when it is used: none pays for another.
 COMMANDS = {
@@ -52,16 +54,34 @@ INTERNAL = {"wrap": "wrapped"}
 
 ALIASES = {"login": "console", "ls": "list", "rm": "remove", "server": "proxy"}
 
-#: What the shell function adds: a process cannot change the shell that started it.
-FUNCTION_WORDS = ("use", "leave")
+#: The narrowest terminal that click knows how to write for (columns).
+_CLICK_COLUMNS = 52
 
 
 class LazyGroup(Group):
     """A group whose commands are imported by name. Each module calls its own `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All command names, sorted."""
-        return sorted(COMMANDS)
+        """All command names, in the order of GROUPS."""
+        return [name for names in GROUPS.values() for name in names if name in COMMANDS]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands in their groups, the function's words among them; nothing is cut."""
+        width = max(map(len, (*COMMANDS, *FUNCTION_WORDS)))
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), self._summary(ctx, name)) for name in names])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What to do next; where there is no profile yet, the ways to one."""
+        if not _names():
+            formatter.write_paragraph()
+            formatter.write_text(first_steps.NO_PROFILES[:1].upper() + first_steps.NO_PROFILES[1:] + ".")
+        super().format_epilog(ctx, formatter)
+
+    def _summary(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        return FUNCTION_WORDS[name] if command is None else command.get_short_help_str(1000)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Global options may stand before the command, too."""
@@ -72,23 +92,23 @@ class LazyGroup(Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, but for the function's own words."""
         if args[0] in FUNCTION_WORDS:
+            first_steps.require_any(_names())
             raise UsageError(
                 f"`{args[0]}` is a word of the shell function: run `shellvault init --install` and open a new shell, "
                 'or use eval "$(shellvault env NAME)"'
             )
         return super().resolve_command(ctx, args)
 
-    def hint(self, ctx: click.Context, word: str) -> str | None:
+    def hint(self, ctx: click.Context, word: str) -> str:
         """See Group: the words of neighbours and the names of profiles lead somewhere, too."""
-        if word in NEIGHBOURS:
-            return f"there is no command {word}: {NEIGHBOURS[word]}"
-        with suppress(ConfigError):
-            if word in known_names(os.environ):
-                return f"{word} is a profile: `shellvault use {word}` enters its session, `shellvault exec {word}` too"
+        if word in _names():
+            return f"{word} is a profile: `shellvault use {word}` enters its session, `shellvault exec {word}` too"
+        if word.startswith("arn:"):
+            return no_command(ctx, word, how_to_get(word))
         near = similar(word, [*self.list_commands(ctx), *FUNCTION_WORDS, *NEIGHBOURS])
         if near in NEIGHBOURS:
-            return f"there is no command {word}; {near}? {NEIGHBOURS[near]}"
-        return near and f"there is no command {word}: did you mean `shellvault {near}`?"
+            return no_command(ctx, word, NEIGHBOURS[near] if near == word else f"{near}? {NEIGHBOURS[near]}")
+        return no_command(ctx, word, near and f"did you mean `shellvault {near}`?")
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Imports the command's module; None for a name that is no command."""
@@ -102,7 +122,7 @@ class LazyGroup(Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog='This shell: eval "$(shellvault env NAME)". One command: shellvault exec NAME -- COMMAND.',
+    epilog="`shellvault help COMMAND` has the options of one.",
 )
 @click.version_option(__version__, "-v", "--version", prog_name="shellvault")
 def command() -> None:
@@ -112,7 +132,9 @@ def command() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit status. Nothing it meets becomes a traceback."""
     try:
-        result = command.main(list(arguments), prog_name="shellvault", standalone_mode=False)
+        result = command.main(
+            list(arguments), prog_name="shellvault", standalone_mode=False, terminal_width=_narrow_width()
+        )
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as leaving:
@@ -120,6 +142,9 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as question:
         print(question.format_message(), file=sys.stderr)
         return 2
+    except click.NoSuchOption as error:
+        complain(no_option(error))
+        return error.exit_code
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "shellvault"
         complain(f"{error.format_message()} (see `{where} --help`)")
@@ -140,6 +165,20 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         complain(f"internal error: {describe_origin(error)}; please report it with the command you ran")
         return 1
+
+
+def _names() -> list[str]:
+    """All profiles; a config file that cannot be read is one by itself, for whoever uses it to say."""
+    try:
+        return known_names(os.environ)
+    except ConfigError:
+        return [""]
+
+
+def _narrow_width() -> int | None:
+    """The columns of help on a terminal that is narrower than click takes any to be; None: click's own choice."""
+    columns = shutil.get_terminal_size().columns
+    return max(columns - 2, 20) if columns < _CLICK_COLUMNS else None
 
 
 def drop_output() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import click
 
+from shellvault.cli.groups import FUNCTION_WORDS, GROUPS
 from shellvault.configuration import PROFILE_KEYS, SET_BY_A_SESSION, SETTINGS, VARIABLES, Key
 
 _MARKDOWN_HEAD = """\
@@ -143,10 +144,30 @@ def _walk(command: click.Command, context: click.Context) -> Iterator[Entry]:
         tuple(_options(command, context)),
     )
     if isinstance(command, click.Group):
-        for name in command.list_commands(context):
+        words = command.list_commands(context)
+        for name in words if context.parent else _in_order(words):
+            if name in FUNCTION_WORDS:
+                yield _of_function(command, context, name)
+                continue
             child = command.get_command(context, name)
             if child is not None and not child.hidden:
                 yield from _walk(child, child.context_class(child, info_name=name, parent=context))
+
+
+def _in_order(names: list[str]) -> Iterator[str]:
+    """The words that follow `shellvault`, the function's among them; what has no place in a group comes last."""
+    ordered = [name for group in GROUPS.values() for name in group]
+    yield from (name for name in ordered if name in names or name in FUNCTION_WORDS)
+    yield from (name for name in names if name not in ordered)
+
+
+def _of_function(root: click.Group, context: click.Context, name: str) -> Entry:
+    """What the shell function adds (`shellvault init`): `use` takes what `env` takes."""
+    env = root.get_command(context, "env") if name == "use" else None
+    pieces = env.collect_usage_pieces(click.Context(env)) if env else []
+    told = "See `shellvault env` for the options. " if env else ""
+    text = f"{FUNCTION_WORDS[name]} {told}A word of the function that `shellvault init` gives the shell."
+    return Entry(" ".join(["shellvault", name]), " ".join(["shellvault", name, *pieces]), (text,), ())
 
 
 def _help(command: click.Command) -> Iterator[str]:

@@ -36,9 +36,10 @@ def command(
     overwrite: bool,
     delete_source: bool,
 ) -> int:
-    """Copy stored keys from one vault to another: copied, read back, compared, and only then deleted.
+    """Copy stored keys from one vault to another.
 
-    Stopped anywhere it can be run again. Sessions are not copied: they are got anew.
+    They are copied, read back, compared, and only then deleted. Stopped anywhere it can be run again. Sessions are
+    not copied: they are got anew.
     """
     from shellvault.vault.migrate import migrate
 

@@ -194,11 +194,10 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
         profile, inherited = profile_choices.before(environment)
     name = profile or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE")
     if not name:
-        from shellvault.cli import picker, profile_choices
+        from shellvault.cli import first_steps, picker, profile_choices
 
         names = known_names(environment)
-        if not names:
-            raise UsageError("there is no profile to choose from: `shellvault add NAME` stores keys for one")
+        first_steps.require_any(names)
         name = picker.pick(profile_choices.profiles(names, environment), "profile")
         inherited = request.narrowing(name, environment)
     options = {

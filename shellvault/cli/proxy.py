@@ -43,7 +43,7 @@ def _nothing_to_stop(context: click.Context, parameter: click.Parameter, value: 
     help="http://127.0.0.1:PORT or unix:/PATH (default: what AWS_CONTAINER_CREDENTIALS_FULL_URI names).",
 )
 def command(bind: str, target: str | None) -> int:
-    """Serve the endpoint of `exec --server` at another place too, for containers.
+    """Bring the endpoint of `exec --server` to containers.
 
     Who asks there needs the token (AWS_CONTAINER_AUTHORIZATION_TOKEN) all the same. It ends with Ctrl-C.
 

@@ -4,8 +4,8 @@ import os
 
 import click
 
-from shellvault.cli import broker, clear, output, terminal
-from shellvault.cli.options import backend_option
+from shellvault.cli import broker, clear, first_steps, output, terminal
+from shellvault.cli.options import backend_option, known_names
 from shellvault.cli.suggest import similar
 from shellvault.errors import NeedsPersonError, ShellvaultError, UsageError
 
@@ -16,9 +16,10 @@ from shellvault.errors import NeedsPersonError, ShellvaultError, UsageError
 @click.option("-s", "--sessions-only", is_flag=True, hidden=True)
 @backend_option
 def command(name: str, force: bool, sessions_only: bool, backend: str | None) -> int:
-    """Remove the stored keys of profile NAME, and the sessions made from them.
+    """Remove the stored keys of profile NAME.
 
-    The config file stays as it is, and so do the keys in AWS: delete them there if nobody needs them.
+    The sessions made from them go too. The config file stays as it is, and so do the keys in AWS: delete them there
+    if nobody needs them.
     """
     if sessions_only:
         return clear.forget(name, backend)
@@ -30,6 +31,7 @@ def command(name: str, force: bool, sessions_only: bool, backend: str | None) ->
     removed = operate({"do": "remove", "name": name})
     sessions = removed["sessions"]
     if sessions is None:
+        first_steps.require_any([*known_names(os.environ), *stored])
         near = similar(name, stored)
         advice = f"did you mean {near}?" if near else "`shellvault list` shows what is there"
         raise UsageError(f"no keys are stored for {name}: {advice}")

@@ -8,6 +8,7 @@ import click
 
 from shellvault.cli import broker, output, prompters
 from shellvault.cli.options import Wish, backend_option, wish
+from shellvault.cli.suggest import suggesting
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.profiles.durations import parse_duration
 from shellvault.protocol import Message
@@ -26,10 +27,10 @@ from shellvault.rotation import ages
 @click.option("--region", metavar="REGION", help="The AWS region, instead of the profile's.")
 @backend_option
 def command(name: str | None, every: bool, older_than: str | None, keep_old: bool, **given: Any) -> int:
-    """Replace the long-term keys of profile NAME, or those at the end of its chain, by new ones.
+    """Replace the long-term keys of profile NAME by new ones.
 
-    The new key is proved before the old one is deleted, with one MFA code for all of it. A rotation that stopped on
-    its way is completed by the next one.
+    A role's are those at the end of its chain. The new key is proved before the old one is deleted, with one MFA
+    code for all of it. A rotation that stopped on its way is completed by the next one.
     """
     if every and name:
         raise UsageError("give either a NAME or --all")
@@ -37,7 +38,9 @@ def command(name: str | None, every: bool, older_than: str | None, keep_old: boo
     environment = dict(os.environ)
     operate = broker.vault_operations(given["backend"], environment, prompters.choose(None, environment))
     if not every:
-        _report(operate(_operation(wish(name, given), least, keep_old)), environment)
+        asked = wish(name, given)
+        with suggesting(asked):
+            _report(operate(_operation(asked, least, keep_old)), environment)
         return 0
     failed = False
     for each in operate({"do": "list"})["keys"]:

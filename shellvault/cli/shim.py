@@ -11,10 +11,10 @@ from shellvault.cli.suggest import Group, unknown_profile
 
 @click.group(name="shim", cls=Group)
 def command() -> None:
-    """Stand-ins on PATH for programs such as aws, for make, an IDE or a script.
+    """Give make, an IDE or a script its session.
 
-    A shim uses the live session of its environment, else AWS_PROFILE, else AWS_DEFAULT_PROFILE, else the profile it was
-    made with, and becomes the program itself.
+    Shims are stand-ins on PATH for programs such as aws. A shim uses the live session of its environment, else
+    AWS_PROFILE, else AWS_DEFAULT_PROFILE, else the profile it was made with, and becomes the program itself.
     """
 
 

@@ -50,9 +50,10 @@ def sign_in_options(function: Any) -> Any:
 @click.option("--region", metavar="REGION", help="With --new: the region to sign in to, and of the profile.")
 @sign_in_options
 def command(name: str | None, every: bool, new: str | None, export_token: bool, **given: Any) -> int:
-    """Sign in for profile (or sso-session) NAME, if that is needed.
+    """Sign in for profile (or sso-session) NAME.
 
-    Other commands do this by themselves when they must. The sign-in serves every profile of the same sso-session.
+    Nothing is done where a sign-in is good still. Other commands do this by themselves when they must. The sign-in
+    serves every profile of the same sso-session.
     """
     if sum((bool(name), every, bool(new))) > 1:
         raise UsageError("give a NAME, --all or --new NAME")

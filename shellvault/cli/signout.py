@@ -19,9 +19,10 @@ from shellvault.errors import AgentError, ShellvaultError, UsageError
 @click.option("--no-agent", is_flag=True, help="Do everything in this process.")
 @backend_option
 def command(name: str | None, every: bool, **given: Any) -> int:
-    """End the sign-in of profile (or sso-session) NAME, and forget the sessions that came from it.
+    """End the sign-in of profile (or sso-session) NAME.
 
-    A session that a shell already holds works on until it ends: the shells are named.
+    The sessions that came from it are forgotten. A session that a shell already holds works on until it ends: the
+    shells are named.
     """
     if bool(name) == every:
         raise UsageError("give a NAME or --all")

@@ -34,7 +34,10 @@ Roles = Sequence[tuple["Account", list[str]]]
 
 @click.group(name="sso")
 def command() -> None:
-    """List the accounts and roles of IAM Identity Center, and make profiles of them."""
+    """List accounts and roles, and make profiles of them.
+
+    They are those of IAM Identity Center.
+    """
 
 
 @command.command(name="accounts")

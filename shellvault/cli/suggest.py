@@ -1,33 +1,59 @@
 """What a person probably meant: the nearest word, or what a neighbour's word is called here."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 import click
 
-from shellvault.cli import every_command
+from shellvault.cli import every_command, first_steps
 from shellvault.cli.options import Wish, known_names
-from shellvault.errors import ConfigError, UsageError
+from shellvault.errors import ConfigError, UnknownProfileError, UsageError
+from shellvault.profiles.unknown import how_to_get
 
-#: Words of other tools, and where they lead; one that has become a command of ours is never looked up.
+_USE = "`shellvault use NAME` enters a session in this shell (after `shellvault init --install`)"
+_LEAVE = "`shellvault leave` leaves the session of this shell"
+_HERE = "`shellvault list` marks the profile of this shell"
+_ADD = "`shellvault add NAME` stores keys"
+_SHOW = "`shellvault list` shows profiles, keys and sessions"
+
+#: Words of other tools, and where they lead; none is a command of ours.
 NEIGHBOURS = {
-    "activate": "`shellvault use NAME` enters a session in this shell (after `shellvault init --install`)",
-    "assume": "`shellvault use NAME` enters a session in this shell (after `shellvault init --install`)",
-    "configure": "`shellvault add NAME` stores keys, `shellvault init --install` sets up the shell",
+    "activate": _USE,
+    "assume": _USE,
+    "browser": "`shellvault console NAME` opens the AWS console in the browser",
+    "cache": _SHOW,
     "credential-process": "`shellvault export NAME --format json` is for credential_process",
-    "deactivate": "`shellvault leave` leaves the session of this shell",
+    "credentials": f"{_SHOW}, {_ADD}",
+    "current": _HERE,
+    "deactivate": _LEAVE,
     "delete": "`shellvault remove NAME` removes stored keys, `shellvault clear NAME` forgets sessions",
-    "logout": "`shellvault leave` leaves the session of this shell, `shellvault clear` forgets all sessions",
+    "enter": _USE,
+    "eval": _USE,
+    "exit": _LEAVE,
+    "flush": "`shellvault clear` forgets sessions",
+    "generate": "`shellvault sso populate` makes a profile for each account and role",
+    "logout": f"`shellvault signout NAME` ends a sign-in, {_LEAVE}",
+    "populate": "`shellvault sso populate` makes a profile for each account and role",
+    "process": "`shellvault install-process NAME` lets every SDK use a profile",
+    "profiles": _SHOW,
+    "quit": _LEAVE,
+    "renew": "a session is renewed by itself; `shellvault exec NAME --fresh -- COMMAND` gets a new one",
+    "revoke": "`shellvault clear NAME` forgets sessions here, `shellvault signout NAME` ends a sign-in at AWS",
     "run": "`shellvault exec NAME -- COMMAND` runs a command with a session",
-    "set": "`shellvault env NAME` is for this shell, `shellvault add NAME` stores keys",
+    "save": _ADD,
+    "sessions": _SHOW,
+    "set": f"`shellvault env NAME` is for this shell, {_ADD}",
+    "setup": f"{_ADD}, `shellvault init --install` sets up the shell",
     "shell": "`shellvault exec NAME` opens a shell in the session",
     "show": "`shellvault list` shows profiles, keys and sessions, `shellvault why NAME` how one session comes about",
-    "signin": "`shellvault env NAME` and `shellvault exec NAME` sign in by themselves when they must",
     "status": "`shellvault list` shows profiles, keys and sessions, `shellvault agent status` what the agent holds",
-    "unset": "`shellvault leave` leaves the session of this shell, without the function: shellvault env --leave",
-    "unuse": "`shellvault leave` leaves the session of this shell",
-    "whoami": "`shellvault list` marks the profile of this shell",
+    "store": _ADD,
+    "switch": _USE,
+    "unset": _LEAVE,
+    "unuse": _LEAVE,
+    "verify": "`shellvault doctor --keys` asks AWS about the stored keys",
+    "whoami": _HERE,
 }
 
 
@@ -39,12 +65,8 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, but an unknown word leads somewhere."""
         word = args[0]
-        if (
-            not word.startswith("-")
-            and self.get_command(ctx, word) is None
-            and (hint := self.hint(ctx, word))
-        ):
-            raise UsageError(hint)
+        if not word.startswith("-") and self.get_command(ctx, word) is None:
+            raise UsageError(self.hint(ctx, word))
         return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -52,13 +74,30 @@ class Group(click.Group):
         found = super().get_command(ctx, cmd_name)
         return found and every_command.complete(found)
 
-    def hint(self, ctx: click.Context, word: str) -> str | None:
-        """What to say of a word that is no command; None when nothing is near."""
+    def hint(self, ctx: click.Context, word: str) -> str:
+        """What to say of a word that is no command."""
         near = similar(word, self.list_commands(ctx))
-        return (
-            near
-            and f"there is no command {ctx.command_path} {word}: did you mean `{ctx.command_path} {near}`?"
-        )
+        return no_command(ctx, word, near and f"did you mean `{ctx.command_path} {near}`?")
+
+
+def no_command(ctx: click.Context, word: str, advice: str | None) -> str:
+    """The one wording for a word that is no command of the group; without advice all are named."""
+    path = ctx.command_path
+    return f"there is no command `{path} {word}`: {advice or f'`{path} --help` lists them'}"
+
+
+def no_option(error: click.NoSuchOption) -> str:
+    """Says that there is no such option, and which was probably meant; never one that only other tools need."""
+    command = error.ctx.command if error.ctx else None
+    shown = [
+        next((name for name in parameter.opts if name.startswith("--")), parameter.opts[0])
+        for parameter in (command.params if command else ())
+        if isinstance(parameter, click.Option) and not parameter.hidden
+    ]
+    path = error.ctx.command_path if error.ctx else "shellvault"
+    near = similar(error.option_name, shown)
+    advice = f"did you mean `{near}`?" if near else f"`{path} --help` lists them"
+    return f"`{path}` has no option `{error.option_name}`: {advice}"
 
 
 def similar(word: str, words: Iterable[str]) -> str | None:
@@ -68,10 +107,12 @@ def similar(word: str, words: Iterable[str]) -> str | None:
     return folded[near[0]] if near else None
 
 
-def unknown_profile(name: str, names: Iterable[str]) -> str:
-    """Says that there is no such profile, and which was probably meant."""
+def unknown_profile(name: str, names: Collection[str]) -> str:
+    """Says that there is no such profile, and which was probably meant, or how to get one."""
+    if not names:
+        return first_steps.NO_PROFILES
     near = similar(name, names)
-    return f"there is no profile {name}" + (f": did you mean {near}?" if near else "")
+    return f"there is no profile {name}: {f'did you mean {near}?' if near else how_to_get(name)}"
 
 
 @contextmanager
@@ -79,11 +120,11 @@ def suggesting(wish: Wish) -> Iterator[None]:
     """Lets an error about a profile that nobody knows name the one that was probably meant."""
     try:
         yield
-    except ConfigError as error:
+    except UnknownProfileError as error:
         try:
             names = known_names(wish.environment)
         except ConfigError:
             raise error from None
-        if wish.profile in names or similar(wish.profile, names) is None:
+        if wish.profile in names:
             raise
-        raise ConfigError(unknown_profile(wish.profile, names)) from error
+        raise UnknownProfileError(unknown_profile(wish.profile, names)) from error

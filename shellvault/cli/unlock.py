@@ -18,7 +18,7 @@ from shellvault.vault import backends
 @click.command(name="unlock")
 @backend_option
 def command(backend: str | None) -> int:
-    """Unlock the vault once, for every terminal and script that follows.
+    """Unlock the vault, for terminals and scripts to come.
 
     The agent keeps an encrypted file unlocked for the time of the setting unlock_ttl (8 hours), or until
     `shellvault lock`. A keyring is asked to open itself, and stays open for as long as the desktop says.

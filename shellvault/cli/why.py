@@ -17,7 +17,10 @@ from shellvault.cli.options import plan_options, wish
 @click.option("--prompt", metavar="DRIVER", help="Who asks for the vault's passphrase, if it has one.")
 @plan_options
 def command(name: str | None, form: str, **given: Any) -> int:
-    """Explain how profile NAME becomes a session, and what is there now. Makes no call to AWS."""
+    """Explain how profile NAME becomes a session.
+
+    Shows what of it is there now. Makes no call to AWS.
+    """
     from shellvault import plan
 
     asked = wish(name, given)

@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from shellvault.errors import ConfigError
+from shellvault.errors import ConfigError, UnknownProfileError
 from shellvault.plan.endpoints import AWS, Endpoint, endpoint_for, partition_of
 from shellvault.plan.model import HOUR, LONGEST, Call, Options, Plan, Step, fingerprinted
 from shellvault.profiles.durations import format_duration
-from shellvault.profiles.grammar import word
 from shellvault.profiles.model import CredentialSource, Narrowing, Profile, SecretsEngine, Sso
 from shellvault.profiles.narrowing import MAX_CHARACTERS, read_only_access
 from shellvault.profiles.parse import printable
+from shellvault.profiles.unknown import how_to_get
 
 _MINIMUM = 15 * 60
 _CHAINED_SESSION_TOKEN = 8 * HOUR
@@ -150,7 +150,7 @@ def _first_calls(root: Profile, partition: str, options: Options) -> list[Step]:
     elif root.credential_process:
         step = Step("credential-process", root.name, "memory", credential_process=root.credential_process)
     else:
-        raise ConfigError(_missing(root))
+        raise _missing(root)
     return [fingerprinted(step, None)]
 
 
@@ -221,15 +221,16 @@ def _web_identity(root: Profile, partition: str) -> Step:
     )
 
 
-def _missing(root: Profile) -> str:
-    if root.unsupported:
-        return f"profile {printable(root.name)} has no credentials: {root.unsupported}"
-    what = (
-        "has no credentials" if root.defined else "has neither a section in the config file nor stored keys"
-    )
-    where = f" ({printable(root.where)})" if root.where else ""
+def _missing(root: Profile) -> ConfigError:
     name = printable(root.name)
-    return f"profile {name}{where} {what}: store keys with `shellvault add {word(root.name)}`"
+    if root.unsupported:
+        return ConfigError(f"profile {name} has no credentials: {root.unsupported}")
+    where = f" ({printable(root.where)})" if root.where else ""
+    if root.defined:
+        return ConfigError(f"profile {name}{where} has no credentials: {how_to_get(root.name)}")
+    return UnknownProfileError(
+        f"profile {name}{where} has neither a section in the config file nor stored keys: {how_to_get(root.name)}"
+    )
 
 
 def _assume_role(member: Profile, before: Step, partition: str) -> Step:

@@ -16,6 +16,7 @@ from shellvault.display import printable
 from shellvault.errors import UsageError
 from shellvault.sessions.model import Challenge
 from shellvault.shells import forms
+from tests.support.home import Home
 
 
 def parsed(arguments: list[str]) -> tuple[dict[str, object], list[str]]:
@@ -67,16 +68,23 @@ def test_an_exec_answer_sets_unsets_and_withholds_the_passphrase() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (["nosuch"], 2, "No such command 'nosuch'"),
+        (["nosuch"], 2, "there is no command `shellvault nosuch`"),
         (["use", "work"], 2, "`use` is a word of the shell function"),
-        (["exec", "work", "--nosuch", "--", "true"], 2, "No such option"),
+        (["exec", "work", "--nosuch", "--", "true"], 2, "`shellvault exec` has no option `--nosuch`"),
         (["env", "--shell", "tcsh", "work"], 2, "'tcsh' is not one of"),
         (["why", "--format", "xml", "work"], 2, "'xml' is not one of"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_status_two(
-    arguments: list[str], status: int, told: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    status: int,
+    told: str,
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    home.write_config("[profile work]\n")
+    monkeypatch.setenv("HOME", str(home.path))
     assert main.run(arguments) == status
     captured = capsys.readouterr()
     assert captured.out == ""

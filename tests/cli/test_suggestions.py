@@ -16,7 +16,7 @@ from tests.support.home import Home
         (["statsu"], "`shellvault agent status`"),
         (["agent", "statsu"], "did you mean `shellvault agent status`?"),
         (["shim", "ad"], "did you mean `shellvault shim add`?"),
-        (["env", "--regoin", "x"], "'--region'?"),
+        (["env", "--regoin", "x"], "did you mean `--region`?"),
     ],
 )
 def test_the_nearest_word_is_named(

@@ -114,8 +114,8 @@ def test_leaving_fzf_is_silent(key: str, fzf: "pexpect.spawn[str]") -> None:
 
 
 def test_without_choices_or_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="no profile to choose from"):
-        pick([], "profile")
+    with pytest.raises(UsageError, match="no sign-in to choose from"):
+        pick([], "sign-in")
     monkeypatch.setattr("shellvault.cli.terminal.is_available", lambda: False)
     with pytest.raises(NeedsPersonError, match="name a profile"):
         pick(CHOICES, "profile")

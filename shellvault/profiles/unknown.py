@@ -1,0 +1,14 @@
+"""What to say of a name that is no profile."""
+
+from shellvault.profiles.grammar import word
+from shellvault.profiles.parse import printable
+
+
+def how_to_get(name: str) -> str:
+    """What a person does to have a profile `name`."""
+    if name.startswith("arn:"):
+        return (
+            "an ARN is no profile's name: give a profile of the config file "
+            "(a role's has role_arn and source_profile)"
+        )
+    return f"store keys with `shellvault add {word(printable(name))}`"
