@@ -1,11 +1,13 @@
-"""Choosing one of a list on the terminal: by fzf where it is installed, else by questionary."""
+"""Choosing one of a list on the terminal: by fzf where it is installed, else in a list of our own.
+
+In both what is typed must stand in a line; a line that only has the same letters never comes before one that has it.
+"""
 
 import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from shellvault.cli import progress, terminal
 from shellvault.cli.output import LeftError, printable
@@ -15,6 +17,19 @@ from shellvault.variables import for_children
 
 #: fzf(1): nothing matched; interrupted by ^C or Esc.
 _NO_MATCH, _INTERRUPTED = 1, 130
+
+#: What FZF_DEFAULT_OPTS must not change: words as they are typed (`'word` for letters with gaps), the best match first,
+#: of equal ones that in the shorter word, then our own order.
+_FZF_RANKING = (
+    "--exact",
+    "--extended",
+    "--enabled",
+    "-i",
+    "--sort",
+    "--no-tac",
+    "--nth=..",
+    "--tiebreak=chunk,index",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +58,27 @@ def pick(choices: Sequence[Choice], what: str) -> str:
     lines = aligned([(printable(choice.name), *choice.about) for choice in shown])
     fzf = shutil.which("fzf")
     with progress.paused():
-        index = _by_fzf(fzf, lines, what) if fzf else _by_questionary(lines, what)
+        index = _by_fzf(fzf, lines, what) if fzf and _can_rank(fzf) else _by_own_list(lines, what)
     return shown[index].name
+
+
+def _can_rank(fzf: str) -> bool:
+    """Whether this fzf knows the options: an old one (before 0.33) does not."""
+    tried = subprocess.run(
+        [fzf, *_FZF_RANKING, "--filter=x"],
+        env=for_children(os.environ),
+        capture_output=True,
+        input=b"",
+        check=False,
+    )
+    return tried.returncode in (0, _NO_MATCH)
 
 
 def _by_fzf(fzf: str, lines: Sequence[str], what: str) -> int:
     # fzf draws on /dev/tty by itself. It matches and shows what follows the number.
-    options = ["--no-multi", "--height=40%", "--reverse", "--no-sort", "--delimiter=\t", "--with-nth=2.."]
+    options = ["--no-multi", "--height=40%", "--reverse", "--delimiter=\t", "--with-nth=2.."]
     chosen = subprocess.run(
-        [fzf, *options, f"--prompt={what}> "],
+        [fzf, *options, *_FZF_RANKING, f"--prompt={what}> "],
         env=for_children(os.environ),
         input="".join(f"{index}\t{line}\n" for index, line in enumerate(lines)).encode("utf-8", "replace"),
         stdout=subprocess.PIPE,
@@ -63,37 +90,7 @@ def _by_fzf(fzf: str, lines: Sequence[str], what: str) -> int:
     return int(index)
 
 
-def _by_questionary(lines: Sequence[str], what: str) -> int:
-    import questionary
-    from prompt_toolkit.input.vt100 import Vt100Input
-    from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
-    from prompt_toolkit.output.vt100 import Vt100_Output
+def _by_own_list(lines: Sequence[str], what: str) -> int:
+    from shellvault.cli import choice_list
 
-    with (
-        Path(terminal.path()).open(encoding="utf-8") as keyboard,
-        Path(terminal.path()).open("w", encoding="utf-8") as screen,
-    ):
-        question = questionary.select(
-            what,
-            [questionary.Choice(line, value=index) for index, line in enumerate(lines)],
-            qmark="",
-            pointer=">",
-            instruction="(type to filter, Esc leaves)",
-            use_jk_keys=False,
-            use_search_filter=True,
-            erase_when_done=True,
-            input=Vt100Input(keyboard),
-            output=Vt100_Output.from_pty(screen, term=os.environ.get("TERM")),
-        )
-        leaving = KeyBindings()
-        leaving.add("escape")(lambda event: event.app.exit(exception=KeyboardInterrupt))
-        asked = question.application
-        asked.key_bindings = merge_key_bindings(
-            [bindings for bindings in (asked.key_bindings, leaving) if bindings]
-        )
-        asked.ttimeoutlen = 0.1
-        try:
-            index: int = question.unsafe_ask()
-        except (KeyboardInterrupt, EOFError):
-            raise LeftError from None
-    return index
+    return choice_list.choose(lines, what)

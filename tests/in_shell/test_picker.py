@@ -1,10 +1,13 @@
 """Choosing from a list on the terminal: by fzf where it is installed, else by keys in a list of our own."""
 
+import contextlib
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pexpect
+import pyte
 import pytest
 
 from shellvault.cli.picker import Choice, pick
@@ -16,7 +19,21 @@ CHOICES = [
     Choice("home", ("", "us-east-1", "")),
     Choice("homework", ("", "", "")),
     Choice("$(touch touched)", ("", "", "")),
+    Choice("prod-admin", ("381000000000 AdministratorAccess", "ca-central-1", "does not expire")),
+    Choice("prod-reader", ("381000000000 ReadOnlyAccess", "", "")),
+    Choice("nonprod", ("999999999999 ThreadAccess", "", "")),
+    Choice("prod", ("", "", "")),
 ]
+#: What is typed, and what Enter takes then: a word, the beginning of one, a part of one, in that order.
+EXACT_FIRST = {
+    "prod 381 read": "prod-reader",
+    "home": "home",
+    "prod": "prod",
+    "read": "prod-reader",
+    "PROD-a": "prod-admin",
+    "thread": "nonprod",
+    "admin 123": "work",
+}
 _PROGRAM = f"""
 from shellvault.cli.output import LeftError
 from shellvault.cli.picker import Choice, pick
@@ -30,7 +47,7 @@ except LeftError as left:
 LEAVING = {"Esc": "\x1b", "Ctrl-C": "\x03"}
 
 
-def _spawn(folder: Path, path: str) -> "pexpect.spawn[str]":
+def _spawn(folder: Path, path: str, columns: int = 80) -> "pexpect.spawn[str]":
     root = Path(__file__).resolve().parents[2]
     return pexpect.spawn(
         sys.executable,
@@ -39,7 +56,7 @@ def _spawn(folder: Path, path: str) -> "pexpect.spawn[str]":
         cwd=str(folder),
         encoding="utf-8",
         timeout=30,
-        dimensions=(24, 80),
+        dimensions=(24, columns),
     )
 
 
@@ -53,7 +70,7 @@ def _expect(child: "pexpect.spawn[str]", text: str) -> None:
 def own(tmp_path: Path) -> "pexpect.spawn[str]":
     """Our own list, where there is no fzf."""
     child = _spawn(tmp_path, "/nonexistent")
-    _expect(child, "homework")
+    _expect(child, "nonprod")
     return child
 
 
@@ -62,13 +79,16 @@ def own(tmp_path: Path) -> "pexpect.spawn[str]":
     [
         (["\r"], "work"),
         (["\x1b[B", "\r"], "a b"),
-        (["\x1b[A", "\r"], "$(touch touched)"),
+        (["\x1b[A", "\r"], "prod"),
         (["homew", "\r"], "homework"),
-        (["admin", "\r"], "work"),
+        (["zz", "\r", "\x15", "touch", "\r"], "$(touch touched)"),
+        (["nnprd", "\r"], "nonprod"),
+        (["work", "\x7f\x7f\x7f\x7f", "\t", "\r"], "a b"),
+        (["\x1b[200~home\x1b[201~", "\r"], "home"),
     ],
-    ids=["Enter", "down", "up", "a part of the name", "a part of the role"],
+    ids=["Enter", "down", "up", "a part", "nothing matches", "only letters", "erased", "pasted"],
 )
-def test_our_own_list_takes_keys_and_a_part_of_a_line(
+def test_our_own_list_takes_keys_and_what_is_typed(
     keys: list[str], chosen: str, own: "pexpect.spawn[str]", tmp_path: Path
 ) -> None:
     for key in keys:
@@ -93,13 +113,54 @@ def fzf(tmp_path: Path) -> "pexpect.spawn[str]":
         pytest.skip("needs fzf")
     child = _spawn(tmp_path, str(Path(found).parent))
     _expect(child, "profile>")
+    _expect(child, "nonprod")
     return child
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("typed", EXACT_FIRST)
+@pytest.mark.parametrize("kind", ["own", "fzf"])
+def test_what_stands_there_comes_before_what_is_like_it(
+    kind: str, typed: str, request: pytest.FixtureRequest
+) -> None:
+    child = request.getfixturevalue(kind)
+    child.send(typed)
+    # fzf sorts a moment after the last key.
+    time.sleep(0.5)
+    child.send("\r")
+    _expect(child, f"chosen: {EXACT_FIRST[typed]}.")
+    child.close()
+
+
+def test_an_fzf_that_cannot_rank_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "fzf").write_text("#!/bin/sh\necho 'invalid sort criterion: chunk' >&2\nexit 2\n")
+    (tmp_path / "fzf").chmod(0o700)
+    child = _spawn(tmp_path, str(tmp_path))
+    _expect(child, "type to filter")
+    child.send("prod 381 read\r")
+    _expect(child, "chosen: prod-reader.")
+    child.close()
+
+
+def test_a_narrow_terminal_shows_each_choice_on_one_line(tmp_path: Path) -> None:
+    child = _spawn(tmp_path, "/nonexistent", columns=40)
+    screen = pyte.Screen(40, 24)
+    stream = pyte.Stream(screen)
+    with contextlib.suppress(pexpect.TIMEOUT):
+        while True:
+            stream.feed(child.read_nonblocking(4096, timeout=2))
+    lines = [line.rstrip() for line in screen.display if line.strip()]
+    assert lines[:2] == ["profile> (type to filter, Esc leaves)", "> work              123456789012 admin"]
+    assert len(lines) == 1 + len(CHOICES)
+    child.send("\x1b")
+    _expect(child, "left: 130")
+    child.close()
+
+
+@pytest.mark.real
 def test_fzf_chooses_where_it_is_installed(fzf: "pexpect.spawn[str]") -> None:
-    fzf.send("admin")
-    _expect(fzf, "admin")
+    fzf.send("eu-c")
+    time.sleep(0.5)
     fzf.send("\r")
     _expect(fzf, "chosen: work.")
     fzf.close()
