@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
+from shellvault import here
 from shellvault.cli import broker, output, questions, terminal
 from shellvault.cli.options import backend_option
 from shellvault.errors import ConfigError, UsageError
@@ -33,7 +33,7 @@ def command(name: str, from_environment: bool, no_add_config: bool, force: bool,
     """
     check_name(name)
     environment = dict(os.environ)
-    config = load(Path(request.config_path(environment, str(Path.cwd()))))
+    config = load(here.config_file(environment))
     _check_own_keys_serve(config, name)
     lacking = [] if no_add_config or from_environment else _lacking(config, name, environment)
     if not no_add_config and (lacking or name not in config.profile_names):

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from shellvault import locations, rotation, settings
+from shellvault import here, locations, rotation, settings
 from shellvault.cli import now, output, progress, prompters, told
 from shellvault.cli.foreign_config import tell_programs
-from shellvault.cli.options import Wish, agent_allowed
+from shellvault.cli.options import Wish
 from shellvault.cli.suggest import suggesting
 from shellvault.errors import AgentError, NotForAgentError, UsageError
 from shellvault.fastlane import request
@@ -177,7 +177,7 @@ def vault_operations(
     tell_unknown_settings(environment)
     asked = prompter or prompters.choose(None, environment)
     by_agent = (
-        (agent_allowed(environment) if agent is None else agent)
+        (here.agent_allowed(environment) if agent is None else agent)
         and "file" in (choose(backend, environment).backend, session_backend(environment))
         and client.has_place(environment)
     )

@@ -4,11 +4,10 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import click
 
-from shellvault import settings
+from shellvault import here, settings
 from shellvault.cli import output, tables
 from shellvault.configuration import PROFILE_KEYS, SETTINGS
 from shellvault.errors import UsageError
@@ -98,7 +97,7 @@ def _of_profile(name: str, environment: Mapping[str, str]) -> Iterator[Row]:
     from shellvault.profiles.parse import load
     from shellvault.profiles.settings import layers_of
 
-    config = load(Path(request.config_path(dict(environment), str(Path.cwd()))))
+    config = load(here.config_file(environment))
     if name not in config.profiles:
         raise UsageError(unknown_profile(name, config.profile_names))
     layers, overriding = layers_of(config, name), request.overrides(dict(environment))

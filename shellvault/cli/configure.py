@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
+from shellvault import here
 from shellvault.cli import output, picker, sign_ins, sso, terminal
 from shellvault.cli.output import printable
 from shellvault.cli.signin import sign_in_options
 from shellvault.errors import SessionError, UsageError
-from shellvault.fastlane import request
 from shellvault.profiles.edit import append_profile, append_section
 from shellvault.profiles.settings import Setting
 from shellvault.profiles.shapes import canonical_start_url, shaped
@@ -46,7 +46,7 @@ def of_sso(
 
     What is not given as an option is asked on the terminal.
     """
-    path = Path(request.config_path(dict(os.environ), str(Path.cwd())))
+    path = here.config_file(os.environ)
     session = _session(path, session, start_url, sso_region)
     portal, _ = sso.opened(session, given)
     accounts = portal.accounts()

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from shellvault import settings
+from shellvault import here, settings
 from shellvault.browser import open_link
 from shellvault.cli import broker, output
 from shellvault.cli.options import NO_BROWSER, Wish, narrowing, session_options, wish
@@ -88,7 +88,7 @@ def _usual_browser(name: str | None, environment: Mapping[str, str]) -> str | No
     """The browser of SHELLVAULT_BROWSER, of the profile (`shellvault_browser`), or of the settings; None for none."""
     if named := environment.get("SHELLVAULT_BROWSER"):
         return named
-    config = load(Path(request.config_path(dict(environment), str(Path.cwd()))))
+    config = load(here.config_file(environment))
     found = layers_of(config, name or environment.get("AWS_VAULT", "")).find("shellvault_browser")
     return found.text if found else settings.load(environment).browser
 

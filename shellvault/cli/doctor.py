@@ -10,13 +10,12 @@ from pathlib import Path
 
 import click
 
-from shellvault import locations
+from shellvault import here
 from shellvault.cli import broker, orphans, output
 from shellvault.cli.options import wish
 from shellvault.doctor import permissions, plaintext_keys, profiles, surroundings
 from shellvault.doctor.finding import SEVERITIES, Finding, Place, Severity
 from shellvault.errors import NeedsPersonError, ShellvaultError
-from shellvault.fastlane import request
 from shellvault.rotation import ages
 from shellvault.vault.deadline import within
 
@@ -43,8 +42,7 @@ def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
     home is silent.
     """
     environment = dict(os.environ)
-    here = Path.cwd()
-    place = Place(environment, here, Path(request.config_path(environment, str(here))))
+    place = Place(environment, Path(here.working_directory()), here.config_file(environment))
     found = _examined(place, offline=offline, looks_into_vault=not check_keys)
     if check_keys:
         found += orphans.findings(
@@ -66,7 +64,7 @@ def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
 
 def _examined(place: Place, *, offline: bool, looks_into_vault: bool) -> list[Finding]:
     """What all checks find, side by side; one that hangs is a finding itself."""
-    names = _stored_names(place.environment)
+    names = here.stored_names(place.environment)
     checks: dict[str, Callable[[], Iterator[Finding]]] = {
         "plaintext-keys": partial(plaintext_keys.check, place),
         "permissions": partial(permissions.check, place),
@@ -94,14 +92,6 @@ def _found(name: str, check: Callable[[], Iterator[Finding]]) -> list[Finding]:
         return [Finding(name, "trouble", name, what, "see what hangs there, then run this again")]
     except (ShellvaultError, OSError) as error:
         return [Finding(name, "trouble", name, str(error), "correct that, then run this again")]
-
-
-def _stored_names(environment: Mapping[str, str]) -> list[str]:
-    """The names that have stored keys, without opening the vault."""
-    try:
-        return locations.names_file(environment).read_text("utf-8", "surrogateescape").splitlines()
-    except (OSError, ShellvaultError):
-        return []
 
 
 def _clock_url(environment: Mapping[str, str]) -> str:

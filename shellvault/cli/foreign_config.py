@@ -3,7 +3,7 @@
 import contextlib
 from pathlib import Path
 
-from shellvault import locations
+from shellvault import here
 from shellvault.cli import output, told
 from shellvault.cli.options import Wish
 from shellvault.errors import ShellvaultError
@@ -30,10 +30,7 @@ def _done_by(wish: Wish) -> tuple[list[str], list[str]]:
     """
     from shellvault.sessions.for_request import plan_for_request
 
-    try:
-        names = locations.names_file(wish.environment).read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        names = []
+    names = here.stored_names(wish.environment)
     profile, plan = plan_for_request(wish.line, dict.fromkeys(names, ""), wish.environment)[:2]
     programs = dict.fromkeys(program for step in plan.steps for program in step.programs)
     return list(programs), list(profile.variables)

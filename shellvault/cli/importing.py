@@ -3,10 +3,10 @@
 import os
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import click
 
+from shellvault import here
 from shellvault.cli import broker, output, prompters, sign_ins, tables, terminal
 from shellvault.cli.add import check_name
 from shellvault.cli.options import backend_option
@@ -51,11 +51,11 @@ def command(
     prompter = prompters.choose(None, environment)
     operate = broker.vault_operations(backend, environment, prompter)
     if restore:
-        path = os.path.realpath(restore)
+        path = os.path.realpath(here.absolute(restore))
         operate({"do": "restore", "path": path})
         output.note(f"{path} is as it was")
         return 0
-    config = load(Path(request.config_path(environment, str(Path.cwd()))))
+    config = load(here.config_file(environment))
     found = _found(environment, config, source, names)
     if source is None:
         for line in sign_ins.of_aws_cli(config, environment):

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
+from shellvault import here
 from shellvault.cli import output
 from shellvault.cli.suggest import unknown_profile
 from shellvault.errors import ShellvaultError, UsageError
-from shellvault.fastlane import request
 from shellvault.profiles.edit import append_profile, remove_key, remove_profile, set_key
 from shellvault.profiles.parse import ConfigFile, load
 
@@ -44,7 +44,7 @@ def command(names: Sequence[str], every: bool, remove: bool) -> int:
     profile's own role or sign-in, it goes into a profile NAME-shellvault beside it.
     """
     environment = dict(os.environ)
-    path = Path(request.config_path(environment, str(Path.cwd())))
+    path = here.config_file(environment)
     config = load(path)
     if bool(names) == every:
         raise UsageError("name profiles, or give --all")
@@ -120,7 +120,7 @@ def _program(environment: Mapping[str, str]) -> str:
     beside = Path(sys.executable).with_name("shellvault")
     found = shutil.which("shellvault", path=environment.get("PATH"))
     if found and (Path(found).resolve() == beside.resolve() or not beside.exists()):
-        return str(Path(found).absolute())
+        return str(here.absolute(found))
     if beside.exists():
         return str(beside)
     raise UsageError("the installed command `shellvault` cannot be found: put it on PATH")

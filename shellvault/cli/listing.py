@@ -5,15 +5,13 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from shellvault import settings
+from shellvault import here, settings
 from shellvault.cli import broker, first_steps, output, tables
 from shellvault.cli.options import backend_option
-from shellvault.fastlane import request
 from shellvault.plan import SIGN_INS
 
 if TYPE_CHECKING:
@@ -79,7 +77,7 @@ def command(
 def _config() -> "ConfigFile":
     from shellvault.profiles.parse import load
 
-    return load(Path(request.config_path(dict(os.environ), str(Path.cwd()))))
+    return load(here.config_file(os.environ))
 
 
 def _tell_remarks(remarks: Sequence[str]) -> None:

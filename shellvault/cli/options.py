@@ -3,13 +3,12 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from shellvault import locations
+from shellvault import here
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.narrowing import of_command_line
@@ -39,7 +38,7 @@ class Wish:
     @property
     def line(self) -> str:
         """The request line that stands for this wish."""
-        return request.encode(self.profile, dict(self.options), dict(self.environment), str(Path.cwd()))
+        return here.request_line(self.profile, self.options, self.environment)
 
 
 _BACKEND = click.option(
@@ -131,21 +130,12 @@ def link_option(function: Decorated) -> Decorated:
     )(function)
 
 
-def agent_allowed(environment: Mapping[str, str]) -> bool:
-    """Whether the environment lets the agent be used."""
-    return environment.get("SHELLVAULT_NO_AGENT", "") in ("", "0")
-
-
 def known_names(environment: Mapping[str, str]) -> list[str]:
     """The profiles of the config file and the names with stored keys, without opening the vault."""
     from shellvault.profiles.parse import load
 
-    configured = load(Path(request.config_path(dict(environment), str(Path.cwd())))).profile_names
-    try:
-        stored = locations.names_file(environment).read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        stored = []
-    return list(dict.fromkeys([*configured, *stored]))
+    configured = load(here.config_file(environment)).profile_names
+    return list(dict.fromkeys([*configured, *here.stored_names(environment)]))
 
 
 def typed(context: click.Context) -> list[str]:
@@ -219,7 +209,7 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
         fresh=bool(given.get("fresh")),
         prompt=given.get("prompt"),
         debug=bool(given.get("debug")),
-        agent=not given.get("no_agent") and agent_allowed(environment),
+        agent=not given.get("no_agent") and here.agent_allowed(environment),
     )
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from shellvault import here
 from shellvault.cli import broker, prompters
-from shellvault.cli.options import agent_allowed
 from shellvault.client import agent as client
 from shellvault.doctor.finding import Finding
 from shellvault.errors import NeedsPersonError, ShellvaultError
@@ -82,7 +82,7 @@ def _open_quietly(environment: Mapping[str, str]) -> Operate | None:
 
 def _is_open(places: Iterable[str | None], environment: Mapping[str, str]) -> bool:
     if "file" in places:
-        if not agent_allowed(environment):
+        if not here.agent_allowed(environment):
             return any(environment.get(name) for name in PASSPHRASE_VARIABLES)
         try:
             found = client.status(environment)

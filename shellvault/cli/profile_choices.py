@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
+from shellvault import here
 from shellvault.cli import tables
 from shellvault.cli.now import agent_status
 from shellvault.cli.picker import Choice
@@ -20,7 +20,7 @@ def profiles(names: list[str], environment: Mapping[str, str]) -> list[Choice]:
     for session in held.get("sessions", ()):
         until[session["profile"]] = max(session["expires_at"], until.get(session["profile"], 0))
     recent = {name: place for place, name in enumerate(held.get("recent", ()))}
-    config = load(Path(request.config_path(dict(environment), str(Path.cwd()))))
+    config = load(here.config_file(environment))
     ordered = sorted(names, key=lambda name: (until.get(name, 0) <= now, recent.get(name, len(recent))))
     return [
         Choice(name, (*_about(config, name), tables.time_left(until[name] - now) if name in until else ""))

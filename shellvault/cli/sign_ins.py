@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shellvault import here
 from shellvault.cli.tables import time_left
 from shellvault.fastlane import request
 from shellvault.profiles.parse import ConfigFile, load, printable
@@ -33,7 +34,7 @@ class Known:
 
 def config_of(environment: Mapping[str, str]) -> ConfigFile:
     """The AWS config file. Raises ConfigError."""
-    return load(Path(request.config_path(dict(environment), str(Path.cwd()))))
+    return load(here.config_file(environment))
 
 
 def of_config(config: ConfigFile, environment: Mapping[str, str]) -> dict[str, "Step"]:

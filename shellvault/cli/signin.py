@@ -5,15 +5,14 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 
+from shellvault import here
 from shellvault.cli import broker, output, sign_ins, tables
 from shellvault.cli.options import NO_BROWSER, Wish, backend_option, wish
 from shellvault.errors import ShellvaultError, UsageError
-from shellvault.fastlane import request
 from shellvault.profiles.edit import append_profile
 
 #: The options of every command that may sign in.
@@ -104,7 +103,7 @@ def _sign_in_as_new(name: str, given: Mapping[str, Any]) -> int:
         )
     region = given.get("region") or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     principal = json.loads(broker.answer(asked_for, "new-login"))["subject"]
-    path = Path(request.config_path(environment, str(Path.cwd())))
+    path = here.config_file(environment)
     append_profile(path, name, {"login_session": principal, **({"region": region} if region else {})})
     output.note(f"signed in as {principal}; profile {name} is written: `shellvault use {name}` enters it")
     return 0

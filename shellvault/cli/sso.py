@@ -7,15 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from shellvault import here
 from shellvault.cli import broker, output, sign_ins, tables
 from shellvault.cli.signin import asked, sign_in_options
 from shellvault.errors import UsageError
-from shellvault.fastlane import request
 from shellvault.plan import Endpoint
 from shellvault.profiles import generated
 
@@ -103,7 +102,7 @@ def populate(
     settings = {"region": region} if region else {}
     wanted = profiles_for(_roles(portal, portal.accounts()), template, name, settings)
     environment = dict(os.environ)
-    path = Path(request.config_path(environment, str(Path.cwd())))
+    path = here.config_file(environment)
     if dry_run:
         due = generated.changes(sign_ins.config_of(environment), name, wanted, prune=prune)
     else:

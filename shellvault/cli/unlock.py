@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import click
 
+from shellvault import here
 from shellvault.cli import broker, output, progress, prompters
-from shellvault.cli.options import agent_allowed, backend_option
+from shellvault.cli.options import backend_option
 from shellvault.cli.tables import time_left
 from shellvault.client import agent as client
 from shellvault.errors import UsageError
@@ -35,7 +36,7 @@ def command(backend: str | None) -> int:
 
 def _unlock_file(backend: str | None, environment: Mapping[str, str]) -> None:
     path = backends.file_path(environment)
-    if not agent_allowed(environment):
+    if not here.agent_allowed(environment):
         raise UsageError("only the agent keeps a vault unlocked: leave SHELLVAULT_NO_AGENT out")
     if confirmation.policy(environment, "file") == "always":
         raise UsageError("confirm is `always`, so nothing is kept unlocked: set it to `keys` first")

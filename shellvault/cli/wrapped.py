@@ -1,12 +1,12 @@
 """`shellvault wrap`: what wrappers and shims start; the fast lane's `wrap`, where a person or the network is needed."""
 
 import os
-from pathlib import Path
 
 import click
 
+from shellvault import here
 from shellvault.cli import broker, output
-from shellvault.cli.options import Wish, agent_allowed
+from shellvault.cli.options import Wish
 from shellvault.cli.program import replace
 from shellvault.errors import ShellvaultError
 from shellvault.fastlane import wrapping
@@ -42,10 +42,16 @@ def command(context: click.Context, /) -> int:
         what = output.printable(program[0]) if program else "no program is named"
         output.complain(f"{what}: not found on PATH (shims of ours aside): install the program itself")
         return 127
-    choice = wrapping.choose(program, beginning(file), context.meta["default"], environment, str(Path.cwd()))
+    try:
+        choice = wrapping.choose(
+            program, beginning(file), context.meta["default"], environment, here.folder()
+        )
+    except ValueError:
+        output.note(f"{program[0]} runs without a session of ours: the current folder has been removed")
+        choice = None
     if choice is None:
         return replace(file, program, environment)
-    wish = Wish(choice.profile, choice.narrowing, environment, agent=agent_allowed(environment))
+    wish = Wish(choice.profile, choice.narrowing, environment, agent=here.agent_allowed(environment))
     try:
         change = forms.change(broker.answer(wish, "exec"))
     except ShellvaultError as error:

@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 
-from shellvault import __version__, errors, hardening, locations
+from shellvault import __version__, errors, hardening, here, locations
 from shellvault.client.starting import connect, connection_to_agent
 from shellvault.errors import (
     AgentError,
@@ -20,7 +20,6 @@ from shellvault.errors import (
 )
 from shellvault.fastlane.commands import shell_pid
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
-from shellvault.sessions.context import working_directory
 from shellvault.sessions.model import Challenge, Helper, Prompter, WithdrawnError
 from shellvault.variables import PASSPHRASE_VARIABLES, for_agent
 
@@ -60,7 +59,7 @@ def obtain(
         "fresh": fresh,
         "mfa_token": mfa_token,
         "environment": for_agent(environment),
-        "directory": working_directory(),
+        "directory": here.working_directory(),
     }
     result = _with_agent(environment, message, _Answers(prompter, mfa_token, environment, waits_for))
     text = result.get("text")
@@ -80,7 +79,7 @@ def open_endpoint(request_line: str, pid: int, environment: Mapping[str, str]) -
         "request": request_line,
         "pid": pid,
         "environment": for_agent(environment),
-        "directory": working_directory(),
+        "directory": here.working_directory(),
     }
     return {str(name): str(value) for name, value in _with_agent(environment, message, None).items()}
 
@@ -130,7 +129,7 @@ def operate(
         "operation": operation,
         "backend": backend,
         "environment": for_agent(environment),
-        "directory": working_directory(),
+        "directory": here.working_directory(),
     }
     return _with_agent(environment, message, _Answers(prompter, None, environment))
 
@@ -158,7 +157,7 @@ def revoke(
         "profiles": profiles,
         "pid": pid,
         "environment": for_agent(environment),
-        "directory": working_directory(),
+        "directory": here.working_directory(),
     }
     for found in _tell_all(environment, "revoke", message, _Answers(prompter, None, environment)):
         result = {name: result[name] + found.get(name, []) for name in result}
@@ -218,7 +217,7 @@ class _Answers:
 
         helper = Helper.from_json(question["helper"])
         try:
-            output = run_helper(helper, self._environment, working_directory())
+            output = run_helper(helper, self._environment, here.working_directory())
         except SessionError as error:
             return {"failed": str(error)}
         return {"answer": base64.b64encode(output).decode("ascii")}

@@ -56,7 +56,7 @@ def connection_to_agent(environment: Mapping[str, str]) -> socket.socket:
 
 
 def connect(path: Path) -> socket.socket | None:
-    """A connection to whoever listens at this path, if it is this user; None when nobody does."""
+    """A connection to the agent of this user at this path; None when none listens. Raises AgentError."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         hardening.check_folder(path.parent)
@@ -67,6 +67,9 @@ def connect(path: Path) -> socket.socket | None:
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None
+    except OSError as error:
+        connection.close()
+        raise AgentError(f"the agent's socket {str(path)!a}: {error.strerror or error}") from error
     except BaseException:
         connection.close()
         raise

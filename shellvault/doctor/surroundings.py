@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from shellvault import __version__, settings
+from shellvault import __version__, here, settings
 from shellvault.client import agent as client
 from shellvault.doctor.finding import Finding, Place
 from shellvault.errors import AgentError, ConfigError, ShellvaultError
@@ -54,7 +54,7 @@ def unknown_settings(place: Place) -> Iterator[Finding]:
 
 def agent(place: Place) -> Iterator[Finding]:
     """Whether the agent answers, and is of this version."""
-    if place.environment.get("SHELLVAULT_NO_AGENT", "") not in ("", "0"):
+    if not here.agent_allowed(place.environment):
         return
     try:
         status = client.status(place.environment)

@@ -165,9 +165,9 @@ def wrap(arguments: list[str], environment: Environment) -> int | None:
     if file is None:
         return None
     try:
-        choice = wrapping.choose(program, beginning(file), default, environment, posix.getcwd())
-    except OSError:
-        choice = None
+        choice = wrapping.choose(program, beginning(file), default, environment, folder())
+    except ValueError:
+        return None
     if choice is None:
         become(program, file, environment)
         return None
@@ -254,8 +254,8 @@ def session(
     if not name:
         return None
     try:
-        key = encode(name, options, environment, posix.getcwd())
-    except OSError:
+        key = encode(name, options, environment, folder())
+    except ValueError:
         return None
     # Asked twice, so that an agent that hangs is told from one whose worker is busy.
     status, text = connection.ask(environment, "peek", form, pid, key, PEEK_PATIENCE)
@@ -280,6 +280,14 @@ def refresh(arguments: list[str], environment: Environment) -> int | None:
     if status == connection.ABSENT:
         start_agent()
     return NEEDS_YOU if status == "needs-you" else NOT_READY
+
+
+def folder() -> str:
+    """The current folder, "" where it has been removed (as in `shellvault.here`)."""
+    try:
+        return posix.getcwd()
+    except OSError:
+        return ""
 
 
 def agent_allowed(environment: Environment) -> bool:

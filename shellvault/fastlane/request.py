@@ -122,12 +122,24 @@ def overrides(environment: dict[str, str]) -> dict[str, str]:
 
 
 def config_path(environment: dict[str, str], directory: str) -> str:
-    """The absolute path of the AWS config file, as `directory` (the current one) makes it absolute."""
+    """The absolute path of the AWS config file, as `directory` (the current one) makes it absolute.
+
+    Raises ValueError for a relative path where `directory` is "": it has been removed.
+    """
+    return absolute(environment, "AWS_CONFIG_FILE", "config", directory)
+
+
+def absolute(environment: dict[str, str], variable: str, name: str, directory: str) -> str:
+    """The absolute path of the AWS file that `variable` names, else of `~/.aws/NAME`; as for `config_path`."""
     home = environment.get("HOME", "")
-    path = environment.get("AWS_CONFIG_FILE") or home + "/.aws/config"
+    path = environment.get(variable) or f"{home}/.aws/{name}"
     if path.startswith("~/"):
         path = home + path[1:]
-    return path if path.startswith("/") else directory + "/" + path
+    if path.startswith("/"):
+        return path
+    if not directory:
+        raise ValueError("the current folder has been removed")
+    return directory + "/" + path
 
 
 def policy_text(content: bytes) -> str:
@@ -160,7 +172,10 @@ def narrowing_words(options: dict[str, str]) -> str:
 
 
 def encode(profile: str, options: dict[str, str], environment: dict[str, str], directory: str) -> str:
-    """The request line for `profile` with `options` (names from OPTIONS) in this environment and directory."""
+    """The request line for `profile` with `options` (names from OPTIONS) in this environment and directory.
+
+    Raises ValueError as `config_path` does.
+    """
     fields = overrides(environment)
     fields["config"] = config_path(environment, directory)
     fields["home"] = environment.get("HOME", "")

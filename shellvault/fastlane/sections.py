@@ -59,12 +59,8 @@ def serves(profile: str, environment: Environment, directory: str) -> tuple[bool
 
 
 def credentials_path(environment: Environment, directory: str) -> str:
-    """The absolute path of the credentials file."""
-    home = environment.get("HOME", "")
-    path = environment.get("AWS_SHARED_CREDENTIALS_FILE") or home + "/.aws/credentials"
-    if path.startswith("~/"):
-        path = home + path[1:]
-    return path if path.startswith("/") else directory + "/" + path
+    """The absolute path of the credentials file. Raises ValueError as `request.config_path` does."""
+    return request.absolute(environment, "AWS_SHARED_CREDENTIALS_FILE", "credentials", directory)
 
 
 def text_of(path: str) -> str:

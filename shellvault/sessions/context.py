@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shellvault import here
 from shellvault.plan import Step
 from shellvault.sessions.model import Prompter, Session
 
@@ -20,14 +21,6 @@ from shellvault.sessions.model import Helper
 MIN_REMAINING = 300
 
 
-def working_directory() -> str:
-    """The current folder, `/` when it has been removed: then nothing is found there, but that is all."""
-    try:
-        return os.getcwd()  # noqa: PTH109 - a string is wanted
-    except OSError:
-        return "/"
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
     """Everything around one acquisition. Durations in seconds."""
@@ -36,7 +29,7 @@ class Context:
     """Ours alone (mode 0700): locks, and the digests of used codes."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     """That of the command that asked."""
-    directory: str = field(default_factory=working_directory)
+    directory: str = field(default_factory=here.working_directory)
     """The folder of the command that asked: what relative paths mean, and where helper programs run."""
     run_helper: Callable[[Helper], bytes] | None = None
     """Has a helper program run elsewhere and returns its stdout; None: it is run here. Raises SessionError."""

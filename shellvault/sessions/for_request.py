@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shellvault import here, settings
 from shellvault import plan as plans
-from shellvault import settings
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Plan
@@ -18,7 +18,7 @@ from shellvault.profiles.policy_files import with_policies
 from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.sessions.acquire import KeysReplacedError, acquire
 from shellvault.sessions.cache import SessionCache
-from shellvault.sessions.context import MIN_REMAINING, Context, working_directory
+from shellvault.sessions.context import MIN_REMAINING, Context
 from shellvault.sessions.model import Prompter, Session
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def plan_for_request(
     `environment` is the command's own: `credential_source = Environment` takes the keys from there.
     Relative paths of the profile are meant in `directory`, else in the current one. `narrows`: see `plan.Options`.
     """
-    where = directory or working_directory()
+    where = directory or here.working_directory()
     return _planned(*decoded(request_line), stored, environment, where, narrows=narrows)
 
 

@@ -171,7 +171,10 @@ def test_an_agent_of_another_user(lane: Lane) -> None:
         assert connection.recv(100) == b""
 
 
-def test_a_working_folder_that_is_gone(lane: Lane, agent: StandIn) -> None:
+@pytest.mark.parametrize(("config", "is_miss"), [("", False), ("/there/config", False), ("config", True)])
+def test_a_removed_folder_only_where_the_config_file_was_in_it(
+    lane: Lane, agent: StandIn, config: str, is_miss: bool
+) -> None:
     folder = lane.directory / "gone"
     folder.mkdir()
     done = subprocess.run(
@@ -182,12 +185,12 @@ def test_a_working_folder_that_is_gone(lane: Lane, agent: StandIn) -> None:
             "x",
             *lane.command("env", "work", "--shell", "bash"),
         ],
-        env=lane.environment,
+        env=lane.environment | {"AWS_CONFIG_FILE": config},
         cwd=lane.directory,
         capture_output=True,
     )
 
-    assert done.stdout == b"full:env\0work\0--shell\0bash"
+    assert (done.stdout == b"full:env\0work\0--shell\0bash") is is_miss
 
 
 def test_arguments_that_are_not_utf_8_reach_the_full_command_line_unchanged(lane: Lane) -> None:
