@@ -70,7 +70,9 @@ def command(
         output.result(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     elif rows:
         output.result(_table(rows))
-    _tell_remarks(_config().remarks())
+    from shellvault.profiles import remarks
+
+    _tell_remarks(remarks.of_file(_config()))
     return 0
 
 

@@ -7,6 +7,7 @@ from shellvault import plan as plans
 from shellvault.doctor.finding import Finding, Place
 from shellvault.errors import ConfigError
 from shellvault.fastlane import request
+from shellvault.profiles import remarks
 from shellvault.profiles.parse import ConfigFile, load, printable
 from shellvault.profiles.resolve import Overrides, resolve
 
@@ -54,7 +55,7 @@ def check(place: Place, stored: Collection[str]) -> Iterator[Finding]:
                     "profiles", "trouble", f"profile {printable(name)}", what, f"shellvault why {name}"
                 )
     yield from _mistaken_headers(config)
-    for remark in config.remarks():
+    for remark in remarks.of_file(config):
         where, separator, what = remark.partition(": ")
         if not separator:
             where, what = str(place.config_path), remark

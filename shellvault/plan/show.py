@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from shellvault import display
 from shellvault.plan.model import SIGN_INS, Plan, Step
 from shellvault.profiles.durations import format_duration
 from shellvault.profiles.parse import printable
@@ -41,7 +42,7 @@ def describe(plan: Plan, kept: Mapping[str, str] = KEPT) -> str:
     codes = "no MFA code" if plan.mfa_prompts == 0 else "one MFA code"
     lines = [f"{printable(plan.profile)} needs {codes} when nothing is cached:"]
     lines += [f"  {number}. {_described(step, kept)}" for number, step in enumerate(plan.steps, 1)]
-    return "\n".join([*lines, *(f"note: {printable(note)}" for note in plan.notes)])
+    return "\n".join([*lines, *(f"note: {display.printable(note)}" for note in plan.notes)])
 
 
 def _described(step: Step, kept: Mapping[str, str]) -> str:

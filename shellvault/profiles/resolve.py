@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from shellvault.errors import ConfigError
+from shellvault.profiles import remarks
 from shellvault.profiles.grammar import word
 from shellvault.profiles.model import (
     CREDENTIAL_SOURCES,
@@ -24,8 +25,6 @@ from shellvault.profiles.narrowing import of_profile
 from shellvault.profiles.parse import ConfigFile, Section, printable
 from shellvault.profiles.secrets_engine import secrets_engine
 from shellvault.profiles.settings import (
-    OWN_KEYS,
-    OWN_PREFIX,
     Layers,
     Setting,
     check_chain,
@@ -338,26 +337,18 @@ def _unsupported(lookup: _Lookup, name: str) -> str | None:
     return next((f"{setting.name} {way}" for setting, way in settings if setting), None)
 
 
-def _unknown_settings(config: ConfigFile, section: Section) -> list[str]:
-    """What begins as settings of ours do, and is none: mistyped, or of another version."""
-    return [
-        f"{config.at(section.lines[key])}: {printable(key)} is no setting of shellvault, and without effect"
-        for key in section.values
-        if key.startswith(OWN_PREFIX) and key not in OWN_KEYS
-    ]
-
-
 def _notes(
     lookup: _Lookup, name: str, section: Section | None, role_arn: Setting | None, unsupported: str | None
 ) -> list[str]:
     config = lookup.config
     notes = [*config.notes] if lookup.is_target else []
-    notes += [
-        note for layer in lookup.layers.own for note in (*layer.notes, *_unknown_settings(config, layer))
-    ]
+    reference = lookup.find("sso_session")
+    session = config.sso_sessions.get(reference.text) if reference else None
+    for layer in (*lookup.layers.own, *([session] if session else ())):
+        notes += (*layer.notes, *remarks.of_section(config, layer))
     if lookup.is_target and name != "default":
-        inherited = lookup.layers.inherited
-        notes += [note for layer in inherited for note in (layer.problem, *layer.notes) if note]
+        for layer in lookup.layers.inherited:
+            notes += filter(None, (layer.problem, *layer.notes, *remarks.of_section(config, layer)))
     if role_arn and role_arn.origin == "environment":
         notes.append(f"{role_arn.name} is set and decides the role")
     services = _services(lookup)

@@ -104,9 +104,10 @@ def profile_variables(setting: Setting) -> dict[str, str]:
 
 
 def canonical_start_url(start_url: str) -> str:
-    """The address without what is copied from a browser with it: `#/`, a trailing `/`, capitals in the host."""
+    """The address without what is copied from a browser with it: `#/` (also `\\#/`), a trailing `/`, capitals."""
     parts = urlsplit(start_url)
-    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+    path = parts.path.rstrip("/\\")
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}"
 
 
 def seconds(setting: Setting) -> int:

@@ -130,7 +130,7 @@ def test_shellvault_duration_is_for_all_sessions_of_its_profile() -> None:
 def test_a_setting_that_is_none_of_ours_is_noted() -> None:
     mistyped = CHAIN.replace("[profile base]", "shellvault_duratoin = 2h\n[profile base]")
     assert resolved(mistyped).notes == (
-        "config:8: shellvault_duratoin is no setting of shellvault, and without effect",
+        "config:8: shellvault_duratoin is no setting, and without effect: did you mean shellvault_duration?",
     )
 
 
