@@ -124,7 +124,7 @@ def _sign_out(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
 
 
 def _is_exported(work: Work, step: Step, client: Client | None) -> bool:
-    registered = identity_center.registration(work, step)
+    registered = identity_center.exported_client(work, step)
     return bool(client and registered and client.client_id == registered.client_id)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
+from typing import Any
 
 from shellvault import settings
 from shellvault.errors import NeedsPersonError, SessionError, VaultError
@@ -22,8 +23,6 @@ from shellvault.signin.work import Work, is_elsewhere
 #: Seconds of life below which a token is renewed, as in botocore, and below which it is not used any more.
 DUE, TOO_SHORT = 15 * 60, 20
 
-#: A registration that ends within a day is not used for new sign-ins, whose refresh tokens would end with it.
-_REGISTRATION_RESERVE = 24 * 3600
 _SLOWER = 5.0
 
 
@@ -56,8 +55,8 @@ def kept(work: Work, step: Step) -> Token | None:
     return Token.from_json(work.store.load(step.fingerprint))
 
 
-def registration(work: Work, step: Step) -> Client | None:
-    """Our own registration at the portal, as the vault has it."""
+def exported_client(work: Work, step: Step) -> Client | None:
+    """The registration of a sign-in that was moved to the AWS CLI's cache, by which it is known there."""
     return Client.from_json(work.store.load(_client_item(step)))
 
 
@@ -102,9 +101,9 @@ def _renewed(work: Work, step: Step, rejected: frozenset[str]) -> Token:
             return _refreshed(work, step, found, file)
         except UnreachableError as error:
             problem = error
-        except ServiceRefusalError as error:
+        except ServiceRefusalError:
             problem = None
-            if newer := _after_refusal(work, step, found, file, error):
+            if newer := _after_refusal(work, step, found, file):
                 return newer
     if found_still := _fit(work, step, rejected, TOO_SHORT):
         return found_still
@@ -124,9 +123,7 @@ def _refreshed(work: Work, step: Step, old: Token, file: CachedFile | None) -> T
     return new
 
 
-def _after_refusal(
-    work: Work, step: Step, old: Token, file: CachedFile | None, error: ServiceRefusalError
-) -> Token | None:
+def _after_refusal(work: Work, step: Step, old: Token, file: CachedFile | None) -> Token | None:
     """What is left when AWS takes a refresh token no more: perhaps another program has used it just before.
 
     Ours is forgotten, so that it is not tried again.
@@ -136,8 +133,6 @@ def _after_refusal(
         newer = cli_cache.token_of(again) if again else None
         is_new = newer and newer.access_token != old.access_token
         return newer if newer and is_new and newer.expires_at > work.context.clock() + TOO_SHORT else None
-    if error.name == "InvalidClientException":
-        work.store.remove(_client_item(step))
     _store(work, step, replace(old, refresh_token=None))
     return None
 
@@ -145,21 +140,12 @@ def _after_refusal(
 def _from_person(work: Work, step: Step) -> Token:
     sso = _sso(step)
     work.require_person(f"nobody is signed in to {printable(subject(sso))}")
-    try:
-        return _by_flow(work, step, sso)
-    except ServiceRefusalError as error:
-        if error.name != "InvalidClientException":
-            raise
-        # AWS has forgotten the registration before its time: the next one is good.
-        work.store.remove(_client_item(step))
-        return _by_flow(work, step, sso)
-
-
-def _by_flow(work: Work, step: Step, sso: Sso) -> Token:
     start_url = resolved(sso.start_url, step.endpoint.ca_bundle)
-    client = _client(work, step, sso, start_url)
+    # A new client each time: one that AWS has forgotten meanwhile shows an error in the browser, and nothing here.
     if is_elsewhere(work.context.environment):
+        client = oidc.registered_for_device(step.endpoint, _scopes(sso))
         return _by_device(work, step, client, start_url)
+    client = oidc.registered_for_browser(step.endpoint, start_url, _scopes(sso))
 
     def link_for(secrets: Secrets, redirect: str) -> str:
         return oidc.authorize_link(step.endpoint, client, _scopes(sso), secrets, redirect)
@@ -202,23 +188,6 @@ def _by_device(work: Work, step: Step, client: Client, start_url: str) -> Token:
     return flows.by_polling(work, challenge, device.seconds, device.interval, poll)
 
 
-def _client(work: Work, step: Step, sso: Sso, start_url: str) -> Client:
-    """The registration of this machine at the portal, kept until it ends."""
-    item = _client_item(step)
-    now = work.context.clock()
-    known = registration(work, step)
-    if known and known.expires_at > now + _REGISTRATION_RESERVE:
-        return known
-    from shellvault.vault import SignInLabel
-
-    new = oidc.register(step.endpoint, "shellvault", start_url, _scopes(sso))
-    try:
-        work.store.save(item, SignInLabel("client", subject(sso), new.expires_at), new.to_json(), now)
-    except VaultError as error:
-        work.prompter.tell(f"the registration could not be kept: {error}")
-    return new
-
-
 def _keep(work: Work, step: Step, new: Token) -> Token:
     """Keeps a person's new sign-in: in the vault, or where the AWS CLI looks if that is wished."""
     environment = work.context.environment
@@ -227,18 +196,26 @@ def _keep(work: Work, step: Step, new: Token) -> Token:
         # There alone: a refresh token works once, so two places would take it from each other.
         cli_cache.export(cli_cache.sso_path(work.aws_directory, _sso(step)), _sso(step), new)
         work.store.remove(step.fingerprint)
+        if new.client:
+            _save(work, _client_item(step), "client", step, new.client.expires_at, new.client.to_json())
     else:
         _store(work, step, new)
     return new
 
 
 def _store(work: Work, step: Step, new: Token) -> None:
+    end = new.client.expires_at if new.client and new.refresh_token else new.expires_at
+    _save(work, step.fingerprint, "sso", step, end, new.to_json(), new.expires_at)
+
+
+def _save(
+    work: Work, item: str, kind: str, step: Step, end: int, data: dict[str, Any], valid_until: int = 0
+) -> None:
     from shellvault.vault import SignInLabel
 
-    end = new.client.expires_at if new.client and new.refresh_token else new.expires_at
-    label = SignInLabel("sso", subject(_sso(step)), end, new.expires_at)
+    label = SignInLabel(kind, subject(_sso(step)), end, valid_until)
     try:
-        work.store.save(step.fingerprint, label, new.to_json(), work.context.clock())
+        work.store.save(item, label, data, work.context.clock())
     except VaultError as error:
         work.prompter.tell(f"the sign-in could not be kept for later: {error}")
 

@@ -17,6 +17,7 @@ DEFAULT_SCOPES = ("sso:account:access",)
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _WHAT = "the sign-in"
+_NAME = "shellvault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +33,25 @@ class Device:
     interval: int
 
 
-def register(endpoint: Endpoint, name: str, start_url: str, scopes: tuple[str, ...]) -> Client:
-    """A new client for browser and device alike. Raises as `service.call`."""
-    parameters = {
-        "clientName": name,
-        "clientType": "public",
-        "scopes": list(scopes),
-        "grantTypes": ["authorization_code", DEVICE_GRANT, "refresh_token"],
+def registered_for_browser(endpoint: Endpoint, start_url: str, scopes: tuple[str, ...]) -> Client:
+    """A new client that signs in by a browser of this machine. Raises as `service.call`."""
+    more = {
+        "grantTypes": ["authorization_code", "refresh_token"],
         # Without a port: any is taken then (RFC 8252, 7.3).
         "redirectUris": [f"http://127.0.0.1{CALLBACK_PATH}"],
         "issuerUrl": start_url,
     }
+    return _registered(endpoint, scopes, more)
+
+
+def registered_for_device(endpoint: Endpoint, scopes: tuple[str, ...]) -> Client:
+    """A new client that signs in by a code; it names no grant types, as in the AWS CLI. Raises as `service.call`."""
+    return _registered(endpoint, scopes, {})
+
+
+def _registered(endpoint: Endpoint, scopes: tuple[str, ...], more: Mapping[str, Any]) -> Client:
+    # AWS refuses a client for both grants (InvalidScopeException).
+    parameters = {"clientName": _NAME, "clientType": "public", "scopes": list(scopes), **more}
     reply = _call("register_client", parameters, endpoint, attempts=3)
     client_id, secret, expires_at = (
         reply.get(key) for key in ("clientId", "clientSecret", "clientSecretExpiresAt")

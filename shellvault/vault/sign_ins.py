@@ -19,7 +19,7 @@ class SignInLabel:
     """What is known of a sign-in without reading it."""
 
     kind: str
-    """`sso` (IAM Identity Center), `aws` (AWS sign-in), or `client`: a registration that sign-ins need."""
+    """`sso` (IAM Identity Center), `aws` (AWS sign-in), or `client`: whose sign-in of ours the AWS CLI's cache has."""
     subject: str
     """The name of the sso-session, the start URL or the login_session."""
     expires_at: int

@@ -21,6 +21,7 @@ from shellvault.vault.sign_ins import SignInLabel
 from tests.signin.parts import Desk
 from tests.support.signin import START_URL
 from tests.support.signin.emulator import visit
+from tests.support.signin.oidc import DEVICE_GRANT
 from tests.support.signin.replies import Answer, oidc_error, portal_error
 
 MINUTE = 60
@@ -119,7 +120,7 @@ def test_a_refusal_in_the_browser_is_one_line_and_leaves_nothing(desk: Desk) -> 
     desk.services.consenting = "deny"
     with pytest.raises(SessionError, match=r"refused in the browser \(access_denied: The user refused\)"):
         token(desk)
-    assert [label.kind for label in desk.store.labels().values()] == ["client"]
+    assert not desk.store.labels()
 
 
 def test_an_answer_with_another_state_does_not_end_the_wait(desk: Desk) -> None:
@@ -152,14 +153,26 @@ def test_a_code_that_aws_does_not_take_is_one_line(desk: Desk, name: str) -> Non
         token(desk)
 
 
-def test_a_registration_is_kept_and_a_forgotten_one_replaced(desk: Desk) -> None:
+@pytest.mark.parametrize("device_code", ["0", "1"])
+def test_registrations_that_aws_has_forgotten_hinder_no_sign_in(desk: Desk, device_code: str) -> None:
+    desk.environment["SHELLVAULT_DEVICE_CODE"] = device_code
     token(desk)
-    identity_center.sign_in(desk.work(), desk.sign_in_step())
-    assert desk.services.calls["POST /client/register"] == 1
-    desk.environment["SHELLVAULT_DEVICE_CODE"] = "1"
     desk.services.oidc.clients.clear()
-    identity_center.sign_in(desk.work(), desk.sign_in_step())
-    assert desk.services.calls["POST /client/register"] == 2
+    assert desk.services.oidc.is_alive(identity_center.sign_in(desk.work(), desk.sign_in_step()).access_token)
+    desk.services.oidc.clients.clear()
+    desk.services.clock_offset = 61 * MINUTE
+    assert desk.services.oidc.is_alive(token(desk).access_token)
+
+
+@pytest.mark.parametrize(
+    ("device_code", "grants"),
+    [("0", {"authorization_code", "refresh_token"}), ("1", {DEVICE_GRANT, "refresh_token"})],
+)
+def test_a_registration_is_for_one_grant(desk: Desk, device_code: str, grants: set[str]) -> None:
+    desk.environment["SHELLVAULT_DEVICE_CODE"] = device_code
+    assert token(desk).refresh_token
+    (client,) = desk.services.oidc.clients.values()
+    assert client.grants == grants
 
 
 # By a code.

@@ -1,6 +1,7 @@
 """The server around the services: routes, faults, the person in the browser, and what was asked."""
 
 import http.client
+import ssl
 import threading
 import time
 import urllib.parse
@@ -17,7 +18,8 @@ from tests.support.http_front import forward
 from tests.support.signin.login import CONFIRMATION, Login
 from tests.support.signin.oidc import Oidc, Token
 from tests.support.signin.portal import Portal
-from tests.support.signin.replies import Answer, Asked, RefusalError, page, redirect
+from tests.support.signin.replies import Answer, Asked, RefusalError, malformed, page, redirect
+from tests.support.signin.shapes import problem
 
 #: On a suffix of AWS's own, so that no client tries to resolve it.
 START_URL = "https://d-1234567890.awsapps.com/start"
@@ -39,7 +41,11 @@ class SignInEmulator:
     """Whose STS answers what is sent here for STS, and whose keys roles get; without one, keys are made up."""
     accounts: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=lambda: dict(ACCOUNTS))
     """Name and roles by account id."""
+    forbidden: set[str] = field(default_factory=set)
+    """The accounts that the portal lists, and whose roles it does not."""
     start_urls: set[str] = field(default_factory=lambda: {START_URL})
+    sso_region: str = "eu-west-1"
+    """Where IAM Identity Center is; hosts of other regions know none of its portals, clients and tokens."""
     principal: str = "arn:aws:iam::000000000000:user/ada"
     """Who signs in to AWS."""
 
@@ -52,7 +58,9 @@ class SignInEmulator:
     login_credentials_lifetime: int = 900
     device_lifetime: int = 600
     interval: int = 1
+    portal_lifetime: float = 7 * 24 * HOUR
     portal_ends_at: float = float("inf")
+    portal_calls_a_second: float = 1000
     reuses_refresh_tokens: bool = False
     delay: dict[str, float] = field(default_factory=dict)
     """Seconds that calls of a path are held back."""
@@ -74,27 +82,33 @@ class SignInEmulator:
     def __post_init__(self) -> None:
         self.oidc, self.portal, self.login = Oidc(self), Portal(self), Login(self)
         self._now_at = Counter[str]()
-        self._routes: dict[str, Callable[[Asked], Answer]] = {
-            "POST /client/register": self.oidc.register,
-            "POST /device_authorization": self.oidc.start_device,
+        self._pages: dict[str, Callable[[Asked], Answer]] = {
             "GET /authorize": self.oidc.authorize,
             "GET /device": self.oidc.device_page,
-            "POST /token": self.oidc.token,
-            "GET /assignment/accounts": self.portal.accounts,
-            "GET /assignment/roles": self.portal.roles,
-            "GET /federation/credentials": self.portal.credentials,
-            "POST /logout": self.portal.logout,
             "GET /v1/authorize": self.login.authorize,
             f"GET {CONFIRMATION}": self.login.confirmation,
-            "POST /v1/token": self.login.token,
-            "POST /list-sessions": self.login.list_sessions,
-            "POST /batch-revoke-sessions": self.login.revoke_sessions,
             "POST /": self._sts,
+        }
+        self._operations: dict[str, tuple[str, str, Callable[[Asked], Answer]]] = {
+            "POST /client/register": ("sso-oidc", "RegisterClient", self.oidc.register),
+            "POST /device_authorization": ("sso-oidc", "StartDeviceAuthorization", self.oidc.start_device),
+            "POST /token": ("sso-oidc", "CreateToken", self.oidc.token),
+            "GET /assignment/accounts": ("sso", "ListAccounts", self.portal.accounts),
+            "GET /assignment/roles": ("sso", "ListAccountRoles", self.portal.roles),
+            "GET /federation/credentials": ("sso", "GetRoleCredentials", self.portal.credentials),
+            "POST /logout": ("sso", "Logout", self.portal.logout),
+            "POST /v1/token": ("signin", "CreateOAuth2Token", self.login.token),
+            "POST /list-sessions": ("signin", "ListSessions", self.login.list_sessions),
+            "POST /batch-revoke-sessions": ("signin", "BatchRevokeSessions", self.login.revoke_sessions),
         }
 
     def now(self) -> float:
         """The services' clock, epoch seconds."""
         return time.time() + self.clock_offset
+
+    def base_of(self, asked: Asked) -> str:
+        """The address that a client has used: this server's own, or that of AWS through the proxy."""
+        return self.url if asked.region is None else f"https://{asked.headers['host']}"
 
     def fail(self, path: str, *faults: "RefusalError | Answer | None") -> None:
         """Answers the next calls of `METHOD /path` with these faults."""
@@ -165,18 +179,29 @@ class SignInEmulator:
                 raise fault
             if fault is not None:
                 return fault
-            route = self._routes.get(path)
-            return route(asked) if route else Answer(404)
+            if path in self._pages:
+                return self._pages[path](asked)
+            return self._operate(asked, *self._operations[path]) if path in self._operations else Answer(404)
         except RefusalError as refusal:
             return refusal.answer()
         finally:
             with self.lock:
                 self._now_at[path] -= 1
 
+    def _operate(
+        self, asked: Asked, service: str, operation: str, perform: Callable[[Asked], Answer]
+    ) -> Answer:
+        if service == "sso":
+            self.portal.pace()
+            self.portal.require_token(asked)
+        if wrong := problem(service, operation, asked):
+            raise malformed(service, wrong)
+        return perform(asked)
+
 
 @contextmanager
-def running(upstream: Aws | None = None) -> Iterator[SignInEmulator]:
-    """Serves on a free loopback port until the block ends."""
+def running(upstream: Aws | None = None, hosts: ssl.SSLContext | None = None) -> Iterator[SignInEmulator]:
+    """Serves on a free loopback port until the block ends; with `hosts` as a proxy to AWS's own host names too."""
     emulator = SignInEmulator(upstream=upstream)
 
     class Handler(BaseHTTPRequestHandler):
@@ -187,6 +212,16 @@ def running(upstream: Aws | None = None) -> Iterator[SignInEmulator]:
 
         def do_POST(self) -> None:
             self._answer("POST")
+
+        def do_CONNECT(self) -> None:
+            if hosts is None:
+                self.send_error(405)
+                return
+            self.send_response(200)
+            self.end_headers()
+            self.connection = hosts.wrap_socket(self.connection, server_side=True)
+            self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
+            self.close_connection = False
 
         def _answer(self, method: str) -> None:
             length = min(int(self.headers.get("Content-Length", 0)), 1024 * 1024)
@@ -231,13 +266,17 @@ def running(upstream: Aws | None = None) -> Iterator[SignInEmulator]:
             server.shutdown()
 
 
-def visit(url: str, seconds: float = 10) -> int:
-    """Goes where a browser would go, redirects included; the last status. For a person who only clicks."""
+def visit(url: str, seconds: float = 10, aws: str = "") -> int:
+    """Goes where a browser would go, redirects included; the last status. For a person who only clicks.
+
+    `aws` is where the emulator is asked for AWS's own hosts.
+    """
     for _ in range(5):
         parts = urllib.parse.urlsplit(url)
-        connection = http.client.HTTPConnection(parts.netloc, timeout=seconds)
+        where = urllib.parse.urlsplit(aws).netloc if parts.scheme == "https" else parts.netloc
+        connection = http.client.HTTPConnection(where, timeout=seconds)
         try:
-            connection.request("GET", f"{parts.path}?{parts.query}")
+            connection.request("GET", f"{parts.path}?{parts.query}", headers={"Host": parts.netloc})
             answer = connection.getresponse()
             answer.read()
         finally:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import secrets
 import urllib.parse
 from dataclasses import dataclass, field
@@ -29,7 +30,20 @@ class LoginCode:
     redirect_uri: str
     challenge: str
     expires_at: float
+    region: str | None
+    """Where the browser was sent; None for a loopback endpoint."""
     used: bool = False
+
+
+@dataclass(frozen=True)
+class LoginSession:
+    """What a sign-in is bound to."""
+
+    client_id: str
+    thumbprint: str
+    ends_at: float
+    arn: str
+    region: str | None
 
 
 @dataclass
@@ -38,8 +52,8 @@ class Login:
 
     around: "SignInEmulator"
     codes: dict[str, LoginCode] = field(default_factory=dict)
-    refresh_tokens: dict[str, tuple[str, str, float, str]] = field(default_factory=dict)
-    """Client, thumbprint of the key, end and ARN of each session, by the refresh token that is good now."""
+    refresh_tokens: dict[str, "LoginSession"] = field(default_factory=dict)
+    """The session of each refresh token that is good now."""
     sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What ListSessions tells of each, by its ARN."""
     proofs: set[str] = field(default_factory=set)
@@ -52,13 +66,18 @@ class Login:
         if client_id == SAME_DEVICE:
             fits = parts.hostname == "127.0.0.1" and parts.path == "/oauth/callback"
         else:
-            fits = client_id == CROSS_DEVICE and uri == self.around.url + CONFIRMATION
+            fits = client_id == CROSS_DEVICE and uri == self.around.base_of(asked) + CONFIRMATION
         if not fits or given.get("scope") != "openid" or given.get("response_type") != "code":
             return page("This request is not right", "")
-        if given.get("code_challenge_method") not in ("SHA-256", "S256") or not given.get("state"):
+        if (
+            given.get("code_challenge_method") not in ("SHA-256", "S256")
+            or not re.fullmatch(r"[A-Za-z0-9_-]{43}", given.get("code_challenge", ""))
+            or not given.get("state")
+        ):
             return page("This request has no challenge or state", "")
         code = secrets.token_urlsafe(24)
-        self.codes[code] = LoginCode(client_id, uri, given["code_challenge"], self.around.now() + 60)
+        end = self.around.now() + 60
+        self.codes[code] = LoginCode(client_id, uri, given["code_challenge"], end, asked.region)
         return self.around.consent(uri, given["state"], code)
 
     def confirmation(self, asked: Asked) -> Answer:
@@ -71,12 +90,10 @@ class Login:
     def token(self, asked: Asked) -> Answer:
         """CreateOAuth2Token."""
         given = asked.document
-        if given.get("clientId") not in (SAME_DEVICE, CROSS_DEVICE):
-            raise login_error("INVALID_REQUEST", "clientId")
         thumbprint = self._proven(asked)
         now = self.around.now()
-        if given.get("grantType") == "authorization_code":
-            self._redeem(given)
+        if given["grantType"] == "authorization_code":
+            self._redeem(given, asked.region)
             end = now + self.around.login_lifetime
             arn = f"arn:aws:signin:eu-central-1:000000000000:session/{secrets.token_hex(8)}"
             self.sessions[arn] = {
@@ -87,21 +104,24 @@ class Login:
                 "clientId": given["clientId"],
                 "status": "ACTIVE",
             }
-            return self._issue((given["clientId"], thumbprint, end, arn), with_identity=True)
-        if given.get("grantType") != "refresh_token":
-            raise login_error("INVALID_REQUEST", "grantType")
+            begun = LoginSession(given["clientId"], thumbprint, end, arn, asked.region)
+            return self._issue(begun, with_identity=True)
+        if not given.get("refreshToken"):
+            raise login_error("INVALID_REQUEST", "refreshToken")
         with self.around.lock:
-            known = self.refresh_tokens.get(given.get("refreshToken", ""))
-            if known is None or known[2] <= now or self.sessions[known[3]]["status"] != "ACTIVE":
+            known = self.refresh_tokens.get(given["refreshToken"])
+            if known is None or known.ends_at <= now or self.sessions[known.arn]["status"] != "ACTIVE":
                 raise login_error("TOKEN_EXPIRED")
-            if known[:2] != (given["clientId"], thumbprint):
-                raise login_error("INVALID_REQUEST", "another client or key")
+            bound = (known.client_id, known.thumbprint, known.region)
+            if bound != (given["clientId"], thumbprint, asked.region):
+                raise login_error("INVALID_REQUEST", "another client, key or region")
             if not self.around.reuses_refresh_tokens:
                 del self.refresh_tokens[given["refreshToken"]]
         return self._issue(known, with_identity=False)
 
     def list_sessions(self, asked: Asked) -> Answer:
         """ListSessions, of the caller."""
+        self._require_signature(asked)
         given = asked.document
         found = [
             session
@@ -114,14 +134,28 @@ class Login:
 
     def revoke_sessions(self, asked: Asked) -> Answer:
         """BatchRevokeSessions."""
-        arns = asked.document.get("sessionArns", [])
-        if not 1 <= len(arns) <= 5 or "authorization" not in asked.headers:
-            raise login_error("INVALID_REQUEST", "sessionArns")
-        for arn in arns:
+        self._require_signature(asked)
+        arns = asked.document["sessionArns"]
+        known = [arn for arn in arns if arn in self.sessions]
+        for arn in known:
             self.sessions[arn]["status"] = "REVOKED"
-        return reply({"revokedSessions": [{"sessionArn": arn} for arn in arns], "errors": []})
+        unknown = [
+            {"sessionArn": arn, "code": "RESOURCE_NOT_FOUND", "message": "No such session"}
+            for arn in arns
+            if arn not in known
+        ]
+        return reply({"revokedSessions": [{"sessionArn": arn} for arn in known], "errors": unknown})
 
-    def _redeem(self, given: dict[str, Any]) -> None:
+    def _require_signature(self, asked: Asked) -> None:
+        """SigV4 with keys that live; the signature itself is not computed again."""
+        found = re.match(
+            r"AWS4-HMAC-SHA256 Credential=([A-Z0-9]{20})/[0-9]{8}/[a-z0-9-]+/signin/aws4_request, ",
+            asked.headers.get("authorization", ""),
+        )
+        if not found or self.around.issued.get(found[1], self.around.now()) < self.around.now():
+            raise login_error("ACCESS_DENIED", "The request is not signed with living credentials")
+
+    def _redeem(self, given: dict[str, Any], region: str | None) -> None:
         code = self.codes.get(given.get("code", ""))
         if code is None or code.used or code.expires_at <= self.around.now():
             raise login_error("AUTHCODE_EXPIRED")
@@ -130,14 +164,13 @@ class Login:
         is_proven = _base64url(digest) == code.challenge and 43 <= len(verifier) <= 128
         if not is_proven or given.get("redirectUri") != code.redirect_uri:
             raise login_error("INVALID_REQUEST", "verifier or redirectUri")
-        if given["clientId"] != code.client_id:
-            raise login_error("INVALID_REQUEST", "clientId")
+        if (given["clientId"], region) != (code.client_id, code.region):
+            raise login_error("INVALID_REQUEST", "clientId or region")
         code.used = True
 
-    def _issue(self, session: tuple[str, str, float, str], *, with_identity: bool) -> Answer:
-        client_id, _, end, _ = session
+    def _issue(self, session: LoginSession, *, with_identity: bool) -> Answer:
         now = self.around.now()
-        lifetime = int(min(self.around.login_credentials_lifetime, end - now))
+        lifetime = int(min(self.around.login_credentials_lifetime, session.ends_at - now))
         keys, _ = self.around.login_keys(lifetime)
         refresh = "aws-refresh-" + secrets.token_urlsafe(100)
         self.refresh_tokens[refresh] = session
@@ -152,7 +185,8 @@ class Login:
             "refreshToken": refresh,
         }
         if with_identity:
-            claims = {"sub": self.around.principal, "aud": client_id, "iat": int(now), "exp": int(now) + 900}
+            times = {"iat": int(now), "exp": int(now) + 900}
+            claims = {"sub": self.around.principal, "aud": session.client_id, **times}
             parts = ({"alg": "ES384", "typ": "JWT"}, claims)
             document["idToken"] = ".".join(
                 [*(_base64url(json.dumps(part).encode()) for part in parts), "c2ln"]
@@ -175,7 +209,7 @@ class Login:
                 and "d" not in jwk
                 and len(raw) == 64
                 and claims["htm"] == "POST"
-                and claims["htu"] == f"{self.around.url}/v1/token"
+                and claims["htu"] == f"{self.around.base_of(asked)}/v1/token"
                 and abs(claims["iat"] - self.around.now()) < 300
                 and claims["jti"] not in self.proofs
             )

@@ -2,18 +2,20 @@
 
 import base64
 import hashlib
+import re
 import secrets
 import urllib.parse
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.support.signin.replies import Answer, Asked, oidc_error, page, reply
+from tests.support.signin.replies import Answer, Asked, oidc_error, page, redirect, reply
 
 if TYPE_CHECKING:
     from tests.support.signin.emulator import SignInEmulator
 
-_GRANTS = {"authorization_code", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"}
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+_GRANTS = {"authorization_code", DEVICE_GRANT, "refresh_token"}
+_MOST_SCOPES = 25
 
 
 @dataclass
@@ -24,6 +26,7 @@ class Client:
     expires_at: float
     scopes: tuple[str, ...]
     redirect_uris: tuple[str, ...]
+    grants: frozenset[str]
 
 
 @dataclass
@@ -34,7 +37,8 @@ class Code:
     redirect_uri: str
     challenge: str
     expires_at: float
-    used: bool = False
+    token: str | None = None
+    """What it was redeemed for."""
 
 
 @dataclass
@@ -68,24 +72,30 @@ class Oidc:
     tokens: dict[str, Token] = field(default_factory=dict)
     refresh_tokens: dict[str, str] = field(default_factory=dict)
     """The client of each refresh token that has not been used."""
+    portal_session_ends_at: float = 0
+    """The end of the session at the portal. A sign-in while it lasts does not prolong it, `Logout` ends it."""
 
     def register(self, asked: Asked) -> Answer:
         """RegisterClient."""
         given = asked.document
-        if given.get("clientType") != "public" or not given.get("clientName"):
-            raise oidc_error("InvalidClientMetadataException")
-        if not _GRANTS.issuperset(given.get("grantTypes", ())):
+        grants = frozenset(given.get("grantTypes") or (DEVICE_GRANT, "refresh_token"))
+        scopes, uris = given.get("scopes") or [], given.get("redirectUris") or []
+        if given["clientType"] != "public":
+            raise oidc_error("InvalidClientMetadataException", "clientType")
+        if not grants <= _GRANTS:
             raise oidc_error("UnsupportedGrantTypeException")
-        if any(not _is_loopback(uri) for uri in given.get("redirectUris", ())):
-            raise oidc_error("InvalidRedirectUriException")
-        if any(":" not in scope for scope in given.get("scopes", ())):
+        if grants >= {"authorization_code", DEVICE_GRANT}:
             raise oidc_error("InvalidScopeException")
+        if len(scopes) > _MOST_SCOPES or not all(map(_is_scope, scopes)):
+            raise oidc_error("InvalidScopeException")
+        if not all(map(_is_redirect, uris)) or ("authorization_code" in grants and not uris):
+            raise oidc_error("InvalidRedirectUriException")
+        if "authorization_code" in grants and not self._is_known(given.get("issuerUrl", ""), asked):
+            raise oidc_error("InvalidRequestException", "issuerUrl")
         now = self.around.now()
         identity, secret = secrets.token_urlsafe(16), "client-secret-" + secrets.token_urlsafe(60)
         expires_at = now + self.around.registration_lifetime
-        self.clients[identity] = Client(
-            secret, expires_at, tuple(given.get("scopes", ())), tuple(given.get("redirectUris", ()))
-        )
+        self.clients[identity] = Client(secret, expires_at, tuple(scopes), tuple(uris), grants)
         return reply(
             {
                 "clientId": identity,
@@ -98,8 +108,9 @@ class Oidc:
     def start_device(self, asked: Asked) -> Answer:
         """StartDeviceAuthorization."""
         given = asked.document
-        self._client(given)
-        if given.get("startUrl", "").rstrip("/#") not in self.around.start_urls:
+        if DEVICE_GRANT not in self._client(given).grants:
+            raise oidc_error("UnauthorizedClientException")
+        if not self._is_known(given["startUrl"], asked):
             raise oidc_error("InvalidRequestException", "Invalid startUrl provided")
         device_code = secrets.token_urlsafe(32)
         user_code = "-".join("".join(secrets.choice("BCDFGHJKLMNPQRSTVWXZ") for _ in range(4)) for _ in "ab")
@@ -121,12 +132,27 @@ class Oidc:
         given = asked.query
         client = self.clients.get(given.get("client_id", ""))
         uri = given.get("redirect_uri", "")
-        if client is None or not any(_same_but_port(uri, known) for known in client.redirect_uris):
+        if (
+            client is None
+            or "authorization_code" not in client.grants
+            or client.expires_at <= self.around.now()
+            or not any(_same_but_port(uri, known) for known in client.redirect_uris)
+        ):
             return page("This client or its redirect_uri is unknown", "")
-        if given.get("response_type") != "code" or given.get("code_challenge_method") != "S256":
-            raise oidc_error("InvalidRequestException", "response_type or code_challenge_method")
-        if not (given.get("scopes") or given.get("scope")) or not given.get("state"):
-            raise oidc_error("InvalidRequestException", "scopes or state")
+
+        def refused(error: str) -> Answer:
+            fields = {"error": error} | ({"state": given["state"]} if given.get("state") else {})
+            return redirect(f"{uri}?{urllib.parse.urlencode(fields)}")
+
+        scopes = set((given.get("scopes") or given.get("scope") or "").split())
+        if given.get("response_type") != "code":
+            return refused("unsupported_response_type")
+        if given.get("code_challenge_method") != "S256" or not _is_challenge(given.get("code_challenge", "")):
+            return refused("invalid_request")
+        if not given.get("state"):
+            return refused("invalid_request")
+        if not scopes or not scopes <= set(client.scopes):
+            return refused("invalid_scope")
         code = secrets.token_urlsafe(24)
         self.codes[code] = Code(given["client_id"], uri, given["code_challenge"], self.around.now() + 60)
         return self.around.consent(uri, given["state"], code)
@@ -156,29 +182,24 @@ class Oidc:
         """CreateToken."""
         given = asked.document
         client = self._client(given)
-        grant = given.get("grantType")
-        if grant == "authorization_code":
-            self._redeem(given)
-        elif grant == DEVICE_GRANT:
-            self._poll(given)
-        elif grant == "refresh_token":
-            with self.around.lock:
-                owner = self.refresh_tokens.get(given.get("refreshToken", ""))
-                if owner is None:
-                    raise oidc_error("InvalidGrantException", "Invalid refresh token provided")
-                if owner != given["clientId"]:
-                    raise oidc_error("InvalidRequestException", "Invalid token provided")
-                if self.around.now() >= self.around.portal_ends_at:
-                    raise oidc_error("InvalidGrantException", "The portal session is over")
-                if not self.around.reuses_refresh_tokens:
-                    del self.refresh_tokens[given["refreshToken"]]
-        else:
+        grant = given["grantType"]
+        if grant not in _GRANTS:
             raise oidc_error("UnsupportedGrantTypeException")
-        return self._issue(given["clientId"], client)
+        if grant not in client.grants:
+            raise oidc_error("UnauthorizedClientException")
+        with self.around.lock:
+            if grant == "authorization_code":
+                return self._redeemed(given, client)
+            if grant == DEVICE_GRANT:
+                self._poll(given)
+            else:
+                self._use(given, asked)
+            return self._issue(given["clientId"], client)[1]
 
     def end(self, access_token: str) -> None:
         """Logout: the token and its refresh token are worth nothing any more."""
         token = self.tokens.pop(access_token, None)
+        self.portal_session_ends_at = 0
         if token and token.refresh_token:
             self.refresh_tokens.pop(token.refresh_token, None)
 
@@ -196,13 +217,21 @@ class Oidc:
             raise oidc_error("InvalidClientException", "Client is expired")
         return client
 
-    def _redeem(self, given: dict[str, str]) -> None:
+    def _is_known(self, start_url: str, asked: Asked) -> bool:
+        """Whether this is the address of a portal of this region."""
+        is_here = asked.region in (None, self.around.sso_region)
+        return is_here and start_url.rstrip("/#") in self.around.start_urls
+
+    def _redeemed(self, given: dict[str, str], client: Client) -> Answer:
         code = self.codes.get(given.get("code", ""))
         digest = hashlib.sha256(given.get("codeVerifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        if code and code.token:
+            # RFC 6749, 4.1.2: what the first use of a code gave ends with the second one.
+            self.end(code.token)
         if (
             code is None
-            or code.used
+            or code.token
             or code.client_id != given["clientId"]
             or code.redirect_uri != given.get("redirectUri")
             or code.challenge != challenge
@@ -210,7 +239,27 @@ class Oidc:
             raise oidc_error("InvalidGrantException", "Invalid code, verifier or redirect")
         if code.expires_at <= self.around.now():
             raise oidc_error("ExpiredTokenException")
-        code.used = True
+        self._begin_session()
+        code.token, answer = self._issue(given["clientId"], client)
+        return answer
+
+    def _begin_session(self) -> None:
+        now = self.around.now()
+        if self.portal_session_ends_at <= now:
+            self.portal_session_ends_at = now + self.around.portal_lifetime
+
+    def _use(self, given: dict[str, str], asked: Asked) -> None:
+        """Takes a refresh token, which is worth nothing afterwards."""
+        token = given.get("refreshToken", "")
+        owner = self.refresh_tokens.get(token)
+        if asked.region not in (None, self.around.sso_region):
+            raise oidc_error("InvalidRequestException", "Invalid token provided")
+        if owner is None or owner != given["clientId"]:
+            raise oidc_error("InvalidGrantException", "Invalid refresh token provided")
+        if self.around.now() >= min(self.around.portal_ends_at, self.portal_session_ends_at):
+            raise oidc_error("InvalidGrantException", "The portal session is over")
+        if not self.around.reuses_refresh_tokens:
+            del self.refresh_tokens[token]
 
     def _poll(self, given: dict[str, str]) -> None:
         device = self.devices.get(given.get("deviceCode", ""))
@@ -228,21 +277,33 @@ class Oidc:
         if device.state == "pending":
             raise oidc_error("AuthorizationPendingException")
         device.state = "used"
+        self._begin_session()
 
-    def _issue(self, client_id: str, client: Client) -> Answer:
+    def _issue(self, client_id: str, client: Client) -> tuple[str, Answer]:
         access = "aoa" + secrets.token_urlsafe(120)
         lifetime = self.around.access_token_lifetime
-        refresh = "aor" + secrets.token_urlsafe(200) if "sso:account:access" in client.scopes else None
+        renews = "sso:account:access" in client.scopes and "refresh_token" in client.grants
+        refresh = "aor" + secrets.token_urlsafe(200) if renews else None
         self.tokens[access] = Token(client_id, self.around.now() + lifetime, refresh)
         document: dict[str, object] = {"accessToken": access, "tokenType": "Bearer", "expiresIn": lifetime}
         if refresh:
             self.refresh_tokens[refresh] = client_id
             document["refreshToken"] = refresh
-        return reply(document)
+        return access, reply(document)
 
 
-def _is_loopback(uri: str) -> bool:
-    return urllib.parse.urlsplit(uri).hostname in ("127.0.0.1", "::1")
+def _is_redirect(uri: str) -> bool:
+    parts = urllib.parse.urlsplit(uri)
+    return parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1") and not parts.fragment
+
+
+def _is_scope(scope: str) -> bool:
+    return re.fullmatch(r"[a-z0-9_-]+:[a-z0-9_:*-]+", scope) is not None
+
+
+def _is_challenge(challenge: str) -> bool:
+    """RFC 7636, 4.2: the SHA-256 of the verifier in base64url, without padding."""
+    return re.fullmatch(r"[A-Za-z0-9_-]{43}", challenge) is not None
 
 
 def _same_but_port(uri: str, registered: str) -> bool:

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,12 @@ class Asked:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def region(self) -> str | None:
+        """The region in the host's name; None for a loopback endpoint, which serves all of them."""
+        found = re.search(r"[a-z]{2}-[a-z]+-[0-9]", self.headers.get("host", ""))
+        return found[0] if found else None
 
     @property
     def document(self) -> dict[str, Any]:
@@ -95,6 +102,7 @@ _PORTAL = {
 
 #: AWS Sign-In's errors (signin/2023-01-01) by the value of `error`.
 _LOGIN = {
+    "ACCESS_DENIED": (403, "AccessDeniedException"),
     "AUTHCODE_EXPIRED": (401, "AccessDeniedException"),
     "INSUFFICIENT_PERMISSIONS": (403, "AccessDeniedException"),
     "INVALID_REQUEST": (400, "ValidationException"),
@@ -120,3 +128,14 @@ def login_error(value: str, message: str = "") -> RefusalError:
     """An error of AWS Sign-In."""
     status, name = _LOGIN[value]
     return RefusalError(status, name, {"error": value, "message": message or value})
+
+
+def malformed(service: str, problem: str) -> RefusalError:
+    """What a service says to a request that its model does not allow."""
+    if service == "sso-oidc":
+        return oidc_error("InvalidRequestException", problem)
+    return (
+        portal_error("InvalidRequestException", problem)
+        if service == "sso"
+        else login_error("INVALID_REQUEST", problem)
+    )
