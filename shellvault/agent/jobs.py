@@ -286,7 +286,8 @@ class Jobs:
             # It may well wait for a step of which another job is asking a person.
             self._watch(job)
             return
-        self._finish(job, failure("AgentError", "the keyring or AWS did not answer the agent in time"))
+        who = job.waits_for or "the keyring or AWS"
+        self._finish(job, failure("AgentError", f"{who} did not answer the agent in time"))
         job.worker.kill()
 
     def _received(self, worker: Worker, message: Message) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from shellvault import here, locations, rotation, settings
+from shellvault import here, locations, rotation, settings, waiting
 from shellvault.cli import now, output, progress, prompters, told
 from shellvault.cli.foreign_config import tell_programs
 from shellvault.cli.options import Wish
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def answer(wish: Wish, form: str) -> str:
     """The session that was wished for, as the text of `form` (see shells.forms)."""
-    with suggesting(wish), progress.waiting("the agent" if wish.agent else "the vault"):
+    first = "the agent" if wish.agent else "the vault"
+    with suggesting(wish), progress.waiting(first), waiting.heard_by(progress.waits_for):
         return _answer(wish, form)
 
 
@@ -184,13 +185,13 @@ def vault_operations(
     opened: list[Vault] = []
 
     def operate(operation: Message) -> Message:
-        with progress.waiting("the vault"):
+        with progress.waiting("the vault"), waiting.heard_by(progress.waits_for):
             return perform(operation)
 
     def perform(operation: Message) -> Message:
         if by_agent and not opened:
             try:
-                return client.operate(operation, backend, asked, environment)
+                return client.operate(operation, backend, asked, environment, progress.waits_for)
             except AgentError as error:
                 output.note(f"{error}; going on without the agent")
         from shellvault.vault import operations

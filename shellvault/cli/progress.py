@@ -3,11 +3,13 @@
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from shellvault.profiles.parse import printable
+from shellvault.waiting import COUNTED
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -22,6 +24,7 @@ class _Progress:
 
     def __init__(self, what: str) -> None:
         self._what = what
+        self._since = time.monotonic()
         self._changing = threading.RLock()
         self._timer: threading.Timer | None = None
         self._line: Live | None = None
@@ -31,7 +34,8 @@ class _Progress:
     def waits_for(self, what: str) -> None:
         """What it is now; a line that is shown changes."""
         with self._changing:
-            self._what = what
+            if what != self._what:
+                self._what, self._since = what, time.monotonic()
             if self._line:
                 self._line.update(self._text(), refresh=True)
 
@@ -76,12 +80,29 @@ class _Progress:
                 redirect_stderr=False,
             )
             self._line.start(refresh=True)
+            self._tick()
+
+    def _tick(self) -> None:
+        """Counts the seconds, where nothing else can be writing to the terminal meanwhile."""
+        with self._changing:
+            if not self._line:
+                return
+            if self._what.startswith(COUNTED):
+                self._line.update(self._text(), refresh=True)
+            self._timer = threading.Timer(1.0, self._tick)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _text(self) -> "Text":
         from rich.text import Text
 
+        seconds = int(time.monotonic() - self._since)
+        counted = f", {seconds} s" if seconds and self._what.startswith(COUNTED) else ""
         return Text(
-            f"shellvault: waiting for {printable(self._what)} …", "dim", overflow="ellipsis", no_wrap=True
+            f"shellvault: waiting for {printable(self._what)}{counted} …",
+            "dim",
+            overflow="ellipsis",
+            no_wrap=True,
         )
 
 
@@ -125,8 +146,6 @@ def paused() -> Iterator[None]:
 
 def _age() -> float:
     """For how many seconds this process, the fast lane's part included, has run."""
-    import time
-
     import psutil
 
     try:

@@ -116,7 +116,11 @@ def lock(environment: Mapping[str, str]) -> int:
 
 
 def operate(
-    operation: Message, backend: str | None, prompter: Prompter, environment: Mapping[str, str]
+    operation: Message,
+    backend: str | None,
+    prompter: Prompter,
+    environment: Mapping[str, str],
+    waits_for: Callable[[str], None] = lambda what: None,
 ) -> Message:
     """The result of an operation on the vault (shellvault.vault.operations), done by the agent's worker.
 
@@ -131,7 +135,7 @@ def operate(
         "environment": for_agent(environment),
         "directory": here.working_directory(),
     }
-    return _with_agent(environment, message, _Answers(prompter, None, environment))
+    return _with_agent(environment, message, _Answers(prompter, None, environment, waits_for))
 
 
 def forget(environment: Mapping[str, str], profiles: list[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """Asks AWS's federation endpoint for a sign-in token."""
 
+import http.client
 import json
 import re
 import ssl
@@ -7,13 +8,14 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from shellvault import network
 from shellvault.console import links
 from shellvault.errors import SessionError
 from shellvault.sessions.model import Session
 from shellvault.vault.deadline import within
 
 #: Seconds for the whole exchange and for a silence in it, and the most bytes of its answer.
-DEADLINE, SILENCE, LIMIT = 20.0, 10.0, 65536
+DEADLINE, SILENCE, LIMIT = 12.0, 8.0, 65536
 
 _TOKEN = re.compile(r"[A-Za-z0-9_\-.~+/=%]{8,8192}")
 
@@ -38,9 +40,11 @@ def signin_token(endpoint: str, session: Session, seconds: int | None, ca_bundle
         status, body = within(
             DEADLINE, lambda: _get(links.token_request(endpoint, session, seconds), ca_bundle)
         )
-    except (OSError, ValueError, TimeoutError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         host = endpoint.split("/")[2]
-        raise SessionError(f"{host} cannot be reached ({_named(error)}): check network and proxy") from None
+        raise SessionError(
+            f"{host} cannot be reached ({network.reason(error)}): check network and proxy"
+        ) from None
     if status != 200:
         raise SessionError(_refusal(status, seconds))
     try:
@@ -65,11 +69,6 @@ def _get(url: str, ca_bundle: str | None) -> tuple[int, bytes]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, b""
-
-
-def _named(error: Exception) -> str:
-    reason = getattr(error, "reason", error)
-    return type(reason).__name__
 
 
 def _refusal(status: int, seconds: int | None) -> str:

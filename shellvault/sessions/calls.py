@@ -8,18 +8,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from shellvault import network
 from shellvault.errors import SessionError
 from shellvault.plan import LONGEST, Endpoint, Step, account_of
 from shellvault.profiles.model import Service, Sso
 from shellvault.profiles.parse import printable
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
-from shellvault.sessions.refusals import one_line, refusal
+from shellvault.sessions.refusals import UnsentError, one_line, refusal
 from shellvault.sessions.replies import checked_session
 from shellvault.vault.deadline import within
 
 #: Seconds that one call may take, name resolution, retries and a slow answer included.
-DEADLINE = 20.0
+DEADLINE = 12.0
 
 #: A console session may do what the user may do: without a policy a federation token may do nothing.
 _EVERYTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
@@ -144,13 +145,14 @@ def invoke(
         details = error.response.get("Error", {})
         raise refusal(what, str(details.get("Code")), str(details.get("Message")), secrets) from None
     except exceptions.SSLError as error:
-        raise SessionError(f"{what}: {_interposed(endpoint)} ({one_line(str(error), secrets)})") from None
+        raise UnsentError(f"{what}: {_interposed(endpoint)} ({network.reason(error)})") from None
     except (exceptions.HTTPClientError, exceptions.EndpointConnectionError, OSError) as error:
         where = printable(endpoint.url or f"AWS in {endpoint.region}{' (FIPS)' if endpoint.fips else ''}")
         if isinstance(error, exceptions.HTTPClientError) and is_endless(error):
             raise SessionError(f"{what}: {where} answers without end: check endpoint_url and proxy") from None
-        raise SessionError(
-            f"{what}: {where} cannot be reached: check network and proxy ({one_line(str(error), secrets)})"
+        kind = SessionError if network.was_sent(error) else UnsentError
+        raise kind(
+            f"{what}: {where} cannot be reached: check network and proxy ({network.reason(error)})"
         ) from None
     except exceptions.BotoCoreError as error:
         raise SessionError(f"{what} failed: {one_line(str(error), secrets)}") from None

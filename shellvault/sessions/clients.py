@@ -5,17 +5,29 @@ environment that is not the command's. All that decides where a call goes is in 
 botocore's choice.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from shellvault import __version__
 from shellvault.plan import Endpoint
 from shellvault.profiles.model import Service
+from shellvault.waiting import waits_for
 
 if TYPE_CHECKING:
     from shellvault.sessions.model import Session
 
 _CONNECT_SECONDS = 4
 _READ_SECONDS = 8
+
+#: What a person calls each service.
+_NAMES: Mapping[Service, str] = {
+    "iam": "AWS IAM",
+    "signin": "AWS sign-in",
+    "sso": "IAM Identity Center",
+    "sso-oidc": "IAM Identity Center",
+    "sts": "AWS STS",
+}
 
 
 def client_for(service: Service, endpoint: Endpoint, source: "Session | None", attempts: int = 2) -> Any:
@@ -52,7 +64,7 @@ def client_for(service: Service, endpoint: Endpoint, source: "Session | None", a
     }
     if source is None:
         settings["signature_version"] = UNSIGNED
-    return _create(session, service)(
+    client = _create(session, service)(
         service,
         region_name=endpoint.region,
         endpoint_url=endpoint.url,
@@ -63,6 +75,12 @@ def client_for(service: Service, endpoint: Endpoint, source: "Session | None", a
         aws_session_token=source.session_token if source else None,
         config=Config(**settings),
     )
+    client.meta.events.register("before-send", lambda request, **_: waits_for(_named(service, request.url)))
+    return client
+
+
+def _named(service: Service, url: str) -> str:
+    return f"{_NAMES[service]} at {urlsplit(url).hostname}"
 
 
 def warm_up() -> None:

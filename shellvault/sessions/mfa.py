@@ -7,8 +7,8 @@ sent are remembered for some minutes, and none is sent twice.
 import hashlib
 import json
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shellvault import files
@@ -20,7 +20,7 @@ from shellvault.sessions.context import Context
 from shellvault.sessions.locks import exclusive
 from shellvault.sessions.model import Challenge, Prompter, Session
 from shellvault.sessions.processes import RunHelper
-from shellvault.sessions.refusals import RefusedError
+from shellvault.sessions.refusals import RefusedError, UnsentError
 
 TRIES = 3
 #: Questions to a person in all: codes that were used already do not count as tries.
@@ -53,7 +53,7 @@ def _from_token(step: Step, code: str, context: Context, use: Callable[[str], Se
     if not _claim(step, code, context):
         raise SessionError("the code of --mfa-token has been used already: give the next one")
     try:
-        return use(code)
+        return _sent(step, code, context, use)
     except RefusedError as error:
         if error.reason == "wrong-code":
             raise SessionError("AWS did not accept the code of --mfa-token: give the next one") from error
@@ -74,7 +74,7 @@ def _from_process(
         if not _claim(step, code, context):
             continue
         try:
-            return use(code)
+            return _sent(step, code, context, use)
         except RefusedError as error:
             if error.reason != "wrong-code":
                 raise
@@ -103,7 +103,7 @@ def _from_person(step: Step, prompter: Prompter, context: Context, use: Callable
             continue
         else:
             try:
-                return use(code)
+                return _sent(step, code, context, use)
             except RefusedError as error:
                 if error.reason != "wrong-code":
                     raise
@@ -115,19 +115,46 @@ def _from_person(step: Step, prompter: Prompter, context: Context, use: Callable
     raise SessionError(f"no MFA code was accepted for {printable(serial)}: check the device and the clock")
 
 
+def _sent(step: Step, code: str, context: Context, use: Callable[[str], Session]) -> Session:
+    """What `use` returns for a claimed code, which is good still when AWS has not got it."""
+    try:
+        return use(code)
+    except UnsentError:
+        _release(step, code, context)
+        raise
+
+
 def _claim(step: Step, code: str, context: Context) -> bool:
     """Whether `code` may be sent; from now on it counts as used, by this and every other process."""
-    path = context.state_directory / "used-codes.json"
-    digest = hashlib.sha256(f"{step.mfa_serial}\0{code}".encode()).hexdigest()
-    now = context.clock()
-    with exclusive(path.with_suffix(".lock"), "an MFA code", lambda message: None, _LOCK_SECONDS):
-        used = {old: time for old, time in _used_codes(path).items() if abs(now - time) < _REMEMBERED}
+    digest, now = _digest(step, code), context.clock()
+    with _remembered(context) as used:
         if digest in used:
             return False
-        # On a full or read-only disk it is not remembered: sent twice, AWS refuses it.
-        with suppress(OSError):
-            files.replace(path, json.dumps(used | {digest: int(now)}).encode(), 0o600, alone=True)
+        used[digest] = int(now)
     return True
+
+
+def _release(step: Step, code: str, context: Context) -> None:
+    with _remembered(context) as used:
+        used.pop(_digest(step, code), None)
+
+
+def _digest(step: Step, code: str) -> str:
+    return hashlib.sha256(f"{step.mfa_serial}\0{code}".encode()).hexdigest()
+
+
+@contextmanager
+def _remembered(context: Context) -> Iterator[dict[str, int]]:
+    """The used codes' digests and times (epoch seconds), to be changed, by one process at a time."""
+    path, now = context.state_directory / "used-codes.json", context.clock()
+    with exclusive(path.with_suffix(".lock"), "an MFA code", lambda message: None, _LOCK_SECONDS):
+        found = _used_codes(path)
+        used = {old: time for old, time in found.items() if abs(now - time) < _REMEMBERED}
+        yield used
+        # On a full or read-only disk it is not remembered: sent twice, AWS refuses it.
+        if used != found:
+            with suppress(OSError):
+                files.replace(path, json.dumps(used).encode(), 0o600, alone=True)
 
 
 def _used_codes(path: Path) -> dict[str, int]:

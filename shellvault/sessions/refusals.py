@@ -22,6 +22,10 @@ _SIGNATURE = {"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteS
 _LONGEST_MESSAGE = 300
 
 
+class UnsentError(SessionError):
+    """AWS has not got the request: what it would have used up, such as an MFA code, is good still."""
+
+
 class RefusedError(SessionError):
     """AWS answered, and the answer is no. `reason` tells which noes can be turned into a yes."""
 

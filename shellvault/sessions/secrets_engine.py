@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shellvault import vault_token
+from shellvault import network, vault_token
 from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.plan import LONGEST, Step, account_of
 from shellvault.profiles.model import EngineServer, SecretsEngine
@@ -16,7 +16,6 @@ from shellvault.profiles.parse import printable
 from shellvault.protocol import HAS_VAULT_TOKEN
 from shellvault.sessions.context import Context
 from shellvault.sessions.model import Challenge, Lease, Prompter, Session
-from shellvault.sessions.refusals import one_line
 from shellvault.sessions.replies import checked_session
 from shellvault.text import is_visible_ascii
 from shellvault.vault.deadline import within
@@ -171,12 +170,12 @@ def _asked(
         ) from None
     except requests.exceptions.SSLError as error:
         raise SessionError(
-            f"{visit.who} shows no certificate that can be trusted: set VAULT_CACERT ({one_line(str(error), ())})"
+            f"{visit.who} shows no certificate that can be trusted: set VAULT_CACERT ({network.reason(error)})"
         ) from None
     except (requests.exceptions.RequestException, OSError) as error:
         raise SessionError(
             f"{visit.who} cannot be reached for {visit.what}: check VAULT_ADDR, network and proxy "
-            f"({one_line(_reason(error), (visit.token,))})"
+            f"({network.reason(error)})"
         ) from None
     except Exception as error:
         # What hvac makes of a strange reply is not documented, and may quote it.
@@ -192,16 +191,6 @@ def _asked(
     if not isinstance(reply, dict):
         raise SessionError(_not_vault(visit))
     return reply
-
-
-def _reason(error: BaseException) -> str:
-    """The system's own words where there are any: urllib3 and requests wrap them several times."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror
-        inner = inner.__cause__ or inner.__context__
-    return str(error) or type(error).__name__
 
 
 def _not_vault(visit: _Visit) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shellvault import __version__
+from shellvault import __version__, network
 from shellvault.errors import SessionError
 from shellvault.plan import Step
 from shellvault.profiles.model import INSTANCE_METADATA_KEYS
@@ -14,7 +14,7 @@ from shellvault.sessions.replies import checked_session
 from shellvault.vault.deadline import within
 
 #: Seconds; botocore gives EC2 one second for each of its three requests, and a container two for each of three.
-DEADLINE = 20.0
+DEADLINE = 12.0
 
 _MISSING = {
     "Environment": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set",
@@ -39,9 +39,13 @@ def from_source(step: Step, environment: Mapping[str, str], now: float) -> Sessi
         found = within(DEADLINE, lambda: _frozen(step, environment))
     except Exception as error:
         # Whatever botocore's fetchers raise for a strange reply; it may quote the reply.
-        known = type(error).__module__ == "botocore.exceptions"
-        text = f" ({one_line(str(error), ())})" if known else ""
-        raise SessionError(f"{who} failed: {type(error).__name__}{text}") from None
+        if network.is_cause(error):
+            said = network.reason(error)
+        elif type(error).__module__ == "botocore.exceptions":
+            said = one_line(str(error), ())
+        else:
+            said = "it cannot be used as it is set, or as it answers"
+        raise SessionError(f"{who} failed: {said}") from None
     if found is None:
         raise SessionError(f"{who}: {_MISSING[str(step.credential_source)]}")
     credentials, expires_at = found

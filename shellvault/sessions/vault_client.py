@@ -22,6 +22,10 @@ _CHUNK = 16 * 1024
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
+class EndlessReplyError(requests.exceptions.RequestException):
+    """A reply has more than REPLY_LIMIT bytes; the rest has not been read."""
+
+
 class _Session(requests.Session):
     """A session that reads no reply beyond REPLY_LIMIT, and takes no password from a .netrc file."""
 
@@ -33,14 +37,14 @@ class _Session(requests.Session):
             self.proxies = requests.utils.get_environ_proxies(server.address)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """See requests.Session. Raises ContentDecodingError for a reply without end."""
+        """See requests.Session. Raises EndlessReplyError."""
         response = super().send(request, **(kwargs | {"stream": True}))
         body = bytearray()
         with response:
             for chunk in response.iter_content(_CHUNK):
                 body += chunk
                 if len(body) > REPLY_LIMIT:
-                    raise requests.exceptions.ContentDecodingError("a reply without end")
+                    raise EndlessReplyError
         response._content = bytes(body)
         return response
 

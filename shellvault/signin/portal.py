@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from shellvault import network
 from shellvault.errors import SessionError
 from shellvault.plan import Endpoint
 from shellvault.sessions.clients import client_for
@@ -104,9 +105,8 @@ class Portal:
                 pause = min(pause * 2, _LONGEST_PAUSE)
             except (exceptions.BotoCoreError, OSError) as error:
                 if time.monotonic() > end or pause >= _LONGEST_PAUSE:
-                    reason = one_line(str(error), [self._access_token])
                     raise SessionError(
-                        f"the portal cannot be reached: check network and proxy ({reason})"
+                        f"the portal cannot be reached: check network and proxy ({network.reason(error)})"
                     ) from None
                 self._pace.hold(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)

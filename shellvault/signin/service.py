@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from shellvault import network
 from shellvault.errors import SessionError
 from shellvault.plan import Endpoint
 from shellvault.profiles.model import Service
@@ -16,7 +17,7 @@ from shellvault.sessions.refusals import one_line
 from shellvault.vault.deadline import within
 
 #: Seconds that one call may take, name resolution, retries and a slow answer included.
-DEADLINE = 20.0
+DEADLINE = 12.0
 
 #: What a later try may turn into a yes; everything else is AWS's last word.
 _TRANSIENT = frozenset(
@@ -87,7 +88,7 @@ def call(
     except (exceptions.HTTPClientError, exceptions.EndpointConnectionError, OSError) as error:
         where = printable(endpoint.url or f"AWS in {endpoint.region}")
         raise UnreachableError(
-            f"{what}: {where} cannot be reached: check network and proxy ({one_line(str(error), secrets)})"
+            f"{what}: {where} cannot be reached: check network and proxy ({network.reason(error)})"
         ) from None
     except exceptions.BotoCoreError as error:
         raise SessionError(f"{what} failed: {one_line(str(error), secrets)}") from None

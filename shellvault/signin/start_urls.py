@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from shellvault import network
 from shellvault.errors import SessionError
 from shellvault.profiles.parse import printable
 from shellvault.profiles.shapes import canonical_start_url as canonical
@@ -59,6 +60,7 @@ def resolved(start_url: str, ca_bundle: str | None = None) -> str:
 
 def _redirection(url: str, ca_bundle: str | None) -> str | None:
     # Only a company's own address needs these.
+    import http.client
     import ssl
     import urllib.error
     import urllib.request
@@ -80,9 +82,9 @@ def _redirection(url: str, ca_bundle: str | None) -> str | None:
             if error.code in (405, 501):
                 continue
             return error.headers.get("Location") if 300 <= error.code < 400 else None
-        except (OSError, ValueError) as error:
-            reason = one_line(str(getattr(error, "reason", error)), ())
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise SessionError(
-                f"the start URL {printable(url)} cannot be reached ({reason}): check network, proxy and ca_bundle"
+                f"the start URL {printable(url)} cannot be reached ({network.reason(error)}): "
+                "check network, proxy and ca_bundle"
             ) from None
     return None

@@ -1,5 +1,6 @@
 """Calls that may never return, bounded: a locked or stopped keyring must not take the command with it."""
 
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -21,7 +22,8 @@ def within(seconds: float, function: Callable[[], Result]) -> Result:
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=run, daemon=True)
+    # What looks on at us looks on at the call.
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
     thread.start()
     thread.join(seconds)
     if errors:

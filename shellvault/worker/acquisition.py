@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
-from shellvault import locations, renewal, rotation, settings
+from shellvault import locations, renewal, rotation, settings, waiting
 from shellvault.errors import NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
@@ -66,6 +66,11 @@ def _warm_up_vault() -> None:
 
 def perform(job: Message, desk: Desk) -> Message:
     """Does one job of the agent and returns its `result` (docs/protocol.md). Raises any ShellvaultError."""
+    with waiting.heard_by(desk.waits_for):
+        return _done(job, desk)
+
+
+def _done(job: Message, desk: Desk) -> Message:
     if "vault" in job:
         return _operated(job, desk)
     if "revoke" in job:

@@ -10,7 +10,7 @@ from shellvault.plan import Step
 from shellvault.sessions import mfa, processes
 from shellvault.sessions.context import Context
 from shellvault.sessions.model import Helper, HelperKind, Session
-from shellvault.sessions.refusals import RefusedError
+from shellvault.sessions.refusals import RefusedError, UnsentError
 from tests.sessions.parts import Clock, Person, context, person, session
 
 SERIAL = "arn:aws:iam::111111111111:mfa/work"
@@ -205,3 +205,35 @@ def test_a_process_whose_codes_are_all_wrong_is_an_error(tmp_path: Path) -> None
 def test_a_process_that_prints_no_code_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SessionError, match="mfa_process of profile work printed no code"):
         with_code(_printing(tmp_path, "touch the key"), person(), _around(tmp_path), Aws())
+
+
+class Unreachable(Aws):
+    """Nobody there for the first call."""
+
+    def __call__(self, code: str) -> Session:
+        if not self.sent:
+            self.sent.append(code)
+            raise UnsentError("AWS cannot be reached")
+        return super().__call__(code)
+
+
+def _by_process(folder: Path) -> tuple[Step, Person, Context]:
+    return _printing(folder, "123456", "123456"), person(), _around(folder)
+
+
+def _by_token(folder: Path) -> tuple[Step, Person, Context]:
+    return STEP, person(), _around(folder, mfa_token="123456")
+
+
+def _by_person(folder: Path) -> tuple[Step, Person, Context]:
+    return STEP, person("123456", "123456"), _around(folder)
+
+
+@pytest.mark.parametrize("door", [_by_process, _by_token, _by_person])
+def test_a_code_that_was_not_sent_is_good_still(door: Any, tmp_path: Path) -> None:
+    step, someone, around = door(tmp_path)
+    aws = Unreachable("123456")
+    with pytest.raises(UnsentError):
+        with_code(step, someone, around, aws)
+    assert with_code(step, someone, around, aws) == session()
+    assert someone.told == []

@@ -201,7 +201,7 @@ def test_a_slow_engine_is_given_up(engine: Engine, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(secrets_engine, "DEADLINE", 0.3)
     engine.delay = 2
     started = time.monotonic()
-    with pytest.raises(SessionError, match=r"cannot be reached.*no answer within"):
+    with pytest.raises(SessionError, match=r"cannot be reached.*no answer in time"):
         got(engine)
     assert time.monotonic() - started < 1.5
 
@@ -209,7 +209,7 @@ def test_a_slow_engine_is_given_up(engine: Engine, monkeypatch: pytest.MonkeyPat
 def test_nobody_there_is_said(engine: Engine) -> None:
     away = replace(step(engine).engine, server=EngineServer("http://127.0.0.1:9"))  # type: ignore[type-var]
     (asked,) = build(Profile("work", True, engine=away), {}, Options()).steps
-    with pytest.raises(SessionError, match=r"cannot be reached .*check VAULT_ADDR.*\(Connection refused\)"):
+    with pytest.raises(SessionError, match=r"cannot be reached .*check VAULT_ADDR.*\(connection refused\)"):
         secrets_engine.credentials(asked, None, ROOT_TOKEN, time.time())
 
 

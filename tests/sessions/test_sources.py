@@ -126,13 +126,13 @@ def test_a_container_is_asked_with_its_token(machine: Machine) -> None:
     ("source", "environment", "message"),
     [
         ("Environment", {}, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set"),
-        ("Environment", {"AWS_ACCESS_KEY_ID": "AKIA1"}, "PartialCredentialsError"),
+        ("Environment", {"AWS_ACCESS_KEY_ID": "AKIA1"}, "missing: AWS_SECRET_ACCESS_KEY"),
         ("Environment", KEYS | {"AWS_CREDENTIAL_EXPIRATION": "soon"}, "failed: "),
         ("EcsContainer", {}, "_FULL_URI are not set"),
         (
             "EcsContainer",
             {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://evil.example/"},
-            "failed: ValueError",
+            "failed: it cannot be used as it is set",
         ),
     ],
 )

@@ -1,0 +1,30 @@
+"""What the work under way waits for, told to whoever looks on: set once where the work begins, said where it waits."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+#: How the name of what is waited for begins where the seconds are counted: nothing else writes to the terminal then.
+COUNTED = ("AWS ", "IAM ", "Vault ")
+
+
+def _nobody(what: str) -> None:
+    """Nobody looks on."""
+
+
+_hears: ContextVar[Callable[[str], None]] = ContextVar("hears", default=_nobody)
+
+
+@contextmanager
+def heard_by(hears: Callable[[str], None]) -> Iterator[None]:
+    """Has `hears` told what is waited for in the block, and in the calls that it bounds (vault.deadline)."""
+    before = _hears.set(hears)
+    try:
+        yield
+    finally:
+        _hears.reset(before)
+
+
+def waits_for(what: str) -> None:
+    """Says what is waited for from now on."""
+    _hears.get()(what)
