@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from shellvault import threads
+
 #: Seconds for one browser's request, and bytes of its head.
 _REQUEST_SECONDS, _REQUEST_BYTES = 5.0, 16384
 
@@ -34,7 +36,7 @@ class OneTimeLink:
         self._closed = False
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{self._path}"
         """Valid until it is used, or the block ends."""
-        threading.Thread(target=self._serve, daemon=True).start()
+        threads.start(self._serve)
 
     def wait(self, seconds: float) -> bool:
         """Waits until a browser was led on. False when none has come in time."""

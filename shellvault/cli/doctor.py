@@ -4,19 +4,19 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import click
 
-from shellvault import here
+from shellvault import here, threads
 from shellvault.cli import broker, orphans, output
 from shellvault.cli.options import wish
 from shellvault.doctor import permissions, plaintext_keys, profiles, surroundings
 from shellvault.doctor.finding import SEVERITIES, Finding, Place, Severity
 from shellvault.errors import NeedsPersonError, ShellvaultError
 from shellvault.rotation import ages
+from shellvault.vault import opening
 from shellvault.vault.deadline import within
 
 #: Seconds that one check may take, and one that asks AWS.
@@ -79,9 +79,9 @@ def _examined(place: Place, *, offline: bool, looks_into_vault: bool) -> list[Fi
         checks["vault-items"] = partial(orphans.check, place.environment)
     if not offline:
         checks["clock"] = partial(surroundings.clock, _clock_url(place.environment), DEADLINE / 2)
-    with ThreadPoolExecutor(len(checks)) as pool:
-        results = pool.map(lambda check: _found(*check), checks.items())
-        return [finding for result in results for finding in result]
+    modules = ["shellvault.sessions.passphrase", *opening.modules(place.environment)]
+    results = threads.at_once(lambda check: _found(*check), list(checks.items()), modules=modules)
+    return [finding for result in results for finding in result]
 
 
 def _found(name: str, check: Callable[[], Iterator[Finding]]) -> list[Finding]:

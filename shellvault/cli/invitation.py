@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Mapping
 
-from shellvault import settings
+from shellvault import settings, threads
 from shellvault.cli import terminal
 from shellvault.cli.options import NO_BROWSER
 from shellvault.cli.output import printable
@@ -28,9 +28,7 @@ def show(challenge: Challenge, environment: Mapping[str, str]) -> threading.Thre
     terminal.write(_text(challenge, opens=opens))
     if not opens:
         return None
-    opening = threading.Thread(target=_open, args=(challenge.link, environment, browser), daemon=True)
-    opening.start()
-    return opening
+    return threads.start(_open, challenge.link, environment, browser)
 
 
 def _require_somebody_there() -> None:

@@ -1,22 +1,22 @@
 """What a command waits for, on stderr: shown after a second, only on a terminal, and gone when it is done."""
 
 import os
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
 
+from shellvault import threads
 from shellvault.profiles.parse import printable
 from shellvault.waiting import COUNTED
 
-if TYPE_CHECKING:
-    from rich.live import Live
-    from rich.text import Text
-
 #: Seconds after which a person wonders.
 DELAY = 1.0
+
+#: Takes the line away (ECMA-48, EL).
+_CLEARED = "\r\x1b[K"
 
 
 class _Progress:
@@ -27,7 +27,7 @@ class _Progress:
         self._since = time.monotonic()
         self._changing = threading.RLock()
         self._timer: threading.Timer | None = None
-        self._line: Live | None = None
+        self._is_shown = False
         self._pauses = 0
         self._arm(DELAY - _age())
 
@@ -36,8 +36,8 @@ class _Progress:
         with self._changing:
             if what != self._what:
                 self._what, self._since = what, time.monotonic()
-            if self._line:
-                self._line.update(self._text(), refresh=True)
+            if self._is_shown:
+                self._draw()
 
     def pause(self) -> None:
         """Takes the line away, for somebody else who writes to the terminal."""
@@ -45,9 +45,9 @@ class _Progress:
             self._pauses += 1
             if self._timer:
                 self._timer.cancel()
-            if self._line:
-                self._line.stop()
-                self._line = None
+            if self._is_shown:
+                self._is_shown = False
+                _write(_CLEARED)
 
     def resume(self) -> None:
         """Shows it again after a while; what follows an answer is a wait of its own."""
@@ -57,53 +57,37 @@ class _Progress:
                 self._arm(DELAY)
 
     def _arm(self, seconds: float) -> None:
-        self._timer = threading.Timer(max(0.0, seconds), self._show)
-        self._timer.daemon = True
-        self._timer.start()
+        self._timer = threads.after(max(0.0, seconds), self._show)
 
     def _show(self) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
         with self._changing:
-            if self._pauses or self._line:
-                return
-            # It stands still, and the cursor stays: a helper process may be asking on the same terminal.
-            console = Console(stderr=True)
-            console.show_cursor = lambda show=True: False  # type: ignore[method-assign]
-            self._line = Live(
-                self._text(),
-                console=console,
-                auto_refresh=False,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._line.start(refresh=True)
-            self._tick()
+            if not self._pauses and not self._is_shown:
+                self._is_shown = True
+                self._draw()
+                self._tick()
 
     def _tick(self) -> None:
         """Counts the seconds, where nothing else can be writing to the terminal meanwhile."""
         with self._changing:
-            if not self._line:
+            if not self._is_shown:
                 return
             if self._what.startswith(COUNTED):
-                self._line.update(self._text(), refresh=True)
-            self._timer = threading.Timer(1.0, self._tick)
-            self._timer.daemon = True
-            self._timer.start()
+                self._draw()
+            self._timer = threads.after(1.0, self._tick)
 
-    def _text(self) -> "Text":
-        from rich.text import Text
-
+    def _draw(self) -> None:
+        """Writes the line. Not with rich, which a thread would import while the command imports other things."""
         seconds = int(time.monotonic() - self._since)
         counted = f", {seconds} s" if seconds and self._what.startswith(COUNTED) else ""
-        return Text(
-            f"shellvault: waiting for {printable(self._what)}{counted} …",
-            "dim",
-            overflow="ellipsis",
-            no_wrap=True,
-        )
+        line = f"shellvault: waiting for {printable(self._what)}{counted} …"
+        most = shutil.get_terminal_size().columns - 1
+        _write(_CLEARED + (line if len(line) <= most else f"{line[: most - 1]}…"))
+
+
+def _write(text: str) -> None:
+    with suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 _current: _Progress | None = None

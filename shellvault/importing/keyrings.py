@@ -12,6 +12,9 @@ from shellvault.importing.found import AskPassphrase, Found
 from shellvault.importing.makers import Maker, found_in, holds_keys
 from shellvault.vault.backends import bus_address
 
+#: The backends whose modules are needed here.
+BACKENDS = ("secret-service", "kwallet", "keyctl")
+
 
 def in_collection(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
     """The items in a collection of the Secret Service. Raises VaultError and D-Bus errors."""

@@ -6,16 +6,17 @@ What shares a keyring library (see `makers`) lies in a folder of encrypted files
 
 import subprocess
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from shellvault import threads
 from shellvault.importing import encrypted_files, items, keyrings, plaintext
 from shellvault.importing.found import AskPassphrase, Found
 from shellvault.importing.items import ImportingError
 from shellvault.importing.makers import MAKERS, Maker, found_in, holds_keys, home_of
 from shellvault.variables import for_children
+from shellvault.vault import backends
 
 #: Seconds in which `pass` must have answered; gpg may ask for a passphrase meanwhile.
 PASS_SECONDS = 60.0
@@ -53,8 +54,9 @@ def look_around(
             _Place(f"{maker.title} in pass", partial(_in_pass, maker, environment, profiles)),
         ]
     # At once: a keyring that does not answer takes seconds to say so.
-    with ThreadPoolExecutor(len(places)) as pool:
-        looked = list(pool.map(_look, places))
+    looked = threads.at_once(
+        _look, places, modules=["keyring.errors", *backends.modules(keyrings.BACKENDS, environment)]
+    )
     troubles: dict[str, list[str]] = {}
     for place, (_, trouble) in zip(places, looked, strict=True):
         if trouble:

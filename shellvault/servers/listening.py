@@ -13,6 +13,8 @@ from pathlib import Path
 from socketserver import BaseServer, ThreadingMixIn
 from typing import Any
 
+from shellvault import threads
+
 #: Connections at once; more are closed unheard.
 CONNECTIONS = 64
 
@@ -63,15 +65,13 @@ class Server(ThreadingMixIn, BaseServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answers in a thread of its own, if there is one left."""
         if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
+            threads.start(self.process_request_thread, request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """One connection, which no drip of bytes keeps open."""
-        end = threading.Timer(DEADLINE, _hang_up, [request])
-        end.daemon = True
-        end.start()
+        end = threads.after(DEADLINE, _hang_up, request)
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -92,8 +92,7 @@ class Server(ThreadingMixIn, BaseServer):
     @contextmanager
     def running(self) -> Iterator[None]:
         """Serves in a thread for as long as the context lasts."""
-        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-        thread.start()
+        threads.start(self.serve_forever, 0.1)
         try:
             yield
         finally:

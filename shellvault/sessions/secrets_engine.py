@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shellvault import network, vault_token
+from shellvault import network, threads, vault_token
 from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.plan import LONGEST, Step, account_of
 from shellvault.profiles.model import EngineServer, SecretsEngine
@@ -153,6 +153,8 @@ def _asked(
     visit: _Visit, ask: Callable[[Any], Any], seconds: float, engine: SecretsEngine | None = None
 ) -> Mapping[str, Any]:
     """What Vault answers, within `seconds`; nothing for an answer without content."""
+    # For the one job in many that needs it; jobs are threads.
+    threads.load("hvac", "requests", "shellvault.sessions.vault_client")
     try:
         import hvac
         import requests

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
+from shellvault import threads
 from shellvault.errors import SessionError
 from shellvault.signin import pages
 
@@ -80,7 +81,7 @@ class Listener:
                 connection.close()
                 continue
             self._open.add(connection)
-            threading.Thread(target=self._serve_one, args=(connection,), daemon=True).start()
+            threads.start(self._serve_one, connection)
 
     def _serve_one(self, connection: socket.socket) -> None:
         try:
@@ -124,8 +125,7 @@ def listening(state: str) -> Iterator[Listener]:
             f"no port of this machine is free for the browser ({error.strerror}): use --device-code"
         ) from error
     listener = Listener(sock, state)
-    thread = threading.Thread(target=listener.serve, daemon=True)
-    thread.start()
+    threads.start(listener.serve)
     try:
         yield listener
     finally:

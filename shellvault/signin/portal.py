@@ -4,11 +4,10 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from shellvault import network
+from shellvault import network, threads
 from shellvault.errors import SessionError
 from shellvault.plan import Endpoint
 from shellvault.sessions.clients import client_for
@@ -67,8 +66,8 @@ class Portal:
             done(account)
             return found
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(zip(accounts, pool.map(roles, accounts), strict=True))
+        found = threads.at_once(roles, accounts, AT_ONCE, ["botocore.exceptions"])
+        return list(zip(accounts, found, strict=True))
 
     def _pages(self, operation: str, member: str, more: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
         parameters = {"accessToken": self._access_token, "maxResults": _PAGE, **more}

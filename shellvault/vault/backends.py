@@ -5,16 +5,13 @@ Light: nothing of `keyring` is imported before a backend is probed.
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from shellvault import locations, settings
+from shellvault import locations, settings, threads
 from shellvault.errors import ConfigError, ShellvaultError
 from shellvault.variables import setting_of
 from shellvault.vault.deadline import within
@@ -37,6 +34,14 @@ FILE_NAME = "vault.shellvault"
 _VARIABLES = ("SHELLVAULT_BACKEND", "AWS_VAULT_BACKEND")
 
 SESSION_VARIABLE = "SHELLVAULT_SESSION_BACKEND"
+
+#: The module of a backend that is more than a program or a file, and the backends that need a session bus.
+_MODULES = {
+    "secret-service": "shellvault.vault.secret_service",
+    "kwallet": "shellvault.vault.kwallet",
+    "keyctl": "shellvault.vault.kernel_keyring",
+}
+_DESKTOP = ("secret-service", "kwallet")
 
 #: Where sessions are kept: in no vault, in that of the keys, or in one that is named.
 SESSION_BACKENDS = ("agent", "vault", *BACKENDS)
@@ -147,6 +152,13 @@ def password_command(program: str, environment: Mapping[str, str]) -> str:
     return setting_of("PASS_CMD", environment) or program
 
 
+def modules(names: Iterable[str], environment: Mapping[str, str]) -> list[str]:
+    """The modules that are needed to ask these backends: for threads that do."""
+    bus = bus_address(environment)
+    here = [name for name in names if foreign_to(name) is None and (bus or name not in _DESKTOP)]
+    return [_MODULES[name] for name in here if name in _MODULES]
+
+
 def foreign_to(backend: str) -> str | None:
     """On which systems alone a backend exists, when this is none of them."""
     if backend in ("pass", "passage", "file"):
@@ -171,12 +183,10 @@ def _chosen(backend: str | None, environment: Mapping[str, str]) -> Choice | Non
 
 def _tried(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, Presence]:
     """What these backends say, all asked at once."""
-    if bus_address(environment):
-        # Before there are threads: two that import the same packages at once may each see half of them.
-        with suppress(ImportError):
-            import_module("shellvault.vault.secret_service")
-    with ThreadPoolExecutor(len(names)) as pool:
-        return dict(zip(names, pool.map(lambda name: _presence(name, environment), names), strict=True))
+    found = threads.at_once(
+        lambda name: _presence(name, environment), names, modules=modules(names, environment)
+    )
+    return dict(zip(names, found, strict=True))
 
 
 def _first_there(found: Mapping[str, Presence]) -> Choice:

@@ -1,9 +1,10 @@
 """Calls that may never return, bounded: a locked or stopped keyring must not take the command with it."""
 
 import contextvars
-import threading
 from collections.abc import Callable
 from typing import TypeVar
+
+from shellvault import threads
 
 Result = TypeVar("Result")
 
@@ -23,9 +24,7 @@ def within(seconds: float, function: Callable[[], Result]) -> Result:
             errors.append(error)
 
     # What looks on at us looks on at the call.
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
-    thread.start()
-    thread.join(seconds)
+    threads.start(contextvars.copy_context().run, run).join(seconds)
     if errors:
         raise errors[0]
     if not results:

@@ -19,6 +19,27 @@ MACHINE_SECONDS = 5.0
 PERSON_SECONDS = 30.0
 
 
+#: What any vault imports when it is opened and used, beside the module of its backend.
+_MODULES = (
+    "cryptography.exceptions",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "cryptography.hazmat.primitives.kdf.argon2",
+    "filelock",
+    "keyring.errors",
+    "shellvault.vault.file",
+    "shellvault.vault.items",
+    "shellvault.vault.operations",
+    "shellvault.vault.password_store",
+    "shellvault.vault.store",
+    "shellvault.vault.vault",
+)
+
+
+def modules(environment: Mapping[str, str]) -> list[str]:
+    """The modules that are needed to open and use whichever vault: for threads that do."""
+    return [*_MODULES, *backends.modules(backends.BACKENDS, environment)]
+
+
 def open_vault(
     backend: str | None,
     environment: Mapping[str, str],

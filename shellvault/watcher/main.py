@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Set
 
-from shellvault import hardening
+from shellvault import hardening, threads
 from shellvault.protocol import JSON_LIMIT, Lines, decode, encode
 from shellvault.watcher import buses
 
@@ -23,7 +23,7 @@ def main(descriptor: int, signs: Set[str]) -> None:
     sock.set_inheritable(False)
     agent = Agent(sock)
     for bus in buses.needed_for(signs):
-        threading.Thread(target=buses.watch, args=(bus, signs, agent), daemon=True).start()
+        threads.start(buses.watch, bus, signs, agent)
     agent.hear()
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
-from shellvault import locations, renewal, rotation, settings, waiting
+from shellvault import locations, renewal, rotation, settings, threads, waiting
 from shellvault.errors import NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
@@ -35,7 +35,7 @@ from shellvault.sessions.model import Session
 from shellvault.sessions.unlocking import unlock_ttl
 from shellvault.shells import SHELLS, forms, render
 from shellvault.signin import signed_in
-from shellvault.vault import Vault, open_vault, operations
+from shellvault.vault import Vault, open_vault, opening, operations
 from shellvault.vault.backends import DISPLAYS, choose, file_path
 from shellvault.worker.channel import Desk
 
@@ -44,24 +44,33 @@ _step_holders: dict[str, int] = {}
 """The jobs that hold these locks."""
 
 
-def warm_up(is_busy: Callable[[], bool]) -> None:
-    """Imports what every job needs; until there is one, also does what only the first of a kind takes long over."""
-    import botocore.session  # noqa: F401
-    import jinja2  # noqa: F401
+#: What jobs import: before there are threads that do them (see `threads`). Vault's library is not among it.
+_MODULES = (
+    "boto3.session",
+    "botocore.client",
+    "botocore.credentials",
+    "botocore.session",
+    "encodings.idna",
+    "jinja2",
+    "shellvault.rotation.operation",
+    "shellvault.sessions.reply_limit",
+    "shellvault.sessions.secrets_engine",
+    "shellvault.sessions.sources",
+    "shellvault.shells.export",
+    "shellvault.signin.actions",
+    "shellvault.signin.sessions",
+    "shellvault.worker.leases",
+)
 
-    compile_texts = [partial(render.warm_up, shell) for shell in SHELLS]
-    steps: list[Callable[[], None]] = [_warm_up_vault, clients.warm_up, *compile_texts]
-    for step in steps:
-        if is_busy():
-            return
-        step()
+
+def load_modules() -> None:
+    """Imports what jobs need."""
+    threads.load(*_MODULES, *opening.modules(os.environ))
 
 
-def _warm_up_vault() -> None:
-    import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401
-    import filelock  # noqa: F401
-
-    import shellvault.vault.file  # noqa: F401
+def warm_up_steps() -> list[Callable[[], object]]:
+    """What only the first job of a kind takes long over."""
+    return [clients.warm_up, *(partial(render.warm_up, shell) for shell in SHELLS)]
 
 
 def perform(job: Message, desk: Desk) -> Message:

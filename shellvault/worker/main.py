@@ -6,14 +6,14 @@ agent.
 
 import os
 import queue
+import select
 import socket
-import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from shellvault import errors, hardening
+from shellvault import errors, hardening, threads
 from shellvault.errors import ShellvaultError
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 from shellvault.worker.channel import Channel, Desk
@@ -36,7 +36,8 @@ def main(descriptor: int, perform: Perform | None = None) -> None:
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
     channel = Channel(sock)
-    done_by = perform or _real_perform(channel)
+    done_by, warm_up = (perform, ()) if perform else _real_perform()
+    _warm_up(channel, sock, warm_up)
     lines = Lines(JSON_LIMIT)
     while True:
         data, descriptors, _, _ = socket.recv_fds(
@@ -49,22 +50,30 @@ def main(descriptor: int, perform: Perform | None = None) -> None:
             os._exit(0)
 
 
-def _real_perform(channel: Channel) -> Perform:
+def _real_perform() -> tuple[Perform, Iterable[Callable[[], object]]]:
     from shellvault.worker import acquisition
 
-    def warm_up() -> None:
-        acquisition.warm_up(lambda: bool(channel.answers))
-        channel.send({"ready": True})
+    acquisition.load_modules()
+    return acquisition.perform, acquisition.warm_up_steps()
 
-    threading.Thread(target=warm_up, daemon=True).start()
-    return acquisition.perform
+
+def _warm_up(channel: Channel, sock: socket.socket, steps: Iterable[Callable[[], object]]) -> None:
+    """Does what only the first job of a kind would take long over, until there is a message.
+
+    Here and not in a thread, where it would import what a job imports at the same time.
+    """
+    for step in steps:
+        if select.select([sock], [], [], 0)[0]:
+            break
+        step()
+    channel.send({"ready": True})
 
 
 def _receive(channel: Channel, message: Message, perform: Perform) -> None:
     if "request" in message or "vault" in message or "revoke" in message:
         channel.answers[message["job"]] = queue.SimpleQueue()
         channel.send({"job": message["job"], "begun": True})
-        threading.Thread(target=_do, args=(channel, message, perform), daemon=True).start()
+        threads.start(_do, channel, message, perform)
     elif "answer" in message or "failed" in message:
         if answers := channel.answers.get(message["job"]):
             answers.put(message)
