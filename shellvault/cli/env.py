@@ -8,7 +8,7 @@ import click
 
 from shellvault.cli import broker, output
 from shellvault.cli.options import link_option, server_option, session_options, typed, wish
-from shellvault.errors import ShellvaultError, UsageError
+from shellvault.errors import UsageError
 from shellvault.shells import SHELLS
 
 
@@ -59,16 +59,10 @@ def command(
 
             leases.leave(os.environ, shell_pid())
         return 0
-    try:
-        asked = wish(name, given)
-        if server:
-            snippet = render.env_snippet(shell, broker.endpoint(asked, os.getppid()))
-        else:
-            snippet = broker.answer(asked, f"env.{shell}")
-        output.result(snippet if no_hook else snippet + init.kept_hook_text(shell, os.environ))
-    except ShellvaultError as error:
-        # An empty snippet would succeed, and the next command would run with the session from before.
-        output.result(render.failure_snippet(shell))
-        output.complain(str(error))
-        return error.exit_status
+    asked = wish(name, given)
+    if server:
+        snippet = render.env_snippet(shell, broker.endpoint(asked, os.getppid()))
+    else:
+        snippet = broker.answer(asked, f"env.{shell}")
+    output.result(snippet if no_hook else snippet + init.kept_hook_text(shell, os.environ))
     return 0

@@ -196,7 +196,7 @@ def describe_origin(error: Exception) -> str:
     return f"{type(error).__name__} at {Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}"
 
 
-def main() -> None:
-    """The full command line, as the fast lane hands over to it."""
+def main() -> int:
+    """The full command line, as the fast lane hands over to it; its exit status."""
     output.replace_closed()
-    sys.exit(run(sys.argv[1:]))
+    return run(sys.argv[1:])

@@ -74,8 +74,11 @@ OWN_OPTIONS: dict[str, tuple[str, ...]] = {
 Environment = dict[str, str]
 
 
-def main() -> None:
-    """Answers the command line in `sys.argv` and ends the process. Returns on a miss, nothing written."""
+def main() -> int | None:
+    """Answers the command line in `sys.argv` and ends the process.
+
+    Returns the exit status of what has failed; None on a miss, nothing written.
+    """
     forget_coerced_locale()
     encoding = sys.getfilesystemencoding()
     environment = {
@@ -87,9 +90,10 @@ def main() -> None:
     except KeyboardInterrupt:
         posix.write(2, b"\n")
         status = 130
-    if status is not None:
+    if status == 0:
         # Nothing of ours is buffered, so the interpreter's farewell (0.1 F) is left out.
         posix._exit(status)
+    return status
 
 
 def answer(arguments: list[str], environment: Environment) -> int | None:
@@ -389,6 +393,9 @@ def forget_coerced_locale() -> None:
 def show(text: bytes | None) -> int | None:
     """Writes the text to stdout; None when there is none, or none of it could be written."""
     if text is None:
+        return None
+    if sys.__stdout__ is None:
+        # Closed, and by now perhaps another file.
         return None
     rest = text
     while rest:

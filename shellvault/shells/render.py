@@ -56,15 +56,6 @@ def refresh_snippet(shell: str, change: Change) -> str:
     )
 
 
-def failure_snippet(shell: str) -> str:
-    """Does nothing but fail, so that `eval "$(shellvault env nope)" && deploy` does not deploy.
-
-    PowerShell needs less: a pipeline whose native command has failed has failed. `$LASTEXITCODE` is set for
-    those who give the text to Invoke-Expression as an argument.
-    """
-    return snippet(shell, "failure")
-
-
 def starting(shell: str) -> dict[str, object]:
     """How a text starts the fast lane of this installation, as words of `shell`: `python`, `script`, `fastlane`."""
     # As the file system has the paths, in whatever encoding the locale has made text of them.

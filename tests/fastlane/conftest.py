@@ -21,7 +21,7 @@ FULL_COMMAND_LINE = """
 import os, sys
 def main():
     os.write(1, b"full:" + b"\\0".join(map(os.fsencode, sys.argv[1:])))
-    sys.exit(42)
+    os._exit(42)
 """
 
 

@@ -37,7 +37,7 @@ def test_without_a_snippet_the_status_says_why(lane: Lane, agent: StandIn, reply
     agent.answer = lambda line: reply
     done = lane.run("refresh", "bash", "4711")
 
-    assert (done.returncode, done.stdout, done.stderr) == (status, b"", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (status, b"false\n", b"")
 
 
 def test_an_agent_that_hangs_delays_the_prompt_by_less_than_a_third_of_a_second(
@@ -75,7 +75,7 @@ def test_a_request_that_is_none_asks_nobody(lane: Lane, agent: StandIn, request_
         lane.environment["SHELLVAULT_REQUEST"] = request_line
     done = lane.run("refresh", "bash", "4711")
 
-    assert (done.returncode, done.stdout, done.stderr) == (NOT_READY, b"", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (NOT_READY, b"false\n", b"")
     assert agent.requests == []
 
 
@@ -91,7 +91,7 @@ def test_a_missing_agent_is_started_without_waiting_for_it(lane: Lane) -> None:
         assert time.monotonic() - started < 10
         time.sleep(0.01)
 
-    assert (done.returncode, done.stdout, done.stderr) == (NOT_READY, b"", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (NOT_READY, b"false\n", b"")
     assert taken < 0.4
     session, environment = ast.literal_eval(told.read_text())
     assert session != os.getsid(0)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault.shells.render import env_snippet, failure_snippet, leave_snippet, refresh_snippet
+from shellvault.shells.render import env_snippet, leave_snippet, refresh_snippet
 from shellvault.variables import MANAGED_VARIABLES, Change
 from tests.shells.running import QUIET, REAL_SHELLS, Script, applied, outcome, real_shell, session
 
@@ -239,21 +239,6 @@ def test_tracing_a_shell_does_not_print_secrets(script: NewScript, shell: str) -
     assert result.returncode == 0
     assert "traced" in printed
     assert not [line for line in printed.splitlines() if "secret" in line or "token/" in line]
-
-
-@pytest.mark.parametrize("shell", REAL_SHELLS)
-def test_a_failure_stops_what_depends_on_it(script: NewScript, shell: str, tmp_path: Path) -> None:
-    failure = tmp_path / "failure"
-    failure.write_text(failure_snippet(shell))
-    shellvault = f"sh -c 'cat {failure}; exit 1'"
-    steps = script(shell)
-    forms = {
-        "fish": f"{shellvault} | source; and env",
-        "powershell": f"{shellvault} | Out-String | Invoke-Expression && env",
-    }
-    steps.add(forms.get(shell, f'eval "$({shellvault})" && env'))
-    result = steps.run()
-    assert (result.stdout, result.stderr) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from shellvault.fastlane.failing import FAILURE, POWERSHELL_FAILURE
 from shellvault.shells import SHELLS
-from shellvault.shells.render import env_snippet, failure_snippet, leave_snippet, refresh_snippet
+from shellvault.shells.render import env_snippet, leave_snippet, refresh_snippet
 from tests.shells.running import PROGRAMS, real_shell, session
 
 CHANGE = session("it's $(no) `work`", AWS_ENDPOINT_URL="http://[::1]:80/?a=b&c='\nd'")
@@ -18,7 +19,7 @@ SNIPPETS: dict[str, Callable[[str], str]] = {
     "env": lambda shell: env_snippet(shell, CHANGE),
     "leave": leave_snippet,
     "refresh": lambda shell: refresh_snippet(shell, CHANGE),
-    "failure": failure_snippet,
+    "failure": lambda shell: (POWERSHELL_FAILURE if shell == "powershell" else FAILURE).decode(),
 }
 
 #: Prints every syntax error that PowerShell's own parser finds, and fails when there is one.

@@ -1,0 +1,220 @@
+"""However a command fails whose output a shell evaluates, nothing behind `&&` runs with the session from before."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shellvault.cli import main
+from shellvault.fastlane import failing
+from tests.shells.running import PROGRAMS
+from tests.support.home import Home
+from tests.support.installation import Installation
+
+#: How a user of each shell evaluates what a command prints, and then deploys.
+FORMS = {
+    "bash": ('eval "$({})" && deploy {}',),
+    "zsh": ('eval "$({})" && deploy {}',),
+    "sh": ('eval "$({})" && deploy {}',),
+    "fish": ("{} | source; and deploy {}",),
+    "powershell": (
+        "{} | Out-String | Invoke-Expression && deploy {}",
+        "Invoke-Expression (& {} | Out-String) && deploy {}",
+    ),
+}
+SHELLS = {**PROGRAMS, "sh": ("sh",)}
+
+#: Command lines that fail whatever the home is like. `work` has no keys there.
+COMMAND_LINES = [
+    "env --bogus work",
+    "env work extra",
+    "env work --region",
+    "env --shell tcsh work",
+    "env --duration never work",
+    "env nowhere",
+    "env work --policy /nowhere",
+    "env -s work --no-agent",
+    "envv work",
+    "--bogus env work",
+    "use work",
+    "leave extra",
+    "init --bogus",
+    "init tcsh",
+    "init --install --uninstall",
+    "init --cmd=a;b",
+    "--completion-script-tcsh",
+    "refresh",
+    "refresh SHELL 1",
+    "export --format export-env nowhere",
+    "export nowhere --format=fish",
+]
+
+
+@pytest.fixture(params=["alone", "agent"])
+def failing_home(home: Home, request: pytest.FixtureRequest) -> Iterator[Home]:
+    """A home with a profile that has no keys, a `deploy`, and a session from before in the environment."""
+    home.write_config("[profile work]\nregion = eu-central-1\n[profile slow]\ncredential_process = sleep 3\n")
+    programs = home.path / "programs"
+    programs.mkdir()
+    (programs / "deploy").write_text('#!/bin/sh\necho "deployed after $*"\n')
+    (programs / "deploy").chmod(0o755)
+    home.environment.update(
+        {
+            "PATH": f"{programs}:{home.environment['PATH']}",
+            "AWS_ACCESS_KEY_ID": "ASIABEFORE",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_SESSION_TOKEN": "token",
+            "AWS_VAULT": "before",
+        }
+    )
+    if request.param == "agent":
+        del home.environment["SHELLVAULT_NO_AGENT"]
+    yield home
+
+
+def deployed(home: Home, shell: str, *commands: str) -> list[str]:
+    """What was deployed after these commands, evaluated one after another by `shell`."""
+    lines = [
+        form.format(command.replace("SHELL", shell), f"'{command}'")
+        for command in commands
+        for form in FORMS[shell]
+    ]
+    file = home.path / f"steps{'.ps1' if shell == 'powershell' else ''}"
+    file.write_text("\n".join(lines) + "\n")
+    done = home.run(*SHELLS[shell], str(file), timeout=110)
+    return [line for line in done.stdout.splitlines() if line.startswith("deployed")]
+
+
+def need(shell: str) -> None:
+    if shutil.which(SHELLS[shell][0]) is None:
+        pytest.skip(f"needs {SHELLS[shell][0]}")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("shell", FORMS)
+def test_nothing_is_deployed_after_a_wrong_command_line(failing_home: Home, shell: str) -> None:
+    need(shell)
+    commands = [f"shellvault {line}" for line in COMMAND_LINES if ";" not in line or shell != "powershell"]
+    commands = [command.replace("a;b", "'a;b'") for command in commands]
+    assert deployed(failing_home, shell, *commands) == []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("shell", FORMS)
+def test_nothing_is_deployed_where_the_place_is_at_fault(failing_home: Home, shell: str) -> None:
+    need(shell)
+    bad = failing_home.path / "bad"
+    bad.mkdir()
+    gone = failing_home.path / "gone"
+    (bad / "config").write_text("[profile work\n")
+    around = {
+        "removed": f'mkdir {gone}; cd {gone}; rmdir {gone}; exec "$@"',
+        "closed-stderr": 'exec "$@" 2>&-',
+        "full-stderr": 'exec "$@" 2>/dev/full',
+        "gone-reader": '{ sleep 0.1; "$@"; } 2>&1 >&3 | true',
+        "no-config": f'AWS_CONFIG_FILE={bad}/config exec "$@"',
+        "no-settings": f'XDG_CONFIG_HOME={bad} exec "$@"',
+        "no-home": 'HOME=/nowhere XDG_STATE_HOME=/dev/full exec "$@"',
+        "locked": 'env -u SHELLVAULT_FILE_PASSPHRASE "$@"',
+        "ended": 'timeout 1 "$@"',
+        "hung-up": 'timeout --signal=HUP 1 "$@"',
+        "interrupted": 'timeout --signal=INT 1 "$@"',
+        "killed-agent": '{ sleep 1; shellvault agent stop; } >/dev/null 2>&1 & exec "$@"',
+    }
+    (bad / "shellvault").mkdir()
+    (bad / "shellvault" / "config.toml").write_text("[[[")
+    commands = []
+    for name, text in around.items():
+        script = failing_home.path / "programs" / name
+        # Behind a program that is no shell, as `timeout` is.
+        script.write_text(f"#!/bin/sh\n{'exec 3>&1; ' if '>&3' in text else ''}{text}\n")
+        script.chmod(0o755)
+        profile = "slow" if "timeout" in text or "agent" in text else "work"
+        commands += [f"{name} shellvault env --shell {'bash' if shell == 'sh' else shell} {profile}"]
+        commands += [f"{name} shellvault envv work"]
+    assert deployed(failing_home, shell, *commands) == []
+
+
+DAMAGE = {
+    "no package": ["sh", "-c", 'rm -r "$(readlink package)"'],
+    "no fast lane": ["rm", "-r", "package/fastlane"],
+    "no command line": ["rm", "-r", "package/cli"],
+    "an empty door": ["truncate", "-s", "0", "package/__main__.py"],
+    "half a module": ["sh", "-c", "echo 'def (' >package/fastlane/connection.py"],
+    "another half": ["sh", "-c", "echo 'raise ValueError(1)' >package/cli/env.py"],
+    "no library": ["sh", "-c", "echo 'raise ImportError(1)' >package/errors.py"],
+    "no interpreter": ["sh", "-c", "rm bin/python*"],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_nothing_is_deployed_by_a_damaged_installation(
+    home: Home, installation: Installation, tmp_path: Path, damage: str
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(installation.environment, copy, symlinks=True)
+    (copy / "package").symlink_to(copy / installation.package.relative_to(installation.environment))
+    subprocess.run(DAMAGE[damage], cwd=copy, check=True)
+    command = copy / "bin" / "shellvault"
+    for line in ("env work", "init bash"):
+        for shell in ("bash", "sh"):
+            done = home.run(shell, "-c", f'eval "$({command} {line})" && echo deployed')
+            assert (done.stdout, done.returncode != 0) == ("", True), (line, shell, done.stderr)
+            assert "Traceback" not in done.stderr
+    listed = home.run(command, "list")
+    assert (listed.stdout, listed.returncode != 0) == ("", True) or damage in ("another half",)
+
+
+def test_every_command_is_known_to_be_evaluated_or_not() -> None:
+    commands = {*main.COMMANDS, *main.ALIASES, *main.INTERNAL, *main.FUNCTION_WORDS, "refresh"}
+    assert {*failing.OTHERS, *failing.EVALUATED} == commands
+    assert not {*failing.OTHERS} & {*failing.EVALUATED}
+
+
+def test_the_launcher_knows_the_same_commands(tmp_path: Path) -> None:
+    launcher = Path(__file__).parents[2] / "launcher" / "shellvault"
+    copy = tmp_path / "bin" / "shellvault"
+    copy.parent.mkdir()
+    shutil.copy(launcher, copy)
+    for word in (*failing.OTHERS, *failing.EVALUATED, "envv"):
+        done = subprocess.run([copy, word], capture_output=True, text=True)
+        assert done.stdout == ("" if word in failing.OTHERS else "false\n"), word
+
+
+@pytest.mark.parametrize(
+    ("line", "is_evaluated"),
+    [
+        ("env --bogus work", True),
+        ("envv list", True),
+        ("--backend file env", True),
+        ("--backend file list --bogus", False),
+        ("exec work -- env", False),
+        ("export work --format json", False),
+        ("export work --format export-env", True),
+        ("", True),
+    ],
+)
+def test_what_may_be_evaluated(line: str, is_evaluated: bool) -> None:
+    assert failing.is_evaluated(line.split()) is is_evaluated
+
+
+def test_a_terminal_is_shown_no_text_that_fails(home: Home) -> None:
+    import pexpect
+
+    run = pexpect.spawn(
+        sys.executable,
+        ["-I", str(_door()), "env", "--bogus"],
+        env=home.environment,
+        timeout=20,  # type: ignore[arg-type]
+    )
+    run.expect(pexpect.EOF)
+    assert b"false" not in run.before
+
+
+def _door() -> Path:
+    from shellvault import locations
+
+    return locations.DOOR
