@@ -44,8 +44,12 @@ def writers_lock(path: Path) -> "BaseFileLock":
 
 
 @contextmanager
-def held(lock: "BaseFileLock", error: type[ShellvaultError]) -> Iterator[None]:
-    """Holds a writers' lock for a block. Raises `error` when another process keeps it, or it cannot be made."""
+def held(lock: "BaseFileLock", error: type[ShellvaultError], *, is_needed: bool = True) -> Iterator[None]:
+    """Holds a writers' lock for a block.
+
+    Raises `error` when another process keeps it, or it cannot be made; where it is not needed the block then runs
+    without it.
+    """
     from filelock import Timeout
 
     try:
@@ -56,10 +60,11 @@ def held(lock: "BaseFileLock", error: type[ShellvaultError]) -> Iterator[None]:
             f"end the process that holds {lock.lock_file!r}"
         ) from None
     except (OSError, NotImplementedError) as problem:  # the latter: a file system without locks
-        raise error(
-            f"cannot lock {lock.lock_file!r} ({getattr(problem, 'strerror', None) or problem}): "
-            "make its folder writable; nothing was changed"
-        ) from problem
+        if is_needed:
+            raise error(
+                f"cannot lock {lock.lock_file!r} ({getattr(problem, 'strerror', None) or problem}): "
+                "make its folder writable"
+            ) from problem
     try:
         yield
     finally:

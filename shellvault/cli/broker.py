@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from shellvault.vault import Vault
 
 
+#: What does an operation on the vault (shellvault.vault.operations).
+Operate = Callable[[Message], Message]
+
+
 def answer(wish: Wish, form: str) -> str:
     """The session that was wished for, as the text of `form` (see shells.forms)."""
     first = "the agent" if wish.agent else "the vault"
@@ -165,8 +169,8 @@ def vault_operations(
     prompter: Prompter | None = None,
     *,
     agent: bool | None = None,
-) -> Callable[[Message], Message]:
-    """What does operations (shellvault.vault.operations) on the vault that is named or configured.
+) -> Operate:
+    """What does operations on the vault that is named or configured.
 
     For an encrypted file the agent's worker does them, so that a person types its passphrase once; where there is no
     agent (or `agent`, by default as the environment says, is False), and for a keyring, this process does. Whoever is

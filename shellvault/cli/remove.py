@@ -4,10 +4,10 @@ import os
 
 import click
 
-from shellvault.cli import broker, clear, first_steps, output, terminal
+from shellvault.cli import broker, clear, first_steps, forgetting, output, terminal
 from shellvault.cli.options import backend_option, known_names
 from shellvault.cli.suggest import similar
-from shellvault.errors import NeedsPersonError, ShellvaultError, UsageError
+from shellvault.errors import NeedsPersonError, ShellvaultError, UsageError, VaultError
 
 
 @click.command(name="remove")
@@ -23,22 +23,39 @@ def command(name: str, force: bool, sessions_only: bool, backend: str | None) ->
     """
     if sessions_only:
         return clear.forget(name, backend)
-    operate = broker.vault_operations(backend, dict(os.environ))
+    environment = dict(os.environ)
+    operate = broker.vault_operations(backend, environment)
     # Keys that are not listed may still be there, if their removal was cut short: they are removed unasked.
-    stored = operate({"do": "list"})["keys"]
-    if name in stored and not force and not _confirmed(name):
+    stored = _stored(operate)
+    if (stored is None or name in stored) and not force and not _confirmed(name):
         raise ShellvaultError("nothing was removed")
-    removed = operate({"do": "remove", "name": name})
-    sessions = removed["sessions"]
-    if sessions is None:
-        first_steps.require_any([*known_names(os.environ), *stored])
-        near = similar(name, stored)
-        advice = f"did you mean {near}?" if near else "`shellvault list` shows what is there"
-        raise UsageError(f"no keys are stored for {name}: {advice}")
-    output.note(
-        f"removed the keys of {name} from the vault ({removed['backend']}), and {sessions} of their sessions"
-    )
+
+    def in_vault() -> None:
+        removed = operate({"do": "remove", "name": name})
+        sessions = removed["sessions"]
+        if sessions is None:
+            first_steps.require_any([*known_names(environment), *(stored or ())])
+            near = similar(name, stored or ())
+            advice = f"did you mean {near}?" if near else "`shellvault list` shows what is there"
+            raise UsageError(f"no keys are stored for {name}: {advice}")
+        output.note(
+            f"removed the keys of {name} from the vault ({removed['backend']}), and {sessions} of their sessions"
+        )
+
+    try:
+        forgetting.agent_first(environment, [name], [in_vault])
+    except (VaultError, NeedsPersonError) as error:
+        kept = f"the agent has forgotten its sessions, but the keys of {name} may still be in the vault"
+        raise type(error)(f"{kept}: {error}") from error
     return 0
+
+
+def _stored(operate: broker.Operate) -> list[str] | None:
+    """The names with stored keys; None where the vault cannot be read."""
+    try:
+        return list(operate({"do": "list"})["keys"])
+    except (VaultError, NeedsPersonError):
+        return None
 
 
 def _confirmed(name: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from shellvault.cli import broker, now, output, prompters, sign_ins, tables
+from shellvault.cli import broker, forgetting, now, output, prompters, sign_ins, tables
 from shellvault.cli.options import backend_option, wish
 from shellvault.errors import AgentError, ShellvaultError, UsageError
 
@@ -33,21 +33,30 @@ def command(name: str | None, every: bool, **given: Any) -> int:
         if name not in steps:
             raise UsageError(f"{name} does not sign in: `shellvault list` shows what does")
         groups = {steps[name].fingerprint: groups[steps[name].fingerprint]}
-    holders = _holders({profile for names in groups.values() for profile in names}, environment)
-    failed = False
-    for names in groups.values():
-        try:
-            failed = _end(name or names[0], given) or failed
-        except ShellvaultError as error:
-            output.complain(f"{names[0]}: {error}")
-            failed = True
-    if every:
+    profiles = sorted({profile for names in groups.values() for profile in names})
+    holders = _holders(profiles, environment)
+    failed = []
+
+    def in_vault() -> None:
+        for names in groups.values():
+            try:
+                failed.append(_end(name or names[0], given))
+            except ShellvaultError as error:
+                output.complain(f"{names[0]}: {error}")
+                failed.append(True)
+
+    def all_sign_ins() -> None:
         operate = broker.vault_operations(given["backend"], environment, prompters.choose(None, environment))
         operate({"do": "forget-sign-ins"})
-    broker.forget(environment, sorted({profile for names in groups.values() for profile in names}))
-    for line in holders:
-        output.note(line)
-    return int(failed)
+
+    try:
+        forgetting.agent_first(environment, profiles, [in_vault, *([all_sign_ins] if every else [])])
+    finally:
+        # What it got of a sign-in that was about to end.
+        broker.forget(environment, profiles)
+        for line in holders:
+            output.note(line)
+    return int(any(failed))
 
 
 def _end(name: str, given: Mapping[str, Any]) -> bool:

@@ -8,8 +8,11 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
 
 from shellvault import __version__, errors, hardening, here, locations
+from shellvault.attempts import attempt_all
 from shellvault.client.starting import connect, connection_to_agent
 from shellvault.errors import (
     AgentError,
@@ -339,7 +342,7 @@ def _tell_all(
     environment: Mapping[str, str], do: str, more: Message | None = None, whom: "_Answers | None" = None
 ) -> list[Message]:
     """Says one thing to every agent of this user that listens, and returns the answers."""
-    answers = []
+    answers: list[Message] = []
     try:
         folder = locations.runtime_directory(environment)
     except ShellvaultError as error:
@@ -347,18 +350,21 @@ def _tell_all(
             # No folder can be made, so nobody listens in it.
             return []
         raise AgentError(f"the agent cannot be told to {do}: {error}") from error
-    try:
-        for path in [folder / "agent.sock", *folder.glob("old-*.sock")]:
+
+    def tell(path: Path) -> None:
+        try:
             connection = connect(path)
             if connection is None:
                 # Left behind by a killed agent; the current one's is replaced by the next.
                 if path.name != "agent.sock":
                     path.unlink(missing_ok=True)
-                continue
+                return
             with connection:
-                answers += _tell(connection, {"do": do, "version": __version__, **(more or {})}, whom)
-    except (OSError, ShellvaultError) as error:
-        raise AgentError(f"the agent cannot be told to {do}: {error}") from error
+                answers.extend(_tell(connection, {"do": do, "version": __version__, **(more or {})}, whom))
+        except (OSError, ShellvaultError) as error:
+            raise AgentError(f"the agent cannot be told to {do}: {error}") from error
+
+    attempt_all([partial(tell, path) for path in [folder / "agent.sock", *folder.glob("old-*.sock")]])
     return answers
 
 

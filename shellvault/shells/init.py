@@ -139,10 +139,12 @@ def kept_hook_text(shell: str, environment: Mapping[str, str]) -> str:
 
 
 def kept_leave_text(shell: str, environment: Mapping[str, str]) -> str:
-    """What `env --leave` prints, kept as `leave`."""
+    """What `env --leave` prints, kept as `leave` where the folder for it can be used."""
     # No setting decides anything in it.
-    stamp = _settings_stamp(environment)
-    return keep(locations.state_directory(environment), "leave", shell, render.leave_snippet(shell), stamp)
+    text, stamp = render.leave_snippet(shell), _settings_stamp(environment)
+    with suppress(ShellvaultError):
+        keep(locations.state_directory(environment), "leave", shell, text, stamp)
+    return text
 
 
 def keep(state: Path, what: str, shell: str, text: str, stamp: str, options: Sequence[str] = ()) -> str:

@@ -35,6 +35,8 @@ class Items:
         self.backend = backend
         self._keyring = keyring
         self._seconds = seconds
+        self._refusal: VaultError | None = None
+        """What a silent keyring has cost once: nobody waits for it again."""
         self._most_characters = _MOST_CHARACTERS.get(backend)
 
     def unlock(self) -> None:
@@ -124,12 +126,17 @@ class Items:
         return f"{SERVICE}/{key}{cased}"
 
     def _call(self, function: Callable[[], Result]) -> Result:
+        if self._refusal:
+            raise self._refusal
         try:
             return function() if self._seconds is None else within(self._seconds, function)
         except ShellvaultError:
             raise
         except Exception as error:
-            raise VaultError(_message(self.backend, error, self._setting)) from error
+            problem = VaultError(_message(self.backend, error, self._setting))
+            if isinstance(error, TimeoutError):
+                self._refusal = problem
+            raise problem from error
 
 
 def _parsed(text: str) -> Any:

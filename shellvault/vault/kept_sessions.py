@@ -7,8 +7,10 @@ import os
 import time
 from collections.abc import Set
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from shellvault.attempts import attempt_all
 from shellvault.vault.items import Items
 from shellvault.vault.records import (
     SessionIndex,
@@ -58,7 +60,7 @@ class KeptSessions:
 
     def clear(self) -> int:
         """Forgets all of them, those under way included. Returns how many there were. Raises VaultError."""
-        with self.store.writing():
+        with self.store.forgetting():
             index = _next(self.index())
             self._forget(index, set(index.labels))
         return len(index.labels)
@@ -68,7 +70,7 @@ class KeptSessions:
 
         Returns how many there were. Raises VaultError.
         """
-        with self.store.writing():
+        with self.store.forgetting():
             index = _next(self.index())
             found = {
                 fingerprint
@@ -84,9 +86,10 @@ class KeptSessions:
             for fingerprint, label in index.labels.items()
             if fingerprint not in fingerprints
         }
-        self.store.items.write(INDEX, session_index_to_json(replace(index, labels=kept)))
-        for fingerprint in fingerprints:
-            self.store.items.remove(item(fingerprint))
+        items, new = self.store.items, session_index_to_json(replace(index, labels=kept))
+        # What the index cannot leave out can still go: a session without its item counts as none.
+        removals = [partial(items.remove, item(fingerprint)) for fingerprint in fingerprints]
+        attempt_all([partial(items.write, INDEX, new), *removals])
 
 
 def index_of(items: Items) -> SessionIndex:

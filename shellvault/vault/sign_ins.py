@@ -7,8 +7,10 @@ sign-in. Beside one item each lies an index, as in `vault`.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
+from shellvault.attempts import attempt_all
 from shellvault.vault.items import Items
 
 INDEX = "index/sign-ins"
@@ -31,9 +33,16 @@ class SignInLabel:
 class SignIns:
     """Sign-ins by the fingerprint of their step."""
 
-    def __init__(self, items: Items, writing: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self,
+        items: Items,
+        writing: Callable[[], AbstractContextManager[None]],
+        forgetting: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """`writing` and `forgetting` are those of the store (`Store`)."""
         self._items = items
         self._writing = writing
+        self._forgetting = forgetting
 
     def load(self, fingerprint: str) -> dict[str, Any] | None:
         """The data of a sign-in; None when there is none or it is damaged. Raises VaultError."""
@@ -62,22 +71,21 @@ class SignIns:
 
     def clear(self) -> None:
         """Removes all of them, registrations too. Raises VaultError."""
-        with self._writing():
+        with self._forgetting():
             self._forget(self.labels(), list(self.labels()))
 
     def remove(self, fingerprint: str) -> bool:
         """Removes a sign-in. Returns whether there was one. Raises VaultError."""
         if self.load(fingerprint) is None and fingerprint not in self.labels():
             return False
-        with self._writing():
+        with self._forgetting():
             self._forget(self.labels(), [fingerprint])
         return True
 
     def _forget(self, index: dict[str, SignInLabel], fingerprints: list[str]) -> None:
         kept = {name: asdict(label) for name, label in index.items() if name not in fingerprints}
-        self._items.write(INDEX, kept)
-        for fingerprint in fingerprints:
-            self._items.remove(_item(fingerprint))
+        removals = [partial(self._items.remove, _item(fingerprint)) for fingerprint in fingerprints]
+        attempt_all([partial(self._items.write, INDEX, kept), *removals])
 
 
 def _item(fingerprint: str) -> str:

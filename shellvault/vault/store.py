@@ -1,7 +1,7 @@
 """One keyring backend as vault and sessions use it: its documents, and how its writers take turns."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,11 +37,21 @@ class Store:
             self.items.unlock()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, *, is_lock_needed: bool = True) -> Iterator[None]:
         """Serialises writers; whoever has to unlock it is asked before anybody has to wait."""
         if self.file:
             self.file.unlock(create=True)
         else:
             self.items.unlock()
-        with held(self.lock, VaultError), held(self.file.lock, VaultError) if self.file else nullcontext():
+        locks = [self.lock, *([self.file.lock] if self.file else [])]
+        with ExitStack() as held_locks:
+            for lock in locks:
+                held_locks.enter_context(held(lock, VaultError, is_needed=is_lock_needed))
             yield
+
+    def forgetting(self) -> AbstractContextManager[None]:
+        """The same for what only forgets: a full or read-only disk, on which no lock can be made, does not stop it.
+
+        Other writers need the same lock there.
+        """
+        return self.writing(is_lock_needed=False)

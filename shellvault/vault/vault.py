@@ -7,12 +7,13 @@ a store of their own, are a cache: what is damaged there counts as absent. Keys 
 """
 
 from collections.abc import Set
-from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from shellvault import files
+from shellvault.attempts import attempt_all
 from shellvault.errors import VaultError
 from shellvault.vault import orphans
 from shellvault.vault.kept_sessions import KeptSessions
@@ -61,7 +62,7 @@ class Vault:
     @property
     def sign_ins(self) -> SignIns:
         """What people have signed in to."""
-        return SignIns(self._items, self._store.writing)
+        return SignIns(self._items, self._store.writing, self._store.forgetting)
 
     @property
     def unlock_key(self) -> bytes | None:
@@ -152,16 +153,27 @@ class Vault:
         """
         if not self._store.exists():
             return None
-        self.unlock()
-        with self._store.writing():
+        # The sessions alone, too: their store can be open while that of the keys is locked.
+        removed, others = attempt_all(
+            [lambda: self._remove(name), lambda: self._forget_sessions(name, {None})]
+        )
+        return None if removed is None else removed + others
+
+    def _remove(self, name: str) -> int | None:
+        with self._store.forgetting():
             index = self._mended_key_index()
             key_id = index.pop(name, None)
             # A session without a note of its root may be one of these.
-            sessions = self._forget_sessions(name, {key_id, self._key_id_of(name), None})
-            self._write_key_index(index)
-            found = self._items.remove(_keys_item(name))
-            self._items.remove(_rotation_item(name))
-        return sessions if found or key_id else None
+            key_ids = {key_id, self._key_id_of(name), None}
+            sessions, _, found, _ = attempt_all(
+                [
+                    lambda: self._forget_sessions(name, key_ids),
+                    lambda: self._write_key_index(index),
+                    lambda: self._items.remove(_keys_item(name)),
+                    lambda: self._items.remove(_rotation_item(name)),
+                ]
+            )
+        return int(sessions) if found or key_id else None
 
     def orphans(self) -> list[Orphan]:
         """Items that nothing names, beside the keys and beside the sessions. Raises VaultError."""
@@ -170,11 +182,14 @@ class Vault:
 
     def remove_orphans(self) -> list[Orphan]:
         """Removes those without which nothing is lost. Returns them. Raises VaultError."""
-        removed = []
-        for store in (kept.store for kept in self._all_sessions if kept.store.exists()):
-            with store.writing():
-                removed += orphans.remove(store.items)
-        return removed
+
+        def removed_from(store: Store) -> list[Orphan]:
+            with store.forgetting():
+                return orphans.remove(store.items)
+
+        stores = [kept.store for kept in self._all_sessions if kept.store.exists()]
+        removed = attempt_all([partial(removed_from, store) for store in stores])
+        return [orphan for of_store in removed for orphan in of_store]
 
     def load_rotation(self, name: str) -> dict[str, Any] | None:
         """The note of a rotation of the keys of `name` that is under way. Raises VaultError."""
@@ -195,7 +210,7 @@ class Vault:
 
     def remove_rotation(self, name: str) -> None:
         """Forgets the note of a rotation. Raises VaultError."""
-        with self._store.writing():
+        with self._store.forgetting():
             self._items.remove(_rotation_item(name))
 
     def save_backup(self, path: str, content: str) -> None:
@@ -252,15 +267,20 @@ class Vault:
 
         Returns how many there were. Raises VaultError.
         """
-        self.unlock()
         if name is None:
-            return sum(kept.clear() for kept in self._all_sessions if kept.store.exists())
-        with self._store.writing() if self._store.exists() else nullcontext():
-            key_ids: set[str | None] = {self._mended_key_index().get(name)} - {None}
-            return self._forget_sessions(name, key_ids)
+            return sum(attempt_all([kept.clear for kept in self._all_sessions if kept.store.exists()]))
+        key_ids: set[str | None] = set()
+
+        def find_keys() -> int:
+            if self._store.exists():
+                key_ids.update({self._mended_key_index().get(name)} - {None})
+            return 0
+
+        return sum(attempt_all([find_keys, lambda: self._forget_sessions(name, key_ids)]))
 
     def _forget_sessions(self, name: str, key_ids: Set[str | None]) -> int:
-        return sum(kept.forget(name, key_ids) for kept in self._all_sessions if kept.store.exists())
+        stores = [kept for kept in self._all_sessions if kept.store.exists()]
+        return sum(attempt_all([partial(kept.forget, name, key_ids) for kept in stores]))
 
     def _key_id_of(self, name: str) -> str | None:
         try:

@@ -55,7 +55,9 @@ class Desk:
     services: SignInEmulator
     home: Path
     visitor: Visitor = field(default_factory=Visitor)
-    store: SignIns = field(default_factory=lambda: SignIns(Items("file", MemoryKeyring(), None), nullcontext))
+    store: SignIns = field(
+        default_factory=lambda: SignIns(Items("file", MemoryKeyring(), None), nullcontext, nullcontext)
+    )
     environment: dict[str, str] = field(default_factory=dict)
 
     def work(self, **changes: Any) -> Work:

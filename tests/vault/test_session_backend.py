@@ -1,14 +1,17 @@
 """Where sessions are kept: beside the keys, in a backend of their own, or nowhere."""
 
+import errno
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from keyring.errors import KeyringLocked
 
 from shellvault import locations
-from shellvault.errors import ConfigError
+from shellvault.errors import ConfigError, VaultError
 from shellvault.locks import writers_lock
-from shellvault.vault import SessionLabel, Vault, open_vault
+from shellvault.vault import SessionLabel, SignInLabel, Vault, open_vault
 from shellvault.vault.backends import session_backend
 from shellvault.vault.items import Items
 from shellvault.vault.store import Store
@@ -108,3 +111,62 @@ def test_what_is_kept_depends_on_the_place(
         environment["SHELLVAULT_SESSION_BACKEND"] = named
     vault = open_vault("file", environment, never_asked)
     assert (vault.keeps_sessions, vault.keeps_role_sessions) == keeps
+
+
+class Full(MemoryKeyring):
+    """A keyring that removes and stores nothing more, as on a full disk."""
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+FORGETTING: dict[str, Callable[[Vault], object]] = {
+    "clear all": lambda vault: vault.clear_sessions(),
+    "clear one": lambda vault: vault.clear_sessions("work"),
+    "remove": lambda vault: vault.remove_keys("work"),
+    "sign out": lambda vault: vault.sign_ins.remove("s"),
+    "sign out of all": lambda vault: vault.sign_ins.clear(),
+}
+
+
+@pytest.mark.parametrize("forget", FORGETTING.values(), ids=FORGETTING)
+def test_on_a_full_disk_goes_what_can_be_removed_and_the_rest_is_an_error(
+    place: Place, forget: Callable[[Vault], object]
+) -> None:
+    place.vault.save_keys("work", "AKIAWORK", "secret")
+    place.before.save_session("beside", label("work"), {})
+    place.vault.save_session("apart", label("work"), {})
+    place.vault.sign_ins.save("s", SignInLabel("sso", "x", LATER), {"a": 1}, 0)
+    before = stored(place.keys) | stored(place.sessions)
+    place.keys.__class__ = place.sessions.__class__ = Full
+    with pytest.raises(VaultError, match="No space left"):
+        forget(place.vault)
+    gone = before - stored(place.keys) - stored(place.sessions)
+    is_sign_out = forget in (FORGETTING["sign out"], FORGETTING["sign out of all"])
+    expected = {"sign-ins/s"} if is_sign_out else {"sessions/beside", "sessions/apart"}
+    assert gone == expected | ({"keys/work"} if forget is FORGETTING["remove"] else set())
+
+
+@pytest.mark.parametrize("forget", [FORGETTING["clear all"], FORGETTING["clear one"], FORGETTING["remove"]])
+def test_a_locked_store_of_keys_does_not_keep_the_sessions_apart(
+    place: Place, forget: Callable[[Vault], object]
+) -> None:
+    place.vault.save_keys("work", "AKIAWORK", "secret")
+    place.vault.save_session("apart", label("work"), {})
+
+    def locked(service: str, username: str) -> str | None:
+        raise KeyringLocked
+
+    place.keys.get_password = locked  # type: ignore[method-assign]
+    with pytest.raises(VaultError, match="locked"):
+        forget(place.vault)
+    assert stored(place.sessions) == set()
+
+
+def test_where_no_lock_can_be_made_sessions_are_forgotten_all_the_same(place: Place, tmp_path: Path) -> None:
+    place.vault.save_session("apart", label("work"), {})
+    (tmp_path / "vault.lock").unlink(missing_ok=True)
+    (tmp_path / "vault.lock").mkdir()
+    assert place.vault.clear_sessions() == 1
+    with pytest.raises(VaultError, match="cannot lock"):
+        place.vault.save_session("apart", label("work"), {})
