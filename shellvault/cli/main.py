@@ -37,6 +37,7 @@ COMMANDS = {
     "list": "listing",
     "lock": "lock",
     "migrate-backend": "migrate_backend",
+    "passphrase": "passphrase",
     "proxy": "proxy",
     "remove": "remove",
     "rotate": "rotate",

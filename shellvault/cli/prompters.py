@@ -171,6 +171,7 @@ def _needed(challenge: Challenge) -> str:
         "mfa-code": f"an MFA code of {challenge.subject} is needed",
         "passphrase": f"the passphrase of {challenge.subject} is needed",
         "new-passphrase": f"a new passphrase for {challenge.subject} is needed",
+        "changed-passphrase": f"a new passphrase for {challenge.subject} is needed",
         "sign-in": f"a sign-in to {challenge.subject} is needed",
         "vault-token": f"a token of {challenge.subject} is needed",
         "sign-in-code": f"a sign-in to {challenge.subject} is needed",
@@ -179,7 +180,7 @@ def _needed(challenge: Challenge) -> str:
 
 
 def _remedy(challenge: Challenge) -> str:
-    if challenge.kind == "confirm":
+    if challenge.kind in ("confirm", "changed-passphrase"):
         return "run this in a terminal"
     if challenge.kind == "mfa-code":
         return "give it with --mfa-token, set mfa_process in the profile, or run this in a terminal"

@@ -84,14 +84,26 @@ class Session:
         )
 
 
+ChallengeKind = Literal[
+    "mfa-code",
+    "passphrase",
+    "new-passphrase",
+    "changed-passphrase",
+    "confirm",
+    "sign-in",
+    "sign-in-code",
+    "vault-token",
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """One question that only a person (or a helper standing in for one) can answer."""
 
-    kind: Literal[
-        "mfa-code", "passphrase", "new-passphrase", "confirm", "sign-in", "sign-in-code", "vault-token"
-    ]
-    """`sign-in`: answered in the browser alone (see `Prompter.invite`); `sign-in-code`: with what it shows there.
+    kind: ChallengeKind
+    """`changed-passphrase`: a new one for a file that has one, which no variable answers.
+
+    `sign-in`: answered in the browser alone (see `Prompter.invite`); `sign-in-code`: with what it shows there.
 
     `vault-token`: answered by the command itself, never by a person (see `vault_token`)."""
     subject: str

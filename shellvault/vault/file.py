@@ -20,16 +20,15 @@ from shellvault.errors import VaultError, WrongPassphraseError
 from shellvault.locations import private_directory
 from shellvault.locks import held, writers_lock
 from shellvault.vault import sealed
+from shellvault.vault.passphrases import weakness
 from shellvault.vault.writes import Writes
 
 #: Called with (whether the passphrase is a new one, what was wrong with the last answer, the file's path).
 AskPassphrase = Callable[[bool, str | None, Path], str]
 
-#: Characters of a passphrase that nobody is warned about.
-STRONG_LENGTH = 12
-
 #: Why the passphrase of an open vault is asked for.
 HANDED_OUT = "long-term keys are handed out"
+CHANGED = "to change it"
 
 _TRIES = 3
 _MOST_BYTES = 16 * 1024 * 1024
@@ -102,6 +101,33 @@ class FileKeyring(KeyringBackend):
         content = self._read()
         if content is not None and not self._is_proven:
             self._key = self._opening_key(self._header(content), HANDED_OUT)
+
+    def change_passphrase(self, ask_new: Callable[[Path], str]) -> None:
+        """Seals the file with another passphrase, once somebody has given the one that it has.
+
+        `ask_new` gives the new one for the path. Raises WrongPassphraseError, VaultError and whatever asking raises:
+        the file is as it was then.
+        """
+        content = self._read()
+        if content is None:
+            raise VaultError(f"there is no vault {str(self._path)!r} yet: `shellvault add NAME` makes it")
+        old = self._opening_key(self._header(content), CHANGED)
+        new = sealed.new_key(ask_new(self._path), self._cost)
+        with held(self.lock, VaultError):
+            # What was written meanwhile is kept; a passphrase that was changed meanwhile stays.
+            content = self._read()
+            if content is None or not sealed.opens(old, self._header(content)):
+                raise VaultError(
+                    f"another command has just changed {str(self._path)!r}: nothing was changed, try again"
+                )
+            self._key = old
+            entries = self._entries()
+            self._key, self._weak_passphrase = new, None
+            try:
+                self._write(entries)
+            except VaultError:
+                self._key = old
+                raise
 
     def get_password(self, service: str, username: str) -> str | None:
         """The password, or None. Raises VaultError."""
@@ -190,10 +216,9 @@ class FileKeyring(KeyringBackend):
 
     def _create(self) -> None:
         passphrase = self._passphrase or self._new_passphrase()
-        if is_weak(passphrase):
+        if self._passphrase and (problem := weakness(passphrase)):
             self._tell(
-                f"that passphrase is weak: whoever copies {str(self._path)!r} may guess it; use at least "
-                f"{STRONG_LENGTH} characters"
+                f"the passphrase in the environment is weak: {problem}; `shellvault passphrase` changes it"
             )
         key = sealed.new_key(passphrase, self._cost)
         if not self._path.parent.exists():
@@ -268,11 +293,6 @@ class FileKeyring(KeyringBackend):
             ) from error
         if self._writes:
             self._writes.note(writes)
-
-
-def is_weak(passphrase: str) -> bool:
-    """Whether a passphrase is short, or long by repetition alone (NIST SP 800-63B: length is what counts)."""
-    return len(passphrase) < STRONG_LENGTH or len(set(passphrase)) < STRONG_LENGTH // 2
 
 
 def _key_from_bytes(unlock_key: bytes) -> sealed.Key | None:

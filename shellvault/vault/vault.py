@@ -6,7 +6,7 @@ between leaves at worst an item that nobody mentions, and `remove_keys` removes 
 a store of their own, are a cache: what is damaged there counts as absent. Keys never do.
 """
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -77,6 +77,14 @@ class Vault:
         """
         for kept in self._all_sessions:
             kept.store.unlock()
+
+    def change_passphrase(self, ask_new: Callable[[Path], str]) -> None:
+        """See FileKeyring. Raises VaultError too where nothing is kept in an encrypted file."""
+        files = (self._file, self._sessions.store.file)
+        file = next(filter(None, files), None)
+        if file is None:
+            raise VaultError(f"the vault ({self.backend_name}) is no encrypted file")
+        file.change_passphrase(ask_new)
 
     @property
     def proves_by_passphrase(self) -> bool:

@@ -122,3 +122,26 @@ def test_a_keyring_opens_itself_and_one_that_cannot_says_so(
     assert "secret-service" in keyring_person.home.shellvault("unlock").stderr
     keyring.lock()
     assert "locked" in keyring_person.home.fail("unlock")
+
+
+def test_a_changed_passphrase_is_forgotten_by_the_agent(person: Person) -> None:
+    unlock(person)
+    assert person.home.succeed(*SESSION) == "work\n"
+    with terminal(person.home, "bash") as shell:
+        shell.type("shellvault passphrase")
+        shell.wait_for("to change it; Enter passphrase")
+        shell.type(PASSPHRASE)
+        shell.wait_for("Enter a new passphrase")
+        shell.type("short")
+        shell.wait_for("weak: it has 5 characters")
+        shell.wait_for("the same again to keep it")
+        shell.type("correct horse battery")
+        shell.wait_for("Enter it again")
+        shell.type("correct horse battery")
+        assert "is changed" in shell.finish()
+        assert "horse" not in shell.screen
+    assert left(person) == 0
+    assert "passphrase" in person.home.fail(*SESSION)
+    person.home.environment["SHELLVAULT_FILE_PASSPHRASE"] = "correct horse battery"
+    assert person.home.succeed(*SESSION) == "work\n"
+    assert "a new passphrase for" in person.home.fail("passphrase")

@@ -467,15 +467,25 @@ def told(path: Path, passphrase: str | None = PASSPHRASE, **more: Any) -> tuple[
 
 
 @pytest.mark.parametrize(
-    ("passphrase", "is_weak"),
-    [("short", True), ("a" * 30, True), ("abab" * 10, True), ("correct horse battery", False)],
+    ("passphrase", "reason"),
+    [
+        ("short", "it has 5 characters"),
+        ("x", "it has 1 character,"),
+        ("a" * 16, "the same text again"),
+        ("abab" * 10, "the same text again"),
+        ("abcdefghijklmnop", "follow each other"),
+        ("987654321098"[:9] + "abc", None),
+        ("aabbaabbcaab", "only 3 different characters"),
+        ("correct horse battery", None),
+    ],
 )
 def test_a_new_file_with_a_weak_passphrase_comes_with_a_warning(
-    path: Path, passphrase: str, is_weak: bool
+    path: Path, passphrase: str, reason: str | None
 ) -> None:
     keyring, said = told(path, passphrase)
     keyring.set_password("s", "a", "1")
-    assert any("weak" in line for line in said) == is_weak
+    assert [line for line in said if "weak" in line and (reason or "") in line] == (said if reason else [])
+    assert bool(said) == bool(reason)
     assert not any(passphrase in line for line in said)
 
 
