@@ -3,7 +3,8 @@
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,30 @@ from shellvault.browser import open_link
 from shellvault.cli import broker, output
 from shellvault.cli.options import NO_BROWSER, Wish, narrowing, session_options, wish
 from shellvault.console import links
-from shellvault.errors import UsageError
+from shellvault.errors import ShellvaultError, UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Options, Plan, build
+from shellvault.plan.regions import of_environment, partition_of_region
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.parse import ConfigFile, load
 from shellvault.profiles.resolve import resolve
 from shellvault.profiles.settings import layers_of
-from shellvault.sessions.for_request import overrides_of
+from shellvault.sessions.for_request import overrides_of, plan_for_request
 from shellvault.sessions.model import Session
 from shellvault.shells import forms
 from shellvault.variables import Change
+
+
+@dataclass(frozen=True, slots=True)
+class SigningIn:
+    """A sign-in to the console: with which session, and where."""
+
+    session: Session
+    partition: str
+    region: str | None
+    """The region to arrive at."""
+    seconds: int | None = None
+    """How long the console session is to last; None for as long as the session itself."""
 
 
 @click.command(name="console")
@@ -64,12 +78,12 @@ def command(
     printed only with --stdout, or where no browser can be opened.
     """
     environment = dict(os.environ)
-    session, region, seconds = (
+    signing_in = (
         _of_shell(environment, given)
         if name is None and _has_session(environment)
         else _of(wish(name, {**given, "link_only": stdout}))
     )
-    link = _link(session, region, page, seconds, environment, auto_logout)
+    link = _link(signing_in, page, environment, auto_logout)
     if container:
         link = links.container_link(link, container)
     if stdout:
@@ -97,25 +111,42 @@ def _has_session(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("AWS_ACCESS_KEY_ID") and environment.get("AWS_SECRET_ACCESS_KEY"))
 
 
-def _of_shell(
-    environment: Mapping[str, str], given: Mapping[str, Any]
-) -> tuple[Session, str | None, int | None]:
-    """The session in the environment, and the region to arrive at."""
+def _of_shell(environment: Mapping[str, str], given: Mapping[str, Any]) -> SigningIn:
+    """The session in the environment. Raises UsageError where nothing says which partition it is good in."""
     token, options = environment.get("AWS_SESSION_TOKEN"), narrowing(given)
     if token and options:
         raise UsageError(
             "the session of this shell is as wide as it is: name a profile to have a narrower one"
         )
+    region = of_environment(environment, given.get("region"))
     session = Session(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], token)
-    region = given.get("region") or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
     if given.get("insecure_endpoint"):
         options["insecure-endpoint"] = "1"
-    return session if token else _federated(session, region, environment, options), region, None
+    if not token:
+        federated, plan = _federated(session, region, environment, options)
+        return SigningIn(federated, _partition(plan), region)
+    before: Plan | None = None
+    with suppress(ShellvaultError):
+        before = _plan(environment.get("SHELLVAULT_REQUEST", ""), environment)
+    return SigningIn(session, _partition(before, region), region)
+
+
+def _plan(line: str, environment: Mapping[str, str]) -> Plan:
+    """The plan for a request, as far as the vault need not be opened for it."""
+    return plan_for_request(line, dict.fromkeys(here.stored_names(environment), ""), environment)[1]
+
+
+def _partition(plan: Plan | None, region: str | None = None) -> str:
+    """Where a session is good: a session is a secret, and goes to no other partition's hosts."""
+    partition = (plan and plan.partition) or (region and partition_of_region(region))
+    if not partition:
+        raise UsageError("nothing says in which partition of AWS this session is good: add --region REGION")
+    return partition
 
 
 def _federated(
     keys: Session, region: str | None, environment: Mapping[str, str], options: Mapping[str, str]
-) -> Session:
+) -> tuple[Session, Plan]:
     """A federation token for the long-term keys of the environment, which cannot sign in by themselves."""
     from shellvault.sessions.calls import call_sts
 
@@ -125,18 +156,21 @@ def _federated(
     profile = resolve(nothing, "environment", overrides)
     asked = Options(console=True, insecure_endpoint="insecure-endpoint" in options)
     plan = build(profile, {profile.name: keys.access_key_id}, asked)
-    return call_sts(plan.steps[-1], keys, time.time())
+    return call_sts(plan.steps[-1], keys, time.time()), plan
 
 
-def _of(asked: Wish) -> tuple[Session, str | None, int | None]:
-    """The session that was asked for, the region to arrive at, and how long the console session is to last."""
+def _of(asked: Wish) -> SigningIn:
+    """The session that was asked for, once it is known where it is good."""
     asked = replace(asked, options={**asked.options, "console": "1"})
     seconds = None
     if asked.options.get("duration"):
         seconds = links.checked_seconds(parse_duration(asked.options["duration"]))
         seconds = seconds if may_set_length(broker.plan(asked)) else None
     change = forms.change(broker.answer(asked, "exec"))
-    return session_of(change), change.set.get("AWS_REGION"), seconds
+    region = change.set.get("AWS_REGION")
+    return SigningIn(
+        session_of(change), _partition(_plan(asked.line, asked.environment), region), region, seconds
+    )
 
 
 def may_set_length(plan: Plan) -> bool:
@@ -156,21 +190,15 @@ def session_of(change: Change) -> Session:
     )
 
 
-def _link(
-    session: Session,
-    region: str | None,
-    page: str | None,
-    seconds: int | None,
-    environment: Mapping[str, str],
-    auto_logout: bool,
-) -> str:
+def _link(signing_in: SigningIn, page: str | None, environment: Mapping[str, str], auto_logout: bool) -> str:
     from shellvault.console.signin_token import signin_token
 
-    endpoint = links.federation_endpoint(region, environment.get("AWS_ENDPOINT_URL_SIGNIN"))
-    arrival = links.destination(region, page)
-    if auto_logout and links.partition_of(region) != "aws":
+    partition, region = signing_in.partition, signing_in.region
+    endpoint = links.federation_endpoint(partition, region, environment.get("AWS_ENDPOINT_URL_SIGNIN"))
+    arrival = links.destination(partition, region, page)
+    if auto_logout and partition != "aws":
         raise UsageError("--auto-logout works in AWS's first partition alone: sign out in the console's menu")
     bundle = environment.get("AWS_CA_BUNDLE") or environment.get("REQUESTS_CA_BUNDLE")
-    token = signin_token(endpoint, session, seconds, bundle)
+    token = signin_token(endpoint, signing_in.session, signing_in.seconds, bundle)
     link = links.sign_in_link(endpoint, token, arrival)
     return links.logged_out_first(endpoint, link) if auto_logout else link

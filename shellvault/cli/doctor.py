@@ -15,6 +15,10 @@ from shellvault.cli.options import wish
 from shellvault.doctor import permissions, plaintext_keys, profiles, surroundings
 from shellvault.doctor.finding import SEVERITIES, Finding, Place, Severity
 from shellvault.errors import NeedsPersonError, ShellvaultError
+from shellvault.plan.endpoints import AWS
+from shellvault.plan.regions import host, of_environment, partition_of_region
+from shellvault.profiles.settings import Setting
+from shellvault.profiles.shapes import shaped
 from shellvault.rotation import ages
 from shellvault.vault import opening
 from shellvault.vault.deadline import within
@@ -78,7 +82,7 @@ def _examined(place: Place, *, offline: bool, looks_into_vault: bool) -> list[Fi
     if looks_into_vault:
         checks["vault-items"] = partial(orphans.check, place.environment)
     if not offline:
-        checks["clock"] = partial(surroundings.clock, _clock_url(place.environment), DEADLINE / 2)
+        checks["clock"] = lambda: surroundings.clock(_clock_url(place.environment), DEADLINE / 2)
     modules = ["shellvault.sessions.passphrase", *opening.modules(place.environment)]
     results = threads.at_once(lambda check: _found(*check), list(checks.items()), modules=modules)
     return [finding for result in results for finding in result]
@@ -95,8 +99,11 @@ def _found(name: str, check: Callable[[], Iterator[Finding]]) -> list[Finding]:
 
 
 def _clock_url(environment: Mapping[str, str]) -> str:
-    region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return environment.get("AWS_ENDPOINT_URL_STS") or f"https://sts.{region}.amazonaws.com/"
+    """Where the time is asked. Raises ConfigError for what is no region, and what is no address."""
+    if url := environment.get("AWS_ENDPOINT_URL_STS"):
+        return shaped(Setting(url, "AWS_ENDPOINT_URL_STS", "environment"), "url")
+    region = of_environment(environment) or AWS.region
+    return f"https://{host('sts', partition_of_region(region), region)}/"
 
 
 def _unknown_keys(environment: Mapping[str, str]) -> list[Finding]:

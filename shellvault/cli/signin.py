@@ -13,6 +13,7 @@ from shellvault import here
 from shellvault.cli import broker, output, sign_ins, tables
 from shellvault.cli.options import NO_BROWSER, Wish, backend_option, wish
 from shellvault.errors import ShellvaultError, UsageError
+from shellvault.plan.regions import of_environment
 from shellvault.profiles.edit import append_profile
 
 #: The options of every command that may sign in.
@@ -101,7 +102,7 @@ def _sign_in_as_new(name: str, given: Mapping[str, Any]) -> int:
         raise UsageError(
             f"profile {name} exists already: choose another name, or run `shellvault signin {name}`"
         )
-    region = given.get("region") or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
+    region = of_environment(environment, given.get("region"))
     principal = json.loads(broker.answer(asked_for, "new-login"))["subject"]
     path = here.config_file(environment)
     append_profile(path, name, {"login_session": principal, **({"region": region} if region else {})})

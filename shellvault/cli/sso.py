@@ -16,6 +16,7 @@ from shellvault.cli import broker, output, sign_ins, tables
 from shellvault.cli.signin import asked, sign_in_options
 from shellvault.errors import UsageError
 from shellvault.plan import Endpoint
+from shellvault.plan.regions import checked
 from shellvault.profiles import generated
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ def populate(
     What it writes is marked, and it changes and removes nothing else. A profile of the same name that is not
     marked is left alone and named.
     """
+    settings = {"region": checked(region)} if region else {}
     portal, name = opened(session, given)
-    settings = {"region": region} if region else {}
     wanted = profiles_for(_roles(portal, portal.accounts()), template, name, settings)
     environment = dict(os.environ)
     path = here.config_file(environment)

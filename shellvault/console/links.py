@@ -2,11 +2,11 @@
 
 import ipaddress
 import json
-from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from shellvault.errors import UsageError
+from shellvault.plan.regions import host, real_region
 from shellvault.sessions.model import Session
 
 #: Seconds that AWS lets a console session last.
@@ -16,48 +16,11 @@ SHORTEST, LONGEST = 900, 43200
 ISSUER = "shellvault"
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """The hosts of one partition's console (AWS General Reference; the SDKs' partitions file)."""
-
-    signin: str
-    console: str
-    default_region: str
-
-
-PARTITIONS = {
-    "aws": Partition("signin.aws.amazon.com", "console.aws.amazon.com", "us-east-1"),
-    "aws-cn": Partition("signin.amazonaws.cn", "console.amazonaws.cn", "cn-north-1"),
-    "aws-us-gov": Partition("signin.amazonaws-us-gov.com", "console.amazonaws-us-gov.com", "us-gov-west-1"),
-    "aws-eusc": Partition("signin.amazonaws-eusc.eu", "console.amazonaws-eusc.eu", "eusc-de-east-1"),
-    "aws-iso": Partition("signin.c2shome.ic.gov", "console.c2shome.ic.gov", "us-iso-east-1"),
-    "aws-iso-b": Partition("signin.sc2shome.sgov.gov", "console.sc2shome.sgov.gov", "us-isob-east-1"),
-    "aws-iso-e": Partition("signin.csphome.adc-e.uk", "console.csphome.adc-e.uk", "eu-isoe-west-1"),
-    "aws-iso-f": Partition("signin.csphome.hci.ic.gov", "console.csphome.hci.ic.gov", "us-isof-south-1"),
-}
-
-#: Which regions lie in a partition other than `aws`, by how their names begin.
-_PREFIXES = {
-    "cn-": "aws-cn",
-    "us-gov-": "aws-us-gov",
-    "eusc-": "aws-eusc",
-    "us-iso-": "aws-iso",
-    "us-isob-": "aws-iso-b",
-    "eu-isoe-": "aws-iso-e",
-    "us-isof-": "aws-iso-f",
-}
-
-
-def partition_of(region: str | None) -> str:
-    """The partition that a region lies in."""
-    return next((name for prefix, name in _PREFIXES.items() if (region or "").startswith(prefix)), "aws")
-
-
-def federation_endpoint(region: str | None, override: str | None = None) -> str:
+def federation_endpoint(partition: str, region: str | None, override: str | None = None) -> str:
     """Where sign-in tokens are had, and sign-ins begin: the partition's, near the region.
 
     `override` is AWS_ENDPOINT_URL_SIGNIN: an emulator on this machine, since what is sent there is a session.
-    Raises UsageError for one that is somewhere else.
+    Raises UsageError for one that is somewhere else, ConfigError for what is no region.
     """
     if override:
         if not _is_loopback(override):
@@ -66,14 +29,7 @@ def federation_endpoint(region: str | None, override: str | None = None) -> str:
                 "address can stand in for it"
             )
         return override.rstrip("/") + "/federation"
-    name = partition_of(region)
-    host = PARTITIONS[name].signin
-    # Only the first partition has a federation endpoint in every region.
-    return (
-        f"https://{region or PARTITIONS[name].default_region}.{host}/federation"
-        if name == "aws"
-        else f"https://{host}/federation"
-    )
+    return f"https://{host('signin', partition, region)}/federation"
 
 
 def token_request(endpoint: str, session: Session, seconds: int | None) -> str:
@@ -89,32 +45,28 @@ def token_request(endpoint: str, session: Session, seconds: int | None) -> str:
     return f"{endpoint}?{urlencode(fields, quote_via=quote)}"
 
 
-def destination(region: str | None, page: str | None) -> str:
+def destination(partition: str, region: str | None, page: str | None) -> str:
     """The console page to arrive at.
 
     `page` is a path below the region's console (`ec2/home#Instances:`), a service's name (`s3`), or a whole
-    https URL of the same partition's console. Raises UsageError for any other URL.
+    https URL of the same partition's console. Raises UsageError for any other URL, ConfigError for what is no region.
     """
-    partition = PARTITIONS[partition_of(region)]
+    console, real = host("console", partition, None), real_region(region, partition)
     if page and "://" in page:
-        host = urlsplit(page).hostname or ""
-        if not page.startswith("https://") or not (
-            host == partition.console or host.endswith(f".{partition.console}")
-        ):
-            raise UsageError(
-                f"{page!a} is no page of {partition.console}: give a path, a service or such a URL"
-            )
+        named = urlsplit(page).hostname or ""
+        if not page.startswith("https://") or not (named == console or named.endswith(f".{console}")):
+            raise UsageError(f"{page!a} is no page of {console}: give a path, a service or such a URL")
         return page
     if page and not page.isprintable():
         raise UsageError("the path of a console page is one line of printable text")
     path = (page or "console").strip("/")
     if "/" not in path and "#" not in path and "?" not in path:
         path = f"{path}/home"
-    if region is None:
-        return f"https://{partition.console}/{path}"
+    if real is None:
+        return f"https://{console}/{path}"
     before, fragment, after = path.partition("#")
     joiner = "&" if "?" in before else "?"
-    return f"https://{region}.{partition.console}/{before}{joiner}region={quote(region)}{fragment}{after}"
+    return f"https://{host('console', partition, real)}/{before}{joiner}region={quote(real)}{fragment}{after}"
 
 
 def sign_in_link(endpoint: str, token: str, destination: str) -> str:

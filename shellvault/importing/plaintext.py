@@ -11,6 +11,7 @@ from pathlib import Path
 from shellvault.importing.found import Found
 from shellvault.importing.items import ImportingError, checked_keys
 from shellvault.profiles.parse import place, read_bytes
+from shellvault.profiles.shapes import looks_as
 
 #: The keys that hold a long-term key pair, and what tells a temporary one.
 ACCESS_KEY_ID, SECRET_ACCESS_KEY = "aws_access_key_id", "aws_secret_access_key"
@@ -56,7 +57,7 @@ def in_environment(environment: Mapping[str, str], name: str) -> Iterator[Found]
             where,
             lambda _: checked_keys(key_id, secret, where),
             key_id,
-            {"region": region} if region else {},
+            {"region": region} if region and looks_as(region, "region") else {},
             is_plaintext=True,
         )
 

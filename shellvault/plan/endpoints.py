@@ -4,27 +4,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from shellvault.plan.regions import checked, default_region, partition_of_region, without_fips
 from shellvault.profiles.model import Profile, Service
-
-#: By the name of a partition: how its regions begin, and the region that is asked when nothing names one.
-_PARTITIONS = {
-    "aws-cn": ("cn-", "cn-north-1"),
-    "aws-eusc": ("eusc-", "eusc-de-east-1"),
-    "aws-iso": ("us-iso-", "us-iso-east-1"),
-    "aws-iso-b": ("us-isob-", "us-isob-east-1"),
-    "aws-iso-e": ("eu-isoe-", "eu-isoe-west-1"),
-    "aws-iso-f": ("us-isof-", "us-isof-south-1"),
-    "aws-us-gov": ("us-gov-", "us-gov-west-1"),
-}
-_DEFAULT_REGION = "us-east-1"
-
-#: The pseudo-regions of before `use_fips_endpoint`: `fips-us-gov-west-1`, `us-gov-west-1-fips`.
-_FIPS_REGION = re.compile("fips-|-fips")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a call goes: to `url`, or without one to AWS's endpoint in `region` that the rest describes."""
+    """Where a call goes: to `url`, or without one to AWS's endpoint in `region` that the rest describes.
+
+    Raises ConfigError for what is no region, whoever names it: a profile, a variable, a file of tokens.
+    """
 
     region: str
     url: str | None = None
@@ -34,6 +23,10 @@ class Endpoint:
     fips: bool = False
     dual_stack: bool = False
 
+    def __post_init__(self) -> None:
+        """Checks the region, which botocore makes a part of a host's name."""
+        checked(self.region)
+
     @property
     def authority(self) -> str:
         """Who answers, as far as that matters: a session of one region is good in all of its partition."""
@@ -42,7 +35,7 @@ class Endpoint:
 
 
 #: Where calls go when nothing says otherwise.
-AWS = Endpoint(_DEFAULT_REGION)
+AWS = Endpoint(default_region("aws"))
 
 
 def endpoint_for(
@@ -50,7 +43,7 @@ def endpoint_for(
 ) -> Endpoint:
     """Where `profile` asks `service`: in `region` (default: its own, else the usual one of `partition`)."""
     named = region or profile.region or default_region(partition)
-    plain = _FIPS_REGION.sub("", named)
+    plain = without_fips(named)
     return Endpoint(
         plain,
         profile.service_endpoint_urls.get(service) or profile.endpoint_url,
@@ -67,23 +60,14 @@ def account_of(arn: object) -> str | None:
     return parts[4] if len(parts) > 5 and re.fullmatch("[0-9]{12}", parts[4]) else None
 
 
-def partition_of(chain: Iterable[Profile]) -> str:
+def partition_of(chain: Iterable[Profile]) -> str | None:
     """The partition that profiles of one plan are in: no ARN or role reaches into another one.
 
-    The ARNs say it, or without any the regions.
+    The ARNs say it, or without any the portal's region, or else the profile's. None where nothing does.
     """
     profiles = list(chain)
-    arns = (arn for profile in profiles for arn in (profile.role_arn, profile.mfa_serial) if arn)
+    arns = [arn for each in profiles for arn in (each.role_arn, each.mfa_serial, each.login_session) if arn]
     named = next((arn.split(":")[1] for arn in arns if arn.startswith("arn:")), None)
-    regions = (profile.region for profile in profiles if profile.region)
-    return named or partition_of_region(_FIPS_REGION.sub("", next(regions, _DEFAULT_REGION)))
-
-
-def partition_of_region(region: str) -> str:
-    """The name of a region's partition; what is unknown is in `aws`, as for botocore."""
-    return next((name for name, (start, _) in _PARTITIONS.items() if region.startswith(start)), "aws")
-
-
-def default_region(partition: str) -> str:
-    """The region that is asked in `partition` when nothing names one."""
-    return _PARTITIONS.get(partition, ("", _DEFAULT_REGION))[1]
+    regions = [each.sso.region for each in profiles if each.sso]
+    regions += [each.region for each in profiles if each.region]
+    return named or next((partition_of_region(region) for region in regions), None)

@@ -124,6 +124,8 @@ class Plan:
     notes: tuple[str, ...] = field(default=())
     narrowing: Narrowing = field(default_factory=Narrowing)
     """What the last step is narrowed to."""
+    partition: str | None = None
+    """Where its session is good: as ARNs, the portal or the region say, or a call proves; None where nothing does."""
 
     @property
     def mfa_prompts(self) -> int:

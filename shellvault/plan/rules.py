@@ -22,6 +22,9 @@ from shellvault.profiles.narrowing import MAX_CHARACTERS, read_only_access
 from shellvault.profiles.parse import printable
 from shellvault.profiles.unknown import how_to_get
 
+#: The calls that only the partition answers in which they are made.
+_PROVES_PARTITION: tuple[Call, ...] = ("get-session-token", "assume-role", "get-federation-token")
+
 _MINIMUM = 15 * 60
 _CHAINED_SESSION_TOKEN = 8 * HOUR
 
@@ -47,7 +50,8 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
     Raises ConfigError when the profile has no credentials, or asks for a lifetime that AWS does not give.
     """
     chain = _chain(profile, stored)
-    root, partition = chain[0], partition_of(reversed(chain))
+    root, said = chain[0], partition_of(reversed(chain))
+    partition = said or "aws"
     notes = [note for member in chain for note in member.notes]
     if root.name in stored:
         steps = [_stored_keys(root, stored[root.name])]
@@ -67,7 +71,9 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
     if not options.insecure_endpoint:
         _check_endpoints(steps)
     remarks = _remarks(chain, steps, narrowing)
-    return Plan(profile.name, tuple(steps), tuple(dict.fromkeys([*notes, *remarks])), narrowing)
+    if any(step.call in _PROVES_PARTITION for step in steps):
+        said = partition
+    return Plan(profile.name, tuple(steps), tuple(dict.fromkeys([*notes, *remarks])), narrowing, said)
 
 
 def _chain(profile: Profile, stored: Mapping[str, str]) -> tuple[Profile, ...]:

@@ -61,11 +61,15 @@ _SHELLS_OWN = re.compile(
 )
 
 
+def looks_as(text: str, kind: str) -> bool:
+    """Whether a text looks as `kind` (a key of _SHAPES) must."""
+    return bool(_PATTERNS[kind][0].fullmatch(text))
+
+
 def shaped(setting: Setting, kind: str) -> str:
     """The text of a setting that looks as `kind` (a key of _SHAPES) must. Raises ConfigError otherwise."""
-    pattern, meaning = _PATTERNS[kind]
-    if not pattern.fullmatch(setting.text):
-        raise setting.error(f"is not {meaning}")
+    if not looks_as(setting.text, kind):
+        raise setting.error(f"is not {_PATTERNS[kind][1]}")
     return setting.text
 
 

@@ -8,6 +8,7 @@ from shellvault import renewal
 from shellvault.errors import SessionError, VaultError
 from shellvault.plan import Step
 from shellvault.profiles.parse import printable
+from shellvault.profiles.shapes import looks_as
 from shellvault.sessions.model import Challenge, Session
 from shellvault.sessions.replies import checked_session, epoch
 from shellvault.signin import cli_cache, dpop, flows, login, service
@@ -108,6 +109,9 @@ def login_of(file: CachedFile, region: str) -> Login | None:
     ):
         return None
     parts = [keys.get(name) for name in ("accessKeyId", "secretAccessKey", "sessionToken")]
+    where = str(given.get("signInRegion") or region)
+    if not looks_as(where, "region"):
+        return None
     try:
         expires_at = epoch(_THE_FILE, keys.get("expiresAt"))
         # Its end is checked by whoever uses it: an old one can be renewed.
@@ -125,7 +129,7 @@ def login_of(file: CachedFile, region: str) -> Login | None:
         str(texts[0]),
         given["dpopKey"],
         str(texts[1]),
-        str(given.get("signInRegion") or region),
+        where,
         file.written_at,
     )
 

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote, urlencode
 
 from shellvault.errors import SessionError
 from shellvault.plan import Endpoint, account_of
+from shellvault.profiles.shapes import looks_as
 from shellvault.sessions.model import Session
 from shellvault.sessions.replies import checked_session
 from shellvault.signin import dpop, service
@@ -77,6 +78,8 @@ class Login:
         except SessionError:
             return None
         refresh_token, client_id, region = map(str, texts)
+        if not looks_as(region, "region"):
+            return None
         since = data.get("signed_in_at")
         since = since if type(since) is int else session.issued_at
         return cls(

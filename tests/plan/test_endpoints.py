@@ -7,7 +7,7 @@ import pytest
 
 from shellvault.plan import Endpoint, endpoint_for
 from shellvault.plan.endpoints import default_region, partition_of, partition_of_region
-from shellvault.profiles.model import Profile
+from shellvault.profiles.model import Profile, Sso
 from tests.profiles.resolving import ROLE
 
 
@@ -15,16 +15,20 @@ from tests.profiles.resolving import ROLE
     ("profile", "partition"),
     [
         (Profile("a", True, region="cn-north-1", role_arn=ROLE), "aws"),
-        (Profile("a", True), "aws"),
+        (Profile("a", True), None),
+        (Profile("a", True, sso=Sso("https://x.awsapps.cn", "cn-north-1", None, None)), "aws-cn"),
+        (Profile("a", True, login_session="arn:aws-us-gov:iam::123456789012:user/a"), "aws-us-gov"),
         (Profile("a", True, role_arn=ROLE), "aws"),
         (Profile("a", True, role_arn="arn:aws-cn:iam::123456789012:role/a"), "aws-cn"),
         (Profile("a", True, role_arn="arn:aws-us-gov:iam::123456789012:role/a"), "aws-us-gov"),
         (Profile("a", True, mfa_serial="arn:aws-cn:iam::123456789012:mfa/a"), "aws-cn"),
-        (Profile("a", True, mfa_serial="GAHT12345678"), "aws"),
+        (Profile("a", True, mfa_serial="GAHT12345678"), None),
         (Profile("a", True, mfa_serial="GAHT12345678", region="us-gov-east-1-fips"), "aws-us-gov"),
     ],
 )
-def test_the_arns_of_a_plan_say_its_partition_else_its_regions(profile: Profile, partition: str) -> None:
+def test_the_arns_of_a_plan_say_its_partition_else_its_regions(
+    profile: Profile, partition: str | None
+) -> None:
     assert partition_of([Profile("before", True), profile]) == partition
 
 
