@@ -63,6 +63,7 @@ def scene() -> Iterator[tuple[Home, Installation, Aws, Keys]]:
                     "shellvault",
                     "add",
                     "--env",
+                    "--no-check",
                     name,
                     AWS_ACCESS_KEY_ID=keys.access_key_id,
                     AWS_SECRET_ACCESS_KEY=keys.secret_access_key,

@@ -1,18 +1,25 @@
 """`shellvault add`: long-term keys into the vault, and a profile for them into the config file."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import NamedTuple
 
 import click
 
-from shellvault import here
-from shellvault.cli import broker, output, questions, terminal
+from shellvault import here, waiting
+from shellvault.cli import broker, key_check, output, progress, questions, terminal
 from shellvault.cli.options import backend_option
-from shellvault.errors import ConfigError, UsageError
+from shellvault.errors import ConfigError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.edit import check_editable
 from shellvault.profiles.grammar import word
 from shellvault.profiles.parse import ConfigFile, load
+from shellvault.sessions.refusals import RefusedError
+from shellvault.vault import StoredKeys, backends
+
+#: Pairs of keys that AWS is asked about before a person is sent to look for the right one.
+_TRIES = 3
 
 
 @click.command(name="add")
@@ -24,12 +31,16 @@ from shellvault.profiles.parse import ConfigFile, load
     help="Take AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from the environment.",
 )
 @click.option("--no-add-config", is_flag=True, help="Leave the AWS config file alone.")
+@click.option("--no-check", is_flag=True, help="Do not prove the keys by a call to AWS.")
 @click.option("-f", "--force", is_flag=True, help="Replace keys that are stored already, without asking.")
 @backend_option
-def command(name: str, from_environment: bool, no_add_config: bool, force: bool, backend: str | None) -> int:
+def command(
+    name: str, from_environment: bool, no_add_config: bool, no_check: bool, force: bool, backend: str | None
+) -> int:
     """Store the long-term keys of profile NAME in the vault.
 
-    Asks for the keys on the terminal; nothing is echoed, logged or passed to another program.
+    Asks for the keys on the terminal; nothing is echoed, logged or passed to another program. They are stored once AWS
+    has said whose they are.
     """
     check_name(name)
     environment = dict(os.environ)
@@ -38,23 +49,67 @@ def command(name: str, from_environment: bool, no_add_config: bool, force: bool,
     lacking = [] if no_add_config or from_environment else _lacking(config, name, environment)
     if not no_add_config and (lacking or name not in config.profile_names):
         _check_editable(config, name)
+    _tell_why_file(backend, environment)
     operate = broker.vault_operations(backend, environment)
     is_stored = name in operate({"do": "list"})["keys"]
     if is_stored and not (force or _wants_to_replace(name, from_environment)):
         raise UsageError(f"{name} has stored keys already: nothing was changed (use --force to replace them)")
     broker.protect_process()
     if from_environment:
-        access_key_id, secret = _from_environment(environment)
-        settings = {}
+        keys, settings = StoredKeys(*_from_environment(environment)), {}
     else:
-        access_key_id, secret = questions.ask_keys()
-        settings = _asked_settings(lacking)
-    saved = operate({"do": "save", "name": name, "access_key_id": access_key_id, "secret_access_key": secret})
-    output.note(f"added the keys of {name} to the vault ({saved['backend']})")
+        keys, settings = StoredKeys(*questions.ask_keys()), _asked_settings(lacking)
+    owner = ""
+    if not no_check:
+        proof = _Proof(environment, config, name, settings.get("region"))
+        owner, keys = _proved(proof, keys, asks=not from_environment)
+    saved = operate({"do": "save", "name": name} | asdict(keys))
+    whose = f" ({owner})" if owner else ""
+    output.note(f"added the keys of {name}{whose} to the vault ({saved['backend']})")
     if not no_add_config:
         _add_to_config(config, name, settings)
     _name_next_step(name)
     return 0
+
+
+class _Proof(NamedTuple):
+    """What AWS is asked with, besides the keys."""
+
+    environment: Mapping[str, str]
+    config: ConfigFile
+    name: str
+    region: str | None
+
+    def owner(self, keys: StoredKeys) -> str:
+        """See `key_check.owner`."""
+        with progress.waiting("AWS STS"), waiting.heard_by(progress.waits_for):
+            return key_check.owner(self.environment, self.config, self.name, keys, self.region)
+
+
+def _proved(proof: _Proof, keys: StoredKeys, *, asks: bool) -> tuple[str, StoredKeys]:
+    """Whose the keys are, and the keys: those given, or where AWS does not take them what a person gives then."""
+    for tries_left in range(_TRIES - 1, -1, -1):
+        try:
+            return proof.owner(keys), keys
+        except SessionError as error:
+            if not (asks and tries_left and isinstance(error, RefusedError)):
+                raise SessionError(
+                    f"{error}; nothing was stored (--no-check stores keys unproved)"
+                ) from error
+            output.note(f"{error}; nothing is stored yet: give them again")
+            keys = StoredKeys(*questions.ask_keys())
+    raise AssertionError("the last try returns or raises")
+
+
+def _tell_why_file(backend: str | None, environment: Mapping[str, str]) -> None:
+    """Says once, before the first passphrase, why keys go into an encrypted file though nobody has asked for one."""
+    choice = backends.choose(backend, environment)
+    path = backends.file_path(environment)
+    if choice.backend == "file" and choice.source is None and not path.exists():
+        output.note(
+            f"no keyring can be used here (`shellvault list --backends` says why), so keys go into {str(path)!r}, "
+            "which a passphrase of yours encrypts"
+        )
 
 
 def _wants_to_replace(name: str, from_environment: bool) -> bool:

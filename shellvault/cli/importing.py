@@ -11,7 +11,6 @@ from shellvault.cli import broker, output, prompters, sign_ins, tables, terminal
 from shellvault.cli.add import check_name
 from shellvault.cli.options import backend_option
 from shellvault.errors import NeedsPersonError, ShellvaultError, UsageError
-from shellvault.fastlane import request
 from shellvault.importing import plaintext, stores
 from shellvault.importing.found import SOURCES, Found
 from shellvault.importing.take_over import Operate, Ways, take_out, take_over
@@ -195,20 +194,7 @@ def _may_replace(name: str, stored: str, found: str) -> bool:
 
 
 def _prove(environment: dict[str, str], config: ConfigFile, name: str, keys: StoredKeys) -> None:
-    """Asks AWS who the keys are of (sts:GetCallerIdentity needs no permission)."""
-    from shellvault.plan import endpoint_for
-    from shellvault.profiles.resolve import Overrides, resolve
-    from shellvault.sessions.calls import invoke
-    from shellvault.sessions.model import Session
+    """Asks AWS who the keys are of."""
+    from shellvault.cli import key_check
 
-    profile = resolve(config, name, Overrides(None, None, request.overrides(environment)))
-    session = Session(keys.access_key_id, keys.secret_access_key)
-    invoke(
-        "sts",
-        "get_caller_identity",
-        {},
-        endpoint_for(profile, "sts"),
-        session,
-        2,
-        f"the keys of {printable(name)}",
-    )
+    key_check.owner(environment, config, name, keys)

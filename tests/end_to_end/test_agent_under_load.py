@@ -51,6 +51,7 @@ def test_a_hundred_commands_ask_for_one_code_and_make_one_call(home: Home, aws: 
         "shellvault",
         "add",
         "--env",
+        "--no-check",
         "work",
         AWS_ACCESS_KEY_ID=keys.access_key_id,
         AWS_SECRET_ACCESS_KEY=keys.secret_access_key,
@@ -153,7 +154,7 @@ def test_whatever_is_interrupted_ends_at_once_and_nothing_is_lost(person: Person
         ("shellvault", "exec", "guarded", "--fresh", "--", "sleep", "60"),
         ("shellvault", "exec", "helped", "--", "true"),
         ("shellvault", "env", "guarded", "--shell", "bash", "--fresh"),
-        ("shellvault", "add", "another", "--env", "--no-add-config", "--force"),
+        ("shellvault", "add", "another", "--env", "--no-check", "--no-add-config", "--force"),
         ("shellvault", "clear", "work"),
         ("shellvault", "list"),
     ]

@@ -47,7 +47,7 @@ def test_boto3_and_the_cli_use_it_and_removing_leaves_the_file_as_it_was(person:
 def test_one_that_needs_a_person_fails_at_once_with_one_line(person: Person) -> None:
     person.configure("[profile locked]\nmfa_serial = arn:aws:iam::000000000000:mfa/locked")
     person.home.run(
-        "shellvault", "add", "--env", "locked",
+        "shellvault", "add", "--env", "--no-check", "locked",
         AWS_ACCESS_KEY_ID=person.keys.access_key_id, AWS_SECRET_ACCESS_KEY=person.keys.secret_access_key,
     )  # fmt: skip
     assert person.home.shellvault("install-process", "locked").returncode == 0

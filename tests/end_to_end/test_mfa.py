@@ -40,7 +40,13 @@ def guarded(home: Home, aws: Aws, mfa: MfaFront, request: pytest.FixtureRequest)
     names = {"AWS_ACCESS_KEY_ID": keys.access_key_id, "AWS_SECRET_ACCESS_KEY": keys.secret_access_key}
     assert (
         home.run(
-            "env", *(f"{name}={value}" for name, value in names.items()), "shellvault", "add", "work", "--env"
+            "env",
+            *(f"{name}={value}" for name, value in names.items()),
+            "shellvault",
+            "add",
+            "work",
+            "--env",
+            "--no-check",
         ).returncode
         == 0
     )

@@ -99,7 +99,7 @@ def test_neither_agent_nor_worker_can_be_looked_into(home: Home, aws: Aws, front
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_at_a_hidden_prompt_gives_the_echo_back(home: Home, number: signal.Signals) -> None:
     with terminal(home, "bash") as shell:
-        shell.type("shellvault add work --no-add-config")
+        shell.type("shellvault add work --no-add-config --no-check")
         shell.wait_for("Enter Access Key Id: ")
         os.kill(shellvault_below(shell), number)
         shell.finish()

@@ -7,6 +7,7 @@ import pytest
 from tests.end_to_end.conftest import Person
 from tests.support.emulator import Aws
 from tests.support.home import PASSPHRASE, Home
+from tests.support.sts_front import StsFront
 from tests.support.terminal import PLAIN, USUAL, Terminal, terminal
 
 pytestmark = pytest.mark.real
@@ -30,7 +31,7 @@ def test_add_asks_for_what_it_needs_and_names_the_next_step(home: Home, pair: tu
     serial = "arn:aws:iam::000000000000:mfa/asked"
     with terminal(home, "bash", PLAIN["bash"], USUAL) as shell:
         shell.clear()
-        shell.type("shellvault add work")
+        shell.type("shellvault add --no-check work")
         answer(shell, "Enter Access Key Id: ", pair[0][:-1])
         answer(shell, "Enter Access Key Id: ", pair[0])
         answer(shell, "Enter Secret Key: ", pair[1])
@@ -42,7 +43,7 @@ def test_add_asks_for_what_it_needs_and_names_the_next_step(home: Home, pair: tu
     assert (
         asked
         == f"""\
-$ shellvault add work
+$ shellvault add --no-check work
 Type or paste both (two lines, or the console's CSV file): nothing is shown.
 Enter Access Key Id:
 an id that starts with AKIA has 20 characters, this one 19.
@@ -71,7 +72,7 @@ Enter region, such as eu-central-1 (blank: none): eu-central-1
 )
 def test_a_paste_of_both_is_taken_and_never_shown(home: Home, pair: tuple[str, str], pasted: str) -> None:
     with terminal(home, "bash") as shell:
-        shell.type("shellvault add work")
+        shell.type("shellvault add --no-check work")
         shell.wait_for("Enter Access Key Id: ")
         shell.press(pasted.format(*pair))
         printed = shell.finish()
@@ -84,9 +85,48 @@ def test_a_paste_of_both_is_taken_and_never_shown(home: Home, pair: tuple[str, s
     assert (home.path / "keys").read_text().split() == list(pair)
 
 
-def test_a_secret_of_another_length_is_asked_again(home: Home, pair: tuple[str, str]) -> None:
+def test_add_finds_a_typo_and_asks_again(home: Home, aws: Aws, front: StsFront) -> None:
+    keys = aws.user("typo")
+    home.write_config("[default]\nregion = eu-central-1\n[profile work]\nmfa_serial = 123456789\n")
+    home.environment["AWS_ENDPOINT_URL_STS"] = front.endpoint
+    wrong = keys.secret_access_key[:-1] + ("a" if keys.secret_access_key[-1] != "a" else "b")
     with terminal(home, "bash") as shell:
         shell.type("shellvault add work")
+        shell.wait_for("Enter Access Key Id: ")
+        shell.press(f"{keys.access_key_id}\n{wrong}\n")
+        shell.wait_for("nothing is stored yet: give them again")
+        assert home.succeed("list", "--credentials") == ""
+        shell.wait_for("Enter Access Key Id: ")
+        shell.press(f"{keys.access_key_id}\n{keys.secret_access_key}\n")
+        assert "added the keys of work (arn:aws:iam::000000000000:user/typo) to the vault" in shell.finish()
+    assert front.calls == ["GetCallerIdentity", "GetCallerIdentity"]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://no-such.invalid"])
+def test_add_without_a_network_says_so_and_what_to_do(home: Home, pair: tuple[str, str], url: str) -> None:
+    given = {"AWS_ACCESS_KEY_ID": pair[0], "AWS_SECRET_ACCESS_KEY": pair[1], "AWS_ENDPOINT_URL_STS": url}
+    done = home.run("shellvault", "add", "work", "--env", **given)
+    assert done.returncode == 1
+    assert "cannot be reached" in done.stderr
+    assert "nothing was stored (--no-check stores keys unproved)" in done.stderr
+    assert home.succeed("list", "--credentials") == ""
+    assert home.run("shellvault", "add", "work", "--env", "--no-check", **given).returncode == 0
+    assert home.succeed("list", "--credentials") == "work\n"
+
+
+def test_add_says_once_why_the_vault_is_a_file(home: Home, pair: tuple[str, str]) -> None:
+    del home.environment["SHELLVAULT_BACKEND"]
+    given = {"AWS_ACCESS_KEY_ID": pair[0], "AWS_SECRET_ACCESS_KEY": pair[1]}
+    told = [
+        home.run("shellvault", "add", name, "--env", "--no-check", **given).stderr
+        for name in ("work", "home")
+    ]
+    assert ["no keyring can be used here" in each for each in told] == [True, False]
+
+
+def test_a_secret_of_another_length_is_asked_again(home: Home, pair: tuple[str, str]) -> None:
+    with terminal(home, "bash") as shell:
+        shell.type("shellvault add --no-check work")
         shell.wait_for("Enter Access Key Id: ")
         shell.press(f"{pair[0]}\n{pair[1][:-1]}\n")
         answer(shell, "The secret has 39 characters, one of AWS has 40", "n")
@@ -102,7 +142,7 @@ def test_a_new_encrypted_file_asks_for_its_passphrase_twice(home: Home, aws: Aws
         AWS_ACCESS_KEY_ID=keys.access_key_id, AWS_SECRET_ACCESS_KEY=keys.secret_access_key
     )
     with terminal(home, "bash") as shell:
-        shell.type("shellvault add work --env --no-add-config")
+        shell.type("shellvault add work --env --no-add-config --no-check")
         answer(shell, "passphrase", PASSPHRASE)
         answer(shell, "again", PASSPHRASE)
         assert PASSPHRASE not in shell.finish()
@@ -125,7 +165,7 @@ def test_remove_asks_first(person: Person) -> None:
 
 def test_the_terminal_echoes_again_after_an_interrupted_question(home: Home) -> None:
     with terminal(home, "bash") as shell:
-        shell.type("shellvault add work --no-add-config")
+        shell.type("shellvault add work --no-add-config --no-check")
         answer(shell, "Enter Access Key Id: ", "AKIAIOSFODNN7EXAMPLE")
         shell.wait_for("Enter Secret Key: ")
         shell.press("\x03")

@@ -54,7 +54,7 @@ def home(aws: Aws, installation: Installation, tmp_path_factory: pytest.TempPath
         (home.path / "other config").write_text(other)
         exported = {"AWS_ACCESS_KEY_ID": keys.access_key_id, "AWS_SECRET_ACCESS_KEY": keys.secret_access_key}
         added = subprocess.run(
-            ["shellvault", "add", "--env", "work"],
+            ["shellvault", "add", "--env", "--no-check", "work"],
             env=home.environment | exported,
             capture_output=True,
             text=True,
