@@ -53,7 +53,7 @@ SETTINGS = (
         "text",
         "keys for an encrypted file, else never",
         'confirm = "always"',
-        "When a person confirms: never; keys (long-term keys leave the vault); always (keep nothing unlocked).",
+        "When a person confirms: never; keys (long-term keys leave, change or go); always (keep nothing unlocked).",
         ("SHELLVAULT_CONFIRM",),
     ),
     Key(

@@ -36,25 +36,6 @@ FORMATS = frozenset(
 #: The form in which the worker renders a session for the container endpoint; never sent to anybody else.
 CONTAINER_FORM = "container"
 
-#: What a command does with a sign-in as such (`signin.actions`), in place of a session's form.
-SIGN_IN_FORMS = ("sign-in", "sign-out", "new-login", "sso-token")
-
-#: The operations on the vault, by whether they change what the agent's sessions are made from.
-VAULT_OPERATIONS = {
-    "list": False,
-    "save": True,
-    "remove": True,
-    "clear": True,
-    "rotate": True,
-    "prove": False,
-    "back-up": False,
-    "restore": False,
-    "forget-sign-ins": False,
-    "unlock": False,
-    "orphans": False,
-    "remove-orphans": False,
-}
-
 #: What the worker process itself reads from its environment. A worker started with other values is replaced.
 WORKER_VARIABLES = (
     "ALL_PROXY",

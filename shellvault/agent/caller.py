@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from shellvault import hardening
+from shellvault import guard, hardening
+from shellvault.agent import processes
+from shellvault.agent.processes import Process
+from shellvault.fastlane import request
 from shellvault.protocol import HAS_VAULT_TOKEN, WORKER_VARIABLES, Message
 
 #: What decides where a program that the worker runs for somebody would run (namespaces(7)).
@@ -17,6 +20,9 @@ NAMESPACES = ("mnt", "net", "pid", "user")
 
 #: SO_PEERPIDFD of asm-generic/socket.h (Linux 6.5), which Python does not name.
 SO_PEERPIDFD = 77
+
+#: How many processes are remembered as ours before those that have ended are forgotten.
+REMEMBERED = 256
 
 
 class Caller(NamedTuple):
@@ -30,34 +36,121 @@ class Caller(NamedTuple):
     """Whether the worker may run helper programs for it: not for containers, nor for who has not said where."""
 
 
+class Callers:
+    """Everybody who asks, and what of what they say of themselves is believed."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """`environment` is the agent's own: what serves callers in other namespaces, whose own means nothing here."""
+        self._own = worker_part(environment)
+        self._ours: set[Process] = set()
+        """Processes that were seen in our namespaces. One that holds a secret keeps others out, and cannot be seen."""
+
+    def told(self, environment: Message, directory: str, connection: socket.socket) -> Caller:
+        """The caller that describes itself. Raises ValueError when no process can have these."""
+        _check(environment, directory)
+        if self.is_local(connection):
+            return Caller(environment, directory, is_local=True, runs_helpers=True)
+        return self._elsewhere(has_token=bool(environment.get(HAS_VAULT_TOKEN)))
+
+    def seen(self, connection: socket.socket) -> Caller:
+        """The caller that says nothing of itself, as the system shows it."""
+        pid = hardening.peer_pid(connection)
+        if not self.is_local(connection):
+            return self._elsewhere()
+        try:
+            lines = Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "surrogateescape").split("\0")
+            directory = str(Path(f"/proc/{pid}/cwd").readlink())
+        except OSError:
+            return self._elsewhere()
+        everything = {name: value for name, _, value in (line.partition("=") for line in lines)}
+        environment = worker_part(everything)
+        if everything.get("VAULT_TOKEN"):
+            environment[HAS_VAULT_TOKEN] = "1"
+        caller = Caller(environment, directory, is_local=True, runs_helpers=False)
+        return caller if _was_there(connection) else self._elsewhere()
+
+    def _elsewhere(self, *, has_token: bool = False) -> Caller:
+        mark = {HAS_VAULT_TOKEN: "1"} if has_token else {}
+        return Caller({**self._own, **mark}, "/", is_local=False, runs_helpers=False)
+
+    def is_local(self, connection: socket.socket) -> bool:
+        """Whether the other side certainly shares our namespaces, as far as this system has any.
+
+        One that keeps others out (PR_SET_DUMPABLE) cannot be looked at: it is local if it was so before.
+        """
+        if sys.platform != "linux":
+            return True
+        pid = hardening.peer_pid(connection)
+        try:
+            process = processes.find(pid) if pid > 0 else None
+            if process is None or not _was_there(connection):
+                return False
+            shares = all(_namespace(pid, name) == _namespace("self", name) for name in NAMESPACES)
+        except PermissionError:
+            return process in self._ours
+        except OSError:
+            return False
+        if shares:
+            self._note(process)
+        return shares and _was_there(connection)
+
+    def may_ask(self, line: str, caller: Caller | None) -> bool:
+        """Whether a request line leads only to places that are meant for this caller."""
+        if caller is None or caller.is_local:
+            return True
+        own = request.decode(request.encode("-", {}, self._own, "/"))[1]
+        return all(
+            name in guard.SAID_FROM_ANYWHERE or name in request.OPTIONS or own.get(name) == value
+            for name, value in request.decode(line)[1].items()
+        )
+
+    def speaks_for(self, connection: socket.socket, pid: int | None) -> bool:
+        """Whether the other side may have something done for this process.
+
+        That is itself, a child, or who has started it in the same session (setsid(2)): the shell of a command.
+        """
+        if pid is None or sys.platform != "linux":
+            return True
+        peer = hardening.peer_pid(connection)
+        try:
+            return peer > 0 and _belong_together(peer, pid) and _was_there(connection)
+        except (OSError, ValueError, IndexError):
+            return False
+
+    def state(self) -> list[Process]:
+        """What a fresh agent has to know (see `afresh`)."""
+        return list(self._ours)
+
+    def restore(self, state: list[list[object]]) -> None:
+        """Takes back what `state` gave."""
+        self._ours = {Process(*process) for process in state}  # type: ignore[arg-type]
+
+    def _note(self, process: Process) -> None:
+        if len(self._ours) >= REMEMBERED:
+            self._ours = {known for known in self._ours if processes.is_alive(known)}
+        self._ours.add(process)
+
+
 def worker_part(environment: Mapping[str, str]) -> dict[str, str]:
     """What a worker process gets of an environment."""
     return {name: environment[name] for name in WORKER_VARIABLES if name in environment}
 
 
-def told(environment: Message, directory: str, connection: socket.socket) -> Caller:
-    """The caller that describes itself. Raises ValueError when no process can have these."""
-    _check(environment, directory)
-    is_local = _is_local(connection)
-    return Caller(environment, directory, is_local, runs_helpers=is_local)
-
-
-def seen(connection: socket.socket) -> Caller | None:
-    """The caller that says nothing of itself, as the system shows it; None where it does not."""
-    pid = hardening.peer_pid(connection)
-    if not _is_local(connection):
-        return None
-    try:
-        lines = Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "surrogateescape").split("\0")
-        directory = str(Path(f"/proc/{pid}/cwd").readlink())
-    except OSError:
-        return None
-    everything = {name: value for name, _, value in (line.partition("=") for line in lines)}
-    environment = worker_part(everything)
-    if everything.get("VAULT_TOKEN"):
-        environment[HAS_VAULT_TOKEN] = "1"
-    caller = Caller(environment, directory, is_local=True, runs_helpers=False)
-    return caller if _was_there(connection) else None
+def _belong_together(peer: int, pid: int) -> bool:
+    """Whether `pid` is the process `peer`, a child of it, or above it in its session, and its user's."""
+    if pid == peer:
+        return True
+    family = processes.family(pid)
+    if family.uid != os.getuid():
+        return False
+    if family.parent == peer:
+        return True
+    session, above = processes.family(peer).session, peer
+    while above > 1 and (found := processes.family(above)).session == session:
+        if found.parent == pid:
+            return family.session == session
+        above = found.parent
+    return False
 
 
 def _check(environment: Message, directory: str) -> None:
@@ -68,24 +161,6 @@ def _check(environment: Message, directory: str) -> None:
         for name, value in environment.items()
     ):
         raise ValueError("not an environment")
-
-
-def _is_local(connection: socket.socket) -> bool:
-    """Whether the other side certainly shares our namespaces, as far as this system has any.
-
-    One that keeps others out (PR_SET_DUMPABLE) cannot be looked at, and so does not.
-    """
-    if sys.platform != "linux":
-        return True
-    pid = hardening.peer_pid(connection)
-    try:
-        return (
-            pid > 0
-            and all(_namespace(pid, name) == _namespace("self", name) for name in NAMESPACES)
-            and _was_there(connection)
-        )
-    except OSError:
-        return False
 
 
 def _namespace(pid: int | str, name: str) -> Path:

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from shellvault import hardening, protocol
-from shellvault.agent import caller
+from shellvault import guard, hardening, protocol
 from shellvault.agent.afresh import LetGo
-from shellvault.agent.caller import Caller
-from shellvault.agent.job import HandOver, Reply, Waiter, Want, forms_with
+from shellvault.agent.caller import Caller, Callers
+from shellvault.agent.job import HandOver, Reply, Waiter, Want, failure, forms_with
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.leases import Lease
 from shellvault.agent.loop import Loop, Stream
@@ -32,6 +31,7 @@ class Agent(Protocol):
     loop: Loop
     jobs: Jobs
     memory: Memory
+    callers: Callers
 
     def closed(self, client: "Client") -> None: ...  # noqa: D102 - the methods are described there
     def remembered(self, line: str, form: str, pid: int | None) -> str | None: ...  # noqa: D102
@@ -98,10 +98,13 @@ class Client:
     def _text(self, line: bytes) -> None:
         self._deadline.cancel()
         asked = protocol.parse_text(line)
+        if not self._agent.callers.speaks_for(self._socket, asked.pid):
+            # Nobody gets another shell's secret, or a session kept fresh in its name.
+            asked = asked._replace(pid=None)
         self._handle = self._nothing_more
         if not protocol.speaks_our_version(asked.version):
             # Before the reply, so that whoever gets it finds nobody, and starts another.
-            self._agent.retire()
+            self._make_room()
             self._finish_text("miss")
         elif asked.version == protocol.DIRECT and not self._prove(asked.pid):
             # The shell would not believe us. It asks again by a command of ours, and gets a secret with the text.
@@ -153,13 +156,16 @@ class Client:
         self._deadline.cancel()
         message = protocol.decode(line)
         self._handle = self._nothing_more
+        if not all(self._may_have_done(operation) for operation in _asked_for(message)):
+            self._finish(failure("NotForAgentError", guard.ELSEWHERE))
+            return
         if not protocol.speaks_our_version(message["version"]) and message["do"] in (
             "session",
             "endpoint",
             "vault",
         ):
-            self._agent.retire()
-            self._finish({"retry": True})
+            is_gone = self._make_room()
+            self._finish({"retry": True} if is_gone else failure("NotForAgentError", guard.ELSEWHERE))
             return
         operations = {
             "session": self._session,
@@ -173,16 +179,38 @@ class Client:
         }
         operations[message["do"]](message)
 
+    def _may_have_done(self, operation: str) -> bool:
+        """Whether the table allows this operation to the other side."""
+        return guard.is_allowed(operation, partial(self._agent.callers.is_local, self._socket))
+
+    def _make_room(self) -> bool:
+        """Leaves room for the agent of another version. A caller in other namespaces cannot have one there."""
+        is_local = self._agent.callers.is_local(self._socket)
+        if is_local:
+            self._agent.retire()
+        return is_local
+
+    def _caller(self, message: Message) -> Caller:
+        return self._agent.callers.told(message["environment"], message["directory"], self._socket)
+
+    def _own_pid(self, pid: object) -> int | None:
+        """The process that something is to be done for. Raises ValueError for one that is not the other side's."""
+        if not isinstance(pid, int | None) or not self._agent.callers.speaks_for(self._socket, pid):
+            raise ValueError("not a process of who asks")
+        return pid
+
     def _session(self, message: Message) -> None:
         line, form, pid = message["request"], message["form"], message["pid"]
         request.decode(line)
-        asking = caller.told(message["environment"], message["directory"], self._socket)
+        asking = self._caller(message)
         if (
             len(form) > FORM_LIMIT
             or not isinstance(pid, int | None)
             or not isinstance(message["mfa_token"], str | None)
         ):
             raise ValueError("not a session request")
+        if not self._agent.callers.speaks_for(self._socket, pid):
+            pid = None
         text = None if message["fresh"] else self._agent.remembered(line, form, pid)
         if text:
             self._agent.handed_out(line, form, pid, self._socket)
@@ -261,10 +289,10 @@ class Client:
             reply(message)
 
     def _endpoint(self, message: Message) -> None:
-        line, pid = message["request"], message["pid"]
+        line, pid = message["request"], self._own_pid(message["pid"])
         request.decode(line)
-        asking = caller.told(message["environment"], message["directory"], self._socket)
-        if not isinstance(pid, int):
+        asking = self._caller(message)
+        if pid is None:
             raise ValueError("not an endpoint request")
         self._finish({"result": self._agent.endpoint(pid, line, asking)})
 
@@ -279,9 +307,9 @@ class Client:
 
     def _vault(self, message: Message) -> None:
         operation, backend = message["operation"], message["backend"]
-        if operation["do"] not in protocol.VAULT_OPERATIONS or not isinstance(backend, str | None):
+        if not isinstance(backend, str | None):
             raise ValueError("not a request for the vault")
-        asking = caller.told(message["environment"], message["directory"], self._socket)
+        asking = self._caller(message)
         self._handle = self._answer
         self._show_life()
         self._waiter = Waiter(partial(self._vault_done, operation), self._ask, self._tell)
@@ -290,7 +318,7 @@ class Client:
     def _vault_done(self, operation: Message, outcome: Message) -> None:
         self._waiter = None
         self._deadline.cancel()
-        if "result" in outcome and protocol.VAULT_OPERATIONS[operation["do"]]:
+        if "result" in outcome and guard.VAULT_OPERATIONS[operation["do"]].changes_keys:
             ended = protocol.ended_by(operation)
             self._agent.forget(ended, self._begin_afresh(outcome["result"]))
         else:
@@ -306,10 +334,10 @@ class Client:
         return let_go
 
     def _revoke(self, message: Message) -> None:
-        profiles, pid = message["profiles"], message["pid"]
-        if not isinstance(profiles, list | None) or not isinstance(pid, int | None):
+        profiles, pid = message["profiles"], self._own_pid(message["pid"])
+        if not isinstance(profiles, list | None):
             raise ValueError("not a request to revoke leases")
-        asking = caller.told(message["environment"], message["directory"], self._socket)
+        asking = self._caller(message)
         leases = self._agent.leases_of(profiles, pid)
         if not leases:
             self._finish({"result": {"revoked": [], "kept": []}})
@@ -340,3 +368,17 @@ class Client:
     def _finish(self, message: Message) -> None:
         self._send(message)
         self._stream.finish(protocol.REQUEST_DEADLINE)
+
+
+def _asked_for(message: Message) -> list[str]:
+    """The operations of the table that a message asks for. Raises KeyError for what is none."""
+    do = message["do"]
+    if do == "text" or do not in guard.MESSAGES:
+        raise ValueError("not a request")
+    if do == "vault":
+        operation = message["operation"]["do"]
+        if operation not in guard.VAULT_OPERATIONS:
+            raise ValueError("not a request for the vault")
+        return [do, operation]
+    form = message["form"] if do == "session" else None
+    return [do, form] if form in guard.SIGN_INS else [do]

@@ -9,6 +9,7 @@ import itertools
 import time
 from collections.abc import Callable, Mapping
 
+from shellvault import guard
 from shellvault.agent import processes
 from shellvault.agent.afresh import socket_of
 from shellvault.agent.caller import Caller, worker_part
@@ -55,11 +56,14 @@ class Jobs:
         environment: Mapping[str, str],
         remembered: Callable[[], None],
         watch_for: Callable[[list[str], Mapping[str, str]], None] = lambda signs, environment: None,
+        may_ask: Callable[[str, Caller | None], bool] = lambda line, caller: True,
     ) -> None:
         """`remembered` is called whenever there is a new session in the memory.
 
-        `watch_for` hears the signs at which to lock, and the environment of the worker that has read them.
+        `watch_for` hears the signs at which to lock, and the environment of the worker that has read them. `may_ask`
+        says whether a request line is for a caller.
         """
+        self._may_ask = may_ask
         self._watch_for = watch_for
         self._loop = loop
         self._memory = memory
@@ -87,6 +91,9 @@ class Jobs:
 
         What a helper program of a command in other namespaces gives is for such commands only.
         """
+        if not self._may_ask(want.line, caller):
+            waiter.done(failure("NotForAgentError", guard.ELSEWHERE))
+            return
         job = next(
             (
                 job

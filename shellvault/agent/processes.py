@@ -35,6 +35,22 @@ def find(pid: int) -> Process | None:
     return Process(pid, "")
 
 
+class Family(NamedTuple):
+    """To whom a process belongs."""
+
+    parent: int
+    session: int
+    """The process id of its session's leader (setsid(2))."""
+    uid: int
+
+
+def family(pid: int) -> Family:
+    """The parent, session and user of a process (proc_pid_stat(5), proc_pid_status(5)). Raises OSError."""
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    status = Path(f"/proc/{pid}/status").read_bytes()
+    return Family(int(fields[1]), int(fields[3]), int(status.partition(b"\nUid:")[2].split()[0]))
+
+
 class Seat(NamedTuple):
     """Where a process would read what a person types."""
 

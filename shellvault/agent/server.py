@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from shellvault import __version__, hardening, locks
-from shellvault.agent import afresh, caller, processes, workers
+from shellvault.agent import afresh, processes, workers
 from shellvault.agent.afresh import LetGo
-from shellvault.agent.caller import Caller
+from shellvault.agent.caller import Caller, Callers
 from shellvault.agent.clients import Client
 from shellvault.agent.job import Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
@@ -68,8 +68,15 @@ class Agent:
         """
         self.loop = Loop()
         self.memory = Memory()
+        self.callers = Callers(environment)
         self.jobs = Jobs(
-            self.loop, self.memory, worker_command, environment, self._look_soon, self._watch_for
+            self.loop,
+            self.memory,
+            worker_command,
+            environment,
+            self._look_soon,
+            self._watch_for,
+            self.callers.may_ask,
         )
         self._fresh_command = fresh_command
         self._watcher_command = watcher_command
@@ -118,6 +125,7 @@ class Agent:
         self._listener.setblocking(False)
         self._socket_file = self._path.lstat()
         self.memory.restore(state["memory"])
+        self.callers.restore(state["callers"])
         workers.reap(self.loop, state["children"])
         if state["worker"]:
             self.jobs.adopt(state["worker"])
@@ -282,7 +290,7 @@ class Agent:
     def caller_of(self, line: str, connection: socket.socket) -> Caller | None:
         """For whom a session that a shell asks for is got: the command that got it before, else who asks now."""
         entry = self.memory.entries.get(line)
-        return entry.caller if entry else caller.seen(connection)
+        return entry.caller if entry else self.callers.seen(connection)
 
     def peek(self, line: str, form: str, pid: int | None, connection: socket.socket) -> tuple[str, str]:
         """Status and text for somebody who will not wait; what needs no person is then fetched for later."""
@@ -451,6 +459,7 @@ class Agent:
                 "path": str(self._path),
                 "listener": {"descriptor": self._listener.fileno()},
                 "memory": self.memory.state(),
+                "callers": self.callers.state(),
                 "children": workers.unreaped(),
                 "worker": self.jobs.ready_worker(),
                 "endpoint": self._endpoint.state(profiles) if self._endpoint else None,

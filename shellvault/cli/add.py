@@ -54,7 +54,7 @@ def command(
     is_stored = name in operate({"do": "list"})["keys"]
     if is_stored and not (force or _wants_to_replace(name, from_environment)):
         raise UsageError(f"{name} has stored keys already: nothing was changed (use --force to replace them)")
-    broker.protect_process()
+    broker.protect_process(environment)
     if from_environment:
         keys, settings = StoredKeys(*_from_environment(environment)), {}
     else:

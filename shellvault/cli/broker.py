@@ -1,18 +1,17 @@
 """Whoever hands out sessions to the commands: the agent, or without one this process itself."""
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from shellvault import here, locations, rotation, settings, waiting
+from shellvault import guard, here, locations, settings, waiting
 from shellvault.cli import now, output, progress, prompters, told
 from shellvault.cli.foreign_config import tell_programs
 from shellvault.cli.options import Wish
 from shellvault.cli.suggest import suggesting
 from shellvault.errors import AgentError, NotForAgentError, UsageError
 from shellvault.fastlane import request
-from shellvault.protocol import SIGN_IN_FORMS, VAULT_OPERATIONS, Message, ended_by
+from shellvault.protocol import Message, ended_by
 from shellvault.sessions.model import Prompter
 from shellvault.sessions.recursion import check_recursion
 
@@ -89,7 +88,7 @@ def endpoint(wish: Wish, pid: int, *, lazy: bool = False) -> "Change":
 
 def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.sessions.cache import DirectCache, is_anyones
-    from shellvault.sessions.confirmation import confirm_keys, policy
+    from shellvault.sessions.confirmation import policy
     from shellvault.sessions.context import Context
     from shellvault.sessions.environment import change_for
     from shellvault.sessions.for_request import acquire_for_request, plan_for_request
@@ -108,7 +107,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
         signed_in=signed_in,
     )
     vault = opened_vault(wish.options.get("backend"), wish.environment, prompter)
-    if form in SIGN_IN_FORMS:
+    if form in guard.SIGN_INS:
         from shellvault.signin import actions
 
         lock = DirectCache(vault, state, prompter).lock
@@ -118,9 +117,9 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
         # From the same vault: to open it again would ask for its passphrase again.
         labels = operations.perform({"do": "list"}, vault)["sessions"]
         _show_plan(wish, (planned[1], _held(wish, planned[1], labels)), prompter)
-    confirm_keys(planned[1], vault, prompter, policy(wish.environment, vault.backend_name))
     cache = DirectCache(vault, state, prompter, keeps_roles=is_anyones(planned[1]))
-    acquired = acquire_for_request(wish.line, planned, vault, cache, prompter, context)
+    required = policy(wish.environment, vault.backend_name)
+    acquired = acquire_for_request(wish.line, planned, vault, cache, prompter, context, required)
     lease = acquired.session.lease
     if lease and lease.revocable and acquired.session.issued_at >= started:
         prompter.tell(
@@ -174,13 +173,13 @@ def vault_operations(
 
     For an encrypted file the agent's worker does them, so that a person types its passphrase once; where there is no
     agent (or `agent`, by default as the environment says, is False), and for a keyring, this process does. Whoever is
-    asked for a passphrase is `prompter`, else as the environment says.
+    asked for a passphrase is `prompter`, else as the environment says; for all of these operations at most once.
     """
     from shellvault.client import agent as client
     from shellvault.vault.backends import choose, session_backend
 
     tell_unknown_settings(environment)
-    asked = prompter or prompters.choose(None, environment)
+    asked = prompters.Once(prompter or prompters.choose(None, environment))
     by_agent = (
         (here.agent_allowed(environment) if agent is None else agent)
         and "file" in (choose(backend, environment).backend, session_backend(environment))
@@ -189,29 +188,30 @@ def vault_operations(
     opened: list[Vault] = []
 
     def operate(operation: Message) -> Message:
-        with progress.waiting("the vault"), waiting.heard_by(progress.waits_for):
+        with progress.waiting("the vault"), asked.once(), waiting.heard_by(progress.waits_for):
             return perform(operation)
 
     def perform(operation: Message) -> Message:
         if by_agent and not opened:
             try:
                 return client.operate(operation, backend, asked, environment, progress.waits_for)
+            except NotForAgentError:
+                pass
             except AgentError as error:
                 output.note(f"{error}; going on without the agent")
-        from shellvault.vault import operations
+        from shellvault.rotation import guarded
+        from shellvault.sessions.confirmation import policy
+        from shellvault.sessions.context import Context
 
         if not opened:
             opened.append(opened_vault(backend, environment, asked))
-        if operation["do"] in rotation.OPERATIONS:
-            from shellvault.rotation.operation import perform as ask_aws
-            from shellvault.sessions.context import Context
-
-            state = locations.state_directory(environment)
-            context = Context(state, environment, mfa_token=operation.get("mfa_token"))
-            result = ask_aws(operation, opened[0], asked, context)
-        else:
-            result = operations.perform(operation, opened[0])
-        if VAULT_OPERATIONS[operation["do"]]:
+        vault = opened[0]
+        context = Context(
+            locations.state_directory(environment), environment, mfa_token=operation.get("mfa_token")
+        )
+        required = policy(environment, vault.backend_name)
+        result = guarded.perform(operation, vault, asked, context, required)
+        if guard.VAULT_OPERATIONS[operation["do"]].changes_keys:
             forget(environment, ended_by(operation))
         return result
 
@@ -226,12 +226,16 @@ def tell_unknown_settings(environment: Mapping[str, str]) -> None:
             output.note(remark)
 
 
-def protect_process() -> None:
-    """Keeps debuggers and core files from a process that is about to hold secrets."""
-    if sys.platform == "linux":
-        from shellvault.hardening import forbid_tracing
+def protect_process(environment: Mapping[str, str]) -> None:
+    """Keeps debuggers and core files from a process that is about to hold secrets.
 
-        forbid_tracing()
+    The agent, if there is one, looks at it before: afterwards it could not see that this is no container.
+    """
+    from shellvault.client import agent as client
+    from shellvault.hardening import forbid_tracing
+
+    client.introduce(environment)
+    forbid_tracing()
 
 
 def opened_vault(backend: str | None, environment: Mapping[str, str], prompter: Prompter) -> "Vault":
@@ -239,7 +243,7 @@ def opened_vault(backend: str | None, environment: Mapping[str, str], prompter: 
     from shellvault.sessions.passphrase import asker
     from shellvault.vault import open_vault
 
-    protect_process()
+    protect_process(environment)
     return open_vault(backend, environment, asker(prompter), tell=prompter.tell)
 
 

@@ -41,6 +41,7 @@ def command(
     They are copied, read back, compared, and only then deleted. Stopped anywhere it can be run again. Sessions are
     not copied: they are got anew.
     """
+    from shellvault.sessions.confirmation import confirm, policy
     from shellvault.vault.migrate import migrate
 
     if source_name == target_name:
@@ -57,6 +58,8 @@ def command(
         for name in sorted(wanted):
             output.note(f"would copy: {name}")
         return 0
+    required = policy(environment, source_name)
+    confirm("migrate", ", ".join(sorted(wanted)), source, prompter, required)
     target = broker.opened_vault(target_name, environment, prompter)
     left_alone = 0
     for copied in migrate(

@@ -4,7 +4,7 @@ import base64
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from shellvault import settings, vault_token
 from shellvault.cli import invitation, output, progress, terminal
@@ -69,6 +69,48 @@ class NobodyPrompter(TerminalPrompter):
         if given is not None:
             return given
         raise NeedsPersonError(f"{_needed(challenge)}: run a command in a terminal once, then try again")
+
+
+class Once:
+    """Asks somebody else, but for the passphrase of an encrypted file only once in a command.
+
+    Each operation of the command that has to be confirmed takes the passphrase that has served the one before.
+    """
+
+    def __init__(self, prompter: Prompter) -> None:
+        self._prompter = prompter
+        self._proved: dict[str, str] = {}
+        """The passphrases that have served, by the path of the file."""
+        self._given: dict[str, str] = {}
+        """Those that were given for the operation that is under way."""
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """One operation: what was answered in it is good if it succeeds."""
+        self._given = {}
+        yield
+        self._proved |= self._given
+
+    def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
+        """See Prompter."""
+        known = self._proved.get(challenge.subject)
+        if challenge.kind != "passphrase" or known is None or challenge.subject in self._given:
+            known = self._prompter.ask(challenge, withdrawn)
+        if challenge.kind == "passphrase":
+            self._given[challenge.subject] = known
+        return known
+
+    def invite(self, challenge: Challenge) -> AbstractContextManager[Callable[[], bool]]:
+        """See Prompter."""
+        return self._prompter.invite(challenge)
+
+    def tell(self, message: str) -> None:
+        """See Prompter."""
+        self._prompter.tell(message)
+
+    def hurry(self, other: int, seconds: float) -> bool | None:
+        """See Prompter."""
+        return self._prompter.hurry(other, seconds)
 
 
 class ProgramPrompter(TerminalPrompter):
@@ -175,7 +217,7 @@ def _needed(challenge: Challenge) -> str:
         "sign-in": f"a sign-in to {challenge.subject} is needed",
         "vault-token": f"a token of {challenge.subject} is needed",
         "sign-in-code": f"a sign-in to {challenge.subject} is needed",
-        "confirm": f"somebody has to confirm that the long-term keys of {challenge.subject} are handed out",
+        "confirm": f"somebody has to say yes to: {challenge.prompt.removesuffix(' (y|N) ')}",
     }[challenge.kind]
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from shellvault.variables import PASSPHRASE_VARIABLES, for_agent
 
 #: Seconds without a word after which the agent is taken to hang; it shows signs of life.
 ANSWER_PATIENCE = 10.0
+
+#: Seconds that a process waits for the agent to look at it.
+INTRODUCTION = 1.0
 
 #: Tries at a session when an agent of another version has to make room, or leaves at the wrong moment.
 TRIES = 3
@@ -101,6 +105,16 @@ def has_place(environment: Mapping[str, str]) -> bool:
 def ensure_agent(environment: Mapping[str, str]) -> None:
     """Starts the agent, unless there is one. Raises AgentError when it does not come up."""
     connection_to_agent(environment).close()
+
+
+def introduce(environment: Mapping[str, str]) -> None:
+    """Lets the agent, if there is one, see where this process runs, while it can be looked at."""
+    with suppress(OSError, ShellvaultError):
+        if connection := connect(locations.socket_path(environment)):
+            with connection:
+                connection.settimeout(INTRODUCTION)
+                connection.sendall(encode({"do": "status", "version": __version__}))
+                connection.recv(1)
 
 
 def status(environment: Mapping[str, str]) -> Message | None:

@@ -3,7 +3,6 @@
 A run that is killed anywhere leaves the keys where they were, in the vault, or in both: the next one goes on.
 """
 
-import base64
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -77,7 +76,7 @@ def take_out(path: Path, names: Iterable[str], operate: Operate, *, is_config: b
     after = plaintext.without_keys(before, chosen, is_config=is_config)
     if after != before:
         target = os.path.realpath(path)
-        operate({"do": "back-up", "path": target, "content": base64.b64encode(before).decode("ascii")})
+        operate({"do": "back-up", "path": target})
         _replace(path, before, after)
     beside = path.with_name(path.name + BACKUP_SUFFIX)
     older = read_bytes(beside)

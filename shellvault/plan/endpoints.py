@@ -22,6 +22,8 @@ class Endpoint:
     ca_bundle: str | None = None
     fips: bool = False
     dual_stack: bool = False
+    is_direct: bool = False
+    """Whether no proxy of the environment is used."""
 
     def __post_init__(self) -> None:
         """Checks the region, which botocore makes a part of a host's name."""

@@ -1,10 +1,12 @@
 """A rotation as an operation on the vault: by the agent's worker, or without it by the command itself."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shellvault.errors import UsageError
+from shellvault import guard
+from shellvault.errors import NeedsPersonError, UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Plan, endpoint_for
 from shellvault.profiles.model import Profile
@@ -15,31 +17,66 @@ from shellvault.sessions.acquire import acquire
 from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.calls import invoke
 from shellvault.sessions.context import Context
-from shellvault.sessions.for_request import plan_for_request
-from shellvault.sessions.model import Prompter, Session
+from shellvault.sessions.for_request import decoded, plan_for_request
+from shellvault.sessions.model import Challenge, Prompter, Session
 
 if TYPE_CHECKING:
     from shellvault.vault import Vault
 
 
 def perform(
-    operation: dict[str, Any], vault: "Vault", prompter: Prompter, context: Context
+    operation: dict[str, Any], vault: "Vault", prompter: Prompter, context: Context, *, is_confirmed: bool
 ) -> dict[str, Any]:
-    """Does one of OPERATIONS and returns its result, which holds no secret. Raises any ShellvaultError."""
-    return (
-        _prove(operation, vault, context)
-        if operation["do"] == "prove"
-        else _rotate(operation, vault, prompter, context)
-    )
+    """Does one of OPERATIONS and returns its result, which holds no secret. Raises any ShellvaultError.
+
+    A rotation that nobody has confirmed goes without the proxy, endpoints and certificates that its caller names: they
+    could be those of a program that wants the new keys.
+    """
+    if operation["do"] == "prove":
+        return _prove(operation, vault, context)
+    named = _network_of(operation["request"], context)
+    if named and not is_confirmed and not _is_wanted(named, operation["request"], prompter):
+        prompter.tell(f"nobody has confirmed {', '.join(named)}: AWS is called without")
+        operation = operation | {"request": _without_network(operation["request"])}
+        environment = {key: value for key, value in context.environment.items() if key not in named}
+        context = replace(context, environment=environment)
+        return _rotate(operation, vault, prompter, context, is_direct=True)
+    return _rotate(operation, vault, prompter, context)
+
+
+def _network_of(line: str, context: Context) -> list[str]:
+    """The variables with which the caller says through whom AWS is called."""
+    said = {**context.environment, **decoded(line)[1]}
+    return [name for name in guard.NETWORK_VARIABLES if said.get(name)]
+
+
+def _is_wanted(named: list[str], line: str, prompter: Prompter) -> bool:
+    """Whether a person says that the new keys may pass what these variables name."""
+    name = printable(decoded(line)[0])
+    question = f"Make new keys of {name} by way of what {', '.join(named)} say? (y|N) "
+    try:
+        return prompter.ask(Challenge("confirm", name, question)).strip().lower() in ("y", "yes")
+    except NeedsPersonError:
+        return False
+
+
+def _without_network(line: str) -> str:
+    words = line.split(" ")
+    return " ".join(word for word in words if word.partition("=")[0] not in guard.NETWORK_VARIABLES)
 
 
 def _rotate(
-    operation: dict[str, Any], vault: "Vault", prompter: Prompter, context: Context
+    operation: dict[str, Any],
+    vault: "Vault",
+    prompter: Prompter,
+    context: Context,
+    *,
+    is_direct: bool = False,
 ) -> dict[str, Any]:
     """Rotates the keys at the root of a request line's profile.
 
-    `operation` has `request` (a line), `keep_old`, and `older_than` (seconds, or None: whatever their age). Raises
-    UsageError when that profile has no stored keys, and whatever `rotate` raises.
+    `operation` has `request` (a line), `keep_old`, and `older_than` (seconds, or None: whatever their age).
+    `is_direct`: past every proxy. Raises UsageError when that profile has no stored keys, and whatever `rotate` raises.
     """
     profile, plan = plan_for_request(
         operation["request"], vault.stored_keys(), context.environment, context.directory, narrows=False
@@ -47,8 +84,9 @@ def _rotate(
     root = _root(profile, plan)
     # A rotation that was killed while it stored the new keys may have left the index behind.
     vault.mend_key_index(root.name)
-    session = _session(operation["request"], root.name, vault, prompter, context)
-    access_keys = IamAccessKeys(endpoint_for(root, "iam"), endpoint_for(root, "sts"), session)
+    session = _session(operation["request"], root.name, vault, prompter, context, is_direct=is_direct)
+    iam, sts = (replace(endpoint_for(root, service), is_direct=is_direct) for service in ("iam", "sts"))
+    access_keys = IamAccessKeys(iam, sts, session)
     keys = vault.load_keys(root.name)
     created_at = next(
         (key.created_at for key in access_keys.all() if key.access_key_id == keys.access_key_id), None
@@ -95,7 +133,9 @@ def _root(profile: Profile, plan: Plan) -> Profile:
     return found
 
 
-def _session(line: str, root: str, vault: "Vault", prompter: Prompter, context: Context) -> Session:
+def _session(
+    line: str, root: str, vault: "Vault", prompter: Prompter, context: Context, *, is_direct: bool
+) -> Session:
     """What signs the calls to IAM: a session that an MFA code has opened, else the keys themselves.
 
     GetSessionToken without a code gives a session that may not call IAM (its API reference). With `no-session` in
@@ -108,5 +148,7 @@ def _session(line: str, root: str, vault: "Vault", prompter: Prompter, context: 
     if "no-session" in fields or not plan.steps[-1].prompts_mfa:
         keys = vault.load_keys(root)
         return Session(keys.access_key_id, keys.secret_access_key)
+    steps = [replace(step, endpoint=replace(step.endpoint, is_direct=is_direct)) for step in plan.steps]
+    plan = replace(plan, steps=type(plan.steps)(steps))
     cache = DirectCache(vault, Path(context.state_directory), prompter)
     return acquire(plan, vault, cache, prompter, context)

@@ -62,6 +62,9 @@ def client_for(service: Service, endpoint: Endpoint, source: "Session | None", a
         "parameter_validation": False,
         "user_agent_extra": f"shellvault/{__version__}",
     }
+    if endpoint.is_direct:
+        # None would be those of the environment.
+        settings["proxies"] = {}
     if source is None:
         settings["signature_version"] = UNSIGNED
     client = _create(session, service)(

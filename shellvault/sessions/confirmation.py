@@ -1,4 +1,4 @@
-"""Whether a person has to confirm that long-term keys leave the vault, as for `ssh-add -c`.
+"""Whether a person has to confirm what is done with long-term keys, as for `ssh-add -c`; what that is: `guard`.
 
 An encrypted file is confirmed by its passphrase, which other processes of the user do not know. For a keyring it is a
 plain yes, which stops accidents, not an enemy.
@@ -7,7 +7,8 @@ plain yes, which stops accidents, not an enemy.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from shellvault import settings
+from shellvault import guard, settings
+from shellvault.display import printable
 from shellvault.errors import ConfigError, SessionError
 from shellvault.plan import Plan
 from shellvault.sessions.model import Challenge, Prompter
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 Policy = Literal["never", "keys", "always"]
 
-#: From the laxest to the strictest. `keys`: when long-term keys are handed out; `always`: the agent keeps nothing
+#: From the laxest to the strictest. `keys`: what `guard` has a confirmation for; `always`: the agent keeps nothing
 #: unlocked besides.
 POLICIES: tuple[Policy, ...] = ("never", "keys", "always")
 
@@ -44,20 +45,34 @@ def stricter(one: str, other: str) -> Policy:
     return max((_known(one), _known(other)), key=POLICIES.index)
 
 
-def confirm_keys(plan: Plan, vault: "Vault", prompter: Prompter, required: Policy) -> None:
-    """Has a person confirm that the plan hands out stored keys themselves, where it does.
+def confirm(operation: str, subject: str, vault: "Vault", prompter: Prompter, required: Policy) -> bool:
+    """Has a person confirm an operation, where the table (`guard.OPERATIONS`) and `required` want that.
 
-    Raises SessionError when they do not, and whatever asking for a passphrase raises.
+    An encrypted file is confirmed by its passphrase, a keyring by a plain yes. Returns whether somebody has answered
+    for this operation, or opened the vault for it. Raises SessionError when the answer is no, and whatever asking
+    raises.
     """
-    step = plan.steps[-1]
-    if step.call != "stored-keys" or required == "never":
-        return
+    wanted = guard.OPERATIONS[operation].confirmation
+    if wanted is None or required == "never":
+        return vault.is_proven
     if vault.proves_by_passphrase:
-        vault.prove()
-        return
-    prompt = f"Hand out the long-term keys of {step.profile}? (y|N) "
-    if prompter.ask(Challenge("confirm", step.profile, prompt)).strip().lower() not in ("y", "yes"):
-        raise SessionError("not confirmed: the keys were not handed out")
+        vault.prove(wanted.reason)
+        return True
+    question = f"{wanted.question.format(printable(subject))} (y|N) "
+    if prompter.ask(Challenge("confirm", subject, question)).strip().lower() not in ("y", "yes"):
+        raise SessionError("not confirmed: nothing was done")
+    return True
+
+
+def confirm_keys(plan: Plan, vault: "Vault", prompter: Prompter, required: Policy) -> None:
+    """The same where the plan hands out stored keys themselves."""
+    if hands_out_keys(plan):
+        confirm("hand-out", plan.steps[-1].profile, vault, prompter, required)
+
+
+def hands_out_keys(plan: Plan) -> bool:
+    """Whether what a plan ends with are long-term keys."""
+    return plan.steps[-1].call == "stored-keys"
 
 
 def _known(name: str) -> Policy:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shellvault import here, settings
+from shellvault import guard, here, settings
 from shellvault import plan as plans
-from shellvault.errors import UsageError
+from shellvault.errors import NotForAgentError, UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Plan
 from shellvault.profiles.durations import parse_duration
@@ -18,6 +18,7 @@ from shellvault.profiles.policy_files import with_policies
 from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.sessions.acquire import KeysReplacedError, acquire
 from shellvault.sessions.cache import SessionCache
+from shellvault.sessions.confirmation import Policy, confirm_keys, hands_out_keys
 from shellvault.sessions.context import MIN_REMAINING, Context
 from shellvault.sessions.model import Prompter, Session
 
@@ -43,19 +44,21 @@ def acquire_for_request(
     cache: SessionCache,
     prompter: Prompter,
     context: Context,
+    required: Policy,
 ) -> Acquired:
     """The session that `request_line` asks for, as `plan_for_request` has planned it. Raises any ShellvaultError.
 
-    Keys that were replaced since then are planned for anew, once. The line's own min-remaining (else AWS_MIN_TTL)
+    Long-term keys are handed out only as `required` has it, and to commands that share our namespaces. Keys that were
+    replaced since then are planned for anew, once. The line's own min-remaining (else AWS_MIN_TTL)
     beats that of `context`; helper processes see the line's config file, home and overriding variables, whichever
     process this is.
     """
     try:
-        return _acquired(request_line, planned, vault, cache, prompter, context)
+        return _acquired(request_line, planned, vault, cache, prompter, context, required)
     except KeysReplacedError as error:
         vault.mend_key_index(error.name)
         planned = plan_for_request(request_line, vault.stored_keys(), context.environment, context.directory)
-        return _acquired(request_line, planned, vault, cache, prompter, context)
+        return _acquired(request_line, planned, vault, cache, prompter, context, required)
 
 
 def _acquired(
@@ -65,9 +68,13 @@ def _acquired(
     cache: SessionCache,
     prompter: Prompter,
     context: Context,
+    required: Policy,
 ) -> Acquired:
     _, fields = decoded(request_line)
     profile, plan = planned
+    if hands_out_keys(plan) and not guard.is_allowed("hand-out", lambda: context.is_local):
+        raise NotForAgentError(guard.ELSEWHERE)
+    confirm_keys(plan, vault, prompter, required)
     context = replace(
         context,
         environment=environment_of(fields, context.environment),

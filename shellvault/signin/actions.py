@@ -1,4 +1,4 @@
-"""What commands do with sign-ins as such, by the agent's worker or in their own process (`protocol.SIGN_IN_FORMS`).
+"""What commands do with sign-ins as such, by the agent's worker or in their own process (`guard.SIGN_INS`).
 
 `sign-in` signs in where it must (with a fresh context in any case), `sign-out` ends it at AWS and forgets it,
 `new-login` signs in to AWS as whoever it is, `sso-token` gives what lists accounts and roles. Answers are JSON.

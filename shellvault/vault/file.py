@@ -26,8 +26,6 @@ from shellvault.vault.writes import Writes
 #: Called with (whether the passphrase is a new one, what was wrong with the last answer, the file's path).
 AskPassphrase = Callable[[bool, str | None, Path], str]
 
-#: Why the passphrase of an open vault is asked for.
-HANDED_OUT = "long-term keys are handed out"
 CHANGED = "to change it"
 
 _TRIES = 3
@@ -96,11 +94,19 @@ class FileKeyring(KeyringBackend):
         elif create:
             self._create()
 
-    def prove(self) -> None:
-        """Has somebody give the passphrase, unless that has happened. Raises as `unlock` does."""
+    @property
+    def is_proven(self) -> bool:
+        """Whether the passphrase was given to this object."""
+        return self._is_proven
+
+    def prove(self, reason: str) -> None:
+        """Has somebody give the passphrase, unless that has happened. `reason`: why, where the file is open already.
+
+        Raises as `unlock` does.
+        """
         content = self._read()
         if content is not None and not self._is_proven:
-            self._key = self._opening_key(self._header(content), HANDED_OUT)
+            self._key = self._opening_key(self._header(content), reason if self._key else None)
 
     def change_passphrase(self, ask_new: Callable[[Path], str]) -> None:
         """Seals the file with another passphrase, once somebody has given the one that it has.

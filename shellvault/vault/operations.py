@@ -5,6 +5,8 @@ itself. No result holds a secret.
 """
 
 import base64
+import os
+import stat
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,9 @@ from shellvault.errors import UsageError, VaultError
 if TYPE_CHECKING:
     from shellvault.vault.orphans import Orphan
     from shellvault.vault.vault import Vault
+
+#: The most bytes of a file that the vault keeps a copy of.
+BACKUP_LIMIT = 1 << 20
 
 
 def perform(operation: dict[str, Any], vault: "Vault") -> dict[str, Any]:
@@ -52,8 +57,8 @@ def perform(operation: dict[str, Any], vault: "Vault") -> dict[str, Any]:
             return {"backend": vault.backend_name, "sessions": vault.remove_keys(name)}
         case {"do": "clear", "name": str() | None as name}:
             return {"backend": vault.backend_name, "sessions": vault.clear_sessions(name)}
-        case {"do": "back-up", "path": str(path), "content": str(content)}:
-            vault.save_backup(path, content)
+        case {"do": "back-up", "path": str(path)}:
+            vault.save_backup(path, base64.b64encode(_content(path)).decode("ascii"))
             return {"backend": vault.backend_name}
         case {"do": "restore", "path": str(path)}:
             _restore(vault, path)
@@ -63,6 +68,21 @@ def perform(operation: dict[str, Any], vault: "Vault") -> dict[str, Any]:
 
 def _shown(orphan: "Orphan") -> dict[str, Any]:
     return {"kind": orphan.kind, "name": orphan.name, "is_safe": orphan.is_safe}
+
+
+def _content(path: str) -> bytes:
+    """What stands in a file of this user's now. So nothing is ever restored that was not there before."""
+    try:
+        # Not blocking, so that a FIFO in its place cannot hang us.
+        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise VaultError(f"{path!r} is no file: name the one with the keys")
+            content = stream.read(BACKUP_LIMIT + 1)
+    except OSError as error:
+        raise VaultError(f"{path!r} cannot be read ({error.strerror}): make it readable") from error
+    if len(content) > BACKUP_LIMIT:
+        raise VaultError(f"{path!r} is larger than {BACKUP_LIMIT >> 20} MiB: the vault keeps no copy of it")
+    return content
 
 
 def _restore(vault: "Vault", path: str) -> None:

@@ -91,13 +91,18 @@ class Vault:
         """Whether `prove` can tell the person from other processes."""
         return self._file is not None
 
-    def prove(self) -> None:
+    @property
+    def is_proven(self) -> bool:
+        """Whether somebody has given the passphrase of the encrypted file to this object."""
+        return self._file is not None and self._file.is_proven
+
+    def prove(self, reason: str) -> None:
         """Has somebody give the passphrase of the encrypted file, unless it was given to this object already.
 
-        Raises WrongPassphraseError, VaultError, and whatever asking raises.
+        `reason` says why, where the file is open. Raises WrongPassphraseError, VaultError, and whatever asking raises.
         """
         if self._file:
-            self._file.prove()
+            self._file.prove(reason)
 
     def stored_keys(self) -> dict[str, str]:
         """The names that have keys, each with its access key id. Raises VaultError."""
@@ -107,6 +112,14 @@ class Vault:
             raise VaultError(
                 f"the list of names in the vault ({self.backend_name}) is damaged: `shellvault add` mends it"
             ) from error
+
+    def has_keys(self, name: str) -> bool:
+        """Whether there is an item for the keys of `name`, whatever the index says. Raises VaultError."""
+        try:
+            return self._items.read(_keys_item(name)) is not None or name in self.stored_keys()
+        except ValueError:
+            # Damaged, but there.
+            return True
 
     def load_keys(self, name: str) -> StoredKeys:
         """The key pair of `name`. Raises VaultError when there is none or it is damaged."""

@@ -11,17 +11,18 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
-from shellvault import locations, renewal, rotation, settings, threads, waiting
+from shellvault import guard, locations, renewal, settings, threads, waiting
 from shellvault.errors import NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
 from shellvault.plan import SIGN_INS, Step, assumed_role
 from shellvault.profiles.policy_files import policy_files
-from shellvault.protocol import CONTAINER_FORM, SIGN_IN_FORMS, Message
+from shellvault.protocol import CONTAINER_FORM, Message
+from shellvault.rotation import guarded
 from shellvault.sessions import clients, passphrase
 from shellvault.sessions.cache import DirectCache, is_anyones
 from shellvault.sessions.calls import call_sts
-from shellvault.sessions.confirmation import Policy, confirm_keys, policy, stricter
+from shellvault.sessions.confirmation import Policy, policy, stricter
 from shellvault.sessions.context import Context
 from shellvault.sessions.environment import change_for
 from shellvault.sessions.for_request import (
@@ -35,8 +36,8 @@ from shellvault.sessions.model import Session
 from shellvault.sessions.unlocking import unlock_ttl
 from shellvault.shells import SHELLS, forms, render
 from shellvault.signin import signed_in
-from shellvault.vault import Vault, open_vault, opening, operations
-from shellvault.vault.backends import DISPLAYS, choose, file_path
+from shellvault.vault import Vault, open_vault, opening
+from shellvault.vault.backends import DISPLAYS, choose, file_path, session_backend
 from shellvault.worker.channel import Desk
 
 _step_locks: dict[str, threading.Lock] = {}
@@ -86,7 +87,7 @@ def _done(job: Message, desk: Desk) -> Message:
         from shellvault.worker import leases
 
         return leases.revoke(job, desk)
-    if job["forms"][0] in SIGN_IN_FORMS:
+    if job["forms"][0] in guard.SIGN_INS:
         return _acted(job, desk)
     return _obtained(job, desk)
 
@@ -94,20 +95,14 @@ def _done(job: Message, desk: Desk) -> Message:
 def _operated(job: Message, desk: Desk) -> Message:
     environment = {**os.environ, **job["environment"]}
     vault, keeping = _open_vault(job["backend"], environment, desk)
-    if job["vault"]["do"] in rotation.OPERATIONS:
-        from shellvault.rotation.operation import perform as ask_aws
-
-        code = job["vault"].get("mfa_token")
-        context = Context(
-            locations.state_directory(environment),
-            environment,
-            job["directory"],
-            desk.run_helper,
-            mfa_token=code,
-        )
-        result = ask_aws(job["vault"], vault, desk, context)
-    else:
-        result = operations.perform(job["vault"], vault)
+    context = Context(
+        locations.state_directory(environment),
+        environment,
+        job["directory"],
+        desk.run_helper,
+        mfa_token=job["vault"].get("mfa_token"),
+    )
+    result = guarded.perform(job["vault"], vault, desk, context, keeping.confirm)
     _keep_unlocked(vault, environment, desk, keeping)
     return result
 
@@ -145,14 +140,15 @@ def _obtained(job: Message, desk: Desk) -> Message:
         raise NotForAgentError(
             "the keys of credential_source = Environment stay in the command's own process"
         )
-    confirm_keys(planned[1], vault, desk, keeping.confirm)
     # What a program in another container says is for the commands there.
     is_shared = job["is_local"] or not any(_gives_credentials(step) for step in steps)
     # What the agent revokes must not be found in the vault afterwards.
     may_lie_there = is_anyones(planned[1]) and not any(step.engine for step in steps)
     cache = _cache(job, environment, vault, desk, is_shared=is_shared, is_anyones=may_lie_there)
     try:
-        acquired = acquire_for_request(line, planned, vault, cache, desk, _context(job, environment, desk))
+        acquired = acquire_for_request(
+            line, planned, vault, cache, desk, _context(job, environment, desk), keeping.confirm
+        )
     except SessionError as error:
         if any(step.credential_source for step in steps):
             # A container's authorization token is not sent to the agent.
@@ -192,9 +188,11 @@ def _environment(job: Message, fields: Mapping[str, str]) -> dict[str, str]:
 
 
 class Keeping(NamedTuple):
-    """Whether and how long a vault stays unlocked: what a person has to confirm of it, and seconds."""
+    """What a person has to confirm of a vault, and how the encrypted file is kept open that is part of it."""
 
     confirm: Policy
+    file_confirm: Policy
+    """What a person has to confirm of the file, where it holds keys."""
     seconds: int
 
 
@@ -204,18 +202,22 @@ def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk)
     Whoever unlocked it decided that for as long as it stays unlocked: what a later request says can only be stricter.
     """
     desk.channel.lock_on(list(settings.load(environment).lock_on))
-    kept = desk.channel.unlock_key(str(file_path(environment)))
-    required = policy(environment, choose(backend, environment).backend)
-    required = stricter(required, kept["confirm"]) if kept else required
-    key = bytes.fromhex(kept["key"]) if kept and required != "always" else None
-    keeping = Keeping(required, unlock_ttl(environment))
+    holds_keys = choose(backend, environment).backend
+    has_file = "file" in (holds_keys, session_backend(environment))
+    kept = desk.channel.unlock_key(str(file_path(environment))) if has_file else None
+    of_file = policy(environment, "file")
+    of_file = stricter(of_file, kept["confirm"]) if kept else of_file
+    # What was said of the file is no rule for another vault.
+    required = of_file if holds_keys == "file" else policy(environment, holds_keys)
+    key = bytes.fromhex(kept["key"]) if kept and of_file != "always" else None
+    keeping = Keeping(required, of_file, unlock_ttl(environment))
     return open_vault(backend, environment, passphrase.asker(desk), unlock_key=key, tell=desk.tell), keeping
 
 
 def _keep_unlocked(vault: Vault, environment: Mapping[str, str], desk: Desk, keeping: Keeping) -> None:
-    if vault.unlock_key is not None and keeping.confirm != "always":
+    if vault.unlock_key is not None and keeping.file_confirm != "always":
         path = str(file_path(environment))
-        desk.channel.keep_unlock_key(path, vault.unlock_key, keeping.seconds, keeping.confirm)
+        desk.channel.keep_unlock_key(path, vault.unlock_key, keeping.seconds, keeping.file_confirm)
 
 
 def _gives_credentials(step: Step) -> bool:

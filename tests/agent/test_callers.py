@@ -2,13 +2,17 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from shellvault import __version__
+from shellvault import __version__, guard
+from shellvault.agent import caller
+from shellvault.agent.caller import Callers
+from shellvault.fastlane import request
 from tests.agent.conftest import Place, outcome, read_all, session_message, until, until_asked
 
 #: A process of its own that asks for a session, in whatever namespaces it was started.
@@ -115,6 +119,154 @@ def test_the_worker_runs_nothing_for_commands_in_other_namespaces(
     assert (tmp_path / "ran").read_text().count("\n") == 1
 
 
+def messages(place: Place) -> dict[str, bytes]:
+    """One message for everything in the table that can be asked by one."""
+    who = {"version": __version__, "environment": place.environment, "directory": "/"}
+    line = place.line("work")
+    plain = {
+        "status": {},
+        "forget": {"profiles": None},
+        "lock": {},
+        "stop": {},
+        "revoke": {"profiles": None, "pid": None},
+        "endpoint": {"request": line, "pid": os.getpid()},
+    }
+    made = {do: json.dumps({"do": do, **who, **more}).encode() + b"\n" for do, more in plain.items()}
+    for do in guard.VAULT_OPERATIONS:
+        message = {"do": "vault", "operation": {"do": do, "name": "work", "path": "/tmp/x"}, "backend": None}
+        made[do] = json.dumps(message | who).encode() + b"\n"
+    for form in guard.SIGN_INS:
+        made[form] = session_message(place, "work", form)
+    made["session"] = session_message(place, "work")
+    made["text"] = f"SV1 {__version__} get env.bash - {line}\n".encode()
+    return made
+
+
+#: Sends messages, one a connection, and prints what came back.
+SEND = """
+import json, socket, sys
+for message in json.load(sys.stdin):
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(5)
+        asking.connect(sys.argv[1])
+        asking.sendall(message.encode())
+        reply = b""
+        try:
+            while data := asking.recv(65536):
+                reply += data
+        except OSError:
+            pass
+        print(json.dumps(reply.decode()))
+"""
+
+
+def send_from(place: Place, there: tuple[str, ...], sent: list[bytes], **more: str) -> list[str]:
+    """What the agent answers to messages of a process that these words start."""
+    done = subprocess.run(
+        [*there, sys.executable, "-c", SEND, str(place.socket_path)],
+        input=json.dumps([message.decode() for message in sent]),
+        env=place.environment | more,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to make namespaces")
+@pytest.mark.parametrize("kind", ["--mount", "--net", "--pid", "--user"])
+def test_other_namespaces_get_only_what_the_table_allows(agent: Place, kind: str) -> None:
+    there = ("unshare", kind, "--fork") if kind == "--pid" else ("unshare", kind)
+    sent = messages(agent)
+    found_later = {"vault", *guard.FOUND_LATER}
+    assert set(sent) | found_later == set(guard.OPERATIONS)
+    before = agent.status()["pid"]
+    for name, reply in zip(sent, send_from(agent, there, list(sent.values())), strict=True):
+        is_refused = guard.ELSEWHERE in reply
+        assert is_refused != guard.OPERATIONS[name].from_anywhere, f"{name}: {reply}"
+    # Nor does another version have it leave.
+    other = [message.replace(__version__.encode(), b"0.0.1") for message in sent.values()]
+    send_from(agent, there, other)
+    assert agent.status()["pid"] == before
+    assert agent.text("get", "env.bash", "work").startswith("ok\n")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to make namespaces")
+@pytest.mark.parametrize(
+    "variable",
+    sorted({"AWS_CONFIG_FILE", "HOME", *request.OVERRIDES} - guard.SAID_FROM_ANYWHERE),
+)
+def test_other_namespaces_name_no_file_host_or_program(agent: Place, variable: str) -> None:
+    line = request.encode("work", {}, agent.environment | {variable: "/elsewhere"}, "/")
+    sent = [
+        session_message(agent, "work", request=line),
+        f"SV1 {__version__} get env.bash - {line}\n".encode(),
+        f"SV1 {__version__} peek env.bash - {line}\n".encode(),
+    ]
+    session, text, _ = send_from(agent, ("unshare", "--mount"), sent)
+    assert guard.ELSEWHERE in session
+    assert text == "miss\n"
+    assert agent.calls("start") == 0
+
+
+def test_a_process_that_keeps_others_out_stays_one_of_ours(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`add` protects itself before it reads keys; the agent has seen it before (`client.introduce`)."""
+
+    def refuse(pid: int | str, name: str) -> Path:
+        raise PermissionError
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        callers = Callers(place.environment)
+        with monkeypatch.context() as protected:
+            protected.setattr(caller, "_namespace", refuse)
+            assert not callers.is_local(ours)
+        assert callers.is_local(ours)
+        with monkeypatch.context() as protected:
+            protected.setattr(caller, "_namespace", refuse)
+            assert callers.is_local(ours)
+            fresh = Callers(place.environment)
+            fresh.restore(json.loads(json.dumps(callers.state())))
+            assert fresh.is_local(ours)
+
+
+def stranger() -> subprocess.Popen[bytes]:
+    """A process of this user's that is neither above nor below one that asks."""
+    return subprocess.Popen(["setsid", "sleep", "60"])
+
+
+def test_nobody_is_given_a_token_for_a_process_that_is_not_its_own(agent: Place) -> None:
+    with stranger() as other:
+        who = {"version": __version__, "environment": agent.environment, "directory": "/"}
+        endpoint = {"do": "endpoint", "request": agent.line("work"), **who}
+        for pid in (other.pid, 1, -1, 0, 2**31 - 1):
+            sent = json.dumps(endpoint | {"pid": pid}).encode() + b"\n"
+            assert send_from(agent, ("setsid", "-w"), [sent]) == [""], pid
+        assert agent.status()["endpoint_users"] == []
+        other.kill()
+
+
+def test_nobody_is_given_the_secret_of_another_shell(agent: Place) -> None:
+    with stranger() as shell:
+        # The shell's own command is a child of this process, as the shell is: so it has a secret.
+        assert "__shellvault_secret" in agent.text("get", "env.zsh", "work", shell.pid)
+        sent = [
+            f"SV1 {__version__} {verb} {form} {shell.pid} {agent.line('work')}\n".encode()
+            for verb in ("get", "peek")
+            for form in ("env.zsh", "env.powershell", "refresh.zsh")
+        ]
+        sent.append(session_message(agent, "work", "env.zsh", pid=shell.pid))
+        replies = send_from(agent, ("setsid", "-w"), sent)
+        assert "ok" in "".join(replies)
+        assert "__shellvault_secret" not in "".join(replies)
+        direct = f"SV1 - peek env.zsh {shell.pid} {agent.line('work')}\n".encode()
+        assert send_from(agent, ("setsid", "-w"), [direct]) == ["miss\n"]
+        shell.kill()
+
+
 def test_one_command_s_proxy_serves_that_command_and_its_renewals_alone(agent: Place, tmp_path: Path) -> None:
     ask(agent, "environment-life-3-a", tmp_path, HTTPS_PROXY="http://a")
     agent.text("peek", "env.bash", "environment-life-3-a", os.getpid())
@@ -126,11 +278,11 @@ def test_one_command_s_proxy_serves_that_command_and_its_renewals_alone(agent: P
 
 def test_a_shell_s_request_is_served_with_the_shell_s_own_environment(agent: Place) -> None:
     ask(agent, "environment-b", Path("/"), HTTPS_PROXY="http://b")
-    request = f"SV1 {__version__} get env.bash - {agent.line('environment-a')}\n"
+    asked = f"SV1 {__version__} get env.bash - {agent.line('environment-a')}\n"
     script = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
     script += "s.sendall(sys.argv[2].encode()); print(s.recv(9999).decode())"
     done = subprocess.run(
-        [sys.executable, "-c", script, str(agent.socket_path), request],
+        [sys.executable, "-c", script, str(agent.socket_path), asked],
         env=agent.environment | {"HTTPS_PROXY": "http://a"},
         capture_output=True,
         text=True,

@@ -44,7 +44,7 @@ def _line(config: Path, profile: str, options: Mapping[str, str] | None = None, 
 def _acquire(line: str, folder: Path) -> Acquired:
     someone, vault = person(), MemoryVault()
     planned, cache = plan_for_request(line, vault.stored_keys(), {}), DirectCache(vault, folder, someone)
-    return acquire_for_request(line, planned, vault, cache, someone, context(folder))
+    return acquire_for_request(line, planned, vault, cache, someone, context(folder), "never")
 
 
 def test_a_request_gives_a_session_and_what_it_came_from(config: Path, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_keys_that_were_replaced_in_between_or_by_a_run_that_was_killed_are_plan
     vault = MemoryVault({"work": StoredKeys("AKIANEW", "new")}, outdated={"work": "AKIAOLD"})
     line = _line(config, "work", {"no-session": "1"})
     planned, cache = plan_for_request(line, vault.stored_keys(), {}), DirectCache(vault, tmp_path, someone)
-    acquired = acquire_for_request(line, planned, vault, cache, someone, context(tmp_path))
+    acquired = acquire_for_request(line, planned, vault, cache, someone, context(tmp_path), "never")
     assert acquired.session.access_key_id == acquired.plan.steps[0].access_key_id == "AKIANEW"
 
 

@@ -1,0 +1,134 @@
+"""What may be asked of the agent, its worker, or without them of the command itself: one table for all three.
+
+It says who may ask (a caller in our own namespaces, or also a container that has the socket), and what a person has to
+confirm. The agent imports this module, so it stays small.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Confirmation(NamedTuple):
+    """What a person is asked before an operation, where `confirm` wants that."""
+
+    question: str
+    """For a keyring, with `{}` for the subject; it is answered by y or n."""
+    reason: str
+    """Why the passphrase of an encrypted file is asked for, though the file is open."""
+
+
+class Rule(NamedTuple):
+    """The rule of one operation."""
+
+    from_anywhere: bool = False
+    """Whether callers in other namespaces may ask for it, too."""
+    confirmation: Confirmation | None = None
+    changes_keys: bool = False
+    """Whether it changes what the agent's sessions are made from."""
+
+
+#: Messages to the agent's socket (docs/protocol.md); `text` is each of those that a shell can write.
+MESSAGES = {
+    "text": Rule(from_anywhere=True),
+    "session": Rule(from_anywhere=True),
+    "endpoint": Rule(from_anywhere=True),
+    "vault": Rule(from_anywhere=True),
+    "status": Rule(),
+    "forget": Rule(),
+    "lock": Rule(),
+    "revoke": Rule(),
+    "stop": Rule(),
+}
+
+#: Operations on the vault: the `vault` messages.
+VAULT_OPERATIONS = {
+    "list": Rule(from_anywhere=True),
+    "save": Rule(changes_keys=True),
+    "remove": Rule(
+        confirmation=Confirmation("Remove the long-term keys of {}?", "long-term keys are removed"),
+        changes_keys=True,
+    ),
+    "clear": Rule(changes_keys=True),
+    "rotate": Rule(
+        confirmation=Confirmation("Replace the long-term keys of {} in AWS?", "new long-term keys are made"),
+        changes_keys=True,
+    ),
+    "prove": Rule(),
+    "back-up": Rule(),
+    "restore": Rule(
+        confirmation=Confirmation(
+            "Write the long-term keys back into {}?", "long-term keys are written into a file"
+        )
+    ),
+    "forget-sign-ins": Rule(),
+    "unlock": Rule(),
+    "orphans": Rule(),
+    "remove-orphans": Rule(),
+}
+
+#: What a `session` message does with a sign-in as such (`signin.actions`), in place of a session's form.
+SIGN_INS = {"sign-in": Rule(), "sign-out": Rule(), "new-login": Rule(), "sso-token": Rule()}
+
+#: What turns out while a request is worked on, or is done by a command alone.
+FOUND_LATER = {
+    "hand-out": Rule(
+        confirmation=Confirmation("Hand out the long-term keys of {}?", "long-term keys are handed out")
+    ),
+    "replace": Rule(
+        confirmation=Confirmation("Replace the stored keys of {}?", "stored keys are replaced"),
+        changes_keys=True,
+    ),
+    "migrate": Rule(confirmation=Confirmation("Copy the long-term keys of {}?", "long-term keys are copied")),
+}
+
+OPERATIONS = {**MESSAGES, **VAULT_OPERATIONS, **SIGN_INS, **FOUND_LATER}
+
+#: What a request from other namespaces may say beside the options. Everything else in it leads somewhere (to a file, a
+#: host, a program), and only the places that the agent itself finds are meant for it.
+SAID_FROM_ANYWHERE = frozenset(
+    {
+        "AWS_ASSUME_ROLE_TTL",
+        "AWS_CHAINED_SESSION_TOKEN_TTL",
+        "AWS_DEFAULT_REGION",
+        "AWS_FEDERATION_TOKEN_TTL",
+        "AWS_MIN_TTL",
+        "AWS_REGION",
+        "AWS_SESSION_TOKEN_TTL",
+        "AWS_USE_DUALSTACK_ENDPOINT",
+        "AWS_USE_FIPS_ENDPOINT",
+        "AWS_VAULT_BACKEND",
+        "AWS_VAULT_DURATION",
+        "SHELLVAULT_BACKEND",
+        "SHELLVAULT_CONFIRM",
+        "SHELLVAULT_DURATION",
+    }
+)
+
+#: What decides through whom a call goes and whom it believes. Unless a person has confirmed it, a call that makes keys
+#: is made without what its caller says here.
+NETWORK_VARIABLES = (
+    "ALL_PROXY",
+    "AWS_CA_BUNDLE",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_IAM",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "REQUESTS_CA_BUNDLE",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+)
+
+#: What a caller in other namespaces hears of an operation that is not for it.
+ELSEWHERE = "the agent does this only for commands outside of containers"
+
+
+def is_allowed(operation: str, is_local: Callable[[], bool]) -> bool:
+    """Whether the table lets a caller ask, who is or is not in our own namespaces. Raises KeyError for no operation."""
+    return OPERATIONS[operation].from_anywhere or is_local()

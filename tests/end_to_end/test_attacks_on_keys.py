@@ -1,0 +1,244 @@
+"""A program of the same user, or a container with the socket, goes for the long-term keys: raw and by commands."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shellvault import __version__, guard, locations
+from shellvault.fastlane import request
+from shellvault.variables import for_agent
+from tests.end_to_end.conftest import Person, settle
+from tests.end_to_end.test_confirmation import SHOW
+from tests.real_password_store import password_store
+from tests.support.emulator import Aws
+from tests.support.home import PASSPHRASE, Home
+from tests.support.http_front import Answer, serving
+from tests.support.sts_front import StsFront
+from tests.support.terminal import terminal
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def person(home: Home, aws: Aws, front: StsFront) -> Person:
+    """A person whose encrypted file the agent keeps unlocked, and who is not asked for its passphrase any more."""
+    del home.environment["SHELLVAULT_NO_AGENT"]
+    found = settle(home, aws, front, by_command=True)
+    del home.environment["SHELLVAULT_FILE_PASSPHRASE"]
+    return found
+
+
+def ask_vault(
+    person: Person, operation: dict[str, Any], answers: list[str], before: tuple[str, ...] = (), **more: str
+) -> tuple[str, list[dict[str, Any]]]:
+    """What the agent says to one line on its socket, from a process that `before` starts, and what it asks."""
+    message = {
+        "do": "vault",
+        "version": __version__,
+        "operation": operation,
+        "backend": None,
+        "environment": for_agent(person.home.environment | more),
+        "directory": "/",
+    }
+    done = subprocess.run(
+        [*before, sys.executable, "-c", CONVERSE, str(locations.socket_path(person.home.environment))],
+        input=json.dumps([message, answers]),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+    )
+    assert done.returncode == 0, done.stderr
+    heard = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.stdout, [reply["ask"] for reply in heard if "ask" in reply]
+
+
+#: Says one thing to the agent, answers its questions, and prints what it says.
+CONVERSE = """
+import json, socket, sys
+message, answers = json.load(sys.stdin)
+with socket.socket(socket.AF_UNIX) as asking, asking.makefile("rb") as replies:
+    asking.settimeout(30)
+    asking.connect(sys.argv[1])
+    asking.sendall(json.dumps(message).encode() + b"\\n")
+    for reply in replies:
+        print(reply.decode(), end="")
+        if b'"ask"' in reply:
+            answer = answers.pop(0) if answers else None
+            asking.sendall(json.dumps({"answer": answer}).encode() + b"\\n")
+"""
+
+
+def attacks(person: Person) -> list[dict[str, Any]]:
+    """What a program that wants keys says on the socket."""
+    line = request.encode("work", {}, person.home.environment, "/")
+    other = {"access_key_id": "AKIAOTHERKEYID000000", "secret_access_key": "x" * 40}
+    return [
+        {"do": "restore", "path": str(credentials(person))},
+        {"do": "rotate", "request": line},
+        {"do": "save", "name": "work", **other},
+        {"do": "remove", "name": "work"},
+    ]
+
+
+def credentials(person: Person) -> Path:
+    """The file whose keys the vault has taken over."""
+    return person.home.path / ".aws" / "credentials"
+
+
+@pytest.fixture
+def moved_in(person: Person) -> Person:
+    """A person whose plaintext keys were taken over, and whose vault the agent keeps unlocked."""
+    credentials(person).write_text(
+        f"[old]\naws_access_key_id = {person.keys.access_key_id}\n"
+        f"aws_secret_access_key = {person.keys.secret_access_key}\n"
+    )
+    credentials(person).chmod(0o600)
+    done = person.home.shellvault("import", "--all")
+    assert done.returncode == 0, done.stderr
+    assert person.keys.secret_access_key not in credentials(person).read_text()
+    return person
+
+
+def is_unharmed(person: Person) -> bool:
+    """Whether keys, vault and files are as they were."""
+    found = person.aws.client("iam").list_access_keys(UserName=person.user)["AccessKeyMetadata"]
+    return (
+        [key["AccessKeyId"] for key in found] == [person.keys.access_key_id]
+        and f'"work":"{person.keys.access_key_id}"' in ask_vault(person, {"do": "list"}, [])[0]
+        and person.keys.secret_access_key not in credentials(person).read_text()
+    )
+
+
+@pytest.mark.parametrize("confirm", ["keys", "always"])
+def test_a_program_of_the_same_user_moves_no_long_term_keys(moved_in: Person, confirm: str) -> None:
+    for attack in attacks(moved_in):
+        for answers in ([], ["y"], ["wrong", "", "yes"]):
+            for stated in ("never", confirm):
+                heard, questions = ask_vault(moved_in, attack, list(answers), SHELLVAULT_CONFIRM=stated)
+                assert "error" in heard, attack
+                assert questions[0]["kind"] == "passphrase", attack
+    commands = [
+        ("import", "--restore", str(credentials(moved_in))),
+        ("rotate", "work"),
+        ("remove", "--force", "work"),
+        ("export", "-n", "work"),
+        ("exec", "--no-session", "work", "--", "printenv"),
+        ("migrate-backend", "--from", "file", "--to", "keyctl"),
+    ]
+    for command in commands:
+        done = moved_in.home.run("shellvault", *command, SHELLVAULT_CONFIRM=confirm)
+        assert (done.returncode, done.stdout) == (1, ""), command
+        assert "passphrase" in done.stderr, command
+    assert is_unharmed(moved_in)
+
+
+def test_who_gives_the_passphrase_needs_no_terminal(moved_in: Person) -> None:
+    """As a script of CI does, with SHELLVAULT_FILE_PASSPHRASE."""
+    for command in (
+        ("import", "--restore", str(credentials(moved_in))),
+        ("rotate", "work"),
+        ("remove", "--force", "work"),
+    ):
+        done = moved_in.home.run("shellvault", *command, SHELLVAULT_FILE_PASSPHRASE=PASSPHRASE)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+    assert moved_in.keys.secret_access_key in credentials(moved_in).read_text()
+
+
+def test_the_passphrase_is_typed_once_for_several_keys(moved_in: Person) -> None:
+    with terminal(moved_in.home, "bash") as shell:
+        shell.type("shellvault rotate --all")
+        shell.wait_for(re.escape("new long-term keys are made; Enter passphrase"))
+        shell.type(PASSPHRASE)
+        shell.finish()
+        # All three have the same key: the first rotation deletes it, and the others have none left.
+        assert shell.screen.count("Enter passphrase") == 1, shell.screen
+
+
+@pytest.mark.parametrize("kind", ["--mount", "--net", "--pid"])
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to make namespaces")
+def test_a_container_with_the_socket_gets_names_and_changes_nothing(moved_in: Person, kind: str) -> None:
+    there = ("unshare", "--fork", kind)
+    target = moved_in.home.path / ".bashrc"
+    written = {"do": "back-up", "path": str(target), "content": "ZWNobyBoYWNrZWQ="}
+    new = {
+        "do": "save",
+        "name": "new",
+        "access_key_id": "AKIANEWKEYID00000000",
+        "secret_access_key": "x" * 40,
+    }
+    for attack in [written, {"do": "restore", "path": str(target)}, new, *attacks(moved_in)]:
+        # Not even with the passphrase: that is for the command itself to use.
+        heard, questions = ask_vault(moved_in, attack, [PASSPHRASE] * 3, there)
+        assert guard.ELSEWHERE in heard, attack
+        assert questions == []
+    assert '"keys":{' in ask_vault(moved_in, {"do": "list"}, [], there)[0]
+    assert not target.exists()
+    assert is_unharmed(moved_in)
+
+
+def test_nothing_is_restored_that_was_not_there(moved_in: Person) -> None:
+    target = moved_in.home.path / ".bashrc"
+    written = {"do": "back-up", "path": str(target), "content": "ZWNobyBoYWNrZWQ="}
+    assert "cannot be read" in ask_vault(moved_in, written, [])[0]
+    target.write_text("mine\n")
+    assert '"result"' in ask_vault(moved_in, written, [])[0]
+    assert '"result"' in ask_vault(moved_in, {"do": "restore", "path": str(target)}, [PASSPHRASE])[0]
+    assert target.read_text() == "mine\n"
+
+
+def test_a_rotation_that_nobody_confirmed_passes_no_proxy_of_its_caller(person: Person) -> None:
+    person.home.succeed("agent", "lock")
+    person.home.environment["SHELLVAULT_CONFIRM"] = "never"
+    unlocked = person.home.run("shellvault", "unlock", SHELLVAULT_FILE_PASSPHRASE=PASSPHRASE)
+    assert unlocked.returncode == 0, unlocked.stderr
+    del person.home.environment["AWS_ENDPOINT_URL_STS"]
+    seen: list[bytes] = []
+
+    def overheard(headers: dict[str, str], body: bytes) -> Answer:
+        seen.append(body)
+        return Answer(502, {}, b"")
+
+    with serving(overheard) as stranger:
+        for variables in (
+            {"HTTP_PROXY": stranger, "http_proxy": stranger},
+            {"AWS_ENDPOINT_URL_IAM": stranger, "AWS_ENDPOINT_URL_STS": stranger},
+        ):
+            done = person.home.run("shellvault", "rotate", "work", **variables)
+            assert done.returncode == 0, done.stderr
+            assert "nobody has confirmed" in done.stderr
+            assert all(name in done.stderr for name in variables)
+        assert seen == []
+        # Who proves the passphrase has it go where it is told to.
+        proved = {"SHELLVAULT_FILE_PASSPHRASE": PASSPHRASE, "SHELLVAULT_CONFIRM": "keys"}
+        done = person.home.run(
+            "shellvault", "rotate", "work", HTTP_PROXY=stranger, http_proxy=stranger, **proved
+        )
+        assert done.returncode == 1
+        assert seen
+
+
+def test_what_is_said_of_a_file_is_no_rule_for_another_vault(person: Person) -> None:
+    """The file is open, and its keys take a passphrase; those of `pass` were never under it."""
+    assert "passphrase" in person.home.fail(*SHOW)
+    with password_store(person.home.environment, person.home.path) as there:
+        person.home.environment.update(there)
+        moved = person.home.run(
+            "shellvault",
+            "migrate-backend",
+            "--from",
+            "file",
+            "--to",
+            "pass",
+            SHELLVAULT_FILE_PASSPHRASE=PASSPHRASE,
+        )
+        assert moved.returncode == 0, moved.stderr
+        found = person.home.succeed(*SHOW[:1], "--backend", "pass", *SHOW[1:])
+        assert found == f"{person.keys.secret_access_key}\n"
+        assert "passphrase" in person.home.fail(*SHOW)
