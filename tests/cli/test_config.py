@@ -82,7 +82,8 @@ def test_keys_of_another_version_are_noted_once_and_stop_nothing(
 
     def said() -> list[str]:
         assert main.run(["list"]) == 0
-        return [line for line in capsys.readouterr().err.splitlines() if "is no setting" in line]
+        told = capsys.readouterr().err.splitlines()
+        return [line for line in told if "config.toml" in line and "is no setting" in line]
 
     os.environ["SHELLVAULT_NO_AGENT"] = "1"
     file.write_text('backend = "file"\ncolour = "\\u001b[2J"\n"\\u001b[2Jx" = 1\n[future]\nkey = 1\n')
