@@ -115,7 +115,9 @@ def _state(found: Found, stored: dict[str, str]) -> str:
 def _chosen(found: Sequence[Found]) -> list[Found]:
     """What a person picks: all, none, or names. Raises NeedsPersonError where nobody can be asked."""
     try:
-        answer = terminal.ask("Take over which? (all, none, or names): ").split()
+        words = {"all", "none", *(each.name for each in found)}
+        question = "Take over which? (all, none, or names): "
+        answer = terminal.ask(question, shown=lambda text: words.issuperset(text.split())).split()
     except NeedsPersonError as error:
         raise NeedsPersonError("name what to take over, or give --all (--dry-run only shows it)") from error
     if answer in ([], ["none"]):

@@ -37,19 +37,29 @@ def ask_keys() -> tuple[str, str]:
     wrong, NeedsPersonError where nobody can be asked.
     """
     terminal.show("Type or paste both (two lines, or the console's CSV file): nothing is shown.\n")
-    for _ in range(TRIES):
-        with terminal.silent() as ask:
-            access_key_id, secret = _asked_pair(ask)
-        odd = _oddities(access_key_id, secret)
-        if not odd or terminal.confirm(f"{odd}. Really store them?"):
-            return access_key_id, secret
+    with terminal.silent() as silent:
+        for _ in range(TRIES):
+            access_key_id, secret = _asked_pair(silent.ask)
+            while odd := _oddities(access_key_id, secret):
+                silent.drop_paste()
+                answer = silent.ask(f"{odd}. Really store them? (y|N, or paste the right secret) ").strip()
+                terminal.show("\n")
+                if terminal.is_yes(answer):
+                    return access_key_id, secret
+                if not _AWS_SECRET.fullmatch(_without_label(answer)):
+                    break
+                secret = _without_label(answer)
+            else:
+                return access_key_id, secret
     raise _given_up()
 
 
 def ask_mfa_serial() -> str:
     """The serial number or ARN of an MFA device, "" for none. Raises as `ask_keys` does."""
     problem = "that is no MFA device: give its ARN (arn:aws:iam::123456789012:mfa/name) or a serial number"
-    return _asked_again("Enter MFA device ARN (blank: none): ", r"(?:[\w+=/:,.@-]{9,256})?", problem)
+    return _asked_again(
+        "Enter MFA device ARN (blank: none): ", r"(?:[\w+=/:,.@-]{9,256})?", problem, r"arn:.*"
+    )
 
 
 def ask_region() -> str:
@@ -59,6 +69,7 @@ def ask_region() -> str:
         "Enter region, such as eu-central-1 (blank: none): ",
         r"(?:[a-z]{2,5}(?:-[a-z]+)+-[0-9]{1,2})?",
         problem,
+        r"[a-z]+(?:-[a-z]+)+-[0-9]{1,2}",
     )
 
 
@@ -161,9 +172,10 @@ def _oddities(access_key_id: str, secret: str) -> str:
     return "; ".join(odd)[:1].upper() + "; ".join(odd)[1:]
 
 
-def _asked_again(prompt: str, pattern: str, problem: str) -> str:
+def _asked_again(prompt: str, pattern: str, problem: str, public: str) -> str:
+    """An answer that fits `pattern`. What fits `public` is no secret, and is shown."""
     for _ in range(TRIES):
-        answer = terminal.ask(prompt).strip()
+        answer = terminal.ask(prompt, shown=lambda text: re.fullmatch(public, text.strip(), re.ASCII)).strip()
         if re.fullmatch(pattern, answer, re.ASCII):
             return answer
         terminal.show(f"{problem}.\n")

@@ -6,7 +6,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 from shellvault.cli import progress
 from shellvault.display import printable
@@ -18,8 +19,20 @@ TERMINAL = "/dev/tty"
 #: Seconds between two looks at whether a command in the background has come to the front.
 _BACKGROUND_PAUSE = 0.5
 
+#: Whether a hidden question was asked in this process: from then on a secret may come at any moment, also where it is
+#: not asked for (a wrong one is told, and the right one pasted at the next question), so nothing is echoed any more.
+_has_hidden = False
+
 #: Seconds without another key after which a paste is taken to have ended, and in which it has to.
 _PASTE_PAUSE, _PASTE_PATIENCE = 0.1, 2.0
+
+
+class Silent(NamedTuple):
+    """What asks while the echo is off."""
+
+    ask: Callable[[str], str]
+    drop_paste: Callable[[], None]
+    """Throws away what is left of a paste."""
 
 
 @contextmanager
@@ -59,18 +72,29 @@ def write(text: str) -> None:
         os.write(terminal, text.encode("utf-8", "surrogateescape"))
 
 
-def ask(prompt: str, *, hidden: bool = False, withdrawn: int | None = None) -> str:
+def ask(
+    prompt: str,
+    *,
+    hidden: bool = False,
+    withdrawn: int | None = None,
+    shown: Callable[[str], object] = lambda answer: False,
+) -> str:
     """Asks for one line; `hidden` turns the echo off, and back on whatever happens.
+
+    After a hidden question there is no echo for any other either; an answer is shown once it is whole, where `shown`
+    says of it that it cannot be a secret.
 
     Raises NeedsPersonError when there is no terminal or it is closed instead of answered, and WithdrawnError as soon
     as there is something to read from the descriptor `withdrawn`.
     """
     with opened() as terminal:
-        if not hidden:
+        if not (hidden or _has_hidden):
             return _asked(terminal, prompt, withdrawn)
         with _echo_off(terminal):
+            if not hidden:
+                _say_once_that_nothing_shows(terminal)
             answer = _asked(terminal, prompt, withdrawn)
-        os.write(terminal, b"\n")
+        _write(terminal, f"{answer if not hidden and shown(answer) else ''}\n")
     return answer
 
 
@@ -99,19 +123,28 @@ def hurry(other: int, seconds: float) -> bool | None:
         os.close(terminal)
 
 
+@cache
+def _say_once_that_nothing_shows(terminal: int) -> None:
+    _write(terminal, "What you type is not shown until you press Enter.\n")
+
+
 @contextmanager
-def silent() -> Iterator[Callable[[str], str]]:
+def silent() -> Iterator[Silent]:
     """Keeps the echo off for several questions, so that what is pasted for all of them at once is never shown.
 
-    Yields what asks one of them, and shows what it is given. What is left of the paste is thrown away at the end.
-    Raises NeedsPersonError as `ask` does.
+    Yields what asks one of them. What is left of the paste is thrown away at the end. Raises NeedsPersonError as `ask`
+    does.
     """
     with opened() as terminal, _echo_off(terminal):
-        yield lambda prompt: _asked(terminal, prompt)
-        deadline = time.monotonic() + _PASTE_PATIENCE
-        while select.select([terminal], [], [], _PASTE_PAUSE)[0] and time.monotonic() < deadline:
-            if not os.read(terminal, 4096):
-                break
+        yield Silent(partial(_asked, terminal), partial(_drop_paste, terminal))
+        _drop_paste(terminal)
+
+
+def _drop_paste(terminal: int) -> None:
+    deadline = time.monotonic() + _PASTE_PATIENCE
+    while select.select([terminal], [], [], _PASTE_PAUSE)[0] and time.monotonic() < deadline:
+        if not os.read(terminal, 4096):
+            break
 
 
 def show(text: str) -> None:
@@ -151,6 +184,8 @@ def _echo_off(terminal: int) -> Iterator[None]:
 
     from shellvault.hardening import forbid_tracing
 
+    global _has_hidden
+    _has_hidden = True
     before = termios.tcgetattr(terminal)
     silent = list(before)
     silent[3] &= ~termios.ECHO
@@ -181,4 +216,13 @@ def _echo_off(terminal: int) -> Iterator[None]:
 
 def confirm(question: str) -> bool:
     """Asks a yes-or-no question; anything but y or yes is no."""
-    return ask(f"{question} (y|N) ").strip().lower() in ("y", "yes")
+    return is_yes(ask(f"{question} (y|N) ", shown=_is_yes_or_no))
+
+
+def is_yes(answer: str) -> bool:
+    """Whether an answer to a yes-or-no question is a yes."""
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _is_yes_or_no(answer: str) -> bool:
+    return answer.strip().lower() in ("y", "yes", "n", "no")

@@ -49,8 +49,9 @@ Enter Access Key Id:
 an id that starts with AKIA has 20 characters, this one 19.
 Enter Access Key Id: {pair[0]}
 Enter Secret Key:
+What you type is not shown until you press Enter.
 Enter MFA device ARN (blank: none): {serial}
-Enter region, such as eu-central-1 (blank: none): Frankfurt
+Enter region, such as eu-central-1 (blank: none):
 that is no region: give its name, such as eu-central-1.
 Enter region, such as eu-central-1 (blank: none): eu-central-1
 """
