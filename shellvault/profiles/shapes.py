@@ -9,6 +9,7 @@ import unicodedata
 from urllib.parse import urlsplit
 
 from shellvault.errors import ConfigError
+from shellvault.profiles.code_variables import runs_code
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.parse import printable
 from shellvault.profiles.settings import Setting
@@ -52,13 +53,14 @@ _MAX_TAGS = 50
 _MAX_TAG_KEY = 128
 _MAX_TAG_VALUE = 256
 
-#: Variables that mean something to shells, loaders and shellvault themselves.
-_SHELLS_OWN = re.compile(
-    r"CDPATH|COLUMNS|DIRSTACK|EGID|ENV|ERRNO|EUID|FPATH|FUNCNAME|GID|GROUPS|HOME|IFS|LANG|LINENO|LINES|"
-    r"LOGNAME|MAIL|MATCH|NULLCMD|OLDPWD|OPTARG|OPTIND|PATH|PIPESTATUS|PPID|PROMPT|PWD|RANDOM|READNULLCMD|"
-    r"REPLY|RPROMPT|RPS1|SECONDS|SHELL|SHELLOPTS|SHLVL|SPROMPT|TERM|TMOUT|TTY|UID|USER|USERNAME|ZDOTDIR|"
-    r"(AWS_VAULT_|BASH|COMP_|DYLD_|EPOCH|HIST|LC_|LD_|PROMPT_|PS[1-4]|PSModule|SHELLVAULT_|TRY_BLOCK_).*"
+#: Variables that mean something to shells, people's sessions and shellvault themselves (zshparam(1), environ(7)).
+_TAKEN = re.compile(
+    r"COLUMNS|DIRSTACK|EGID|ERRNO|EUID|FUNCNAME|GID|GROUPS|LANG|LINENO|LINES|LOGNAME|MAIL|MATCH|NULLCMD|OLDPWD|OPTARG|"
+    r"OPTIND|PIPESTATUS|PPID|PROMPT|PWD|RANDOM|READNULLCMD|REPLY|RPROMPT|RPS1|SECONDS|SHLVL|SPROMPT|TERM|TMOUT|TTY|UID|"
+    r"USER|USERNAME|(AWS_VAULT_|COMP_|EPOCH|LC_|PROMPT_|PS[1-4]|SHELLVAULT_|TRY_BLOCK_).*",
+    re.IGNORECASE,
 )
+_MANAGED = frozenset(MANAGED_VARIABLES)
 
 
 def looks_as(text: str, kind: str) -> bool:
@@ -86,8 +88,8 @@ def truth(setting: Setting) -> bool:
 def profile_variables(setting: Setting) -> dict[str, str]:
     """`NAME=value` and more of them between blanks, each quoted as POSIX sh has it where it must be.
 
-    Raises ConfigError for what is no such text, and for a name that shells, AWS's tools or shellvault give a
-    meaning of their own: those a profile has other keys for, or none.
+    Raises ConfigError for what is no such text, for a name that shells, AWS's tools or shellvault give a meaning of
+    their own (those a profile has other keys for, or none), and for what makes programs run other code.
     """
     try:
         words = shlex.split(setting.text)
@@ -98,7 +100,9 @@ def profile_variables(setting: Setting) -> dict[str, str]:
         name, separator, value = word.partition("=")
         if not separator or not re.fullmatch(r"[A-Z][A-Za-z0-9_]*|(http|https|ftp|all|no)_proxy", name):
             raise setting.error("is not NAME=value, with a name that begins with a capital letter")
-        if name in MANAGED_VARIABLES or _SHELLS_OWN.fullmatch(name):
+        if runs_code(name):
+            raise setting.error(f"sets {name}, which a profile may not: it makes programs run other code")
+        if name.upper() in _MANAGED or _TAKEN.fullmatch(name):
             raise setting.error(f"sets {name}, which a profile may not")
         # Windows and PowerShell take names that differ only in case for one.
         if name.upper() in map(str.upper, variables):
