@@ -36,6 +36,8 @@ class Sso:
     role_name: str | None
     session_name: str | None = None
     registration_scopes: tuple[str, ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """`FILE:LINE` of each of these settings, by its key, for messages."""
 
 
 @dataclass(frozen=True, slots=True)

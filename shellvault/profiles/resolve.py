@@ -4,7 +4,7 @@ Precedence of each field: command line > environment > own section > included pr
 keys (`settings.IDENTITY_KEYS`) are the exception: `[default]` does not give them to other profiles.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from shellvault.errors import ConfigError
@@ -99,12 +99,19 @@ def resolve_sso_session(config: ConfigFile, name: str, overrides: Overrides) -> 
     if not start_url or not region:
         where = config.at(section.line)
         raise ConfigError(f"{where}: [sso-session {printable(name)}] needs sso_start_url and sso_region")
-    sso = Sso(shaped(start_url, "url"), shaped(region, "region"), None, None, name, _scopes(scopes))
+    places = _places((start_url, region, scopes))
+    sso = Sso(shaped(start_url, "url"), shaped(region, "region"), None, None, name, _scopes(scopes), places)
     return replace(_resolve(config, name, overrides, (), None), sso=sso)
 
 
 def _scopes(setting: Setting | None) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, setting.text.split(",")))) if setting else ()
+
+
+def _places(settings: Iterable[Setting | None]) -> dict[str, str]:
+    """`FILE:LINE` of each setting that stands in the config file, by its key."""
+    found = [setting.name.rpartition(": ") for setting in settings if setting and setting.origin == "config"]
+    return {key: place for place, _, key in found}
 
 
 def _resolve(
@@ -268,6 +275,7 @@ def _sso(lookup: _Lookup) -> Sso | None:
         role_name=_text(role, "role_name"),
         session_name=reference.text if reference else None,
         registration_scopes=_scopes(scopes),
+        places=_places((start_url, region, account, role, scopes)),
     )
 
 

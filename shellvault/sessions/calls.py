@@ -13,9 +13,10 @@ from shellvault.errors import SessionError
 from shellvault.plan import LONGEST, Endpoint, Step, account_of
 from shellvault.profiles.model import Service, Sso
 from shellvault.profiles.parse import printable
+from shellvault.sessions.answers import NOWHERE, Places, answer_of, one_line
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
-from shellvault.sessions.refusals import UnsentError, one_line, refusal
+from shellvault.sessions.refusals import UnsentError, refusal
 from shellvault.sessions.replies import checked_session
 from shellvault.vault.deadline import within
 
@@ -44,7 +45,7 @@ def get_role_credentials(step: Step, sso: Sso, access_token: str, now: float) ->
     """The session of an IAM Identity Center role (sso:GetRoleCredentials). Raises as `call_sts`."""
     parameters = {"roleName": sso.role_name, "accountId": sso.account_id, "accessToken": access_token}
     what = described(step)
-    reply = invoke("sso", "get_role_credentials", parameters, step.endpoint, None, 2, what)
+    reply = invoke("sso", "get_role_credentials", parameters, step.endpoint, None, 2, what, sso.places)
     found = reply.get("roleCredentials")
     given: Mapping[str, Any] = found if isinstance(found, dict) else {}
     expiration = given.get("expiration")
@@ -58,6 +59,9 @@ def get_role_credentials(step: Step, sso: Sso, access_token: str, now: float) ->
 
 def described(step: Step) -> str:
     """The step in the words of a message."""
+    if step.sso:
+        role, account = printable(step.sso.role_name or ""), printable(step.sso.account_id or "")
+        return f"role {role} in account {account} (profile {printable(step.profile)})"
     of = f" of {printable(step.role_arn)}" if step.role_arn else ""
     return f"{step.call}{of} (profile {printable(step.profile)})"
 
@@ -118,8 +122,11 @@ def invoke(
     source: Session | None,
     attempts: int,
     what: str,
+    places: Places = NOWHERE,
 ) -> Mapping[str, Any]:
     """One API call and its reply, within DEADLINE. `source` None sends it unsigned; `what` names it in messages.
+
+    `places` says where the settings stand that a refusal may be about.
 
     Raises RefusedError when AWS says no, SessionError when it cannot be reached or answers nonsense.
     """
@@ -142,8 +149,7 @@ def invoke(
         # Time-outs of sockets bound neither name resolution nor a trickling answer: this does.
         return within(DEADLINE, run)
     except exceptions.ClientError as error:
-        details = error.response.get("Error", {})
-        raise refusal(what, str(details.get("Code")), str(details.get("Message")), secrets) from None
+        raise refusal(what, answer_of(error.response, secrets), places) from None
     except exceptions.SSLError as error:
         raise UnsentError(f"{what}: {_interposed(endpoint)} ({network.reason(error)})") from None
     except (exceptions.HTTPClientError, exceptions.EndpointConnectionError, OSError) as error:

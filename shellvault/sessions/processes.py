@@ -13,9 +13,9 @@ from pathlib import Path
 from shellvault.errors import SessionError
 from shellvault.plan import Step
 from shellvault.profiles.parse import printable
+from shellvault.sessions.answers import one_line
 from shellvault.sessions.model import Helper, HelperKind, Session
 from shellvault.sessions.recursion import environment_for_helper
-from shellvault.sessions.refusals import one_line
 from shellvault.sessions.replies import checked_session, epoch
 
 #: Seconds; such a program may have a person to ask.

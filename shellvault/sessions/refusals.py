@@ -1,10 +1,9 @@
 """Why AWS refused a call, as one line that says what to do next."""
 
-from collections.abc import Iterable
 from typing import Literal
 
-from shellvault.display import printable
 from shellvault.errors import SessionError
+from shellvault.sessions.answers import NOWHERE, Answer, Places, explained
 
 #: What can be done about a refusal without reading its message.
 Reason = Literal["wrong-code", "rejected-credentials", "no-such-entity", "other"]
@@ -13,13 +12,11 @@ _REJECTED = {
     "ExpiredToken",
     "ExpiredTokenException",
     "InvalidClientTokenId",
-    "UnauthorizedException",
     "UnrecognizedClientException",
 }
 _CLOCK = {"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"}
 _OLD_OR_YOUNG = ("Signature expired", "Signature not yet current")
 _SIGNATURE = {"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"}
-_LONGEST_MESSAGE = 300
 
 
 class UnsentError(SessionError):
@@ -34,16 +31,17 @@ class RefusedError(SessionError):
         self.reason = reason
 
 
-def refusal(what: str, code: str, message: str, secrets: Iterable[str | None]) -> RefusedError:
-    """The error for AWS's `code` and `message` to the call described by `what`; `secrets` never show."""
-    if "invalid MFA one time pass code" in message:
+def refusal(what: str, answer: Answer, places: Places = NOWHERE) -> RefusedError:
+    """The error for an answer to the call described by `what`."""
+    code, said = answer.code, answer.said
+    if "invalid MFA one time pass code" in said:
         return RefusedError(f"AWS did not accept the MFA code for {what}: try the next one", "wrong-code")
     if code in ("RegionDisabled", "RegionDisabledException"):
         return RefusedError(
             f"AWS has STS switched off in the region that {what} asks: choose another one (--region), or switch it on "
             "in the account settings of IAM"
         )
-    if code in _CLOCK or (code in _SIGNATURE and message.startswith(_OLD_OR_YOUNG)):
+    if code in _CLOCK or (code in _SIGNATURE and said.startswith(_OLD_OR_YOUNG)):
         return RefusedError(f"AWS finds the time of {what} wrong: set this machine's clock, then try again")
     if code in _SIGNATURE:
         # The message of this one can hold the request itself, headers included.
@@ -54,30 +52,8 @@ def refusal(what: str, code: str, message: str, secrets: Iterable[str | None]) -
             "store new ones with `shellvault add`",
             "rejected-credentials",
         )
-    return RefusedError(
-        f"AWS refused {what}: {one_line(code, ())}: {one_line(message, secrets)}{_advice(code, message)}",
-        "no-such-entity" if code == "NoSuchEntity" else "other",
-    )
-
-
-def _advice(code: str, message: str) -> str:
-    if "MultiFactorAuthentication" in message:
-        return " (check mfa_serial in the AWS config file)"
-    if code == "ForbiddenException":
-        return " (check sso_account_id and sso_role_name, and that this role is assigned to you)"
-    if code == "AccessDenied":
-        return " (check the user's permissions and the role's trust policy)"
-    if code == "ValidationError":
-        return " (correct the profile in the AWS config file)"
-    if code in ("MalformedPolicyDocument", "PackedPolicyTooLarge", "PackedPolicyTooLargeException"):
-        return " (correct or shorten the session policy: --policy, --policy-arn, shellvault_policy)"
-    if code in ("Throttling", "ThrottlingException", "RequestLimitExceeded"):
-        return " (wait a little, then try again)"
-    return ""
-
-
-def one_line(text: str, secrets: Iterable[str | None]) -> str:
-    """Foreign text fit for a message: without `secrets`, on one line, printable, at most 300 long."""
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "****")
-    return printable(" ".join(text.split()), _LONGEST_MESSAGE)
+    reasons: dict[str, Reason] = {
+        "NoSuchEntity": "no-such-entity",
+        "UnauthorizedException": "rejected-credentials",
+    }
+    return RefusedError(explained(what, answer, places), reasons.get(code, "other"))

@@ -8,8 +8,8 @@ from shellvault.errors import SessionError
 from shellvault.plan import Step
 from shellvault.profiles.model import INSTANCE_METADATA_KEYS
 from shellvault.profiles.parse import printable
+from shellvault.sessions.answers import one_line
 from shellvault.sessions.model import Session
-from shellvault.sessions.refusals import one_line
 from shellvault.sessions.replies import checked_session
 from shellvault.vault.deadline import within
 

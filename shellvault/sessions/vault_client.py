@@ -12,7 +12,7 @@ from hvac import exceptions
 from shellvault import vault_token
 from shellvault.errors import NeedsPersonError, SessionError, ShellvaultError
 from shellvault.profiles.model import EngineServer, SecretsEngine
-from shellvault.sessions.refusals import one_line
+from shellvault.sessions.answers import one_line
 
 #: Bytes of a reply; credentials have 3 KiB.
 REPLY_LIMIT = 256 * 1024

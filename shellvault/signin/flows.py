@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from shellvault.errors import NeedsPersonError, SessionError
+from shellvault.errors import NeedsPersonError
 from shellvault.profiles.parse import printable
+from shellvault.sessions.answers import Answer, one_line
 from shellvault.sessions.model import Challenge
-from shellvault.sessions.refusals import one_line
-from shellvault.signin.listener import Callback, listening
+from shellvault.signin.listener import listening
 from shellvault.signin.pkce import Secrets, new_secrets
+from shellvault.signin.service import ServiceRefusalError
 from shellvault.signin.work import PATIENCE, Work
 
 Result = TypeVar("Result")
@@ -47,7 +48,10 @@ def by_browser(
         tab.unlink(missing_ok=True)
         if callback.code is None:
             listener.finish("refused")
-            raise SessionError(_refused(subject, callback))
+            answer = Answer(
+                one_line(callback.error or "no code", ()), said=one_line(callback.description or "", ())
+            )
+            raise ServiceRefusalError(f"the sign-in to {printable(subject)}", answer)
         result = redeem(callback.code, secrets, listener.redirect_uri)
         listener.finish("signed-in")
         return result
@@ -79,9 +83,3 @@ def by_polling(
 def nobody(work: Work, subject: str) -> NeedsPersonError:
     """The error for a sign-in that nobody has finished."""
     return work.needs_person(f"nobody has signed in to {printable(subject)} in time")
-
-
-def _refused(subject: str, callback: Callback) -> str:
-    said = one_line(": ".join(filter(None, (callback.error, callback.description))), ())
-    name = printable(subject)
-    return f"the sign-in to {name} was refused in the browser ({said or 'no code'}): try again to allow it"

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -34,15 +36,27 @@ def token(work: Work, step: Step, rejected: frozenset[str] = frozenset()) -> Tok
     """
     if found := _fit(work, step, rejected, DUE):
         return found
-    with work.lock():
+    with work.lock(), _naming_settings(step):
         # Somebody else may have been faster.
         return _fit(work, step, rejected, DUE) or _renewed(work, step, rejected)
 
 
 def sign_in(work: Work, step: Step) -> Token:
     """A new token, by a person, in any case. Raises as `token`."""
-    with work.lock():
+    with work.lock(), _naming_settings(step):
         return _from_person(work, step)
+
+
+@contextmanager
+def _naming_settings(step: Step) -> Iterator[None]:
+    """Lets a refusal name the sign-in, and where the settings stand that it may be about."""
+    try:
+        yield
+    except ServiceRefusalError as error:
+        sso = _sso(step)
+        raise ServiceRefusalError(
+            f"the sign-in to {printable(subject(sso))}", error.answer, sso.places
+        ) from None
 
 
 def current(work: Work, step: Step) -> Token | None:

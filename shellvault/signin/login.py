@@ -17,7 +17,6 @@ from shellvault.sessions.replies import checked_session
 from shellvault.signin import dpop, service
 from shellvault.signin.model import is_visible
 from shellvault.signin.pkce import Secrets
-from shellvault.signin.service import ServiceRefusalError
 
 #: The clients of AWS's own command line, the same in every partition; there is no registration.
 SAME_DEVICE = "arn:aws:signin:::devtools/same-device"
@@ -27,14 +26,6 @@ CROSS_DEVICE = "arn:aws:signin:::devtools/cross-device"
 CREDENTIALS_LIFE, LONGEST = 900, 12 * 3600
 
 _WHAT = "the AWS sign-in"
-_ADVICE = {
-    "AUTHCODE_EXPIRED": "the code was too old or used already: sign in again",
-    "INSUFFICIENT_PERMISSIONS": (
-        "this principal may not sign in for programs: have the policy SignInLocalDevelopmentAccess attached to it"
-    ),
-    "TOKEN_EXPIRED": "the sign-in is over (or this machine's clock is wrong): sign in again",
-    "USER_CREDENTIALS_CHANGED": "the password was changed since: sign in again",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +149,9 @@ def _token(endpoint: Endpoint, given: Mapping[str, str], key: str, now: float) -
         headers = {"DPoP": dpop.proof(key, url, now)}
     except ValueError:
         raise SessionError("the key of this AWS sign-in is damaged: sign in again") from None
-    try:
-        reply = service.call(
-            "signin", "create_o_auth2_token", {"tokenInput": given}, endpoint, _WHAT, headers=headers
-        )
-    except ServiceRefusalError as error:
-        if advice := _ADVICE.get(error.value):
-            raise ServiceRefusalError(f"{_WHAT}: {advice} ({error.value})", error.name, error.value) from None
-        raise
+    reply = service.call(
+        "signin", "create_o_auth2_token", {"tokenInput": given}, endpoint, _WHAT, headers=headers
+    )
     found = reply.get("tokenOutput")
     if not isinstance(found, Mapping):
         raise _strange()

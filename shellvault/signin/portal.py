@@ -10,12 +10,14 @@ from typing import Any
 from shellvault import network, threads
 from shellvault.errors import SessionError
 from shellvault.plan import Endpoint
+from shellvault.sessions.answers import answer_of
 from shellvault.sessions.clients import client_for
-from shellvault.sessions.refusals import one_line
+from shellvault.sessions.refusals import refusal
 
 #: AWS takes 20 calls a second (IAM Identity Center User Guide, "Quotas"); so many are under way at once.
 CALLS_A_SECOND, AT_ONCE = 20.0, 8
 _PAGE = 100
+_LISTS = {"list_accounts": "the list of your accounts", "list_account_roles": "the list of your roles"}
 #: Seconds after which a call that AWS keeps putting off is given up, and the longest wait before the next try.
 _BUDGET, _LONGEST_PAUSE = 300.0, 5.0
 #: Most accounts, and roles of one, that are believed.
@@ -96,8 +98,8 @@ class Portal:
                 metadata = response.get("ResponseMetadata", {})
                 status = metadata.get("HTTPStatusCode", 0)
                 if (status != 429 and status < 500) or time.monotonic() > end:
-                    said = one_line(str(response.get("Error", {}).get("Message")), [self._access_token])
-                    raise SessionError(f"the portal refuses {operation} ({said})") from None
+                    answer = answer_of(response, [self._access_token])
+                    raise refusal(_LISTS[operation], answer) from None
                 asked = metadata.get("HTTPHeaders", {}).get("retry-after", "")
                 wait = float(asked) if asked.isdigit() else pause * random.uniform(0.5, 1.5)  # noqa: S311
                 self._pace.hold(min(wait, 30.0))

@@ -11,26 +11,13 @@ from shellvault.errors import SessionError
 from shellvault.plan import Endpoint
 from shellvault.profiles.model import Service
 from shellvault.profiles.parse import printable
+from shellvault.sessions.answers import NOWHERE, Answer, Places, answer_of, explained, one_line
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
-from shellvault.sessions.refusals import one_line
 from shellvault.vault.deadline import within
 
 #: Seconds that one call may take, name resolution, retries and a slow answer included.
 DEADLINE = 12.0
-
-#: What a later try may turn into a yes; everything else is AWS's last word.
-_TRANSIENT = frozenset(
-    (
-        "InternalServerException",
-        "ServiceUnavailableException",
-        "SlowDownException",
-        "ThrottlingException",
-        "TooManyRequestsError",
-        "TooManyRequestsException",
-    )
-)
-
 
 #: The operations whose host botocore's rules choose without a look at a custom endpoint.
 _CONTROL_PLANE = ("batch_revoke_sessions", "list_sessions")
@@ -43,10 +30,11 @@ class UnreachableError(SessionError):
 class ServiceRefusalError(SessionError):
     """The service answered, and the answer is no."""
 
-    def __init__(self, message: str, name: str, value: str) -> None:
-        """`name` is the exception of the service model, `value` the member `error` of its body."""
-        super().__init__(message)
-        self.name, self.value = name, value
+    def __init__(self, what: str, answer: Answer, places: Places = NOWHERE) -> None:
+        super().__init__(explained(what, answer, places))
+        self.answer = answer
+        self.name, self.value = answer.code, answer.value
+        """The exception of the service model, and the member `error` of its body."""
 
 
 def call(
@@ -84,7 +72,10 @@ def call(
         # Time-outs of sockets bound neither name resolution nor a trickling answer: this does.
         return within(DEADLINE, run)
     except exceptions.ClientError as error:
-        raise _refusal(error.response, what, secrets) from None
+        answer = answer_of(error.response, secrets)
+        if answer.is_passing:
+            raise UnreachableError(explained(what, answer)) from None
+        raise ServiceRefusalError(what, answer) from None
     except (exceptions.HTTPClientError, exceptions.EndpointConnectionError, OSError) as error:
         where = printable(endpoint.url or f"AWS in {endpoint.region}")
         raise UnreachableError(
@@ -101,20 +92,6 @@ def call(
 
 def _redirect(params: dict[str, Any], url: str | None) -> None:
     params["url"] = f"{(url or '').rstrip('/')}{params['url_path']}"
-
-
-def _refusal(response: Mapping[str, Any], what: str, secrets: list[str]) -> SessionError:
-    details = response.get("Error", {})
-    name, value = str(details.get("Code", "")), str(response.get("error", ""))
-    said = one_line(
-        str(response.get("error_description") or details.get("Message") or value or name), secrets
-    )
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if name in _TRANSIENT or status == 429 or status >= 500:
-        return UnreachableError(
-            f"{what}: AWS is busy or out of order ({said or status}): try again in a minute"
-        )
-    return ServiceRefusalError(f"{what}: AWS refuses ({one_line(value or name, ())}: {said})", name, value)
 
 
 def _texts(value: object) -> Iterator[str]:

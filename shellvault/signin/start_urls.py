@@ -6,7 +6,7 @@ from shellvault import network
 from shellvault.errors import SessionError
 from shellvault.profiles.parse import printable
 from shellvault.profiles.shapes import canonical_start_url as canonical
-from shellvault.sessions.refusals import one_line
+from shellvault.sessions.answers import one_line
 
 #: Hosts of AWS's own, by their ends and whole, in every partition (as the AWS CLI knows them).
 _AWS_SUFFIXES = (

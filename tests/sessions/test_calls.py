@@ -184,7 +184,7 @@ def test_a_reply_that_is_no_session_is_an_error_of_one_line(front: MfaFront, ans
         ("SignatureDoesNotMatch", "Signature not yet current: 2 is still later", "set this machine's clock"),
         ("RequestExpired", "Request has expired.", "set this machine's clock"),
         ("ValidationError", "1 validation error", "correct the profile in the AWS config file"),
-        ("Throttling", "Rate exceeded", "wait a little"),
+        ("Throttling", "Rate exceeded", "AWS is busy (Rate exceeded): try again in a minute"),
         ("PackedPolicyTooLarge", "Packed size of session tags is 120%", "shorten the session policy"),
         ("MalformedPolicyDocument", "Syntax errors in policy.", "correct or shorten the session policy"),
         ("RegionDisabledException", "STS is not activated in this region", "choose another one (--region)"),

@@ -118,7 +118,7 @@ def test_nobody_at_the_keyboard_begins_nothing(desk: Desk) -> None:
 
 def test_a_refusal_in_the_browser_is_one_line_and_leaves_nothing(desk: Desk) -> None:
     desk.services.consenting = "deny"
-    with pytest.raises(SessionError, match=r"refused in the browser \(access_denied: The user refused\)"):
+    with pytest.raises(SessionError, match=r"access_denied: The user refused .*try again, and allow"):
         token(desk)
     assert not desk.store.labels()
 
@@ -149,7 +149,7 @@ def test_who_goes_away_ends_the_wait(desk: Desk) -> None:
 )
 def test_a_code_that_aws_does_not_take_is_one_line(desk: Desk, name: str) -> None:
     desk.services.fail("POST /token", oidc_error(name, "why"))
-    with pytest.raises(SessionError, match="the sign-in: AWS refuses"):
+    with pytest.raises(SessionError, match="AWS refused the sign-in to corp"):
         token(desk)
 
 
@@ -204,7 +204,7 @@ def test_pending_and_slow_down_are_waited_out(elsewhere: Desk, monkeypatch: pyte
     [
         ("ExpiredTokenException", "nobody has signed in to corp in time"),
         ("AccessDeniedException", "was refused in the browser"),
-        ("InvalidGrantException", "AWS refuses"),
+        ("InvalidGrantException", "AWS refused the sign-in to corp: invalid_grant"),
     ],
 )
 def test_the_end_of_a_code_is_one_line(elsewhere: Desk, fault: str, message: str) -> None:
@@ -245,7 +245,7 @@ def test_services_out_of_order_cost_no_sign_in(desk: Desk) -> None:
     assert token(desk) == first
     desk.services.clock_offset = 61 * MINUTE
     desk.services.fail("POST /token", Answer(503, b"busy"))
-    with pytest.raises(SessionError, match="busy or out of order"):
+    with pytest.raises(SessionError, match=r"busy|out of order"):
         token(desk)
     assert token(desk).expires_at > desk.services.now()
     assert len(desk.visitor.shown) == 1
@@ -272,7 +272,7 @@ def test_a_portal_that_takes_no_token_needs_a_person(desk: Desk) -> None:
 def test_other_refusals_of_a_role_are_no_reason_to_sign_in(desk: Desk, name: str) -> None:
     first = token(desk)
     desk.services.fail("GET /federation/credentials", *[portal_error(name, "No access")] * 3)
-    name = "assigned to you" if name == "ForbiddenException" else name
+    name = {"ForbiddenException": "assigned to you", "TooManyRequestsException": "busy"}.get(name, name)
     with pytest.raises(RefusedError, match=name):
         role(desk)
     assert token(desk) == first

@@ -1,0 +1,170 @@
+"""What a service has answered instead of a result, in one line: what it is about, what it says, what to do next.
+
+The codes are those of the service models (sts, iam, sso, sso-oidc, signin); of an OAuth error its value counts.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from shellvault.display import printable
+
+#: Where the settings stand that advice names: `FILE:LINE` by key.
+Places = Mapping[str, str]
+NOWHERE: Places = MappingProxyType({})
+
+_LONGEST_MESSAGE = 300
+
+_BUSY = frozenset(
+    (
+        "RequestLimitExceeded",
+        "SlowDownException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsError",
+        "TooManyRequestsException",
+        "rate_exceeded",
+        "slow_down",
+    )
+)
+_OUT_OF_ORDER = frozenset(("InternalServerException", "ServiceUnavailableException"))
+
+#: What OAuth calls the exceptions of sso-oidc.
+_VALUES = {
+    "AccessDeniedException": "access_denied",
+    "ExpiredTokenException": "expired_token",
+    "InvalidClientException": "invalid_client",
+    "InvalidClientMetadataException": "invalid_client_metadata",
+    "InvalidGrantException": "invalid_grant",
+    "InvalidRedirectUriException": "invalid_redirect_uri",
+    "InvalidRequestException": "invalid_request",
+    "InvalidScopeException": "invalid_scope",
+    "UnauthorizedClientException": "unauthorized_client",
+    "UnsupportedGrantTypeException": "unsupported_grant_type",
+}
+
+_OTHER_WAY = "sign in the other way, with or without --device-code"
+_AGAIN = "sign in again with `shellvault signin --fresh`"
+_POLICY = "correct or shorten the session policy: --policy, --policy-arn, shellvault_policy"
+
+#: What to do about each; `{KEY}` is a setting, named with its place.
+ADVICE: Mapping[str, str] = {
+    "AUTHCODE_EXPIRED": "the code was too old or used already: sign in again",
+    "AccessDenied": "check the user's permissions and the role's trust policy",
+    "ExpiredToken": "the session is over: try again with --fresh",
+    "ForbiddenException": (
+        "it is not assigned to you there, or is called otherwise: correct {sso_role_name} and {sso_account_id}, or ask "
+        "who runs the portal"
+    ),
+    "INSUFFICIENT_PERMISSIONS": (
+        "this principal may not sign in for programs: have the policy SignInLocalDevelopmentAccess attached to it"
+    ),
+    "INVALID_REQUEST": "check the region: a sign-in is renewed where it was made; else sign in again",
+    "MalformedPolicyDocument": _POLICY,
+    "PackedPolicyTooLarge": _POLICY,
+    "PackedPolicyTooLargeException": _POLICY,
+    "ResourceNotFoundException": "correct {sso_account_id} and {sso_role_name}",
+    "TOKEN_EXPIRED": "the sign-in is over (or this machine's clock is wrong): sign in again",
+    "USER_CREDENTIALS_CHANGED": "the password was changed since: sign in again",
+    "UnauthorizedException": f"AWS does not take this sign-in any more: {_AGAIN}",
+    "ValidationError": "correct the profile in the AWS config file",
+    "access_denied": "it was refused in the browser: try again, and allow it there",
+    "expired_token": "nobody confirmed the code in time: sign in again",
+    "invalid_client": f"AWS has forgotten that this machine was registered: {_AGAIN}",
+    "invalid_client_metadata": _OTHER_WAY,
+    "invalid_grant": f"the sign-in is over, or another program has used it up: {_AGAIN}",
+    "invalid_redirect_uri": _OTHER_WAY,
+    "invalid_request": "correct {sso_start_url} and {sso_region}: the portal's page of access keys shows both",
+    "invalid_scope": "correct {sso_registration_scopes}: sso:account:access is the one for accounts and roles",
+    "unauthorized_client": _OTHER_WAY,
+    "unsupported_grant_type": _OTHER_WAY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """No result: the exception's name (a number where the answer has none), the OAuth value, the text, the status."""
+
+    code: str
+    value: str = ""
+    said: str = ""
+    status: int = 400
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether a later try may be answered otherwise."""
+        return (
+            self.status == 429
+            or self.status >= 500
+            or bool({self.code, self.value} & (_BUSY | _OUT_OF_ORDER))
+        )
+
+
+def answer_of(response: Mapping[str, Any], secrets: Iterable[str | None]) -> Answer:
+    """What is in a botocore ClientError's `response`; `secrets` never show."""
+    details = response.get("Error", {})
+    said = response.get("error_description") or details.get("Message") or response.get("message") or ""
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return Answer(
+        one_line(str(details.get("Code", "")), ()),
+        one_line(str(response.get("error") or ""), ()),
+        one_line(str(said), secrets),
+        status if isinstance(status, int) else 400,
+    )
+
+
+def explained(what: str, answer: Answer, places: Places = NOWHERE) -> str:
+    """The line for an answer to `what`, a noun such as `the sign-in to corp`. Nothing is said twice."""
+    is_anonymous = (answer.code.isdigit() or not answer.code) and not answer.value
+    number = f"HTTP {answer.status}"
+    said = "" if answer.said.startswith("<") or _same(answer.said, answer) else answer.said
+    if answer.status == 429 or {answer.code, answer.value} & _BUSY:
+        return f"{what}: AWS is busy{_in_brackets(said)}: try again in a minute"
+    if answer.is_passing:
+        where = "AWS, or a proxy on the way," if is_anonymous else "AWS"
+        detail = (
+            ", ".join(filter(None, (number if is_anonymous else "", said))) or answer.value or answer.code
+        )
+        return f"{what}: {where} is out of order{_in_brackets(detail)}: try again in a minute"
+    if answer.status == 407:
+        return f"{what}: the proxy wants a user and a password (HTTP 407): put them into HTTPS_PROXY"
+    if is_anonymous:
+        return (
+            f"{what}: something between here and AWS answers in its place ({', '.join(filter(None, (number, said)))}): "
+            "check HTTPS_PROXY and endpoint_url, or open a browser if this network wants a sign-in"
+        )
+    name = answer.value or answer.code
+    advice = _advice(answer, places)
+    return f"AWS refused {what}: {name}{said and f': {said}'}{_in_brackets(advice)}"
+
+
+def one_line(text: str, secrets: Iterable[str | None]) -> str:
+    """Foreign text fit for a message: without `secrets`, on one line, printable, at most 300 long."""
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "****")
+    return printable(" ".join(text.split()), _LONGEST_MESSAGE)
+
+
+def _advice(answer: Answer, places: Places) -> str:
+    if "MultiFactorAuthentication" in answer.said:
+        return "check mfa_serial in the AWS config file"
+    found = ADVICE.get(answer.value or answer.code) or ADVICE.get(_VALUES.get(answer.code, ""), "")
+    for key in ("sso_account_id", "sso_region", "sso_registration_scopes", "sso_role_name", "sso_start_url"):
+        place = f" in {places[key]}" if key in places else ""
+        found = found.replace(f"{{{key}}}", f"{key}{place}")
+    return found
+
+
+def _in_brackets(text: str) -> str:
+    return f" ({text})" if text else ""
+
+
+def _same(said: str, answer: Answer) -> bool:
+    """Whether the text only says the code once more."""
+    names = (answer.code, answer.code.removesuffix("Exception"), answer.value, str(answer.status))
+    return _letters(said) in map(_letters, ("", *names))
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).lower()
