@@ -44,7 +44,6 @@ WORKER_VARIABLES = (
     "DISPLAY",
     "GNOME_KEYRING_CONTROL",
     "GNUPGHOME",
-    "GPG_TTY",
     "HOME",
     "HTTPS_PROXY",
     "HTTP_PROXY",

@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
+from shellvault import callers_terminal
 from shellvault.protocol import HAS_VAULT_TOKEN
 
 #: Everything `env` may set. `leave` puts each back as it was.
@@ -96,8 +97,14 @@ def for_children(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name not in PRIVATE_VARIABLES}
 
 
+def for_programs(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a program that we run and that may have a person to ask: it finds the caller's terminal."""
+    return callers_terminal.added(for_children(environment))
+
+
 def for_agent(environment: Mapping[str, str]) -> dict[str, str]:
     """What helper programs and calls to AWS may need: everything but credentials and what is private."""
+    environment = callers_terminal.added(environment)
     hidden = {*SECRET_VARIABLES, *PRIVATE_VARIABLES, HAS_VAULT_TOKEN}
     mark = {HAS_VAULT_TOKEN: "1"} if environment.get("VAULT_TOKEN") else {}
     return {name: value for name, value in environment.items() if name not in hidden} | mark

@@ -32,8 +32,10 @@ class _Progress:
         self._arm(DELAY - _age())
 
     def waits_for(self, what: str) -> None:
-        """What it is now; a line that is shown changes."""
+        """What it is now; a line that is shown changes. Nothing is shown while it is empty."""
         with self._changing:
+            if bool(what) != bool(self._what):
+                self.resume() if what else self.pause()
             if what != self._what:
                 self._what, self._since = what, time.monotonic()
             if self._is_shown:

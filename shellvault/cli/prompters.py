@@ -11,7 +11,7 @@ from shellvault.cli import invitation, output, progress, terminal
 from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.shells.quote import quote
-from shellvault.variables import PASSPHRASE_VARIABLES, for_children, setting_of
+from shellvault.variables import PASSPHRASE_VARIABLES, for_programs, setting_of
 
 #: The graphical drivers, as aws-vault names them; each exists where its program is on PATH.
 GRAPHICAL = ("kdialog", "osascript", "zenity")
@@ -132,7 +132,7 @@ class ProgramPrompter(TerminalPrompter):
             "a touch of your security key" if self._driver == "ykman" else f"you, in {self._driver}"
         )
         try:
-            return _answer(self._driver, challenge, for_children(self._environment))
+            return _answer(self._driver, challenge, for_programs(self._environment))
         except SessionError as error:
             raise NeedsPersonError(
                 f"{_needed(challenge)}: {self._driver} gave no answer; {_remedy(challenge)}"

@@ -15,7 +15,7 @@ from shellvault.importing import encrypted_files, items, keyrings, plaintext
 from shellvault.importing.found import AskPassphrase, Found
 from shellvault.importing.items import ImportingError
 from shellvault.importing.makers import MAKERS, Maker, found_in, holds_keys, home_of
-from shellvault.variables import for_children
+from shellvault.variables import for_programs
 from shellvault.vault import backends
 
 #: Seconds in which `pass` must have answered; gpg may ask for a passphrase meanwhile.
@@ -131,7 +131,7 @@ def _in_pass(maker: Maker, environment: Mapping[str, str], profiles: Collection[
             ) -> bytes:
                 variables = {"PASSWORD_STORE_DIR": str(root), "PASSAGE_DIR": str(root)}
                 return items.data_of(
-                    _printed(program, name, where, for_children(environment) | variables), where
+                    _printed(program, name, where, for_programs(environment) | variables), where
                 )
 
             yield found_in(maker, key, where, read)

@@ -6,7 +6,7 @@ from shellvault.errors import SessionError
 from shellvault.fastlane import request
 from shellvault.profiles.parse import printable
 from shellvault.sessions.model import Helper
-from shellvault.variables import for_children, without_session
+from shellvault.variables import for_programs, without_session
 
 #: The profiles whose sessions the processes above this one are getting, as `request.escape` writes them.
 RESOLVING = "SHELLVAULT_RESOLVING"
@@ -27,7 +27,7 @@ def environment_for_helper(environment: Mapping[str, str], helper: Helper) -> di
     The region is its own profile's, unless the user has set one; the sessions that wait for it are marked as
     being got.
     """
-    before = without_session(for_children(environment))
+    before = without_session(for_programs(environment))
     marks = dict.fromkeys([*environment.get(RESOLVING, "").split(), *map(request.escape, helper.resolving)])
     has_region = before.get("AWS_REGION") or before.get("AWS_DEFAULT_REGION")
     if helper.region and not has_region:

@@ -9,19 +9,24 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
+from shellvault.callers_terminal import VARIABLE
 from shellvault.errors import VaultError
-from shellvault.variables import for_children
+from shellvault.variables import for_programs
 from shellvault.vault.backends import password_command, password_store
 
 #: Seconds for one call in which gpg may have to ask a person for the key's passphrase.
 SECONDS = 30.0
+
+#: What to do where gpg has no terminal to ask on.
+NO_TERMINAL = "unlock its key in a terminal, with GPG_TTY=$(tty) exported"
 
 #: Most characters of a file's name without its ending; NAME_MAX is 255.
 _LONGEST = 200
@@ -36,16 +41,23 @@ _STORES = {"pass": "PASSWORD_STORE_DIR", "passage": "PASSAGE_DIR"}
 class PasswordStoreKeyring(KeyringBackend):
     """Items below one folder of a password store."""
 
-    def __init__(self, program: str, environment: Mapping[str, str], prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        program: str,
+        environment: Mapping[str, str],
+        prefix: str | None = None,
+        on_terminal: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         """`program` is `pass` or `passage`, run with `environment`.
 
         `prefix` is the folder of our items, by default SHELLVAULT_PASS_PREFIX. That of aws-vault's variable holds
-        items of its own.
+        items of its own. `on_terminal` is held while the program may ask on the caller's terminal.
         """
+        self._on_terminal = on_terminal
         self._program = program
         self._command = password_command(program, environment)
         store = str(password_store(program, environment))
-        self._environment = for_children(environment) | {_STORES[program]: store}
+        self._environment = for_programs(environment) | {_STORES[program]: store}
         self._prefix = prefix or environment.get("SHELLVAULT_PASS_PREFIX") or "shellvault"
 
     def get_password(self, service: str, username: str) -> str | None:
@@ -84,6 +96,10 @@ class PasswordStoreKeyring(KeyringBackend):
 
     def _run(self, *arguments: str, text: str | None = None) -> str:
         """What the program prints. Raises VaultError when it fails, or does not end in time."""
+        with self._on_terminal() if VARIABLE in self._environment else nullcontext():
+            return self._ran(arguments, text)
+
+    def _ran(self, arguments: Sequence[str], text: str | None) -> str:
         try:
             process = subprocess.Popen(
                 [self._command, *arguments],
@@ -110,8 +126,9 @@ class PasswordStoreKeyring(KeyringBackend):
                     ) from None
                 raise
         if process.returncode:
+            remedy = "unlock its key" if VARIABLE in self._environment else NO_TERMINAL
             raise VaultError(
-                f"{self._program} {arguments[0]} failed ({_reason(errors)}): unlock its key, "
+                f"{self._program} {arguments[0]} failed ({_reason(errors)}): {remedy}, "
                 "or choose another vault with --backend"
             )
         return output.decode("utf-8", "surrogateescape")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
-from shellvault import guard, locations, renewal, settings, threads, waiting
+from shellvault import callers_terminal, guard, locations, renewal, settings, threads, waiting
 from shellvault.errors import NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
@@ -182,7 +182,7 @@ def _environment(job: Message, fields: Mapping[str, str]) -> dict[str, str]:
     environment = environment_of(fields, {**os.environ, **(job["environment"] or {})})
     if job["quiet"]:
         # A job that nobody waits for at the keyboard must not make a keyring show a dialog.
-        for name in DISPLAYS:
+        for name in (*DISPLAYS, callers_terminal.VARIABLE):
             environment.pop(name, None)
     return environment
 
