@@ -26,5 +26,5 @@ def heard_by(hears: Callable[[str], None]) -> Iterator[None]:
 
 
 def waits_for(what: str) -> None:
-    """Says what is waited for from now on."""
+    """Says what is waited for from now on; empty where nothing may be shown, since a program asks by itself."""
     _hears.get()(what)

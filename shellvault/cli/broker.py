@@ -2,14 +2,21 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shellvault import guard, here, locations, settings, waiting
 from shellvault.cli import now, output, progress, prompters, told
 from shellvault.cli.foreign_config import tell_programs
 from shellvault.cli.options import Wish
 from shellvault.cli.suggest import suggesting
-from shellvault.errors import AgentError, NotForAgentError, UsageError
+from shellvault.errors import (
+    AgentError,
+    NeedsPersonError,
+    NotForAgentError,
+    ShellvaultError,
+    UsageError,
+    VaultError,
+)
 from shellvault.fastlane import request
 from shellvault.protocol import Message, ended_by
 from shellvault.sessions.model import Prompter
@@ -130,21 +137,52 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     return forms.text(form, change, acquired.profile.name)
 
 
+def listed(
+    operate: Operate, environment: Mapping[str, str]
+) -> tuple[Message, VaultError | NeedsPersonError | None]:
+    """What the vault lists (operation `list`), and None.
+
+    Where it is locked, silent or not there, what is known without it, the names of stored keys, and the error.
+    """
+    try:
+        return operate({"do": "list"}), None
+    except (VaultError, NeedsPersonError) as error:
+        names = dict.fromkeys(here.stored_names(environment), "")
+        return {"keys": names, "sessions": [], "sign_ins": {}}, error
+
+
 def plan(wish: Wish) -> "Plan":
     """The plan for a wish, without a call to AWS."""
     return explain(wish)[0]
 
 
-def explain(wish: Wish) -> tuple["Plan", now.Held | None, Mapping[str, Mapping[str, Any]]]:
-    """The plan for a wish, what of it is there already, and the vault's labels of sign-ins; without a call to AWS."""
+class Explained(NamedTuple):
+    """The plan for a wish, what of it is there already, the vault's labels of sign-ins, and why that is not all."""
+
+    plan: "Plan"
+    held: now.Held | None
+    sign_ins: Mapping[str, Mapping[str, Any]]
+    problem: ShellvaultError | None
+
+
+def explain(wish: Wish) -> Explained:
+    """How a session comes about, without a call to AWS."""
     from shellvault.sessions.for_request import plan_for_request
 
     prompter = prompters.choose(wish.prompt, wish.environment)
     operate = vault_operations(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent)
     with suggesting(wish):
-        listed = operate({"do": "list"})
-        found = plan_for_request(wish.line, listed["keys"], wish.environment)[1]
-    return found, _held(wish, found, listed["sessions"]), listed["sign_ins"]
+        there, problem = listed(operate, wish.environment)
+        found = plan_for_request(wish.line, there["keys"], wish.environment)[1]
+    held = _held_by_agent(wish, found) if problem else _held(wish, found, there["sessions"])
+    return Explained(found, held, there["sign_ins"], problem)
+
+
+def _held_by_agent(wish: Wish, found: "Plan") -> now.Held | None:
+    """The agent's session of the profile: without the vault nobody knows which keys it is made from."""
+    agent = now.agent_status(wish.environment) if wish.agent else {}
+    ends = [its["expires_at"] for its in agent.get("sessions", ()) if its["profile"] == found.profile]
+    return now.Held(len(found.steps), "agent", max(ends), (), 0) if ends else None
 
 
 def _held(wish: Wish, found: "Plan", in_vault: Iterable[Message]) -> now.Held | None:

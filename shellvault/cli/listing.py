@@ -12,6 +12,7 @@ import click
 from shellvault import here, settings
 from shellvault.cli import broker, first_steps, output, tables
 from shellvault.cli.options import backend_option
+from shellvault.errors import ShellvaultError
 from shellvault.plan import SIGN_INS
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class ProfileRow:
     name: str
     defined: bool
     access_key_id: str | None
+    """None: no keys are stored; empty: they are, and the vault cannot be read."""
     sessions: tuple[SessionRow, ...]
 
 
@@ -59,12 +61,24 @@ def command(
     # Of several the first of these counts, as in aws-vault.
     if profiles and not credentials:
         return _print_names(_config().profile_names)
-    rows = gather(backend)
+    rows, problem = gather(backend)
+    _show(rows, as_json=as_json, credentials=credentials, sessions=sessions, is_whole=not problem)
+    if problem:
+        output.complain(str(problem))
+        return problem.exit_status
+    return 0
+
+
+def _show(
+    rows: Sequence[ProfileRow], *, as_json: bool, credentials: bool, sessions: bool, is_whole: bool
+) -> None:
     if credentials:
-        return _print_names(row.name for row in rows if row.access_key_id)
+        _print_names(row.name for row in rows if row.access_key_id is not None)
+        return
     if sessions:
-        return _print_names(row.name for row in rows if any(its.call not in SIGN_INS for its in row.sessions))
-    if not rows:
+        _print_names(row.name for row in rows if any(its.call not in SIGN_INS for its in row.sessions))
+        return
+    if not rows and is_whole:
         output.note(first_steps.NO_PROFILES)
     if as_json:
         output.result(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
@@ -73,7 +87,6 @@ def command(
     from shellvault.profiles import remarks
 
     _tell_remarks(remarks.of_file(_config()))
-    return 0
 
 
 def _config() -> "ConfigFile":
@@ -90,10 +103,10 @@ def _tell_remarks(remarks: Sequence[str]) -> None:
         output.note(f"{len(remarks) - _MAX_REMARKS} more lines of the config file are odd")
 
 
-def gather(backend: str | None) -> list[ProfileRow]:
-    """All profiles of the config file and all names in the vault, in that order."""
+def gather(backend: str | None) -> tuple[list[ProfileRow], ShellvaultError | None]:
+    """All profiles of the config file and all names in the vault, in that order; and why that is not all."""
     configured = _config().profile_names
-    found = broker.vault_operations(backend, dict(os.environ))({"do": "list"})
+    found, problem = broker.listed(broker.vault_operations(backend, dict(os.environ)), os.environ)
     keys: dict[str, str] = found["keys"]
     now = time.time()
     sessions: dict[str, list[SessionRow]] = {}
@@ -108,9 +121,10 @@ def gather(backend: str | None) -> list[ProfileRow]:
     for name, row in _sign_ins(found["sign_ins"]):
         sessions.setdefault(name, []).append(row)
     names = dict.fromkeys([*configured, *keys, *sessions])
-    return [
+    profiles = [
         ProfileRow(name, name in configured, keys.get(name), tuple(sessions.get(name, ()))) for name in names
     ]
+    return profiles, problem
 
 
 def _sign_ins(labels: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, SessionRow]]:
@@ -133,7 +147,11 @@ def _print_names(names: Iterable[str]) -> int:
 def _table(rows: Sequence[ProfileRow]) -> str:
     patterns = settings.production_patterns(os.environ)
     lines = [
-        (tables.profile(row.name, patterns), row.access_key_id or "-", _sessions(row.sessions))
+        (
+            tables.profile(row.name, patterns),
+            "-" if row.access_key_id is None else row.access_key_id or "unknown",
+            _sessions(row.sessions),
+        )
         for row in rows
     ]
     return tables.of_profiles(("Profile", "Stored keys", "Sessions"), lines, [row.name for row in rows])

@@ -24,7 +24,7 @@ def command(name: str | None, form: str, **given: Any) -> int:
     from shellvault import plan
 
     asked = wish(name, given)
-    found, held, labels = broker.explain(asked)
+    found, held, labels, problem = broker.explain(asked)
     sign_in = next((step for step in found.steps if step.call in plan.SIGN_INS), None)
     living = sign_ins.known(sign_in, labels, asked.environment) if sign_in else None
     if form == "json":
@@ -34,6 +34,9 @@ def command(name: str | None, form: str, **given: Any) -> int:
         shown = f"{plan.describe(found, now.places(asked.environment))}\n{now.describe(found, held)}"
         shown += f"\n{_state(living)}" if sign_in else ""
     output.result(f"{shown}\n")
+    if problem:
+        output.complain(str(problem))
+        return problem.exit_status
     return 0
 
 

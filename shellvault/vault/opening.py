@@ -1,7 +1,6 @@
 """From a backend's name to a vault. The one backend is imported by name; keyring's discovery never runs."""
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from shellvault import locations
@@ -48,14 +47,13 @@ def open_vault(
     deadline: float = PERSON_SECONDS,
     unlock_key: bytes | None = None,
     tell: "Callable[[str], None]" = lambda message: None,
-    on_terminal: "Callable[[], AbstractContextManager[None]]" = nullcontext,
 ) -> "Vault":
     """The vault that is named by `backend`, the environment or the settings, else the first that can be used.
 
     Sessions lie where `backends.session_backend` says. Nothing is read, asked or created yet. `ask_passphrase` is
     called as `(new, problem, path)` when the encrypted file needs it; `deadline` (seconds) bounds every call in which
     a keyring may ask a person; `unlock_key` is what `Vault.unlock_key` gave elsewhere; `tell` hears what a person
-    should know; `on_terminal` is held while a program may ask on the caller's terminal by itself.
+    should know.
     Raises ConfigError for a bad choice, VaultError.
     """
     from shellvault.locks import writers_lock
@@ -75,7 +73,7 @@ def open_vault(
         seconds: float | None = deadline if backends.can_ask(environment) else min(deadline, MACHINE_SECONDS)
         if name in ("pass", "passage", "keyctl"):
             seconds = None  # they bound their own calls
-        return Store(Items(name, _keyring(name, environment, deadline, on_terminal), seconds, setting), lock)
+        return Store(Items(name, _keyring(name, environment, deadline), seconds, setting), lock)
 
     place = backends.session_backend(environment)
     return Vault(
@@ -107,12 +105,7 @@ def _file_keyring(
     )
 
 
-def _keyring(
-    name: str,
-    environment: Mapping[str, str],
-    deadline: float,
-    on_terminal: "Callable[[], AbstractContextManager[None]]",
-) -> "KeyringBackend":
+def _keyring(name: str, environment: Mapping[str, str], deadline: float) -> "KeyringBackend":
     only = backends.foreign_to(name)
     if only:
         raise VaultError(f"there is no vault {name} here, only on {only}: choose another with --backend")
@@ -125,7 +118,7 @@ def _keyring(
         if name in ("pass", "passage"):
             from shellvault.vault.password_store import PasswordStoreKeyring
 
-            return PasswordStoreKeyring(name, environment, on_terminal=on_terminal)
+            return PasswordStoreKeyring(name, environment)
         if name == "keyctl":
             from shellvault.vault.kernel_keyring import KernelKeyring
 

@@ -9,14 +9,14 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
+from shellvault import waiting
 from shellvault.callers_terminal import VARIABLE
 from shellvault.errors import VaultError
 from shellvault.variables import for_programs
@@ -41,19 +41,12 @@ _STORES = {"pass": "PASSWORD_STORE_DIR", "passage": "PASSAGE_DIR"}
 class PasswordStoreKeyring(KeyringBackend):
     """Items below one folder of a password store."""
 
-    def __init__(
-        self,
-        program: str,
-        environment: Mapping[str, str],
-        prefix: str | None = None,
-        on_terminal: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> None:
+    def __init__(self, program: str, environment: Mapping[str, str], prefix: str | None = None) -> None:
         """`program` is `pass` or `passage`, run with `environment`.
 
         `prefix` is the folder of our items, by default SHELLVAULT_PASS_PREFIX. That of aws-vault's variable holds
-        items of its own. `on_terminal` is held while the program may ask on the caller's terminal.
+        items of its own.
         """
-        self._on_terminal = on_terminal
         self._program = program
         self._command = password_command(program, environment)
         store = str(password_store(program, environment))
@@ -96,8 +89,13 @@ class PasswordStoreKeyring(KeyringBackend):
 
     def _run(self, *arguments: str, text: str | None = None) -> str:
         """What the program prints. Raises VaultError when it fails, or does not end in time."""
-        with self._on_terminal() if VARIABLE in self._environment else nullcontext():
+        if VARIABLE in self._environment:
+            # It may ask on that terminal, where nothing else is to be shown then.
+            waiting.waits_for("")
+        try:
             return self._ran(arguments, text)
+        finally:
+            waiting.waits_for("the vault")
 
     def _ran(self, arguments: Sequence[str], text: str | None) -> str:
         try:

@@ -148,15 +148,6 @@ class Desk(Prompter):
         """Shows one line of progress to everybody who waits."""
         self.channel.send({"job": self.job, "tell": message})
 
-    @contextmanager
-    def on_terminal(self) -> Iterator[None]:
-        """Held while a program may ask on the terminal of who waits, where nothing else is to be shown."""
-        self.waits_for("")
-        try:
-            yield
-        finally:
-            self.waits_for("the vault")
-
     def waits_for(self, what: str) -> None:
         """Shows everybody who waits what for, from now on; nothing where it is empty."""
         self.channel.send({"job": self.job, "waits_for": what})
