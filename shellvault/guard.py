@@ -44,6 +44,8 @@ MESSAGES = {
 VAULT_OPERATIONS = {
     "list": Rule(from_anywhere=True),
     "save": Rule(changes_keys=True),
+    # It replaces nothing.
+    "save-new": Rule(changes_keys=True),
     "remove": Rule(
         confirmation=Confirmation("Remove the long-term keys of {}?", "long-term keys are removed"),
         changes_keys=True,

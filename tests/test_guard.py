@@ -34,6 +34,7 @@ PASSPHRASE = "correct horse battery staple"
 ASKED: dict[str, dict[str, Any]] = {
     "list": {},
     "save": {"name": "new", "access_key_id": "AKIANEW", "secret_access_key": "new"},
+    "save-new": {"keys": {"new": {"access_key_id": "AKIANEW", "secret_access_key": "new"}}},
     "remove": {"name": "work"},
     "clear": {"name": "work"},
     "rotate": {"request": LINE},

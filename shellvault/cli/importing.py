@@ -1,19 +1,19 @@
 """`shellvault import`: keys that lie elsewhere, taken over into the vault."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import cast
 
 import click
 
 from shellvault import here
-from shellvault.cli import broker, output, prompters, sign_ins, tables, terminal
-from shellvault.cli.add import check_name
+from shellvault.cli import broker, output, prompters, sign_ins, tables, taken_over, terminal
 from shellvault.cli.options import backend_option
-from shellvault.errors import NeedsPersonError, ShellvaultError, UsageError
-from shellvault.importing import plaintext, stores
-from shellvault.importing.found import SOURCES, Found
-from shellvault.importing.take_over import Operate, Ways, take_out, take_over
+from shellvault.errors import NeedsPersonError, UsageError
+from shellvault.importing import stores
+from shellvault.importing.found import SOURCES, Found, Source
+from shellvault.importing.take_over import Ways
 from shellvault.profiles.parse import ConfigFile, load, printable
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.vault import StoredKeys
@@ -55,35 +55,39 @@ def command(
         output.note(f"{path} is as it was")
         return 0
     config = load(here.config_file(environment))
-    found = _found(environment, config, source, names)
+    surroundings = stores.look_around(
+        environment, config.path, {*config.profile_names, *names}, cast("Source | None", source)
+    )
+    for trouble in surroundings.troubles:
+        output.complain(f"not looked into: {trouble}")
+    for hint in surroundings.hints:
+        output.note(hint)
+    found = _found(surroundings.found, names)
+    # What could not be looked into may have keys: nobody is to take this for the whole of them.
+    status = int(bool(surroundings.troubles))
     if source is None:
         for line in sign_ins.of_aws_cli(config, environment):
             output.note(line)
     if not found:
-        output.note("no keys were found elsewhere" if not names else "no such keys were found")
-        return 0
+        where = "in the other places" if surroundings.troubles else "elsewhere"
+        output.note(f"no keys were found {where}")
+        return status
     _show(found, operate({"do": "list"})["keys"])
     chosen = found if every or (source and names) else ([] if dry_run else _chosen(found))
     if dry_run or not chosen:
-        return 0
+        return status
     ways = Ways(
         operate,
         partial(_ask_passphrase, prompter),
-        (lambda name, keys: None) if no_check else partial(_prove, environment, config),
+        (lambda name, keys: None) if no_check else _prove(environment, config),
         (lambda *_: True) if overwrite else _may_replace,
     )
-    return _take_all(chosen, ways, config, environment, keep=keep)
+    return taken_over.all_of(chosen, ways, config.path, environment, keep=keep) or status
 
 
-def _found(
-    environment: dict[str, str], config: ConfigFile, source: str | None, names: Sequence[str]
-) -> list[Found]:
-    everything, troubles = stores.look_around(environment, config.path, config.profile_names)
-    for trouble in troubles:
-        output.note(trouble)
-    found = [
-        each for each in everything if source in (None, each.source) and (not names or each.name in names)
-    ]
+def _found(everything: Sequence[Found], names: Sequence[str]) -> list[Found]:
+    """What there is of these names, or all of it. aws-sso-cli's item has names of its own, seen when it is open."""
+    found = [each for each in everything if not names or each.name in names]
     missing = [name for name in names if name not in {each.name for each in found}]
     if missing:
         raise UsageError(
@@ -133,59 +137,10 @@ def _chosen(found: Sequence[Found]) -> list[Found]:
     return [each for each in found if each.name in answer]
 
 
-def _take_all(
-    chosen: Sequence[Found], ways: Ways, config: ConfigFile, environment: dict[str, str], *, keep: bool
-) -> int:
-    failed, done = False, []
-    for each in chosen:
-        try:
-            check_name(each.name)
-            outcome = take_over(each, ways)
-            _configure(config, each)
-            output.note(f"{outcome}: {each.name} ({each.where})")
-            done.append(each)
-        except ShellvaultError as error:
-            output.complain(f"{each.name}: {error}")
-            failed = True
-    if not keep:
-        _clean_up(done, ways.operate, config, environment)
-    return int(failed)
-
-
-def _clean_up(
-    done: Sequence[Found], operate: Operate, config: ConfigFile, environment: dict[str, str]
-) -> None:
-    """Replaces the plaintext of what the vault has now."""
-    credentials = plaintext.credentials_path(environment)
-    for path, is_config in ((credentials, False), (config.path, True)):
-        names = {
-            each.name
-            for each in done
-            if each.is_plaintext and each.where.startswith(f"{printable(str(path))}:")
-        }
-        if names and take_out(path, names, operate, is_config=is_config):
-            output.note(
-                f"the keys in {path} are replaced by a comment (`shellvault import --restore {path}` undoes it)"
-            )
-    if any(each.source == "env" for each in done):
-        output.note("the keys are still in this shell: unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY")
-
-
-def _configure(config: ConfigFile, found: Found) -> None:
-    """Gives the profile a section, with the settings that stood beside its keys."""
-    from shellvault.profiles.edit import append_profile, set_key
-
-    now = load(config.path)
-    settings = {key: value for key, value in found.settings.items() if key not in now.section(found.name)}
-    if found.name not in now.profile_names:
-        append_profile(config.path, found.name, settings)
-        return
-    for key, value in settings.items():
-        set_key(config.path, found.name, key, value)
-
-
-def _ask_passphrase(prompter: Prompter, store: str) -> str:
-    return prompter.ask(Challenge("passphrase", store, f"Passphrase of {store}: ", hidden=True))
+def _ask_passphrase(prompter: Prompter, store: str, variable: str, problem: str | None) -> str:
+    """Another tool's passphrase: never answered by the variables of ours."""
+    prompt = f"{problem}; passphrase of {store}: " if problem else f"Passphrase of {store}: "
+    return prompter.ask(Challenge("other-passphrase", f"{store}: set {variable}", prompt, hidden=True))
 
 
 def _may_replace(name: str, stored: str, found: str) -> bool:
@@ -195,8 +150,8 @@ def _may_replace(name: str, stored: str, found: str) -> bool:
         return False
 
 
-def _prove(environment: dict[str, str], config: ConfigFile, name: str, keys: StoredKeys) -> None:
-    """Asks AWS who the keys are of."""
+def _prove(environment: dict[str, str], config: ConfigFile) -> Callable[[str, StoredKeys], object]:
+    """What asks AWS whose keys are. Imported here: it runs in threads."""
     from shellvault.cli import key_check
 
-    key_check.owner(environment, config, name, keys)
+    return partial(key_check.owner, environment, config)

@@ -212,6 +212,7 @@ def _needed(challenge: Challenge) -> str:
     return {
         "mfa-code": f"an MFA code of {challenge.subject} is needed",
         "passphrase": f"the passphrase of {challenge.subject} is needed",
+        "other-passphrase": f"the passphrase of {challenge.subject.partition(': ')[0]} is needed",
         "new-passphrase": f"a new passphrase for {challenge.subject} is needed",
         "changed-passphrase": f"a new passphrase for {challenge.subject} is needed",
         "sign-in": f"a sign-in to {challenge.subject} is needed",
@@ -228,6 +229,8 @@ def _remedy(challenge: Challenge) -> str:
         return "give it with --mfa-token, set mfa_process in the profile, or run this in a terminal"
     if challenge.link:
         return "run this in the foreground of a terminal"
+    if challenge.kind == "other-passphrase":
+        return f"{challenge.subject.rpartition(': ')[2]}, or run this in a terminal"
     return "set SHELLVAULT_FILE_PASSPHRASE, or run this in a terminal"
 
 

@@ -4,15 +4,20 @@ The name of a file is the item's key with `/`, `%` and the like percent-encoded;
 of an A256GCM text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
+from shellvault.errors import NeedsPersonError
 from shellvault.importing import items
+from shellvault.importing.found import AskPassphrase
 from shellvault.importing.items import ImportingError
 
 #: Most bytes of an item's file, and most rounds of PBKDF2 that a file may ask for.
 MAX_BYTES, MAX_ROUNDS = 1024 * 1024, 2_000_000
+
+#: How often a person is asked for a passphrase that opens an item.
+TRIES = 3
 
 _ALGORITHMS = ["PBES2-HS256+A128KW", "A256GCM"]
 
@@ -29,6 +34,70 @@ def keys_in(folder: Path) -> Iterator[tuple[str, Path]]:
             yield key, path
 
 
+class Folder:
+    """One folder of encrypted files, and the passphrase that opens them: asked for once, and again if it was wrong."""
+
+    def __init__(self, title: str, variable: str, given: Sequence[str], paths: Sequence[Path]) -> None:
+        """`variable` is that of the tool for its passphrase, `given` are passphrases to be tried without a question."""
+        self._title = title
+        self._variable = variable
+        self._untried = list(given)
+        self._paths = paths
+        self._opening: list[str] = []
+        self._is_wrong = bool(given and given[-1])
+
+    def data(self, path: Path, ask: AskPassphrase) -> bytes:
+        """The data of the item in a file. Raises ImportingError, and NeedsPersonError where nobody can be asked."""
+        text = _token(path)
+        for passphrase in (*self._opening, *self._untried):
+            payload = _opened(text, passphrase)
+            if payload is not None:
+                self._note(passphrase)
+                return items.data_of(payload, repr(str(path)))
+        if self._opening or self._opens_another(path, self._untried):
+            raise _damaged(path)
+        problem = None
+        for _ in range(TRIES):
+            passphrase = self._asked(ask, problem)
+            payload = _opened(text, passphrase)
+            if payload is not None:
+                self._note(passphrase)
+                return items.data_of(payload, repr(str(path)))
+            if self._opens_another(path, [passphrase]):
+                raise _damaged(path)
+            problem = "that passphrase does not open it"
+        raise ImportingError(f"no passphrase that was given opens {str(path)!r}: leave it out")
+
+    def _asked(self, ask: AskPassphrase, problem: str | None) -> str:
+        try:
+            return ask(f"{self._title}'s files in {self._paths[0].parent}", self._variable, problem)
+        except NeedsPersonError as error:
+            what = f"{self._variable} does not open it" if self._is_wrong else f"{self._variable} is not set"
+            raise NeedsPersonError(f"{error} ({what})") from error
+
+    def _note(self, passphrase: str) -> None:
+        if passphrase not in self._opening:
+            self._opening.append(passphrase)
+
+    def _opens_another(self, path: Path, passphrases: Sequence[str]) -> bool:
+        """Whether one of them opens another file of the folder, so that this one must be damaged."""
+        for other in self._paths:
+            for passphrase in passphrases if other != path else ():
+                try:
+                    if _opened(_token(other), passphrase) is not None:
+                        self._note(passphrase)
+                        return True
+                except ImportingError:
+                    continue
+        return False
+
+
+def _damaged(path: Path) -> ImportingError:
+    return ImportingError(
+        f"{str(path)!r} is damaged: the passphrase of the files around it does not open it; leave it out"
+    )
+
+
 def _is_token(path: Path) -> bool:
     """Whether the file begins as a JWE does: with an encoded JSON object."""
     try:
@@ -42,7 +111,15 @@ def _is_token(path: Path) -> bool:
 
 def data_in(path: Path, passphrase: str) -> bytes:
     """The data of the item in a file. Raises ImportingError for a wrong passphrase and for what is no such file."""
-    from jwcrypto import jwe, jwk
+    payload = _opened(_token(path), passphrase)
+    if payload is None:
+        raise ImportingError(f"that passphrase does not open {str(path)!r}: give the one of that store")
+    return items.data_of(payload, repr(str(path)))
+
+
+def _token(path: Path) -> str:
+    """The text of a file that is such a token. Raises ImportingError."""
+    from jwcrypto import jwe
     from jwcrypto.common import JWException
 
     where = repr(str(path))
@@ -53,16 +130,26 @@ def data_in(path: Path, passphrase: str) -> bytes:
         raise ImportingError(f"{where} cannot be read ({error.strerror}): make it readable") from error
     except UnicodeDecodeError:
         raise ImportingError(f"{where} is no item of a keyring: leave it out") from None
-    token = jwe.JWE(algs=_ALGORITHMS)
     try:
+        token = jwe.JWE(algs=_ALGORITHMS)
         token.deserialize(text)
         rounds = token.jose_header.get("p2c")
     except (JWException, ValueError, TypeError):
         raise ImportingError(f"{where} is no item of a keyring: leave it out") from None
     if not isinstance(rounds, int) or not 0 < rounds <= MAX_ROUNDS:
         raise ImportingError(f"{where} asks for an absurd key derivation: leave it out")
+    return text
+
+
+def _opened(text: str, passphrase: str) -> bytes | None:
+    """What a token holds; None where the passphrase does not open it."""
+    from jwcrypto import jwe, jwk
+    from jwcrypto.common import JWException
+
+    token = jwe.JWE(algs=_ALGORITHMS)
+    token.deserialize(text)
     try:
         token.decrypt(jwk.JWK.from_password(passphrase))
     except (JWException, ValueError, TypeError):
-        raise ImportingError(f"that passphrase does not open {where}: give the one of that store") from None
-    return items.data_of(token.payload, where)
+        return None
+    return bytes(token.payload)

@@ -10,9 +10,9 @@ from shellvault.vault import StoredKeys
 Source = Literal["aws-vault", "credentials-file", "env", "granted", "aws-sso"]
 SOURCES: tuple[Source, ...] = ("aws-vault", "credentials-file", "env", "granted", "aws-sso")
 
-#: Asks for the passphrase of a store: the words that name the store in, the passphrase out.
-#: Raises NeedsPersonError.
-AskPassphrase = Callable[[str], str]
+#: Asks a person for the passphrase of another tool's store: the words that name the store, the variable of that tool
+#: that could hold it, and what was wrong with the last answer. Raises NeedsPersonError.
+AskPassphrase = Callable[[str, str, str | None], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +32,18 @@ class Found:
     """Settings of the profile that stand beside the keys in a place where shellvault does not read them."""
     is_plaintext: bool = False
     """Whether everybody who reads the place has the keys."""
+    store: str = ""
+    """For a person: what still holds the keys afterwards, and is not ours to empty."""
+    several: "Callable[[AskPassphrase], list[Found]] | None" = field(default=None, repr=False)
+    """For an item that may hold several pairs: reads them, each found by itself. Raises as `load`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What looking around has given."""
+
+    found: tuple[Found, ...]
+    troubles: tuple[str, ...] = ()
+    """A line for each place that could not be looked into."""
+    hints: tuple[str, ...] = ()
+    """What was left aside, and how it is had."""

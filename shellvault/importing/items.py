@@ -14,8 +14,13 @@ from typing import Any
 from shellvault.errors import ShellvaultError
 from shellvault.vault import StoredKeys
 
-#: What aws-vault keeps beside long-term keys: `oidc:` tokens, and sessions as `TYPE,BASE64,BASE64,NUMBER`.
-_NOT_KEYS = re.compile(r"oidc:.*|session,.*|[A-Za-z_.]+,[A-Za-z0-9_-]*,[A-Za-z0-9_-]*,[0-9]+", re.DOTALL)
+#: What aws-vault keeps beside long-term keys: `oidc:` tokens, and sessions as `TYPE,BASE64,BASE64,NUMBER`; in older
+#: versions as `session,…`, `session:PROFILE:MFA:NUMBER` and `PROFILE session (NUMBER)`.
+_NOT_KEYS = re.compile(
+    r"oidc:.*|session,.*|session:[^ ]+:[^ ]*:[^:]+|.+? session \([0-9a-f]+\)"
+    r"|[A-Za-z_.]+,[A-Za-z0-9_-]*,[A-Za-z0-9_-]*,[0-9]+",
+    re.DOTALL,
+)
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_]{4,128}")
 _SECRET = re.compile(r"[!-~]{4,256}")

@@ -23,8 +23,7 @@ def in_collection(maker: Maker, environment: Mapping[str, str]) -> Iterator[Foun
         return
     from shellvault.vault import secret_service
 
-    given = environment.get("AWS_VAULT_SECRET_SERVICE_COLLECTION_NAME")
-    collection = given if given and maker.source == "aws-vault" else maker.collection
+    collection = maker.collection
     with closing(secret_service.connect(address)) as connection:
         keys = secret_service.keys_in_collection(connection, collection)
     for key in filter(lambda key: holds_keys(maker, key), keys):
@@ -35,7 +34,7 @@ def in_collection(maker: Maker, environment: Mapping[str, str]) -> Iterator[Foun
                 secret = secret_service.secret_in_collection(connection, collection, key)
             return items.data_of(secret, where)
 
-        yield found_in(maker, key, where, read)
+        yield found_in(maker, key, where, read, f"the collection {collection} of the Secret Service")
 
 
 def in_wallet(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
@@ -62,7 +61,7 @@ def in_wallet(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
             with closing(kwallet.KWalletKeyring(address, None, wallet)) as keyring:
                 return items.data_of(keyring.data(maker.service, key), where)
 
-        yield found_in(maker, key, where, read)
+        yield found_in(maker, key, where, read, f"the wallet {wallet} of KWallet")
 
 
 def in_kernel(maker: Maker) -> Iterator[Found]:
@@ -78,4 +77,4 @@ def in_kernel(maker: Maker) -> Iterator[Found]:
         def read(_: AskPassphrase, key: str = key) -> bytes:
             return (keyring.get_password(maker.service, key) or "").encode("utf-8", "surrogateescape")
 
-        yield found_in(maker, key, where, read)
+        yield found_in(maker, key, where, read, f"the keyring {maker.service} of the kernel")

@@ -1,11 +1,14 @@
 """Other tools with stores of keys: the names under which each keeps its items, and what such an item holds.
 
-aws-vault (of both makers), Granted and aws-sso-cli use the same keyring library, each with names of its own.
+aws-vault (of both makers), Granted and aws-sso-cli use the same keyring library, each with names of its own, which
+a variable or a file of the tool may change.
 """
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +21,29 @@ from shellvault.vault import StoredKeys
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """A tool, and the names under which it keeps items where nobody has changed them."""
+    """A tool, and where it keeps items."""
 
     source: Source
     title: str
-    folders: Callable[[Mapping[str, str]], list[Path]]
-    passphrases: tuple[str, ...]
-    """The variables that hold the passphrase of its encrypted files."""
+    folders: tuple[Path, ...]
+    """Of encrypted files."""
+    variable: str
+    """Holds the passphrase of its encrypted files."""
     collection: str
     """Of the Secret Service."""
     service: str
     """Its wallet, the folder in it, and the kernel's keyring."""
     pass_prefix: str
+    """The folder of its items in `pass`; empty for the store itself."""
+    pass_store: str | None
+    """Where `pass` keeps its store for this tool, where it says so."""
+    default_passphrase: str | None = None
+    """What opens its encrypted files where nobody has chosen a passphrase."""
+
+
+def makers(environment: Mapping[str, str]) -> tuple[Maker, ...]:
+    """The tools, each with the places that this environment and its own file say."""
+    return _aws_vault(environment), _granted(environment), _aws_sso(environment)
 
 
 def home_of(environment: Mapping[str, str]) -> Path:
@@ -37,49 +51,88 @@ def home_of(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("HOME") or Path.home())
 
 
-def _aws_vault_folders(environment: Mapping[str, str]) -> list[Path]:
-    given = environment.get("AWS_VAULT_FILE_DIR")
-    return [Path(os.path.expanduser(given)) if given else home_of(environment) / ".awsvault" / "keys"]  # noqa: PTH111
+def _expanded(path: str, environment: Mapping[str, str]) -> Path:
+    home = home_of(environment)
+    return home / path[2:] if path.startswith("~/") else home / os.path.expandvars(path)
 
 
-def _granted_folders(environment: Mapping[str, str]) -> list[Path]:
-    return [home_of(environment) / ".granted" / "secure-storage-aws-iam-credentials"]
+def _aws_vault(environment: Mapping[str, str]) -> Maker:
+    return Maker(
+        "aws-vault",
+        "aws-vault",
+        (_expanded(environment.get("AWS_VAULT_FILE_DIR") or "~/.awsvault/keys", environment),),
+        "AWS_VAULT_FILE_PASSPHRASE",
+        environment.get("AWS_VAULT_SECRET_SERVICE_COLLECTION_NAME") or "awsvault",
+        "aws-vault",
+        environment.get("AWS_VAULT_PASS_PREFIX", ""),
+        environment.get("AWS_VAULT_PASS_PASSWORD_STORE_DIR"),
+    )
+
+
+def _granted(environment: Mapping[str, str]) -> Maker:
+    name = "granted-aws-iam-credentials"
+    folder = home_of(environment) / ".granted"
+    if not folder.exists() and (xdg := environment.get("XDG_CONFIG_HOME")):
+        folder = Path(xdg, "granted")
+    said = _granted_keyring(folder / "config")
+    default = folder / "secure-storage-aws-iam-credentials"
+    own = said.get("filedir")
+    return Maker(
+        "granted",
+        "Granted",
+        (default, *([_expanded(own, environment)] if own else [])),
+        "CF_KEYRING_FILE_PASSWORD",
+        said.get("libsecretcollectionname") or name,
+        name,
+        name,
+        str(_expanded(said["passdir"], environment)) if said.get("passdir") else None,
+        default_passphrase="",
+    )
+
+
+def _granted_keyring(path: Path) -> dict[str, str]:
+    """The section `[Keyring]` of Granted's file, its names in lower case, as Granted reads them."""
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    sections = [value for name, value in document.items() if name.lower() == "keyring"]
+    section = sections[0] if sections and isinstance(sections[0], dict) else {}
+    return {name.lower(): value for name, value in section.items() if isinstance(value, str)}
+
+
+def _aws_sso(environment: Mapping[str, str]) -> Maker:
+    return Maker(
+        "aws-sso",
+        "aws-sso-cli",
+        tuple(folder / "secure" for folder in _aws_sso_folders(environment)),
+        "AWS_SSO_FILE_PASSWORD",
+        "awsssocli",
+        "aws-sso-cli",
+        "",
+        None,
+    )
 
 
 def _aws_sso_folders(environment: Mapping[str, str]) -> list[Path]:
     configuration = environment.get("XDG_CONFIG_HOME") or str(home_of(environment) / ".config")
-    return [home_of(environment) / ".aws-sso" / "secure", Path(configuration) / "aws-sso" / "secure"]
+    return [home_of(environment) / ".aws-sso", Path(configuration) / "aws-sso"]
 
 
-MAKERS = (
-    Maker(
-        "aws-vault",
-        "aws-vault",
-        _aws_vault_folders,
-        ("AWS_VAULT_FILE_PASSPHRASE",),
-        "awsvault",
-        "aws-vault",
-        "",
-    ),
-    Maker(
-        "granted",
-        "Granted",
-        _granted_folders,
-        ("CF_KEYRING_FILE_PASSWORD",),
-        "granted-aws-iam-credentials",
-        "granted-aws-iam-credentials",
-        "granted-aws-iam-credentials",
-    ),
-    Maker(
-        "aws-sso",
-        "aws-sso-cli",
-        _aws_sso_folders,
-        ("AWS_SSO_FILE_PASSWORD",),
-        "awsssocli",
-        "aws-sso-cli",
-        "aws-sso-cli",
-    ),
-)
+def in_json_store(environment: Mapping[str, str]) -> Iterator[Found]:
+    """The pairs in aws-sso-cli's plaintext file (its setting `SecureStore: json`). Raises ImportingError, OSError."""
+    for folder in _aws_sso_folders(environment):
+        path = folder / "store.json"
+        try:
+            said = re.search(r"^JsonStore:\s*(.+?)\s*$", (folder / "config.yaml").read_text("utf-8"), re.M)
+            path = _expanded(said[1].strip("\"'"), environment) if said else path
+        except (OSError, ValueError):
+            pass
+        if path.is_file():
+            yield from static_credentials(
+                path.read_bytes(), f"aws-sso-cli: {path}", str(path), is_plaintext=True
+            )
+
 
 #: The one item in which aws-sso-cli keeps everything.
 _AWS_SSO_RECORDS = "aws-sso-cli-records"
@@ -90,26 +143,62 @@ def holds_keys(maker: Maker, key: str) -> bool:
     return key == _AWS_SSO_RECORDS if maker.source == "aws-sso" else items.is_profile(key)
 
 
-def found_in(maker: Maker, key: str, where: str, read: Callable[[AskPassphrase], bytes]) -> Found:
-    """What an item holds, whose data `read` gives: one pair, for aws-sso-cli that of its static credentials."""
+def found_in(maker: Maker, key: str, where: str, read: Callable[[AskPassphrase], bytes], store: str) -> Found:
+    """What an item holds, whose data `read` gives: one pair, for aws-sso-cli those of its static credentials."""
     if maker.source == "aws-sso":
-        return Found(maker.source, "static credentials", where, lambda ask: only_static(read(ask), where))
-    return Found(maker.source, key, where, lambda ask: items.keys_of(read(ask), where))
+        return Found(
+            maker.source,
+            "static credentials",
+            where,
+            lambda ask: _only(static_credentials(read(ask), where), where).load(ask),
+            store=store,
+            several=lambda ask: static_credentials(read(ask), where, store),
+        )
+    return Found(maker.source, key, where, lambda ask: items.keys_of(read(ask), where), store=store)
 
 
-def only_static(data: bytes, where: str) -> StoredKeys:
-    """The static credentials in aws-sso-cli's records, of which there must be one. Raises ImportingError."""
+def static_credentials(
+    data: bytes, where: str, store: str = "", *, is_plaintext: bool = False
+) -> list[Found]:
+    """The static credentials in aws-sso-cli's records, under the profiles that it has for them.
+
+    Raises ImportingError for what is no record.
+    """
     try:
         records: Any = json.loads(data)
-        found = list((records.get("StaticCredentials") or {}).values())
-    except (ValueError, AttributeError, RecursionError):
-        raise ImportingError(f"{where} is not readable: leave it out") from None
-    if not found:
-        raise ImportingError(
-            f"{where} holds no long-term keys (what it signs in with is IAM Identity Center)"
+        found = dict(records.get("StaticCredentials") or {})
+    except (ValueError, AttributeError, RecursionError, TypeError):
+        raise ImportingError(f"{where} is damaged: leave it out") from None
+    return [
+        Found(
+            "aws-sso",
+            _profile(arn, record),
+            f"{where}, {arn}",
+            lambda _, record=record, arn=arn: _keys(record, f"{where}, {arn}"),  # type: ignore[misc]
+            is_plaintext=is_plaintext,
+            store=store,
         )
-    if len(found) > 1:
-        raise ImportingError(
-            f"{where} holds keys of {len(found)} users: take them over with `shellvault add`"
+        for arn, record in found.items()
+    ]
+
+
+def _keys(record: object, where: str) -> StoredKeys:
+    return items.keys_of(json.dumps(record), where)
+
+
+def _profile(arn: str, record: object) -> str:
+    """The profile that a record names, else its user."""
+    members = {str(name).lower(): value for name, value in record.items()} if isinstance(record, dict) else {}
+    names = (members.get("profile"), members.get("username"), arn.rpartition("/")[2])
+    return next(name for name in (*names, "static credentials") if isinstance(name, str) and name)
+
+
+def _only(found: list[Found], where: str) -> Found:
+    if len(found) != 1:
+        what = (
+            "keys of several users"
+            if found
+            else "no long-term keys (what it signs in with is IAM Identity Center)"
         )
-    return items.keys_of(json.dumps(found[0]), where)
+        raise ImportingError(f"{where} holds {what}")
+    return found[0]

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from shellvault import threads
 from shellvault.importing import encrypted_files, items, keyrings, plaintext
-from shellvault.importing.found import AskPassphrase, Found
+from shellvault.importing.found import AskPassphrase, Found, Source, Surroundings
 from shellvault.importing.items import ImportingError
-from shellvault.importing.makers import MAKERS, Maker, found_in, holds_keys, home_of
+from shellvault.importing.makers import Maker, found_in, holds_keys, home_of, in_json_store, makers
 from shellvault.variables import for_programs
 from shellvault.vault import backends
 
@@ -25,34 +25,53 @@ PASS_SECONDS = 60.0
 PASS_BYTES = 1024 * 1024
 
 
+#: What in a store of passwords is no item of aws-vault's: ours, and the other tools'.
+_OTHERS = ("shellvault/", "granted-", "aws-sso-cli-records")
+
+
 class _Place(NamedTuple):
+    source: Source
     title: str
     look: Callable[[], Iterable[Found]]
 
 
 def look_around(
-    environment: Mapping[str, str], config_path: Path, profiles: Collection[str]
-) -> tuple[list[Found], list[str]]:
-    """Every key pair that lies around, and a line for each place that could not be looked into.
+    environment: Mapping[str, str],
+    config_path: Path,
+    profiles: Collection[str],
+    source: Source | None = None,
+) -> Surroundings:
+    """Every key pair that lies around, or that lies where `source` keeps its.
 
-    `profiles` are the names in the config file: where a store is shared with other things, only they count.
+    `profiles` are the names in the config file, and those that a person has asked for: where a store is shared with
+    other things, only they count.
     """
     credentials = plaintext.credentials_path(environment)
+    hints: list[str] = []
     places = [
-        _Place("the credentials file", partial(plaintext.in_file, credentials, is_config=False)),
-        _Place("the config file", partial(plaintext.in_file, config_path, is_config=True)),
-        _Place("the environment", partial(plaintext.in_environment, environment, "default")),
+        _Place(
+            "credentials-file",
+            "the credentials file",
+            partial(plaintext.in_file, credentials, is_config=False),
+        ),
+        _Place(
+            "credentials-file", "the config file", partial(plaintext.in_file, config_path, is_config=True)
+        ),
+        _Place("env", "the environment", partial(plaintext.in_environment, environment, "default")),
+        _Place("aws-sso", "aws-sso-cli's store.json", partial(in_json_store, environment)),
     ]
-    for maker in MAKERS:
+    for maker in makers(environment):
+        name, title = maker.source, maker.title
         places += [
-            _Place(f"{maker.title}'s encrypted files", partial(_in_folders, maker, environment)),
+            _Place(name, f"{title}'s encrypted files", partial(_in_folders, maker, environment)),
             _Place(
-                f"{maker.title} in the Secret Service", partial(keyrings.in_collection, maker, environment)
+                name, f"{title} in the Secret Service", partial(keyrings.in_collection, maker, environment)
             ),
-            _Place(f"{maker.title} in KWallet", partial(keyrings.in_wallet, maker, environment)),
-            _Place(f"{maker.title} in the kernel's keyring", partial(keyrings.in_kernel, maker)),
-            _Place(f"{maker.title} in pass", partial(_in_pass, maker, environment, profiles)),
+            _Place(name, f"{title} in KWallet", partial(keyrings.in_wallet, maker, environment)),
+            _Place(name, f"{title} in the kernel's keyring", partial(keyrings.in_kernel, maker)),
+            _Place(name, f"{title} in pass", partial(_in_pass, maker, environment, profiles, hints.append)),
         ]
+    places = [place for place in places if source in (None, place.source)]
     # At once: a keyring that does not answer takes seconds to say so.
     looked = threads.at_once(
         _look, places, modules=["keyring.errors", *backends.modules(keyrings.BACKENDS, environment)]
@@ -62,7 +81,7 @@ def look_around(
         if trouble:
             troubles.setdefault(trouble, []).append(place.title)
     lines = [f"{', '.join(titles)}: {trouble}" for trouble, titles in troubles.items()]
-    return [each for found, _ in looked for each in found], lines
+    return Surroundings(tuple(each for found, _ in looked for each in found), tuple(lines), tuple(hints))
 
 
 def _look(place: _Place) -> tuple[list[Found], str | None]:
@@ -76,65 +95,56 @@ def _look(place: _Place) -> tuple[list[Found], str | None]:
 
 
 def _in_folders(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
-    given = next(filter(None, map(environment.get, maker.passphrases)), None)
-    for folder in maker.folders(environment):
-        opened: dict[str, str] = {} if given is None else {"passphrase": given}
-        for key, path in encrypted_files.keys_in(folder):
-            if not holds_keys(maker, key):
-                continue
-
-            def read(ask: AskPassphrase, path: Path = path, opened: dict[str, str] = opened) -> bytes:
-                passphrase = opened.get("passphrase")
-                if passphrase is None:
-                    passphrase = ask(f"{maker.title}'s files in {path.parent}")
-                data = encrypted_files.data_in(path, passphrase)
-                # The same one opens all files of a folder; it is asked for again only where it was wrong.
-                opened["passphrase"] = passphrase
-                return data
-
-            yield found_in(maker, key, f"{maker.title}: {path}", read)
+    given = environment.get(maker.variable)
+    tried = [each for each in (given or None, maker.default_passphrase) if each is not None]
+    for folder in dict.fromkeys(maker.folders):
+        paths = [(key, path) for key, path in encrypted_files.keys_in(folder) if holds_keys(maker, key)]
+        opened = encrypted_files.Folder(maker.title, maker.variable, tried, [path for _, path in paths])
+        for key, path in paths:
+            yield found_in(maker, key, f"{maker.title}: {path}", partial(opened.data, path), str(folder))
 
 
-def _in_pass(maker: Maker, environment: Mapping[str, str], profiles: Collection[str]) -> Iterator[Found]:
-    """The items of `pass` and `passage`; the names of their files are the names of the items."""
+def _in_pass(
+    maker: Maker, environment: Mapping[str, str], profiles: Collection[str], hint: Callable[[str], None]
+) -> Iterator[Found]:
+    """The items of `pass` and `passage`: their names are the paths of their files."""
     home = home_of(environment)
     stores = (
         (
             "pass",
-            environment.get("AWS_VAULT_PASS_PASSWORD_STORE_DIR") or environment.get("PASSWORD_STORE_DIR"),
+            maker.pass_store or environment.get("PASSWORD_STORE_DIR") or home / ".password-store",
             ".gpg",
         ),
-        ("passage", environment.get("PASSAGE_DIR"), ".age"),
+        ("passage", environment.get("PASSAGE_DIR") or home / ".passage" / "store", ".age"),
     )
-    prefix = (
-        environment.get("AWS_VAULT_PASS_PREFIX", "") if maker.source == "aws-vault" else maker.pass_prefix
-    )
-    for program, given, suffix in stores:
-        default = home / (".password-store" if program == "pass" else ".passage/store")
-        root = Path(given) if given else default
-        folder = root / prefix if prefix else root
-        for path in sorted(folder.glob(f"*{suffix}")) if folder.is_dir() else ():
-            key = path.name.removesuffix(suffix)
-            if not holds_keys(maker, key):
+    for program, root, suffix in stores:
+        folder = Path(root, maker.pass_prefix)
+        keys = [
+            path.relative_to(folder).as_posix().removesuffix(suffix)
+            for path in sorted(folder.rglob(f"*{suffix}"))
+            if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        ]
+        others = 0
+        for key in filter(partial(holds_keys, maker), keys):
+            if maker.source == "aws-vault" and not maker.pass_prefix and key not in profiles:
+                # A person's other passwords, and other programs', lie there too.
+                others += not key.startswith(_OTHERS)
                 continue
-            if not prefix and key not in profiles:
-                continue  # a person's other passwords lie there too
-            name = f"{prefix}/{key}" if prefix else key
+            name = f"{maker.pass_prefix}/{key}" if maker.pass_prefix else key
             where = f"{maker.title}: {program} {name}"
+            variables = {"PASSWORD_STORE_DIR": str(root), "PASSAGE_DIR": str(root)}
+            read = partial(_shown, program, name, where, for_programs(environment) | variables)
+            yield found_in(maker, key, where, read, f"{program}, {root}")
+        if others:
+            hint(
+                f"{program} has {others} more item{'s' * (others != 1)} whose name is no profile's: "
+                f"`shellvault import {maker.source} NAME` looks into one"
+            )
 
-            def read(
-                _: AskPassphrase,
-                program: str = program,
-                name: str = name,
-                where: str = where,
-                root: Path = root,
-            ) -> bytes:
-                variables = {"PASSWORD_STORE_DIR": str(root), "PASSAGE_DIR": str(root)}
-                return items.data_of(
-                    _printed(program, name, where, for_programs(environment) | variables), where
-                )
 
-            yield found_in(maker, key, where, read)
+def _shown(program: str, name: str, where: str, environment: Mapping[str, str], _: AskPassphrase) -> bytes:
+    """The data of an item of `pass`. Raises ImportingError."""
+    return items.data_of(_printed(program, name, where, environment), where)
 
 
 def _printed(program: str, name: str, where: str, environment: Mapping[str, str]) -> bytes:

@@ -5,12 +5,12 @@ A run that is killed anywhere leaves the keys where they were, in the vault, or 
 
 import os
 import stat
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from shellvault import files
+from shellvault import files, threads
 from shellvault.errors import ShellvaultError
 from shellvault.importing import plaintext
 from shellvault.importing.found import AskPassphrase, Found
@@ -25,6 +25,12 @@ Operate = Callable[[dict[str, Any]], dict[str, Any]]
 #: What became of one key pair.
 Outcome = Literal["taken over", "in the vault already"]
 
+#: How many pairs are proved at a time.
+PROOFS_AT_ONCE = 8
+
+#: What a proof imports.
+PROOF_MODULES = ("botocore.client", "botocore.session", "botocore.exceptions", "encodings.idna")
+
 
 @dataclass(frozen=True, slots=True)
 class Ways:
@@ -32,35 +38,109 @@ class Ways:
 
     operate: Operate
     ask: AskPassphrase
-    prove: Callable[[str, StoredKeys], None]
-    """Raises ShellvaultError when AWS does not take the keys of this profile."""
+    prove: Callable[[str, StoredKeys], object]
+    """Raises ShellvaultError when AWS does not take the keys of this profile. Called by several threads."""
     may_replace: Callable[[str, str, str], bool]
     """Whether the stored key of a name (with its id) may make room for this id."""
 
 
-def take_over(found: Found, ways: Ways) -> Outcome:
-    """Puts the pair into the vault. What is in plaintext stays there.
+@dataclass(slots=True)
+class Taken:
+    """One pair on its way: read, judged against the vault, proved, stored."""
 
-    Raises ImportingError for keys that are none or not wanted, and whatever asking, proving and storing raise.
+    found: Found
+    keys: StoredKeys | None = None
+    outcome: Outcome | None = None
+    problem: ShellvaultError | None = None
+    replaces: bool = False
+    same_as: "Taken | None" = None
+    """The pair of the same name and id that was found elsewhere, too: what becomes of that one becomes of this."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is still to be stored."""
+        return self.problem is None and self.outcome is None and self.same_as is None
+
+
+def take_over(chosen: Iterable[Found], ways: Ways) -> list[Taken]:
+    """Puts the pairs into the vault: one unlocking and one write for all that are new. What is in plaintext stays.
+
+    Each has what became of it, or its `problem`. Raises what cannot be told of one pair, before anything is stored.
     """
-    keys = found.load(ways.ask)
-    stored = ways.operate({"do": "list"})["keys"].get(found.name)
-    if stored == keys.access_key_id:
-        return "in the vault already"
-    if stored is not None and not ways.may_replace(found.name, stored, keys.access_key_id):
-        raise ImportingError(
-            f"{printable(found.name)} has other keys in the vault ({stored}): left alone; --overwrite replaces them"
-        )
-    ways.prove(found.name, keys)
-    ways.operate(
-        {
-            "do": "save",
-            "name": found.name,
-            "access_key_id": keys.access_key_id,
-            "secret_access_key": keys.secret_access_key,
-        }
-    )
-    return "taken over"
+    taken = [each for found in chosen for each in _read(found, ways.ask)]
+    _judge(taken, ways.operate({"do": "list"})["keys"], ways.may_replace)
+    due = [each for each in taken if each.is_due]
+    threads.at_once(lambda each: _try(each, ways.prove), due, PROOFS_AT_ONCE, PROOF_MODULES)
+    new = [each for each in due if each.is_due and not each.replaces]
+    if new:
+        pairs = {each.found.name: asdict(each.keys) for each in new if each.keys}
+        _store(new, {"do": "save-new", "keys": pairs}, ways.operate)
+    for each in due:
+        if each.is_due and each.keys:
+            _store([each], {"do": "save", "name": each.found.name, **asdict(each.keys)}, ways.operate)
+    for each in taken:
+        if each.same_as:
+            each.problem = each.same_as.problem
+            each.outcome = None if each.problem else "in the vault already"
+    return taken
+
+
+def _read(found: Found, ask: AskPassphrase) -> list[Taken]:
+    try:
+        if found.several:
+            return [taken for each in found.several(ask) for taken in _read(each, ask)]
+        return [Taken(found, found.load(ask))]
+    except ShellvaultError as error:
+        return [Taken(found, problem=error)]
+    except Exception as error:
+        # Of another program's keyring: the other keys are still of use.
+        problem = str(error) or type(error).__name__
+        return [Taken(found, problem=ImportingError(f"{found.where} cannot be read ({problem})"))]
+
+
+def _judge(
+    taken: Iterable[Taken], stored: Mapping[str, str], may_replace: Callable[[str, str, str], bool]
+) -> None:
+    """Says of each pair whether it is new, there already, or replaces another."""
+    known = dict(stored)
+    first: dict[str, Taken] = {}
+    for each in taken:
+        if each.keys is None:
+            continue
+        name, key_id = each.found.name, each.keys.access_key_id
+        there = known.get(name)
+        if there == key_id and name in first:
+            each.same_as = first[name]
+        elif there == key_id:
+            each.outcome = "in the vault already"
+        elif there is None:
+            known[name], first[name] = key_id, each
+        elif name in stored and name not in first and may_replace(name, there, key_id):
+            each.replaces, known[name], first[name] = True, key_id, each
+        else:
+            where = "in the vault" if name in stored else "elsewhere, which are taken"
+            each.problem = ImportingError(
+                f"{printable(name)} has other keys {where} ({there}): left alone; --overwrite replaces them"
+            )
+
+
+def _try(each: Taken, prove: Callable[[str, StoredKeys], object]) -> None:
+    try:
+        if each.keys:
+            prove(each.found.name, each.keys)
+    except ShellvaultError as error:
+        each.problem = error
+
+
+def _store(pairs: Iterable[Taken], operation: dict[str, Any], operate: Operate) -> None:
+    try:
+        operate(operation)
+    except ShellvaultError as error:
+        for each in pairs:
+            each.problem = error
+    else:
+        for each in pairs:
+            each.outcome = "taken over"
 
 
 def take_out(path: Path, names: Iterable[str], operate: Operate, *, is_config: bool) -> bool:

@@ -8,14 +8,14 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from shellvault import files, locks
 from shellvault.errors import ConfigError
 from shellvault.profiles.grammar import split_lines
-from shellvault.profiles.parse import ConfigFile, decode, encode, parse, printable, read_bytes
+from shellvault.profiles.parse import ConfigFile, Section, decode, encode, parse, printable, read_bytes
 from shellvault.profiles.settings import check_understood
 
 #: The copy of the file as it was before the last edit, beside it.
@@ -33,13 +33,24 @@ def append_profile(path: Path, name: str, settings: Mapping[str, str]) -> None:
     Raises ConfigError, with the file as it was, for a profile that exists, for names or values that a line
     cannot hold, and when the file cannot be written or is changed by someone else meanwhile.
     """
-    _check_name(name)
-    for key, value in settings.items():
-        _check_setting(key, value)
+    append_profiles(path, {name: settings})
+
+
+def append_profiles(path: Path, profiles: Mapping[str, Mapping[str, str]]) -> None:
+    """Adds several as `append_profile` adds one, in one edit: all or none. Raises ConfigError."""
+    for name, settings in profiles.items():
+        _check_name(name)
+        for key, value in settings.items():
+            _check_setting(key, value)
 
     def edit(text: str, config: ConfigFile) -> str:
-        if section := config.profiles.get(name):
-            raise ConfigError(f"{config.at(section.line)}: profile {printable(name)} exists already")
+        for name, settings in profiles.items():
+            if section := config.profiles.get(name):
+                raise ConfigError(f"{config.at(section.line)}: profile {printable(name)} exists already")
+            text = with_profile(text, name, settings)
+        return text
+
+    def with_profile(text: str, name: str, settings: Mapping[str, str]) -> str:
         end = _line_end(text)
         *complete, unfinished = split_lines(text.removeprefix("\ufeff"))
         last = complete[-1] if complete else ""
@@ -47,7 +58,51 @@ def append_profile(path: Path, name: str, settings: Mapping[str, str]) -> None:
         lines = [f"[{header_of(name)}]", *(f"{key} = {value}".rstrip() for key, value in settings.items())]
         return text + gap + "".join(line + end for line in lines)
 
-    rewrite(path, edit, lambda before: _expected(before, name, settings))
+    def expect(before: ConfigFile) -> dict[str, dict[str, object]]:
+        return _expected(before) | {name: dict(settings) for name, settings in profiles.items()}
+
+    rewrite(path, edit, expect)
+
+
+def change_keys(path: Path, name: str, changes: Mapping[str, str | None]) -> None:
+    """Gives keys of profile `name` other values: in the place of the old one, else below the header; None: taken out.
+
+    Raises ConfigError as `set_key` does.
+    """
+    for key, value in changes.items():
+        _check_setting(key, value or "x")
+
+    def edit(text: str, config: ConfigFile) -> str:
+        section = config.profiles.get(name)
+        if not section:
+            raise ConfigError(f"{printable(str(path))} has no profile {printable(name)}")
+        check_understood(section)
+        lines, end = _lines(text), _line_end(text)
+        for key, value in changes.items():
+            if key not in section.lines:
+                continue
+            old = lines[section.lines[key] - 1]
+            indent, ending = old[: len(old) - len(old.lstrip())], old[len(old.rstrip("\r\n")) :]
+            lines[section.lines[key] - 1] = "" if value is None else f"{indent}{key} = {value}{ending or end}"
+        header = lines[section.line - 1]
+        if not header.endswith(("\r", "\n")):
+            header += end
+        indent = _indent(lines, section)
+        new = [
+            f"{indent}{key} = {value}{end}"
+            for key, value in changes.items()
+            if value and key not in section.lines
+        ]
+        lines[section.line - 1] = header + "".join(new)
+        return "".join(lines)
+
+    def expect(before: ConfigFile) -> dict[str, dict[str, object]]:
+        expected = _expected(before)
+        section: dict[str, object] = {**expected.get(name, {}), **changes}
+        expected[name] = {key: value for key, value in section.items() if value is not None}
+        return expected
+
+    rewrite(path, edit, expect)
 
 
 def set_key(path: Path, name: str, key: str, value: str) -> None:
@@ -66,10 +121,7 @@ def set_key(path: Path, name: str, key: str, value: str) -> None:
             raise ConfigError(f"{config.at(section.lines[key])}: {key} is set already: change it there")
         lines = _lines(text)
         header = lines[section.line - 1]
-        # As deep as the keys around it: a deeper line would continue the value of the line above it.
-        following = [line for line in section.lines.values() if line > section.line]
-        model = lines[min(following) - 1] if following else header.lstrip("\ufeff")
-        indent = model[: len(model) - len(model.lstrip())]
+        indent = _indent(lines, section)
         end = _line_end(text)
         if not header.endswith(("\r", "\n")):
             lines[section.line - 1] = header + end
@@ -149,6 +201,13 @@ def header_of(name: str) -> str:
     return f'profile "{quoted}"'
 
 
+def _indent(lines: Sequence[str], section: Section) -> str:
+    """As deep as the keys of a section: a deeper line would continue the value of the line above it."""
+    following = [line for line in section.lines.values() if line > section.line]
+    model = lines[min(following or [section.line]) - 1].lstrip("\ufeff")
+    return model[: len(model) - len(model.lstrip())]
+
+
 def _lines(text: str) -> list[str]:
     """The lines, each with its end, as the config file's parser counts them."""
     return re.findall(r"[^\r\n]*(?:\r\n|\r|\n|$)", text)
@@ -213,12 +272,15 @@ def rewrite(
         files.replace(target, new, mode, owned_like=target, check=lambda: _check_unchanged(target, old, path))
 
 
-def _expected(before: ConfigFile, name: str, settings: Mapping[str, str]) -> dict[str, dict[str, object]]:
-    """The profiles that there were, with `settings` added to `name`."""
+def _expected(
+    before: ConfigFile, name: str | None = None, settings: Mapping[str, str] | None = None
+) -> dict[str, dict[str, object]]:
+    """The profiles that there were, with `settings` added to `name`, if there is one."""
     expected: dict[str, dict[str, object]] = {
         other: dict(section.values) for other, section in before.profiles.items()
     }
-    expected[name] = {**expected.get(name, {}), **settings}
+    if name is not None:
+        expected[name] = {**expected.get(name, {}), **(settings or {})}
     return expected
 
 

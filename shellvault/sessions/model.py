@@ -87,6 +87,7 @@ class Session:
 ChallengeKind = Literal[
     "mfa-code",
     "passphrase",
+    "other-passphrase",
     "new-passphrase",
     "changed-passphrase",
     "confirm",
@@ -101,7 +102,9 @@ class Challenge:
     """One question that only a person (or a helper standing in for one) can answer."""
 
     kind: ChallengeKind
-    """`changed-passphrase`: a new one for a file that has one, which no variable answers.
+    """`other-passphrase`: of another tool's store, which no variable of ours answers.
+
+    `changed-passphrase`: a new one for a file that has one, which no variable answers.
 
     `sign-in`: answered in the browser alone (see `Prompter.invite`); `sign-in-code`: with what it shows there.
 

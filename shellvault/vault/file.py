@@ -9,7 +9,8 @@ import os
 import stat
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from keyring.backend import KeyringBackend
@@ -67,6 +68,8 @@ class FileKeyring(KeyringBackend):
         self._tell = tell
         self._writes = Writes(writes_file, self._path) if writes_file else None
         self._is_proven = False
+        self._held: _Entries | None = None
+        self._is_changed = False
         self._weak_passphrase: str | None = None
         """What opens a file whose key was cheaper to derive than it should be."""
         self.lock = writers_lock(self._path.with_name("vault.lock"))
@@ -135,6 +138,22 @@ class FileKeyring(KeyringBackend):
                 self._key = old
                 raise
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Reads the file once, and writes what the block changes once, at its end: all of it, or after an error none.
+
+        The caller holds `lock`. Raises as `unlock` does.
+        """
+        self.unlock(create=True)
+        self._held, self._is_changed = self._entries(), False
+        try:
+            yield
+            entries, self._held = self._held, None
+            if self._is_changed:
+                self._write(entries)
+        finally:
+            self._held = None
+
     def get_password(self, service: str, username: str) -> str | None:
         """The password, or None. Raises VaultError."""
         return self._entries().get(service, {}).get(username)
@@ -161,6 +180,8 @@ class FileKeyring(KeyringBackend):
             self._write(entries)
 
     def _entries(self) -> _Entries:
+        if self._held is not None:
+            return self._held
         # Looked up before the file is read: a write in between must not make what was read look old.
         noted = self._writes.noted() if self._writes else 0
         content = self._read()
@@ -282,6 +303,9 @@ class FileKeyring(KeyringBackend):
             raise VaultError(f"others may write the vault {str(self._path)!r}: run `chmod 600` on it")
 
     def _write(self, entries: _Entries) -> None:
+        if self._held is not None:
+            self._held, self._is_changed = entries, True
+            return
         if self._key is None:
             raise VaultError("the vault is not unlocked: run the command again")
         if self._weak_passphrase is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from shellvault import files
 from shellvault.errors import UsageError, VaultError
+from shellvault.vault.records import keys_from_json
 
 if TYPE_CHECKING:
     from shellvault.vault.orphans import Orphan
@@ -52,6 +53,9 @@ def perform(operation: dict[str, Any], vault: "Vault") -> dict[str, Any]:
             "secret_access_key": str(secret),
         }:
             vault.save_keys(name, key_id, secret)
+            return {"backend": vault.backend_name}
+        case {"do": "save-new", "keys": dict(pairs)}:
+            vault.save_new_keys({str(name): keys_from_json(pair) for name, pair in pairs.items()})
             return {"backend": vault.backend_name}
         case {"do": "remove", "name": str(name)}:
             return {"backend": vault.backend_name, "sessions": vault.remove_keys(name)}

@@ -1,7 +1,7 @@
 """One keyring backend as vault and sessions use it: its documents, and how its writers take turns."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,12 @@ class Store:
             self.file.unlock()
         else:
             self.items.unlock()
+
+    @contextmanager
+    def writing_together(self) -> Iterator[None]:
+        """As `writing`; an encrypted file is written once, at the end of the block, or after an error not at all."""
+        with self.writing(), self.file.together() if self.file else nullcontext():
+            yield
 
     @contextmanager
     def writing(self, *, is_lock_needed: bool = True) -> Iterator[None]:

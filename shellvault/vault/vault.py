@@ -6,7 +6,7 @@ between leaves at worst an item that nobody mentions, and `remove_keys` removes 
 a store of their own, are a cache: what is damaged there counts as absent. Keys never do.
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -138,8 +138,7 @@ class Vault:
 
         Raises VaultError; the older one is whole then.
         """
-        if not name or not name.isprintable():
-            raise VaultError(f"keys cannot be stored for {name!r}: a name has printable characters only")
+        _check_name(name)
         keys = StoredKeys(access_key_id, secret_access_key)
         with self._store.writing():
             index = self._mended_key_index()
@@ -150,6 +149,31 @@ class Vault:
             if self.load_keys(name) != keys:
                 raise VaultError(f"the keyring ({self.backend_name}) has not kept the keys: choose another")
             self._write_key_index({**index, name: access_key_id})
+
+    def save_new_keys(self, pairs: Mapping[str, StoredKeys]) -> None:
+        """Stores key pairs under names that have none. Raises VaultError, and then has none of them in its index."""
+        for name in pairs:
+            _check_name(name)
+        with self._store.writing_together():
+            index = self._mended_key_index()
+            if taken := [name for name in pairs if name in index or self._is_other(name, pairs[name])]:
+                raise VaultError(f"{taken[0]!r} has keys in the vault already: run the command again")
+            if not index:
+                self._forget_sessions("", set())
+            for name, keys in pairs.items():
+                self._items.write(_keys_item(name), asdict(keys))
+            self._check_kept(pairs)
+            self._write_key_index(index | {name: keys.access_key_id for name, keys in pairs.items()})
+        self._check_kept(pairs)
+
+    def _is_other(self, name: str, keys: StoredKeys) -> bool:
+        """Whether there is an item for a name, which need not be in the index, with other keys than these."""
+        return self.has_keys(name) and self._key_id_of(name) != keys.access_key_id
+
+    def _check_kept(self, pairs: Mapping[str, StoredKeys]) -> None:
+        for name, keys in pairs.items():
+            if self.load_keys(name) != keys:
+                raise VaultError(f"the keyring ({self.backend_name}) has not kept the keys: choose another")
 
     def mend_key_index(self, name: str) -> None:
         """Has the index of keys say of `name` what its item says. Raises VaultError.
@@ -342,6 +366,11 @@ class Vault:
                 f"the vault is written, but not {str(self._names_file)!r} ({error.strerror}): "
                 "make its folder writable and run the command again"
             ) from error
+
+
+def _check_name(name: str) -> None:
+    if not name or not name.isprintable():
+        raise VaultError(f"keys cannot be stored for {name!r}: a name has printable characters only")
 
 
 def _keys_item(name: str) -> str:

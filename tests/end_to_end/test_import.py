@@ -218,3 +218,66 @@ def stored(person: Person) -> dict[str, tuple[str, str]]:
     """The pairs in the vault."""
     vault = open_vault(None, person.home.environment, never_asked)
     return {name: astuple(vault.load_keys(name)) for name in vault.stored_keys()}
+
+
+def test_another_tools_passphrase_is_never_taken_from_ours(person: Person) -> None:
+    assert "SHELLVAULT_FILE_PASSPHRASE" in person.home.environment
+    data = credential(person.keys.access_key_id, person.keys.secret_access_key)
+    write_encrypted(
+        person.home.path / ".awsvault" / "keys",
+        "theirs",
+        data,
+        person.home.environment["SHELLVAULT_FILE_PASSPHRASE"],
+    )
+    done = person.home.shellvault("import", "aws-vault", "--all")
+    assert done.returncode == 1
+    assert "set AWS_VAULT_FILE_PASSPHRASE, or run this in a terminal" in done.stderr
+    assert "theirs" not in stored(person)
+
+
+def test_a_place_that_cannot_be_looked_into_is_told_by_the_status(person: Person) -> None:
+    (person.home.path / ".aws" / "credentials").mkdir()
+    for arguments in ((), ("--all",), ("--dry-run",)):
+        done = person.home.shellvault("import", *arguments)
+        assert done.returncode == 1
+        assert "not looked into: the credentials file: " in done.stderr
+        assert "no keys were found in the other places" in done.stderr
+        assert "found elsewhere" not in done.stderr
+
+
+def test_sixty_two_keys_are_one_unlocking_and_one_write(person: Person) -> None:
+    folder = person.home.path / ".awsvault" / "keys"
+    names = [f"team {number}/ü" for number in range(62)]
+    for number, name in enumerate(names):
+        write_encrypted(folder, name, credential(f"AKIAX{number:03}", "ssss"), "theirs")
+    before = writes_of(person)
+    started = time.monotonic()
+    done = person.home.run(
+        "shellvault", "import", "aws-vault", "--all", "--no-check", AWS_VAULT_FILE_PASSPHRASE="theirs"
+    )
+    took = time.monotonic() - started
+    assert done.returncode == 0, done.stderr
+    assert writes_of(person) == before + 1
+    assert took < 5 * float(os.environ.get("SHELLVAULT_SLOWNESS", "3")), took
+    assert set(names) <= set(stored(person))
+    assert person.home.config_file.read_text().count("[profile ") >= 62
+    assert f"{folder} still holds all 62 keys: once everything works, empty it with" in done.stderr
+
+
+def writes_of(person: Person) -> int:
+    """How often the encrypted file was written."""
+    noted = person.home.path / ".local" / "state" / "shellvault" / "vault-writes.json"
+    return max(json.loads(noted.read_text()).values())
+
+
+def test_what_stops_halfway_says_what_now_holds(person: Person) -> None:
+    path = write_credentials(person, old="")
+    config = person.home.config_file
+    # A folder in the place of the lock: root is stopped by it, too.
+    (path.parent / f".{config.name}.shellvault-lock").unlink(missing_ok=True)
+    (path.parent / f".{config.name}.shellvault-lock").mkdir()
+    done = person.home.shellvault("import", "--all")
+    assert done.returncode == 1
+    assert "the keys of old are in the vault, but their profiles are not in the config file: " in done.stderr
+    assert "nothing was changed" not in done.stderr
+    assert stored(person)["old"] == (person.keys.access_key_id, person.keys.secret_access_key)

@@ -35,7 +35,7 @@ aws_access_key_id = AKIAHALF00000000
 """
 
 
-def nobody(_: str) -> str:
+def nobody(*_: object) -> str:
     raise AssertionError("nobody is to be asked")
 
 

@@ -14,7 +14,6 @@ from shellvault.errors import ShellvaultError
 from shellvault.importing import keyrings, makers, stores
 from shellvault.importing.found import Found
 from shellvault.importing.items import ImportingError
-from shellvault.importing.makers import MAKERS
 from shellvault.vault import StoredKeys, kernel_keyring
 from tests.importing.stores import FIXTURES, PASSPHRASE, credential, item, write_encrypted
 from tests.real_keyring import PrivateKeyring
@@ -25,14 +24,14 @@ PAIR = StoredKeys("AKIAEXAMPLE00000", "se/cr+et=")
 DATA = credential(PAIR.access_key_id, PAIR.secret_access_key)
 
 
-def nobody(_: str) -> str:
+def nobody(*_: object) -> str:
     raise AssertionError("nobody is to be asked")
 
 
 def look(environment: dict[str, str], *profiles: str) -> list[Found]:
-    found, troubles = stores.look_around(environment, Path(environment["HOME"]) / ".aws" / "config", profiles)
-    assert troubles == []
-    return found
+    around = stores.look_around(environment, Path(environment["HOME"]) / ".aws" / "config", profiles)
+    assert around.troubles == ()
+    return list(around.found)
 
 
 @pytest.fixture
@@ -56,7 +55,7 @@ def test_aws_vaults_files_are_opened_by_one_passphrase_asked_once(
     ]
     asked: list[str] = []
 
-    def ask(store: str) -> str:
+    def ask(store: str, variable: str, problem: str | None) -> str:
         asked.append(store)
         return "pass phrase"
 
@@ -85,11 +84,11 @@ def test_aws_sso_keeps_static_credentials_in_one_item(environment: dict[str, str
     records = json.dumps({"StaticCredentials": {"arn:aws:iam::123456789012:user/me": pair}})
     write_encrypted(tmp_path / ".aws-sso" / "secure", "aws-sso-cli-records", records, "z")
     (found,) = look(environment | {"AWS_SSO_FILE_PASSWORD": "z"})
-    assert found.load(nobody) == PAIR
-    with pytest.raises(ImportingError, match="no long-term keys"):
-        makers.only_static(b'{"StaticCredentials": {}}', "there")
-    with pytest.raises(ImportingError, match="not readable"):
-        makers.only_static(b"[", "there")
+    assert found.several
+    assert [(each.name, each.load(nobody)) for each in found.several(nobody)] == [("me", PAIR)]
+    assert makers.static_credentials(b'{"StaticCredentials": {}}', "there") == []
+    with pytest.raises(ImportingError, match="damaged"):
+        makers.static_credentials(b"[", "there")
 
 
 def test_pass_is_read_by_pass_and_a_persons_other_passwords_are_left_alone(
@@ -108,13 +107,116 @@ def test_pass_is_read_by_pass_and_a_persons_other_passwords_are_left_alone(
     assert [(each.source, each.name) for each in found] == [("aws-vault", "work"), ("granted", "mine")]
 
 
+def test_items_of_pass_may_lie_in_folders(environment: dict[str, str], tmp_path: Path) -> None:
+    store = tmp_path / ".password-store"
+    (store / "team").mkdir(parents=True)
+    (store / "granted-aws-iam-credentials" / "team").mkdir(parents=True)
+    for name in ("team/prod", "granted-aws-iam-credentials/team/dev", "bank", "aws-sso-cli-records"):
+        (store / f"{name}.gpg").write_text("x")
+    around = stores.look_around(environment, tmp_path / "config", ["team/prod"])
+    assert {(each.source, each.name) for each in around.found} == {
+        ("aws-vault", "team/prod"),
+        ("granted", "team/dev"),
+        ("aws-sso", "static credentials"),
+    }
+    assert around.hints == (
+        "pass has 1 more item whose name is no profile's: `shellvault import aws-vault NAME` looks into one",
+    )
+
+
+def test_granteds_own_file_says_where_its_items_lie(environment: dict[str, str], tmp_path: Path) -> None:
+    configuration = tmp_path / "xdg" / "granted"
+    configuration.mkdir(parents=True)
+    (configuration / "config").write_text(
+        '[Keyring]\nBackend = "file"\nFileDir = "~/granted keys"\nLibSecretCollectionName = "login"\n'
+        'PassDir = "~/pass"\n'
+    )
+    environment["XDG_CONFIG_HOME"] = str(tmp_path / "xdg")
+    write_encrypted(tmp_path / "granted keys", "one", DATA, "")
+    write_encrypted(configuration / "secure-storage-aws-iam-credentials", "two", DATA, "")
+    found = look(environment)
+    assert {each.name: each.load(nobody) for each in found} == {"one": PAIR, "two": PAIR}
+    granted = makers.makers(environment)[1]
+    assert (granted.collection, granted.pass_store) == ("login", str(tmp_path / "pass"))
+
+
+def test_aws_sso_may_keep_its_records_in_plaintext(environment: dict[str, str], tmp_path: Path) -> None:
+    pair = {"accessKeyId": PAIR.access_key_id, "secretAccessKey": PAIR.secret_access_key}
+    records = {f"arn:aws:iam::123456789012:user/{user}": {"userName": user, **pair} for user in ("a", "b")}
+    records["arn:aws:iam::123456789012:user/b"]["Profile"] = "Main"
+    (tmp_path / ".aws-sso").mkdir()
+    (tmp_path / ".aws-sso" / "store.json").write_text(json.dumps({"StaticCredentials": records}))
+    found = look(environment)
+    assert [(each.name, each.load(nobody)) for each in found] == [("a", PAIR), ("Main", PAIR)]
+
+
+OLD_SESSIONS = ["session,d29yaw,bWZh,1790000000", "session:d29yaw:bWZh:1790000000", "work session (61663031)"]
+
+
+@pytest.mark.parametrize("key", OLD_SESSIONS)
+def test_sessions_of_older_versions_are_sessions(
+    environment: dict[str, str], tmp_path: Path, key: str
+) -> None:
+    write_encrypted(tmp_path / ".awsvault" / "keys", key, credential("ASIAX", "s", "t"), "p")
+    assert look(environment) == []
+
+
+def folder_of_three(tmp_path: Path, passphrase: str) -> list[Path]:
+    folder = tmp_path / ".awsvault" / "keys"
+    return [write_encrypted(folder, name, DATA, passphrase) for name in ("a", "b", "c")]
+
+
+def test_a_wrong_passphrase_asks_again_for_the_same_item(environment: dict[str, str], tmp_path: Path) -> None:
+    folder_of_three(tmp_path, "right")
+    answers, heard = iter(["wrong", "right"]), []
+
+    def ask(store: str, variable: str, problem: str | None) -> str:
+        heard.append((variable, problem))
+        return next(answers)
+
+    assert [each.load(ask) for each in look(environment)] == [PAIR] * 3
+    assert heard == [
+        ("AWS_VAULT_FILE_PASSPHRASE", None),
+        ("AWS_VAULT_FILE_PASSPHRASE", "that passphrase does not open it"),
+    ]
+
+
+@pytest.mark.parametrize("damaged", [0, 1, 2])
+def test_a_damaged_item_among_good_ones_is_called_damaged(
+    environment: dict[str, str], tmp_path: Path, damaged: int
+) -> None:
+    path = folder_of_three(tmp_path, "right")[damaged]
+    head, key, rest = path.read_text().split(".", 2)
+    path.write_text(f"{head}.{'A' * len(key)}.{rest}")
+    asked = []
+
+    def ask(*question: object) -> str:
+        asked.append(question)
+        return "right"
+
+    for number, found in enumerate(look(environment)):
+        if number == damaged:
+            with pytest.raises(ImportingError, match="is damaged"):
+                found.load(ask)
+        else:
+            assert found.load(ask) == PAIR
+    assert len(asked) == 1
+
+
+def test_only_the_places_of_a_source_are_looked_into(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / ".aws" / "credentials").mkdir(parents=True)
+    write_encrypted(tmp_path / ".awsvault" / "keys", "work", DATA, "x")
+    around = stores.look_around(environment, tmp_path / "config", (), "aws-vault")
+    assert (len(around.found), around.troubles) == (1, ())
+
+
 def test_a_place_that_fails_does_not_hide_the_others(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / ".aws" / "credentials").mkdir(parents=True)
     write_encrypted(tmp_path / ".awsvault" / "keys", "work", DATA, "x")
-    found, troubles = stores.look_around(environment, tmp_path / "config", ())
-    assert [each.name for each in found] == ["work"]
-    assert len(troubles) == 1
-    assert troubles[0].startswith("the credentials file: ")
+    around = stores.look_around(environment, tmp_path / "config", ())
+    assert [each.name for each in around.found] == ["work"]
+    assert len(around.troubles) == 1
+    assert around.troubles[0].startswith("the credentials file: ")
 
 
 KEPT = StoredKeys("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
@@ -126,7 +228,7 @@ def test_a_folder_of_aws_vault_as_it_lies_on_a_disk(environment: dict[str, str],
     shutil.copytree(FIXTURES / "keys", tmp_path / ".awsvault" / "keys")
     found = look(environment)
     assert [each.name for each in found] == ["team/dev", "work"]
-    assert [each.load(lambda _: PASSPHRASE) for each in found] == [KEPT, KEPT]
+    assert [each.load(lambda *_: PASSPHRASE) for each in found] == [KEPT, KEPT]
 
 
 @pytest.mark.real
@@ -159,11 +261,11 @@ def test_the_secret_service_collection_of_aws_vault(keyring: PrivateKeyring, col
     assert (found.source, found.name) == ("aws-vault", "work")
     assert found.load(nobody) == KEPT
     keyring.lock(collection)
-    _, troubles = stores.look_around(keyring.environment, Path(keyring.environment["HOME"]) / "config", ())
-    assert troubles == [
+    around = stores.look_around(keyring.environment, Path(keyring.environment["HOME"]) / "config", ())
+    assert around.troubles == (
         f"aws-vault in the Secret Service: the collection {collection} is locked: "
-        "unlock it in the desktop's keyring program"
-    ]
+        "unlock it in the desktop's keyring program",
+    )
     with pytest.raises(ShellvaultError):
         found.load(nobody)
 
@@ -178,10 +280,10 @@ def test_the_wallet_of_aws_vault(tmp_path: Path) -> None:
         assert (found.source, found.name) == ("aws-vault", "work")
         assert found.load(nobody) == KEPT
         wallet.call("close", "sb", "aws-vault", True)
-        _, troubles = stores.look_around(wallet.environment, tmp_path / "config", ())
-        assert troubles == [
-            "aws-vault in KWallet: the wallet aws-vault is closed: open it in KDE's wallet manager"
-        ]
+        around = stores.look_around(wallet.environment, tmp_path / "config", ())
+        assert around.troubles == (
+            "aws-vault in KWallet: the wallet aws-vault is closed: open it in KDE's wallet manager",
+        )
 
 
 @pytest.mark.real
@@ -189,7 +291,7 @@ def test_the_keyring_of_the_kernel(environment: dict[str, str]) -> None:
     if not kernel_keyring.presence().usable:
         pytest.skip("this kernel does not let us use its keyring")
     name = f"aws-vault-test-{os.getpid()}"
-    maker = dataclasses.replace(MAKERS[0], service=name)
+    maker = dataclasses.replace(makers.makers({})[0], service=name)
     keyring = kernel_keyring.KernelKeyring({"SHELLVAULT_KEYCTL_TIMEOUT": "60"}, name)
     try:
         assert list(keyrings.in_kernel(maker)) == []
@@ -207,7 +309,7 @@ def test_a_keyring_that_does_not_answer_is_told_once_and_waited_for_once(tmp_pat
     with private_wallet(tmp_path) as wallet:
         wallet.stop()
         started = time.monotonic()
-        _, troubles = stores.look_around(wallet.environment, tmp_path / "config", ())
+        troubles = stores.look_around(wallet.environment, tmp_path / "config", ()).troubles
         assert time.monotonic() - started < 9
         (line,) = troubles
         assert line.endswith(": it has not answered in time")

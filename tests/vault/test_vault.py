@@ -445,3 +445,16 @@ def test_removing_where_there_is_no_vault_makes_none(environment: dict[str, str]
     vault.remove_keys("work")
     assert vault.clear_sessions("work") == 0
     assert not locations.data_directory(environment).exists()
+
+
+def test_saving_new_keys_replaces_none_and_stores_all_or_none(vault: Vault) -> None:
+    vault.save_keys("work", "AKIAOLD", "old")
+    pairs = {"one": StoredKeys("AKIA1", "s1"), "work": StoredKeys("AKIANEW", "new")}
+    with pytest.raises(VaultError, match="has keys in the vault already"):
+        vault.save_new_keys(pairs)
+    assert vault.stored_keys() == {"work": "AKIAOLD"}
+    assert vault.load_keys("work").secret_access_key == "old"
+    del pairs["work"]
+    vault.save_new_keys(pairs)
+    assert vault.stored_keys() == {"work": "AKIAOLD", "one": "AKIA1"}
+    assert vault.load_keys("one") == pairs["one"]
