@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shellvault import guard
-from shellvault.errors import NeedsPersonError, UsageError
+from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Plan, endpoint_for
 from shellvault.profiles.model import Profile
 from shellvault.profiles.parse import printable
+from shellvault.rotation import ages
 from shellvault.rotation.access_keys import IamAccessKeys
-from shellvault.rotation.rotate import Rotation, rotate
+from shellvault.rotation.rotate import Rotation, listed, rotate
 from shellvault.sessions.acquire import acquire
 from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.calls import invoke
@@ -88,11 +89,19 @@ def _rotate(
     iam, sts = (replace(endpoint_for(root, service), is_direct=is_direct) for service in ("iam", "sts"))
     access_keys = IamAccessKeys(iam, sts, session)
     keys = vault.load_keys(root.name)
-    created_at = next(
-        (key.created_at for key in access_keys.all() if key.access_key_id == keys.access_key_id), None
+    present = listed(access_keys)
+    created_at = (
+        ages.known(context.environment).get(root.name)
+        if present is None
+        else next((key.created_at for key in present if key.access_key_id == keys.access_key_id), None)
     )
     common = {"name": root.name, "backend": vault.backend_name}
     least = operation.get("older_than")
+    if least is not None and present is None and created_at is None:
+        raise SessionError(
+            f"nobody knows how old {keys.access_key_id} of {printable(root.name)} is: allow iam:ListAccessKeys, "
+            "or leave out --older-than"
+        )
     is_young = least is not None and created_at is not None and time.time() - created_at < least
     if is_young and vault.load_rotation(root.name) is None:
         return common | {"new_id": None, "old_id": keys.access_key_id, "created_at": created_at}

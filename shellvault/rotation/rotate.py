@@ -4,6 +4,8 @@ The order: note what is there → create → keep the new pair beside the old on
 one's place → make the old one inactive → delete it. The note in the vault says which step comes next, so that
 a run that was killed, or refused by AWS, is taken up again. Until the new pair is proved the old one stays
 what it was; once it is, the old one is worth nothing. So no secret ever exists in one memory alone.
+
+It needs iam:CreateAccessKey and iam:DeleteAccessKey; where it may not list keys or make them inactive, it goes on.
 """
 
 import time
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from shellvault.errors import SessionError, ShellvaultError, VaultError
+from shellvault.profiles.grammar import word
 from shellvault.profiles.parse import printable
 from shellvault.rotation.access_keys import AccessKey, AccessKeys
 from shellvault.sessions.refusals import RefusedError
@@ -84,18 +87,29 @@ def rotate(rotation: Rotation) -> Rotated:
     return _completed(rotation, note, was_under_way)
 
 
+def listed(access_keys: AccessKeys) -> list[AccessKey] | None:
+    """Every access key of the user; None where the user may not list them. Raises SessionError."""
+    try:
+        return access_keys.all()
+    except RefusedError as error:
+        if error.reason != "denied":
+            raise
+        return None
+
+
 def _new_pair(rotation: Rotation) -> dict[str, Any]:
     """The note of a new key pair, kept in the vault beside the old one."""
     old = rotation.store.load_keys(rotation.name)
-    present = rotation.access_keys.all()
-    _check_room(rotation, old.access_key_id, present)
+    present = listed(rotation.access_keys)
+    if present is not None:
+        _check_room(rotation, old.access_key_id, present)
     before = {
         "old_id": old.access_key_id,
         "old_secret": old.secret_access_key,
-        "present": sorted(key.access_key_id for key in present),
+        "present": None if present is None else sorted(key.access_key_id for key in present),
     }
     rotation.store.save_rotation(rotation.name, before)
-    new, created_at = rotation.access_keys.create()
+    new, created_at = _created(rotation, old.access_key_id)
     note = before | {
         "new_id": new.access_key_id,
         "new_secret": new.secret_access_key,
@@ -110,6 +124,24 @@ def _new_pair(rotation: Rotation) -> dict[str, Any]:
     return note
 
 
+def _created(rotation: Rotation, old_id: str) -> tuple[StoredKeys, int]:
+    """A new key pair. Raises SessionError, which says what there is now."""
+    name = printable(rotation.name)
+    try:
+        return rotation.access_keys.create()
+    except RefusedError as error:
+        rotation.store.remove_rotation(rotation.name)
+        raise SessionError(
+            f"{error}; nothing was changed: {old_id} of {name} is in use as before "
+            "(this step needs iam:CreateAccessKey, and room for a second key)"
+        ) from error
+    except SessionError as error:
+        raise SessionError(
+            f"{error}; {old_id} of {name} is in use as before. If AWS has made a new key all the same, the next "
+            f"`shellvault rotate {word(rotation.name)}` deletes it"
+        ) from error
+
+
 def _check_room(rotation: Rotation, old_id: str, present: list[AccessKey]) -> None:
     """Raises SessionError when IAM has no room for one more key, or does not know the stored one."""
     if old_id not in (key.access_key_id for key in present):
@@ -120,9 +152,12 @@ def _check_room(rotation: Rotation, old_id: str, present: list[AccessKey]) -> No
     if len(present) < LIMIT:
         return
     other = next(key for key in present if key.access_key_id != old_id)
-    used = rotation.access_keys.last_used(other.access_key_id)
     state = "active" if other.is_active else "inactive"
-    since = f"last used {_date(used)}" if used else f"never used since {_date(other.created_at)}"
+    try:
+        used = rotation.access_keys.last_used(other.access_key_id)
+        since = f"last used {_date(used)}" if used else f"never used since {_date(other.created_at)}"
+    except RefusedError:
+        since = f"made {_date(other.created_at)}"
     raise SessionError(
         f"{printable(rotation.name)} has two access keys, and IAM allows no third: {other.access_key_id} is not "
         f"in the vault ({state}, {since}): delete it in IAM if nobody needs it, then rotate again"
@@ -131,11 +166,17 @@ def _check_room(rotation: Rotation, old_id: str, present: list[AccessKey]) -> No
 
 def _delete_orphans(rotation: Rotation, note: dict[str, Any]) -> None:
     """Deletes what CreateAccessKey made just before the last run ended: its secret is known to nobody."""
-    known = {note.get("old_id"), *note.get("present", ())}
-    for key in rotation.access_keys.all():
-        if key.access_key_id not in known:
-            rotation.tell(f"deleting {key.access_key_id}, which a rotation made that was stopped")
-            rotation.access_keys.delete(key.access_key_id)
+    old_id, before, now = note.get("old_id"), note.get("present"), listed(rotation.access_keys)
+    if before is None or now is None:
+        rotation.tell(
+            f"a rotation was stopped while AWS made a key: if {printable(rotation.name)} has another one than "
+            f"{old_id}, delete it in IAM (with iam:ListAccessKeys it is found here)"
+        )
+    else:
+        for key in now:
+            if key.access_key_id not in (old_id, *before):
+                rotation.tell(f"deleting {key.access_key_id}, which a rotation made that was stopped")
+                rotation.access_keys.delete(key.access_key_id)
     rotation.store.remove_rotation(rotation.name)
 
 
@@ -150,12 +191,60 @@ def _completed(rotation: Rotation, note: dict[str, Any], was_under_way: bool) ->
             raise _taken_back(rotation, new.access_key_id, str(error)) from error
         _put_in_place(rotation, note, new)
     rotation.access_keys.sign_with(new)
-    _patiently(rotation, lambda: rotation.access_keys.deactivate(old_id))
-    if not rotation.keep_old:
-        _patiently(rotation, lambda: rotation.access_keys.delete(old_id))
-    store.remove_rotation(name)
-    old_is: Literal["deleted", "inactive"] = "inactive" if rotation.keep_old else "deleted"
+    old_is = _retired(rotation, old_id, new.access_key_id)
+    try:
+        store.remove_rotation(name)
+    except ShellvaultError as error:
+        raise SessionError(
+            f"{error}; the new key {new.access_key_id} of {printable(name)} is in the vault and works, the old key "
+            f"{old_id} is {old_is}: run `shellvault rotate {word(name)}` again to take its note away"
+        ) from error
     return Rotated(name, old_id, new.access_key_id, note.get("created_at"), old_is, was_under_way)
+
+
+def _retired(rotation: Rotation, old_id: str, new_id: str) -> Literal["deleted", "inactive"]:
+    """Makes the old key inactive, and deletes it. Raises SessionError, which says what there is now."""
+    is_inactive = False
+    try:
+        _patiently(rotation, lambda: rotation.access_keys.deactivate(old_id))
+        is_inactive = True
+    except SessionError as error:
+        # What can be deleted need not be made inactive before.
+        if rotation.keep_old or not _is_denied(error):
+            raise _left(rotation, error, old_id, new_id, is_inactive=False) from error
+    if rotation.keep_old:
+        return "inactive"
+    try:
+        _patiently(rotation, lambda: rotation.access_keys.delete(old_id))
+    except SessionError as error:
+        if not _is_denied(error) or not _is_gone(rotation, old_id):
+            raise _left(rotation, error, old_id, new_id, is_inactive=is_inactive) from error
+    return "deleted"
+
+
+def _is_denied(error: SessionError) -> bool:
+    return isinstance(error, RefusedError) and error.reason == "denied"
+
+
+def _is_gone(rotation: Rotation, old_id: str) -> bool:
+    """Whether somebody has deleted the old key by hand."""
+    present = listed(rotation.access_keys)
+    return present is not None and old_id not in (key.access_key_id for key in present)
+
+
+def _left(
+    rotation: Rotation, error: SessionError, old_id: str, new_id: str, *, is_inactive: bool
+) -> SessionError:
+    """The error of a rotation that stopped after the new key was in its place."""
+    right = "iam:UpdateAccessKey" if rotation.keep_old else "iam:DeleteAccessKey"
+    by_hand = "make it inactive" if rotation.keep_old else "delete it"
+    remedy = f"{by_hand} in IAM, or allow {right} and " if _is_denied(error) else ""
+    option = " --keep-old" if rotation.keep_old else ""
+    return SessionError(
+        f"{error}; the new key {new_id} of {printable(rotation.name)} is in the vault and works, the old key {old_id} "
+        f"{'is inactive' if is_inactive else 'still works'}: {remedy}run "
+        f"`shellvault rotate {word(rotation.name)}{option}` again"
+    )
 
 
 def _put_in_place(rotation: Rotation, note: dict[str, Any], new: StoredKeys) -> None:

@@ -6,7 +6,7 @@ from shellvault.errors import SessionError
 from shellvault.sessions.answers import NOWHERE, Answer, Places, explained
 
 #: What can be done about a refusal without reading its message.
-Reason = Literal["wrong-code", "rejected-credentials", "no-such-entity", "other"]
+Reason = Literal["wrong-code", "rejected-credentials", "no-such-entity", "denied", "other"]
 
 _REJECTED = {
     "ExpiredToken",
@@ -53,6 +53,8 @@ def refusal(what: str, answer: Answer, places: Places = NOWHERE) -> RefusedError
             "rejected-credentials",
         )
     reasons: dict[str, Reason] = {
+        "AccessDenied": "denied",
+        "AccessDeniedException": "denied",
         "NoSuchEntity": "no-such-entity",
         "UnauthorizedException": "rejected-credentials",
     }

@@ -1,5 +1,6 @@
 """`rotate` against an IAM that checks signatures, with and without the agent, killed and refused."""
 
+import json
 import os
 import random
 import signal
@@ -112,3 +113,40 @@ def test_a_key_that_iam_does_not_know_yet_is_waited_for(person: Person) -> None:
     assert done.returncode == 0, done.stderr
     assert "waiting until AWS knows the new key everywhere" in done.stderr
     assert person.front.refuses_unknown_keys == 0
+
+
+def allow_only(person: Person, *actions: str) -> None:
+    """Leaves the user these rights and no others."""
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+    person.aws.client("iam").put_user_policy(
+        UserName=person.user,
+        PolicyName="all",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )
+
+
+#: What aws-vault's documentation asks for.
+THEIRS = ("iam:CreateAccessKey", "iam:DeleteAccessKey", "iam:GetUser")
+
+
+def test_the_rights_that_aws_vault_asks_for_are_enough(person: Person) -> None:
+    allow_only(person, *THEIRS)
+    done = person.home.shellvault("rotate", "-n", "work")
+    assert done.returncode == 0, done.stderr
+    assert f"{person.keys.access_key_id} is deleted" in done.stderr
+    assert ids(person) == [stored_id(person)]
+
+
+def test_a_right_that_lacks_leaves_a_message_of_what_there_is(person: Person) -> None:
+    old = person.keys.access_key_id
+    allow_only(person, "iam:CreateAccessKey", "iam:ListAccessKeys")
+    line = person.home.fail("rotate", "-n", "work")
+    new = stored_id(person)
+    assert f"the new key {new} of work is in the vault and works, the old key {old} still works" in line
+    assert "allow iam:DeleteAccessKey and run `shellvault rotate work` again" in line
+    assert sorted(ids(person)) == sorted([new, old])
+
+    allow_only(person, *THEIRS)
+    done = person.home.shellvault("rotate", "-n", "work")
+    assert "completed a rotation of the keys of work" in done.stderr, done.stderr
+    assert ids(person) == [new]

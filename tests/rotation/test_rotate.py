@@ -140,3 +140,91 @@ def test_no_message_holds_a_secret() -> None:
         with pytest.raises(ShellvaultError) as stopped:
             rotate(world.rotation())
         assert "secret" not in f"{stopped.value}{world.told}"
+
+
+@pytest.mark.parametrize("denied", [{"all"}, {"deactivate"}, {"all", "deactivate"}])
+def test_creating_and_deleting_are_rights_enough(denied: set[str]) -> None:
+    world = World()
+    world.iam.denies = frozenset(denied)
+    assert rotate(world.rotation()).old_is == "deleted"
+    assert list(world.iam.keys) == [world.stored.access_key_id] == ["AKIANEW1"]
+    assert world.store.notes == {}
+
+
+@pytest.mark.parametrize(
+    ("denied", "keep_old", "state", "right", "again"),
+    [
+        ({"delete"}, False, "is inactive", "iam:DeleteAccessKey", "rotate work`"),
+        ({"all", "delete"}, False, "is inactive", "iam:DeleteAccessKey", "rotate work`"),
+        ({"deactivate", "delete"}, False, "still works", "iam:DeleteAccessKey", "rotate work`"),
+        ({"deactivate"}, True, "still works", "iam:UpdateAccessKey", "rotate work --keep-old`"),
+    ],
+)
+def test_a_refused_end_says_which_key_works_and_what_to_do(
+    denied: set[str], keep_old: bool, state: str, right: str, again: str
+) -> None:
+    world = World()
+    world.iam.denies = frozenset(denied)
+    with pytest.raises(SessionError) as stopped:
+        rotate(world.rotation(keep_old=keep_old))
+    said = str(stopped.value)
+    assert "AKIANEW1 of work is in the vault and works" in said
+    assert f"AKIAFIRST {state}" in said
+    assert right in said
+    assert again in said
+    assert world.stored.access_key_id == "AKIANEW1"
+    assert world.iam.works(world.stored)
+    assert world.iam.keys[FIRST.access_key_id][1] == (state == "still works")
+
+    world.iam.denies = frozenset()
+    assert rotate(world.rotation(keep_old=keep_old)).was_under_way
+    assert world.store.notes == {}
+
+
+def test_an_old_key_that_was_deleted_by_hand_ends_the_rotation() -> None:
+    world = World()
+    world.iam.denies = frozenset({"delete"})
+    with pytest.raises(SessionError):
+        rotate(world.rotation())
+    del world.iam.keys[FIRST.access_key_id]
+    assert rotate(world.rotation()).old_is == "deleted"
+    assert world.store.notes == {}
+
+
+def test_a_refused_beginning_says_that_nothing_was_changed() -> None:
+    world = World()
+    world.iam.denies = frozenset({"create"})
+    with pytest.raises(SessionError, match="nothing was changed: AKIAFIRST of work is in use as before"):
+        rotate(world.rotation())
+    assert world.stored == FIRST
+    assert world.store.notes == {}
+
+
+def test_a_key_that_may_have_been_made_is_said_where_keys_cannot_be_listed() -> None:
+    world = World(Faults(CALLS.index("create") + 1, after=True, error=KilledError))
+    world.iam.denies = frozenset({"all"})
+    with pytest.raises(KilledError):
+        rotate(world.rotation())
+    world.heal()
+    with pytest.raises(SessionError, match="nothing was changed: AKIAFIRST of work is in use as before"):
+        rotate(world.rotation())
+    assert "if work has another one than AKIAFIRST, delete it in IAM" in world.told[0]
+    del world.iam.keys["AKIANEW1"]
+    assert rotate(world.rotation()).new_id == "AKIANEW2"
+
+
+@pytest.mark.parametrize("point", POINTS, ids=_name)
+def test_every_stop_with_the_new_key_in_use_says_so(point: tuple[int, bool]) -> None:
+    world = World(Faults(*point, error=SessionError))
+    with pytest.raises(ShellvaultError) as stopped:
+        rotate(world.rotation())
+    if world.stored != FIRST:
+        assert f"{world.stored.access_key_id} of work is in the vault and works" in str(stopped.value)
+
+
+def test_without_the_right_to_its_last_use_a_second_key_is_named_all_the_same() -> None:
+    world = World()
+    world.iam.denies = frozenset({"last_used"})
+    world.iam.keys["AKIAOTHER"] = ("unknown", True)
+    with pytest.raises(SessionError, match=r"AKIAOTHER is not in the vault \(active, made 2023-11-14\)"):
+        rotate(world.rotation())

@@ -45,6 +45,8 @@ class Iam:
     """One user's access keys."""
 
     faults: Faults
+    denies: frozenset[str] = frozenset()
+    """The calls that the user may not make."""
     keys: dict[str, tuple[str, bool]] = field(
         default_factory=lambda: {FIRST.access_key_id: (FIRST.secret_access_key, True)}
     )
@@ -55,6 +57,10 @@ class Iam:
     def works(self, keys: StoredKeys) -> bool:
         """Whether AWS takes the pair."""
         return self.keys.get(keys.access_key_id) == (keys.secret_access_key, True)
+
+    def _check(self, call: str) -> None:
+        if call in self.denies:
+            raise RefusedError(f"AWS refused iam {call}: AccessDenied", "denied")
 
     def identity(self, keys: StoredKeys) -> str:
         """See AccessKeys."""
@@ -73,15 +79,18 @@ class Iam:
     def all(self) -> list[AccessKey]:
         """See AccessKeys."""
         with self.faults.around("all"):
+            self._check("all")
             return [AccessKey(key, active, 1_700_000_000) for key, (_, active) in self.keys.items()]
 
     def last_used(self, access_key_id: str) -> int | None:
         """See AccessKeys."""
+        self._check("last_used")
         return 1_710_000_000 if self.keys[access_key_id][1] else None
 
     def create(self) -> tuple[StoredKeys, int]:
         """See AccessKeys."""
         with self.faults.around("create"):
+            self._check("create")
             if len(self.keys) == 2:
                 raise RefusedError("LimitExceeded")
             self.made += 1
@@ -92,12 +101,14 @@ class Iam:
     def deactivate(self, access_key_id: str) -> None:
         """See AccessKeys."""
         with self.faults.around("deactivate"):
+            self._check("deactivate")
             if access_key_id in self.keys:
                 self.keys[access_key_id] = (self.keys[access_key_id][0], False)
 
     def delete(self, access_key_id: str) -> None:
         """See AccessKeys."""
         with self.faults.around("delete"):
+            self._check("delete")
             self.keys.pop(access_key_id, None)
 
 
