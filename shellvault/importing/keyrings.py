@@ -10,7 +10,7 @@ from shellvault.errors import VaultError
 from shellvault.importing import items
 from shellvault.importing.found import AskPassphrase, Found
 from shellvault.importing.makers import Maker, found_in, holds_keys
-from shellvault.vault.backends import bus_address
+from shellvault.vault import bus_address
 
 #: The backends whose modules are needed here.
 BACKENDS = ("secret-service", "kwallet", "keyctl")
@@ -18,7 +18,7 @@ BACKENDS = ("secret-service", "kwallet", "keyctl")
 
 def in_collection(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
     """The items in a collection of the Secret Service. Raises VaultError and D-Bus errors."""
-    address = bus_address(environment)
+    address = bus_address.of_session(environment)
     if address is None:
         return
     from shellvault.vault import secret_service
@@ -39,7 +39,7 @@ def in_collection(maker: Maker, environment: Mapping[str, str]) -> Iterator[Foun
 
 def in_wallet(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
     """The items in a wallet of KWallet. Raises VaultError and D-Bus errors."""
-    address = bus_address(environment)
+    address = bus_address.of_session(environment)
     if address is None:
         return
     from keyring.errors import KeyringLocked

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from shellvault import locations, settings, threads
 from shellvault.errors import ConfigError, ShellvaultError
 from shellvault.variables import setting_of
+from shellvault.vault import bus_address
 from shellvault.vault.deadline import within
 from shellvault.vault.presence import Presence
 
@@ -112,15 +113,6 @@ def backend_file(environment: Mapping[str, str]) -> Path:
     return locations.state_directory(environment) / "backend"
 
 
-def bus_address(environment: Mapping[str, str]) -> str | None:
-    """The address of the D-Bus session bus; without the variable, where systemd keeps it."""
-    address = environment.get("DBUS_SESSION_BUS_ADDRESS")
-    if address:
-        return address
-    path = Path(environment.get("XDG_RUNTIME_DIR") or "/nonexistent", "bus")
-    return f"unix:path={path}" if path.is_socket() else None
-
-
 def collection_name(environment: Mapping[str, str]) -> str | None:
     """The collection of the Secret Service to use; None for its default one."""
     return setting_of("SECRET_SERVICE_COLLECTION_NAME", environment)
@@ -154,7 +146,7 @@ def password_command(program: str, environment: Mapping[str, str]) -> str:
 
 def modules(names: Iterable[str], environment: Mapping[str, str]) -> list[str]:
     """The modules that are needed to ask these backends: for threads that do."""
-    bus = bus_address(environment)
+    bus = bus_address.of_session(environment)
     here = [name for name in names if foreign_to(name) is None and (bus or name not in _DESKTOP)]
     return [_MODULES[name] for name in here if name in _MODULES]
 
@@ -232,7 +224,7 @@ def _presence(name: str, environment: Mapping[str, str]) -> Presence:
 
 
 def _probe_secret_service(environment: Mapping[str, str]) -> Presence:
-    address = bus_address(environment)
+    address = bus_address.of_session(environment)
     if address is None:
         return Presence(False, False, "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)")
     from shellvault.vault import secret_service
@@ -241,7 +233,7 @@ def _probe_secret_service(environment: Mapping[str, str]) -> Presence:
 
 
 def _probe_kwallet(environment: Mapping[str, str]) -> Presence:
-    address = bus_address(environment)
+    address = bus_address.of_session(environment)
     if address is None:
         return Presence(False, False, "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)")
     from shellvault.vault import kwallet

@@ -3,10 +3,10 @@
 from typing import Any
 
 from jeepney import Message  # type: ignore[import-untyped]
-from jeepney.bus import get_bus  # type: ignore[import-untyped]
 from jeepney.io.blocking import DBusConnection, prep_socket  # type: ignore[import-untyped]
 
 from shellvault.errors import VaultError
+from shellvault.vault import bus_address
 
 #: Seconds for a message that no person has to see.
 MESSAGE_SECONDS = 5.0
@@ -20,10 +20,23 @@ class _Connection(DBusConnection):  # type: ignore[misc]
 def connect(address: str) -> DBusConnection:
     """A connection to the bus at `address`, whose messages have a deadline. Raises VaultError, TimeoutError."""
     try:
-        return _Connection(prep_socket(get_bus(address), timeout=MESSAGE_SECONDS))
+        return _Connection(open_socket(address))
     except TimeoutError:
         raise
     except (OSError, RuntimeError, ValueError) as error:
         raise VaultError(
             f"no D-Bus session bus answers at {address!r}: log in to a desktop, or choose another --backend"
         ) from error
+
+
+def open_socket(address: str, *, enable_fds: bool = False) -> Any:
+    """The first of the addresses at which a bus answers, for a DBusConnection. Raises OSError, TimeoutError."""
+    problem: OSError = OSError("it names no Unix socket")
+    for path in bus_address.sockets(address):
+        try:
+            return prep_socket(path, enable_fds=enable_fds, timeout=MESSAGE_SECONDS)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            problem = error
+    raise problem

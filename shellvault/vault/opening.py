@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from shellvault import locations
 from shellvault.errors import VaultError
-from shellvault.vault import backends
+from shellvault.vault import backends, bus_address
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -142,7 +142,7 @@ def _keyring(name: str, environment: Mapping[str, str], deadline: float) -> "Key
 
 def _desktop(name: str, environment: Mapping[str, str], deadline: float) -> tuple[str, float | None]:
     """The bus on which a desktop's keyring is, and for how long a person may be asked (seconds); None: not at all."""
-    address = backends.bus_address(environment)
+    address = bus_address.of_session(environment)
     if address is None:
         raise VaultError(
             f"the vault {name} needs a D-Bus session bus and DBUS_SESSION_BUS_ADDRESS is not set: "

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Set
 from typing import Any, Protocol
 
 from jeepney import DBusAddress, HeaderFields, MatchRule, Message, new_method_call  # type: ignore[import-untyped]
-from jeepney.bus import get_bus  # type: ignore[import-untyped]
 from jeepney.bus_messages import message_bus  # type: ignore[import-untyped]
-from jeepney.io.blocking import DBusConnection, prep_socket  # type: ignore[import-untyped]
+from jeepney.io.blocking import DBusConnection  # type: ignore[import-untyped]
 from jeepney.wrappers import DBusErrorResponse, unwrap_msg  # type: ignore[import-untyped]
 
-from shellvault.vault.backends import bus_address
+from shellvault.vault import bus_address
+from shellvault.vault.bus import open_socket
 
 #: Seconds for a message, and before a bus that has gone is looked for again.
 MESSAGE_SECONDS, RETRY = 5.0, 15.0
@@ -55,11 +55,15 @@ def watch(bus: str, signs: Set[str], agent: Agent) -> None:
 
 
 def _connection(bus: str) -> DBusConnection:
-    address = "SYSTEM" if bus == "system" else bus_address(os.environ)
+    address = _system_bus() if bus == "system" else bus_address.of_session(os.environ)
     if address is None:
         raise OSError("there is none")
-    sock = prep_socket(get_bus(address), enable_fds=True, timeout=MESSAGE_SECONDS)
-    return DBusConnection(sock, enable_fds=True)
+    return DBusConnection(open_socket(address, enable_fds=True), enable_fds=True)
+
+
+def _system_bus() -> str:
+    """Where the D-Bus Specification has it ("Well-known Message Bus Instances")."""
+    return os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or "unix:path=/var/run/dbus/system_bus_socket"
 
 
 def _listen(connection: DBusConnection, bus: str, signs: Set[str], agent: Agent) -> None:
