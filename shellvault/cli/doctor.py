@@ -29,6 +29,9 @@ DEADLINE, AWS_DEADLINE = 1.8, 30.0
 #: The exit status by the worst finding; nothing to say is 0.
 STATUS: Mapping[Severity, int] = {"advice": 1, "trouble": 3, "danger": 4}
 
+#: Looks at one thing.
+Check = Callable[[], Iterator[Finding]]
+
 _STYLES: Mapping[Severity, str] = {"advice": "cyan", "trouble": "yellow", "danger": "red"}
 
 
@@ -42,13 +45,15 @@ _STYLES: Mapping[Severity, str] = {"advice": "cyan", "trouble": "yellow", "dange
 def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
     """Find what exposes keys or keeps them from working.
 
-    Nothing secret is shown. The exit status is that of the worst finding: 1 advice, 3 trouble, 4 danger; a healthy
-    home is silent.
+    Nothing secret is shown. The exit status is that of the worst finding: 1 advice, 3 trouble, 4 danger. For a healthy
+    home one line on stderr says what was looked at.
     """
     environment = dict(os.environ)
     place = Place(environment, Path(here.working_directory()), here.config_file(environment))
-    found = _examined(place, offline=offline, looks_into_vault=not check_keys)
+    checks = _checks(place, offline=offline, looks_into_vault=not check_keys)
+    found, looked_at = _examined(place, checks), [*checks]
     if check_keys:
+        looked_at += ["vault-items", "stored keys"]
         found += orphans.findings(
             broker.vault_operations(None, environment), "shellvault doctor --keys --fix"
         )
@@ -63,18 +68,21 @@ def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
         )
     else:
         output.result("".join(f"{line}\n" for each in found for line in _lines(each)))
+        if not found:
+            output.note(f"all is well: looked at {', '.join(each.replace('-', ' ') for each in looked_at)}")
     return max((STATUS[each.severity] for each in found), default=0)
 
 
-def _examined(place: Place, *, offline: bool, looks_into_vault: bool) -> list[Finding]:
-    """What all checks find, side by side; one that hangs is a finding itself."""
+def _checks(place: Place, *, offline: bool, looks_into_vault: bool) -> dict[str, Check]:
+    """What is looked at, by name."""
     names = here.stored_names(place.environment)
-    checks: dict[str, Callable[[], Iterator[Finding]]] = {
+    checks: dict[str, Check] = {
         "plaintext-keys": partial(plaintext_keys.check, place),
         "permissions": partial(permissions.check, place),
         "profiles": partial(profiles.check, place, names),
         "old-keys": lambda: profiles.old_keys(ages.known(place.environment), names),
         "vault": partial(surroundings.vault, place),
+        "passphrase": partial(surroundings.passphrase, place),
         "settings": partial(surroundings.unknown_settings, place),
         "agent": partial(surroundings.agent, place),
         "shells": partial(surroundings.shells, place),
@@ -83,6 +91,11 @@ def _examined(place: Place, *, offline: bool, looks_into_vault: bool) -> list[Fi
         checks["vault-items"] = partial(orphans.check, place.environment)
     if not offline:
         checks["clock"] = lambda: surroundings.clock(_clock_url(place.environment), DEADLINE / 2)
+    return checks
+
+
+def _examined(place: Place, checks: Mapping[str, Check]) -> list[Finding]:
+    """What all checks find, side by side; one that hangs is a finding itself."""
     modules = ["shellvault.sessions.passphrase", *opening.modules(place.environment)]
     results = threads.at_once(lambda check: _found(*check), list(checks.items()), modules=modules)
     return [finding for result in results for finding in result]

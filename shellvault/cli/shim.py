@@ -7,6 +7,7 @@ import click
 from shellvault.cli import output
 from shellvault.cli.options import known_names
 from shellvault.cli.suggest import Group, unknown_profile
+from shellvault.fastlane.program import find
 
 
 @click.group(name="shim", cls=Group)
@@ -30,7 +31,10 @@ def add(programs: tuple[str, ...], profile: str | None) -> None:
         output.note(f"{unknown_profile(profile, names)} (the shim is written all the same)")
     folder = shims.folder(os.environ)
     for program in programs or ("aws",):
-        output.note(f"written: {shims.add(folder, program, profile)}")
+        written = shims.add(folder, program, profile)
+        output.note(f"written: {written}")
+        if find(program, os.environ.get("PATH", ""), passes_shims=True) is None:
+            output.note(f"{program} itself is not on PATH: install it, or `shellvault shim remove {program}`")
     if str(folder) not in os.environ.get("PATH", "").split(os.pathsep):
         output.note(f"put this folder first on PATH: {folder}")
 

@@ -14,8 +14,10 @@ from shellvault.client import agent as client
 from shellvault.doctor.finding import Finding, Place
 from shellvault.errors import AgentError, ConfigError, ShellvaultError
 from shellvault.shells import SHELLS, install
+from shellvault.variables import PASSPHRASE_VARIABLES
 from shellvault.vault import probe
-from shellvault.vault.backends import session_backend
+from shellvault.vault.backends import file_path, session_backend
+from shellvault.vault.passphrases import weakness
 
 #: Seconds by which a clock may differ: AWS refuses a request after five minutes.
 SKEW, DANGEROUS_SKEW = 60, 240
@@ -41,6 +43,15 @@ def vault(place: Place) -> Iterator[Finding]:
                 status.reason,
                 "unlock it, or choose another: shellvault list --backends",
             )
+
+
+def passphrase(place: Place) -> Iterator[Finding]:
+    """Whether the passphrase of the encrypted file is weak, where the environment has it."""
+    given = next(filter(None, map(place.environment.get, PASSPHRASE_VARIABLES)), None)
+    problem = weakness(given) if given and file_path(place.environment).exists() else None
+    if problem:
+        where = "the passphrase of the encrypted file"
+        yield Finding("passphrase", "advice", where, f"it is weak: {problem}", "shellvault passphrase")
 
 
 def unknown_settings(place: Place) -> Iterator[Finding]:

@@ -58,6 +58,13 @@ def serves(profile: str, environment: Environment, directory: str) -> tuple[bool
         return ours, profile in config or profile in credentials
 
 
+def names_region(profile: str, environment: Environment, directory: str) -> bool:
+    """Whether other programs find a region in the profile's own section: they take none from `[default]`."""
+    config = profiles(text_of(request.config_path(environment, directory)))
+    credentials = sections(text_of(credentials_path(environment, directory)))
+    return any(keys(found.get(profile, "")).get("region") for found in (config, credentials))
+
+
 def credentials_path(environment: Environment, directory: str) -> str:
     """The absolute path of the credentials file. Raises ValueError as `request.config_path` does."""
     return request.absolute(environment, "AWS_SHARED_CREDENTIALS_FILE", "credentials", directory)

@@ -20,6 +20,9 @@ AWS_CLI = ("aws", "awslocal")
 #: What runs a program whose SDK (for JavaScript) passes over keys in the environment when AWS_PROFILE is set.
 JAVASCRIPT = (b"node", b"bun", b"deno")
 
+#: What names the region, to one program or another.
+REGIONS = ("AWS_DEFAULT_REGION", "AWS_REGION")
+
 #: What a session takes away because of the profile in it, not because of credentials.
 PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SDK_LOAD_CONFIG")
 
@@ -27,7 +30,7 @@ PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SDK_LOAD_CONFIG"
 class Choice:
     """Which session a program is given, and how."""
 
-    __slots__ = ("beside_profile", "is_there", "narrowing", "profile", "program", "variables")
+    __slots__ = ("beside_profile", "is_there", "lacks_region", "narrowing", "profile", "program", "variables")
 
     def __init__(
         self,
@@ -38,12 +41,15 @@ class Choice:
         is_there: bool,
         variables: Environment,
         narrowing: dict[str, str],
+        lacks_region: bool = False,
     ) -> None:
         self.profile = profile
         self.program = program
         """The command line that is to run."""
         self.beside_profile = beside_profile
         """Whether only credentials are given, and AWS_PROFILE says the rest; else everything that `exec` gives."""
+        self.lacks_region = lacks_region
+        """Whether the program finds no region in its profile, so that one which `exec` finds elsewhere is given too."""
         self.is_there = is_there
         """Whether the environment has the session already."""
         self.variables = variables
@@ -96,6 +102,7 @@ def choose(
         is_there=is_there,
         variables={"AWS_PROFILE": profile} if takes_out and beside_profile else {},
         narrowing=narrowing(profile, environment),
+        lacks_region=beside_profile and not sections.names_region(profile, environment, directory),
     )
 
 
@@ -119,12 +126,22 @@ def given(choice: Choice, values: Environment, unset: list[str], environment: En
     if choice.beside_profile:
         # Settings, which the program reads from its profile by itself.
         settings = (*MARKS, *MARKS.values())
-        values = {name: value for name, value in values.items() if name not in settings}
+        missing = [name for name in REGIONS if choice.lacks_region and not _is_users(REGIONS, environment)]
+        values = {name: value for name, value in values.items() if name not in settings or name in missing}
         unset = [name for name in unset if name not in settings and name not in PROFILE_VARIABLES]
         # What a session of another profile has set is not the user's wish.
-        unset += [name for name, mark in MARKS.items() if environment.get(name) == environment.get(mark)]
+        unset += [
+            name
+            for name, mark in MARKS.items()
+            if environment.get(name) == environment.get(mark) and name not in values
+        ]
         unset += MARKS.values()
     return changed(environment, values | choice.variables, unset)
+
+
+def _is_users(names: tuple[str, ...], environment: Environment) -> bool:
+    """Whether the user has set one of these variables, which a session of ours may have set, too."""
+    return any(environment.get(name) not in (None, "", environment.get(MARKS[name])) for name in names)
 
 
 def _profile_of(environment: Environment) -> str | None:

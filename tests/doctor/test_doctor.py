@@ -1,4 +1,4 @@
-"""A home full of troubles: each is named with place and fix, nothing secret is shown, a healthy one is silent."""
+"""A home full of troubles: each is named with place and fix, nothing secret is shown."""
 
 import json
 import socket
@@ -76,9 +76,19 @@ def findings(home: Home, *options: str, **environment: str) -> list[tuple[str, s
     return [(each["check"], each["severity"], each["where"]) for each in json.loads(done.stdout)]
 
 
-def test_a_healthy_home_is_silent(healthy: Home) -> None:
+def test_a_healthy_home_says_what_was_looked_at(healthy: Home) -> None:
     done = healthy.shellvault("doctor", "--offline")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (0, "", 1)
+    assert done.stderr.startswith(
+        "shellvault: all is well: looked at plaintext keys, permissions, profiles, "
+    )
+
+
+def test_a_weak_passphrase_is_found_where_the_environment_has_it(healthy: Home) -> None:
+    assert ("passphrase", "advice", "the passphrase of the encrypted file") in findings(
+        healthy, SHELLVAULT_FILE_PASSPHRASE="a" * 16
+    )
+    assert "passphrase" not in [check for check, _, _ in findings(healthy)]
 
 
 def test_every_seeded_trouble_is_named_and_nothing_else(healthy: Home) -> None:

@@ -22,6 +22,7 @@ region = eu-west-1
 mfa_serial = arn:aws:iam::111122223333:mfa/me
 [profile sso] ; note
 sso_session = s
+region = eu-north-1
 [ profile 'included' ]
 include_profile = base
 [profile meant]
@@ -318,6 +319,15 @@ def test_beside_the_profile_only_credentials_are_given(place: Place) -> None:
     changed = served(place, "aws", "s3", **typed)
     del typed["AWS_SECURITY_TOKEN"]
     assert changed == CREDENTIALS_ONLY | typed
+
+
+def test_a_region_that_only_default_has_is_given_as_exec_gives_it(place: Place) -> None:
+    region = {name: value for name, value in SESSION.items() if name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
+    assert region
+    named = {"AWS_PROFILE": "signed-in"}
+    assert served(place, "aws", "s3", "--profile", "signed-in") == CREDENTIALS_ONLY | region | named
+    users = {"AWS_DEFAULT_REGION": "sa-east-1"}
+    assert served(place, "aws", "s3", "--profile", "signed-in", **users) == CREDENTIALS_ONLY | users | named
 
 
 def test_the_option_becomes_the_variable(place: Place) -> None:
