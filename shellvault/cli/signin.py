@@ -41,7 +41,9 @@ def sign_in_options(function: Any) -> Any:
 @click.argument("name", required=False)
 @click.option("--all", "every", is_flag=True, help="Sign in to everything the config file knows.")
 @click.option("--new", "new", metavar="NAME", help="Sign in to AWS as anybody, and make profile NAME for it.")
-@click.option("--fresh", is_flag=True, help="Sign in again even if that is not needed.")
+@click.option(
+    "--fresh", is_flag=True, help="End this sign-in, at the portal too, and sign in again from now."
+)
 @click.option(
     "--export-token",
     is_flag=True,

@@ -6,13 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from shellvault import here
-from shellvault.cli import broker, output, sign_ins, tables
+from shellvault.cli import broker, output, progress, sign_ins, tables
 from shellvault.cli.signin import asked, sign_in_options
 from shellvault.errors import UsageError
 from shellvault.plan import Endpoint
@@ -20,7 +20,7 @@ from shellvault.plan.regions import checked
 from shellvault.profiles import generated
 
 if TYPE_CHECKING:
-    from shellvault.signin.portal import Account, Portal
+    from shellvault.signin.portal import Account, Found, Portal
 
 _SESSION = click.option("--session", metavar="NAME", help="The sso-session (default: the only one there is).")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
@@ -69,14 +69,14 @@ def roles(account: str | None, session: str | None, as_json: bool, **given: Any)
     if account is not None and not wanted:
         raise UsageError(f"there is no account {account} for you: `shellvault sso accounts` lists them")
     found = _roles(portal, wanted)
-    flat = [(each.account_id, each.name, role) for each, names in found for role in names]
+    flat = [(each.account_id, each.name, role) for each, names in found.roles for role in names]
     keys = ("account_id", "account_name", "role_name")
     output.result(
         json.dumps([dict(zip(keys, row, strict=True)) for row in flat], indent=2) + "\n"
         if as_json
         else tables.table(("Account", "Name", "Role"), [(one, two or "-", three) for one, two, three in flat])
     )
-    return 0
+    return int(bool(found.refused))
 
 
 @command.command(name="populate")
@@ -97,11 +97,13 @@ def populate(
     """Write a profile for every account and role into the AWS config file.
 
     What it writes is marked, and it changes and removes nothing else. A profile of the same name that is not
-    marked is left alone and named.
+    marked is left alone and named. Where AWS does not list the roles of an account, nothing is removed.
     """
     settings = {"region": checked(region)} if region else {}
     portal, name = opened(session, given)
-    wanted = profiles_for(_roles(portal, portal.accounts()), template, name, settings)
+    found = _roles(portal, portal.accounts())
+    wanted = profiles_for(found.roles, template, name, settings)
+    prune = prune and not found.refused
     environment = dict(os.environ)
     path = here.config_file(environment)
     if dry_run:
@@ -115,7 +117,7 @@ def populate(
         output.note(f"profile {each} exists and was not made by populate: it stays as it is")
     counts = f"{len(due.added)} added, {len(due.changed)} changed, {len(due.removed)} removed"
     output.note(f"profiles: {would}{counts}, {len(wanted) - len(due.added) - len(due.changed)} as they were")
-    return 0
+    return int(bool(found.refused))
 
 
 def profiles_for(
@@ -177,11 +179,22 @@ def _plain(text: str) -> str:
 
 def opened(session: str | None, given: Mapping[str, Any]) -> tuple["Portal", str]:
     """The portal of an sso-session, signed in to if need be, and the session's name."""
-    from shellvault.signin.portal import Portal
+    from shellvault.signin.patience import Pace
+    from shellvault.signin.portal import LISTED_A_SECOND, Portal
 
     name = session or _only_session()
-    found = json.loads(broker.answer(asked(name, given), "sso-token"))
-    return Portal(found["access_token"], Endpoint(**found["endpoint"])), found["sso"]["session_name"] or name
+    wish = asked(name, given)
+    found = json.loads(broker.answer(wish, "sso-token"))
+
+    def again(rejected: str) -> str:
+        options = {**wish.options, "rejected": rejected}
+        token = json.loads(broker.answer(replace(wish, options=options), "sso-token"))["access_token"]
+        return str(token)
+
+    where = Endpoint(**found["endpoint"])
+    pace = Pace(LISTED_A_SECOND)
+    portal = Portal(found["access_token"], where, name, again, progress.waits_for, pace)
+    return portal, found["sso"]["session_name"] or name
 
 
 def _only_session() -> str:
@@ -195,9 +208,14 @@ def _only_session() -> str:
     return names[0]
 
 
-def _roles(portal: "Portal", wanted: list["Account"]) -> Roles:
+def _roles(portal: "Portal", wanted: list["Account"]) -> "Found":
+    """The roles of these accounts; those that AWS does not list are named."""
     with _progress(len(wanted)) as done:
-        return portal.roles_of_all(wanted, done)
+        found = portal.roles_of_all(wanted, done)
+    for account, error in found.refused:
+        name = f" ({output.printable(account.name)})" if account.name else ""
+        output.complain(f"the roles of {account.account_id}{name} are left out: {error}")
+    return found
 
 
 @contextmanager

@@ -67,7 +67,8 @@ MARKS = {
     "AWS_USE_FIPS_ENDPOINT": "SHELLVAULT_USE_FIPS_ENDPOINT",
 }
 
-#: Options that decide the session itself (not how it is shown). `console` asks for one that can sign in there.
+#: Options that decide the session itself (not how it is shown). `console` asks for one that can sign in there,
+#: `rejected` for another token of a portal than the one with this digest.
 OPTIONS = (
     "backend",
     "console",
@@ -79,6 +80,7 @@ OPTIONS = (
     "policy-arns",
     "read-only",
     "region",
+    "rejected",
 )
 #: Those of them that narrow a session; `policy` is the policy itself (`policy_text`), ARNs have blanks between them.
 NARROWING = ("policy", "policy-arns", "read-only")

@@ -3,8 +3,10 @@
 The codes are those of the service models (sts, iam, sso, sso-oidc, signin); of an OAuth error its value counts.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -90,28 +92,43 @@ class Answer:
     value: str = ""
     said: str = ""
     status: int = 400
+    after: float | None = None
+    """The seconds that the service asks to wait (Retry-After)."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it was one call too many."""
+        return self.status == 429 or bool({self.code, self.value} & _BUSY)
 
     @property
     def is_passing(self) -> bool:
         """Whether a later try may be answered otherwise."""
-        return (
-            self.status == 429
-            or self.status >= 500
-            or bool({self.code, self.value} & (_BUSY | _OUT_OF_ORDER))
-        )
+        return self.is_busy or self.status >= 500 or bool({self.code, self.value} & _OUT_OF_ORDER)
 
 
 def answer_of(response: Mapping[str, Any], secrets: Iterable[str | None]) -> Answer:
     """What is in a botocore ClientError's `response`; `secrets` never show."""
     details = response.get("Error", {})
     said = response.get("error_description") or details.get("Message") or response.get("message") or ""
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    metadata = response.get("ResponseMetadata", {})
+    status = metadata.get("HTTPStatusCode")
     return Answer(
         one_line(str(details.get("Code", "")), ()),
         one_line(str(response.get("error") or ""), ()),
         one_line(str(said), secrets),
         status if isinstance(status, int) else 400,
+        _retry_after(str(metadata.get("HTTPHeaders", {}).get("retry-after", ""))),
     )
+
+
+def _retry_after(text: str) -> float | None:
+    """A number of seconds, or a date (RFC 9110, 10.2.3); None for neither."""
+    if text.isascii() and text.isdigit():
+        return float(text[:6])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def explained(what: str, answer: Answer, places: Places = NOWHERE) -> str:
@@ -119,7 +136,7 @@ def explained(what: str, answer: Answer, places: Places = NOWHERE) -> str:
     is_anonymous = (answer.code.isdigit() or not answer.code) and not answer.value
     number = f"HTTP {answer.status}"
     said = "" if answer.said.startswith("<") or _same(answer.said, answer) else answer.said
-    if answer.status == 429 or {answer.code, answer.value} & _BUSY:
+    if answer.is_busy:
         return f"{what}: AWS is busy{_in_brackets(said)}: try again in a minute"
     if answer.is_passing:
         where = "AWS, or a proxy on the way," if is_anonymous else "AWS"

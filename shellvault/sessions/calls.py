@@ -16,7 +16,7 @@ from shellvault.profiles.parse import printable
 from shellvault.sessions.answers import NOWHERE, Places, answer_of, one_line
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
-from shellvault.sessions.refusals import UnsentError, refusal
+from shellvault.sessions.refusals import BusyError, UnreachableError, UnsentError, refusal
 from shellvault.sessions.replies import checked_session
 from shellvault.vault.deadline import within
 
@@ -41,11 +41,9 @@ def call_sts(
     return _credentials(reply, step, what, now)
 
 
-def get_role_credentials(step: Step, sso: Sso, access_token: str, now: float) -> Session:
-    """The session of an IAM Identity Center role (sso:GetRoleCredentials). Raises as `call_sts`."""
-    parameters = {"roleName": sso.role_name, "accountId": sso.account_id, "accessToken": access_token}
+def role_session(reply: Mapping[str, Any], step: Step, sso: Sso, now: float) -> Session:
+    """The session in a reply of sso:GetRoleCredentials. Raises SessionError when it holds none."""
     what = described(step)
-    reply = invoke("sso", "get_role_credentials", parameters, step.endpoint, None, 2, what, sso.places)
     found = reply.get("roleCredentials")
     given: Mapping[str, Any] = found if isinstance(found, dict) else {}
     expiration = given.get("expiration")
@@ -123,12 +121,15 @@ def invoke(
     attempts: int,
     what: str,
     places: Places = NOWHERE,
+    client: Any = None,
 ) -> Mapping[str, Any]:
     """One API call and its reply, within DEADLINE. `source` None sends it unsigned; `what` names it in messages.
 
-    `places` says where the settings stand that a refusal may be about.
+    `places` says where the settings stand that a refusal may be about. `client` is one of `client_for` that is used
+    again: making one takes a while.
 
-    Raises RefusedError when AWS says no, SessionError when it cannot be reached or answers nonsense.
+    Raises RefusedError when AWS says no, UnreachableError when it cannot be reached, and SessionError when it answers
+    nonsense. A portal that says "later" is a BusyError: its calls are made again (`signin.patience`).
     """
     import botocore.exceptions as exceptions
 
@@ -141,22 +142,25 @@ def invoke(
         secrets += [source.secret_access_key, source.session_token]
 
     def run() -> Mapping[str, Any]:
-        client = client_for(service, endpoint, source, attempts)
-        reply: Mapping[str, Any] = getattr(client, operation)(**parameters)
+        used = client or client_for(service, endpoint, source, attempts)
+        reply: Mapping[str, Any] = getattr(used, operation)(**parameters)
         return reply
 
     try:
         # Time-outs of sockets bound neither name resolution nor a trickling answer: this does.
         return within(DEADLINE, run)
     except exceptions.ClientError as error:
-        raise refusal(what, answer_of(error.response, secrets), places) from None
+        answer = answer_of(error.response, secrets)
+        if service == "sso" and answer.is_passing:
+            raise BusyError(what, answer) from None
+        raise refusal(what, answer, places) from None
     except exceptions.SSLError as error:
         raise UnsentError(f"{what}: {_interposed(endpoint)} ({network.reason(error)})") from None
     except (exceptions.HTTPClientError, exceptions.EndpointConnectionError, OSError) as error:
         where = printable(endpoint.url or f"AWS in {endpoint.region}{' (FIPS)' if endpoint.fips else ''}")
         if isinstance(error, exceptions.HTTPClientError) and is_endless(error):
             raise SessionError(f"{what}: {where} answers without end: check endpoint_url and proxy") from None
-        kind = SessionError if network.was_sent(error) else UnsentError
+        kind = UnreachableError if network.was_sent(error) else UnsentError
         raise kind(
             f"{what}: {where} cannot be reached: check network and proxy ({network.reason(error)})"
         ) from None

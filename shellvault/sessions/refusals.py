@@ -19,7 +19,19 @@ _OLD_OR_YOUNG = ("Signature expired", "Signature not yet current")
 _SIGNATURE = {"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"}
 
 
-class UnsentError(SessionError):
+class UnreachableError(SessionError):
+    """There was no answer, or one that says: later."""
+
+
+class BusyError(UnreachableError):
+    """AWS answered: later."""
+
+    def __init__(self, what: str, answer: Answer) -> None:
+        super().__init__(explained(what, answer))
+        self.answer = answer
+
+
+class UnsentError(UnreachableError):
     """AWS has not got the request: what it would have used up, such as an MFA code, is good still."""
 
 

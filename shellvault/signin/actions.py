@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shellvault import plan
-from shellvault.errors import SessionError, UsageError
+from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.plan import Step, endpoint_for
 from shellvault.profiles.model import Profile
 from shellvault.profiles.parse import load
@@ -23,7 +23,8 @@ from shellvault.sessions.for_request import decoded, overrides_of
 from shellvault.sessions.model import Prompter
 from shellvault.signin import aws_sign_in, cli_cache, identity_center, service
 from shellvault.signin.login import LONGEST, Login
-from shellvault.signin.model import Client
+from shellvault.signin.model import Client, Token
+from shellvault.signin.service import ServiceRefusalError
 from shellvault.signin.steps import sign_in_of
 from shellvault.signin.work import Work
 
@@ -40,8 +41,10 @@ def perform(form: str, line: str, vault: "Vault", lock: Lock, prompter: Prompter
         return json.dumps(_new_login(name, fields, vault, lock, prompter, context))
     profile, step = sign_in_of(load(Path(fields["config"])), name, overrides_of(fields))
     work = Work(vault.sign_ins, prompter, context, partial(lock, step), name)
-    done = {"sign-in": _sign_in, "sign-out": _sign_out, "sso-token": _token}[form]
-    return json.dumps(done(work, profile, step))
+    if form == "sso-token":
+        rejected = frozenset([fields["rejected"]] if "rejected" in fields else ())
+        return json.dumps(_token(work, profile, step, rejected))
+    return json.dumps((_sign_in if form == "sign-in" else _sign_out)(work, profile, step))
 
 
 def _new_login(
@@ -66,13 +69,71 @@ def _sign_in(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
         session = aws_sign_in.session(work.anew(), step)
         ends_at = (login := aws_sign_in.current(work, step)) and login.signed_in_at + LONGEST
         return {"subject": step.login_session, "expires_at": session.expires_at, "renewed_until": ends_at}
-    token = identity_center.sign_in(work, step) if work.context.fresh else identity_center.token(work, step)
+    token = _fresh(work, profile, step) if work.context.fresh else _proven(work, profile, step)
     renews = token.can_refresh(work.context.clock())
     return {
         "subject": subject,
         "expires_at": token.expires_at,
         "renewed_until": None if not renews or not token.client else token.client.expires_at,
     }
+
+
+def _proven(work: Work, profile: Profile, step: Step) -> Token:
+    """A token that the portal takes: one that was ended elsewhere is replaced before it is called good."""
+    assert step.sso is not None  # noqa: S101 - the caller says so
+    begun = int(work.context.clock())
+    found = identity_center.token(work, step)
+    if found.issued_at >= begun:
+        return found
+    identity_center.portal(work, step, endpoint_for(profile, "sso", step.sso.region)).check()
+    return identity_center.token(work, step)
+
+
+def _fresh(work: Work, profile: Profile, step: Step) -> Token:
+    """A new sign-in, and with it a new session at the portal.
+
+    The old one ends first: AWS would go on with it, and so with its end. Shown at the real Identity Center by
+    aws-sso-cli.
+    """
+    ended, problem = _end_at_portal(work, profile, step)
+    if problem:
+        work.prompter.tell(f"the portal's session goes on, and ends when it would have: {problem}")
+    try:
+        return identity_center.sign_in(work, step)
+    except (SessionError, NeedsPersonError):
+        if ended and not problem:
+            work.prompter.tell("the sign-in before it has ended all the same")
+        raise
+
+
+def _end_at_portal(work: Work, profile: Profile, step: Step) -> tuple[bool, str | None]:
+    """Ends our own sign-in at AWS and forgets it, wherever it lies.
+
+    Returns whether there was one, and why AWS could not be told, if it could not.
+    """
+    assert step.sso is not None  # noqa: S101 - the callers say so
+    path = cli_cache.sso_path(work.aws_directory, step.sso)
+    file = cli_cache.read(path)
+    theirs = cli_cache.token_of(file) if file else None
+    exported = theirs if theirs and _is_exported(work, step, theirs.client) else None
+    tokens = [token for token in (identity_center.kept(work, step), exported) if token]
+    portal = endpoint_for(profile, "sso", step.sso.region)
+    problem: str | None = None
+    for token in tokens:
+        if token.expires_at <= work.context.clock():
+            continue
+        try:
+            parameters = {"accessToken": token.access_token}
+            service.call("sso", "logout", parameters, portal, "the sign-out", attempts=2)
+        except ServiceRefusalError as error:
+            # Whose token AWS does not take is signed out already.
+            problem = problem if error.name == "UnauthorizedException" else str(error)
+        except SessionError as error:
+            problem = str(error)
+    if exported:
+        path.unlink(missing_ok=True)
+    identity_center.forget(work, step)
+    return bool(tokens), problem
 
 
 def _sign_out(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
@@ -95,29 +156,12 @@ def _sign_out(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
             "problem": problem,
             "cli_remains": remains,
         }
-    tokens = []
-    path = cli_cache.sso_path(work.aws_directory, step.sso)
-    file = cli_cache.read(path)
+    was_signed_in, problem = _end_at_portal(work, profile, step)
+    file = cli_cache.read(cli_cache.sso_path(work.aws_directory, step.sso))
     theirs = cli_cache.token_of(file) if file else None
-    if kept := identity_center.kept(work, step):
-        tokens.append(kept)
-    if theirs and _is_exported(work, step, theirs.client):
-        # Ours too, kept where the AWS CLI looks.
-        tokens.append(theirs)
-        path.unlink(missing_ok=True)
-        theirs = None
-    for token in tokens:
-        try:
-            parameters = {"accessToken": token.access_token}
-            portal = endpoint_for(profile, "sso", step.sso.region)
-            if token.expires_at > work.context.clock():
-                service.call("sso", "logout", parameters, portal, "the sign-out", attempts=2)
-        except SessionError as error:
-            problem = str(error)
-    work.store.remove(step.fingerprint)
     return {
         "subject": identity_center.subject(step.sso),
-        "was": bool(tokens),
+        "was": was_signed_in,
         "problem": problem,
         "cli_remains": bool(theirs and theirs.expires_at > work.context.clock()),
     }
@@ -128,9 +172,9 @@ def _is_exported(work: Work, step: Step, client: Client | None) -> bool:
     return bool(client and registered and client.client_id == registered.client_id)
 
 
-def _token(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
+def _token(work: Work, profile: Profile, step: Step, rejected: frozenset[str]) -> dict[str, Any]:
     if step.sso is None:
         raise UsageError("accounts and roles are listed for IAM Identity Center only: name an sso_session")
-    token = identity_center.token(work, step)
+    token = identity_center.token(work, step, rejected)
     endpoint = endpoint_for(profile, "sso", step.sso.region)
     return {"access_token": token.access_token, "endpoint": asdict(endpoint), "sso": asdict(step.sso)}

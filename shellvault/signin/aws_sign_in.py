@@ -10,13 +10,15 @@ from shellvault.plan import Step
 from shellvault.profiles.parse import printable
 from shellvault.profiles.shapes import looks_as
 from shellvault.sessions.model import Challenge, Session
+from shellvault.sessions.refusals import UnreachableError
 from shellvault.sessions.replies import checked_session, epoch
 from shellvault.signin import cli_cache, dpop, flows, login, service
 from shellvault.signin.cli_cache import CachedFile
 from shellvault.signin.login import CROSS_DEVICE, LONGEST, SAME_DEVICE, Login
 from shellvault.signin.model import is_visible
+from shellvault.signin.patience import patiently
 from shellvault.signin.pkce import Secrets, new_secrets
-from shellvault.signin.service import ServiceRefusalError, UnreachableError
+from shellvault.signin.service import ServiceRefusalError
 from shellvault.signin.work import Work, is_elsewhere
 
 #: Seconds of life below which credentials are not used any more.
@@ -46,7 +48,8 @@ def session(work: Work, step: Step, rejected: str | None = None) -> Session:
     with work.lock():
         if found := _fit(work, step, rejected, since, fresh=work.context.fresh):
             return found.session
-        return _renewed(work, step, rejected).session
+        found = patiently(lambda: _renewed(work, step, rejected), work.context.waits_for)
+        return (found or _from_person(work, step)).session
 
 
 def sign_in(work: Work, step: Step) -> Login:
@@ -163,7 +166,8 @@ def _fit(work: Work, step: Step, rejected: str | None, since: float, *, fresh: b
     return None
 
 
-def _renewed(work: Work, step: Step, rejected: str | None) -> Login:
+def _renewed(work: Work, step: Step, rejected: str | None) -> Login | None:
+    """A sign-in without a person; None when only a person helps. Raises UnreachableError when AWS cannot say."""
     problem: SessionError | None = None
     now = work.context.clock()
     candidates = _candidates(work, step)
@@ -196,7 +200,7 @@ def _renewed(work: Work, step: Step, rejected: str | None) -> Login:
     if problem:
         # A network that is down is no reason to sign in again.
         raise problem
-    return _from_person(work, step)
+    return None
 
 
 def _refresh_in_place(file: CachedFile, again: Login) -> None:

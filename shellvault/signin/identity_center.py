@@ -9,16 +9,19 @@ from typing import Any
 
 from shellvault import settings
 from shellvault.errors import NeedsPersonError, SessionError, VaultError
-from shellvault.plan import Step
+from shellvault.plan import Endpoint, Step
 from shellvault.profiles.model import Sso
 from shellvault.profiles.parse import printable
 from shellvault.profiles.shapes import canonical_start_url as canonical
 from shellvault.sessions.model import Challenge
+from shellvault.sessions.refusals import UnreachableError
 from shellvault.signin import cli_cache, flows, oidc
 from shellvault.signin.cli_cache import CachedFile
 from shellvault.signin.model import Client, Token
+from shellvault.signin.patience import patiently
 from shellvault.signin.pkce import Secrets
-from shellvault.signin.service import ServiceRefusalError, UnreachableError
+from shellvault.signin.portal import Portal
+from shellvault.signin.service import ServiceRefusalError
 from shellvault.signin.start_urls import resolved
 from shellvault.signin.work import Work, is_elsewhere
 
@@ -29,7 +32,7 @@ _SLOWER = 5.0
 
 
 def token(work: Work, step: Step, rejected: frozenset[str] = frozenset()) -> Token:
-    """A token that AWS should take, for the sign-in `step`; `rejected` holds those that it did not take.
+    """A token that AWS should take, for the sign-in `step`; `rejected` holds digests of those that it did not take.
 
     It is ours or the AWS CLI's, whichever is newer; renewed when it is due; a person's where nothing else helps.
     Raises NeedsPersonError where nobody can be asked, SessionError and VaultError.
@@ -38,7 +41,24 @@ def token(work: Work, step: Step, rejected: frozenset[str] = frozenset()) -> Tok
         return found
     with work.lock(), _naming_settings(step):
         # Somebody else may have been faster.
-        return _fit(work, step, rejected, DUE) or _renewed(work, step, rejected)
+        if found := _fit(work, step, rejected, DUE):
+            return found
+        if found := patiently(lambda: _renewed(work, step, rejected), work.context.waits_for):
+            return found
+        if (ours := kept(work, step)) and ours.digest in rejected:
+            # Nobody is to be shown as signed in by it.
+            work.store.remove(step.fingerprint)
+        return _from_person(work, step)
+
+
+def portal(work: Work, step: Step, endpoint: Endpoint) -> Portal:
+    """The portal of a sign-in, with a token that AWS should take, and others when it does not. Raises as `token`."""
+
+    def again(rejected: str) -> str:
+        return token(work, step, frozenset([rejected])).access_token
+
+    found = token(work, step).access_token
+    return Portal(found, endpoint, work.profile, again, work.context.waits_for)
 
 
 def sign_in(work: Work, step: Step) -> Token:
@@ -74,6 +94,12 @@ def exported_client(work: Work, step: Step) -> Client | None:
     return Client.from_json(work.store.load(_client_item(step)))
 
 
+def forget(work: Work, step: Step) -> None:
+    """Forgets our own sign-in, also that it lies in the AWS CLI's cache."""
+    work.store.remove(step.fingerprint)
+    work.store.remove(_client_item(step))
+
+
 def subject(sso: Sso) -> str:
     """How people call this sign-in."""
     return sso.session_name or sso.start_url
@@ -101,12 +127,13 @@ def _fit(work: Work, step: Step, rejected: frozenset[str], least: float) -> Toke
         needed = least if found.can_refresh(now) else TOO_SHORT
         # A life of minutes (an emulator's) is not due from the start.
         needed = min(needed, (found.expires_at - found.issued_at) / 3)
-        if found.access_token not in rejected and found.expires_at - now > needed:
+        if found.digest not in rejected and found.expires_at - now > needed:
             return found
     return None
 
 
-def _renewed(work: Work, step: Step, rejected: frozenset[str]) -> Token:
+def _renewed(work: Work, step: Step, rejected: frozenset[str]) -> Token | None:
+    """A token without a person; None when only a person helps. Raises UnreachableError when AWS cannot say."""
     problem: SessionError | None = None
     for found, file in _candidates(work, step):
         if not found.can_refresh(work.context.clock()):
@@ -124,7 +151,7 @@ def _renewed(work: Work, step: Step, rejected: frozenset[str]) -> Token:
     if problem:
         # A network that is down is no reason to sign in again.
         raise problem
-    return _from_person(work, step)
+    return None
 
 
 def _refreshed(work: Work, step: Step, old: Token, file: CachedFile | None) -> Token:

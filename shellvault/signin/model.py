@@ -1,5 +1,6 @@
 """What a sign-in consists of, and its plain data in the vault. Times are epoch seconds."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,6 +49,11 @@ class Token:
     client: Client | None = None
     """Whose refresh token it is: nobody else can use it."""
 
+    @property
+    def digest(self) -> str:
+        """By what a token that AWS did not take is named."""
+        return digest_of(self.access_token)
+
     def can_refresh(self, now: float) -> bool:
         """Whether it can be renewed without a person, as far as can be told."""
         return bool(self.refresh_token and self.client and self.client.expires_at > now)
@@ -78,6 +84,11 @@ class Token:
             str(refresh) if is_visible(refresh) else None,
             Client.from_json(data.get("client")),
         )
+
+
+def digest_of(access_token: str) -> str:
+    """What names an access token without being one."""
+    return hashlib.sha256(access_token.encode()).hexdigest()
 
 
 def is_visible(value: object) -> bool:

@@ -1,25 +1,31 @@
-"""The access portal's lists: every account and role that a person may use, within AWS's limit of calls."""
+"""The access portal: the accounts and roles that a person may use, and the credentials of a role.
 
-import random
+Every call goes through `Portal._call`: it keeps AWS's pace, waits when AWS says "later", and goes on with another
+token when AWS does not take the one it has.
+"""
+
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from shellvault import network, threads
-from shellvault.errors import SessionError
-from shellvault.plan import Endpoint
-from shellvault.sessions.answers import answer_of
+from shellvault import threads
+from shellvault.errors import NeedsPersonError, SessionError
+from shellvault.plan import Endpoint, Step
+from shellvault.profiles.parse import printable
+from shellvault.sessions.answers import NOWHERE
+from shellvault.sessions.calls import described, invoke, role_session
 from shellvault.sessions.clients import client_for
-from shellvault.sessions.refusals import refusal
+from shellvault.sessions.model import Session
+from shellvault.sessions.refusals import RefusedError
+from shellvault.signin.model import digest_of
+from shellvault.signin.patience import NETWORK_TRIES, Pace, patiently
 
-#: AWS takes 20 calls a second (IAM Identity Center User Guide, "Quotas"); so many are under way at once.
-CALLS_A_SECOND, AT_ONCE = 20.0, 8
+#: AWS takes 20 calls a second (IAM Identity Center User Guide, "Quotas"). Lists leave some of them for others, whose
+#: sessions must be renewed meanwhile; so many calls are under way at once.
+LISTED_A_SECOND, AT_ONCE = 17.0, 8
 _PAGE = 100
 _LISTS = {"list_accounts": "the list of your accounts", "list_account_roles": "the list of your roles"}
-#: Seconds after which a call that AWS keeps putting off is given up, and the longest wait before the next try.
-_BUDGET, _LONGEST_PAUSE = 300.0, 5.0
 #: Most accounts, and roles of one, that are believed.
 _MOST = 100_000
 
@@ -33,46 +39,97 @@ class Account:
     email: str
 
 
-class Portal:
-    """A portal, as the person with this token sees it. Its methods may be called from several threads."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The roles of accounts, and the accounts whose roles AWS refuses to list."""
 
-    def __init__(self, access_token: str, endpoint: Endpoint) -> None:
+    roles: list[tuple[Account, list[str]]]
+    refused: list[tuple[Account, RefusedError]] = field(default_factory=list)
+
+
+class Portal:
+    """A portal, as the person with this token sees it. Its methods may be called from several threads.
+
+    All of them raise NeedsPersonError when a person must sign in, RefusedError when AWS says no, and SessionError.
+    """
+
+    def __init__(
+        self,
+        access_token: str,
+        endpoint: Endpoint,
+        name: str,
+        again: Callable[[str], str],
+        waits_for: Callable[[str], None] = lambda what: None,
+        pace: Pace | None = None,
+    ) -> None:
+        """`name` is whose sign-in it is. `again` gives another token than the one with this digest."""
         self._access_token = access_token
+        self._endpoint = endpoint
+        self._name = name
+        self._again = again
+        self._waits_for = waits_for
+        self._pace = pace or Pace()
         self._client = client_for("sso", endpoint, None, 1)
-        self._pace = _Pace(CALLS_A_SECOND)
+        self._renewing = threading.Lock()
 
     def accounts(self) -> list[Account]:
-        """All accounts, by their ids. Raises SessionError."""
-        rows = self._pages("list_accounts", "accountList", {})
+        """All accounts, by their ids."""
         found = [
             Account(
                 str(row["accountId"]), str(row.get("accountName") or ""), str(row.get("emailAddress") or "")
             )
-            for row in rows
+            for row in self._pages("list_accounts", "accountList", {})
             if str(row.get("accountId", "")).isdigit()
         ]
         return sorted(found, key=lambda account: account.account_id)
 
     def roles(self, account_id: str) -> list[str]:
-        """The roles in one account, sorted. Raises SessionError."""
+        """The roles in one account, sorted."""
         rows = self._pages("list_account_roles", "roleList", {"accountId": account_id})
         return sorted(str(row["roleName"]) for row in rows if row.get("roleName"))
 
-    def roles_of_all(
-        self, accounts: list[Account], done: Callable[[Account], None]
-    ) -> list[tuple[Account, list[str]]]:
-        """The roles of every account; `done` hears of each that is finished. Raises SessionError."""
+    def roles_of_all(self, accounts: list[Account], done: Callable[[Account], None]) -> Found:
+        """The roles of every account; `done` hears of each that is finished. One that is refused stops no other."""
 
-        def roles(account: Account) -> list[str]:
-            found = self.roles(account.account_id)
-            done(account)
-            return found
+        def roles(account: Account) -> list[str] | RefusedError:
+            try:
+                return self.roles(account.account_id)
+            except RefusedError as error:
+                return error
+            finally:
+                done(account)
 
-        found = threads.at_once(roles, accounts, AT_ONCE, ["botocore.exceptions"])
-        return list(zip(accounts, found, strict=True))
+        found = Found([])
+        outcomes = threads.at_once(roles, accounts, AT_ONCE, ["botocore.exceptions"])
+        for account, outcome in zip(accounts, outcomes, strict=True):
+            if isinstance(outcome, RefusedError):
+                found.refused.append((account, outcome))
+            else:
+                found.roles.append((account, outcome))
+        return found
+
+    def credentials(self, step: Step, now: float) -> Session:
+        """The session of a role (GetRoleCredentials)."""
+        assert step.sso is not None  # noqa: S101 - the plan says so
+        parameters = {"roleName": step.sso.role_name, "accountId": step.sso.account_id}
+        reply = self._call("get_role_credentials", parameters, step)
+        return role_session(reply, step, step.sso, now)
+
+    def check(self) -> None:
+        """Gets another token if AWS does not take this one; when AWS cannot say that now, nothing is done."""
+        token = self._access_token
+        given = {"maxResults": 1, "accessToken": token}
+        try:
+            what = _LISTS["list_accounts"]
+            invoke("sso", "list_accounts", given, self._endpoint, None, 1, what, client=self._client)
+        except RefusedError as error:
+            if error.reason == "rejected-credentials":
+                self._another_than(token)
+        except SessionError:
+            return
 
     def _pages(self, operation: str, member: str, more: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-        parameters = {"accessToken": self._access_token, "maxResults": _PAGE, **more}
+        parameters = {"maxResults": _PAGE, **more}
         seen = 0
         while True:
             reply = self._call(operation, parameters)
@@ -84,51 +141,40 @@ class Portal:
                 return
             parameters["nextToken"] = following
 
-    def _call(self, operation: str, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        import botocore.exceptions as exceptions
+    def _call(
+        self, operation: str, parameters: Mapping[str, Any], step: Step | None = None
+    ) -> Mapping[str, Any]:
+        """The reply to one call. Only 401 means that AWS does not take the token; another one is tried once."""
+        token = self._access_token
+        try:
+            return self._patient_call(operation, parameters, step, token)
+        except RefusedError as error:
+            if error.reason != "rejected-credentials":
+                raise
+        try:
+            return self._patient_call(operation, parameters, step, self._another_than(token))
+        except RefusedError as error:
+            if error.reason != "rejected-credentials":
+                raise
+            raise NeedsPersonError(
+                "AWS does not accept the sign-in, however new: "
+                f"run `shellvault signin --fresh {printable(self._name)}`"
+            ) from None
 
-        end, pause = time.monotonic() + _BUDGET, 0.2
-        while True:
-            self._pace.wait()
-            try:
-                reply: Mapping[str, Any] = getattr(self._client, operation)(**parameters)
-                return reply
-            except exceptions.ClientError as error:
-                response = error.response
-                metadata = response.get("ResponseMetadata", {})
-                status = metadata.get("HTTPStatusCode", 0)
-                if (status != 429 and status < 500) or time.monotonic() > end:
-                    answer = answer_of(response, [self._access_token])
-                    raise refusal(_LISTS[operation], answer) from None
-                asked = metadata.get("HTTPHeaders", {}).get("retry-after", "")
-                wait = float(asked) if asked.isdigit() else pause * random.uniform(0.5, 1.5)  # noqa: S311
-                self._pace.hold(min(wait, 30.0))
-                pause = min(pause * 2, _LONGEST_PAUSE)
-            except (exceptions.BotoCoreError, OSError) as error:
-                if time.monotonic() > end or pause >= _LONGEST_PAUSE:
-                    raise SessionError(
-                        f"the portal cannot be reached: check network and proxy ({network.reason(error)})"
-                    ) from None
-                self._pace.hold(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+    def _patient_call(
+        self, operation: str, parameters: Mapping[str, Any], step: Step | None, token: str
+    ) -> Mapping[str, Any]:
+        given = {**parameters, "accessToken": token}
+        what = described(step) if step else _LISTS[operation]
+        places = step.sso.places if step and step.sso else NOWHERE
 
+        def call() -> Mapping[str, Any]:
+            return invoke("sso", operation, given, self._endpoint, None, 1, what, places, self._client)
 
-class _Pace:
-    """So many calls a second for all threads together, and pauses for all of them."""
+        return patiently(call, self._waits_for, self._pace, NETWORK_TRIES)
 
-    def __init__(self, a_second: float) -> None:
-        self._gap = 1 / a_second
-        self._next = time.monotonic()
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Returns when the next call may go out."""
-        with self._lock:
-            at = max(self._next, time.monotonic())
-            self._next = at + self._gap
-        time.sleep(max(0.0, at - time.monotonic()))
-
-    def hold(self, seconds: float) -> None:
-        """Keeps every call back for a time."""
-        with self._lock:
-            self._next = max(self._next, time.monotonic() + seconds)
+    def _another_than(self, token: str) -> str:
+        with self._renewing:
+            if self._access_token == token:
+                self._access_token = self._again(digest_of(token))
+            return self._access_token

@@ -14,6 +14,7 @@ from shellvault.profiles.parse import printable
 from shellvault.sessions.answers import NOWHERE, Answer, Places, answer_of, explained, one_line
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
+from shellvault.sessions.refusals import BusyError, UnreachableError
 from shellvault.vault.deadline import within
 
 #: Seconds that one call may take, name resolution, retries and a slow answer included.
@@ -21,10 +22,6 @@ DEADLINE = 12.0
 
 #: The operations whose host botocore's rules choose without a look at a custom endpoint.
 _CONTROL_PLANE = ("batch_revoke_sessions", "list_sessions")
-
-
-class UnreachableError(SessionError):
-    """There was no answer, or one that says: later."""
 
 
 class ServiceRefusalError(SessionError):
@@ -74,7 +71,7 @@ def call(
     except exceptions.ClientError as error:
         answer = answer_of(error.response, secrets)
         if answer.is_passing:
-            raise UnreachableError(explained(what, answer)) from None
+            raise BusyError(what, answer) from None
         raise ServiceRefusalError(what, answer) from None
     except (exceptions.HTTPClientError, exceptions.EndpointConnectionError, OSError) as error:
         where = printable(endpoint.url or f"AWS in {endpoint.region}")

@@ -201,8 +201,6 @@ def test_services_out_of_order_cost_no_sign_in(desk: Desk) -> None:
     assert session(desk) == first
     desk.services.clock_offset = 16 * MINUTE
     desk.services.fail("POST /v1/token", login_error("rate_exceeded"))
-    with pytest.raises(SessionError, match=r"busy|out of order"):
-        session(desk)
     assert session(desk) != first
     assert len(desk.visitor.shown) == 1
 

@@ -12,13 +12,14 @@ import pytest
 from shellvault.cli.sso import profiles_for
 from shellvault.errors import UsageError
 from shellvault.plan import Endpoint
-from shellvault.signin.portal import Account, Portal
+from shellvault.signin.patience import Pace
+from shellvault.signin.portal import LISTED_A_SECOND, Account, Portal
 from tests.signin.conftest import visits
 from tests.signin.terminal import run, start
 from tests.support.home import Home
 from tests.support.signin import START_URL, SignInEmulator
 from tests.support.signin.emulator import visit
-from tests.support.signin.replies import portal_error
+from tests.support.signin.replies import Answer, portal_error
 
 pytestmark = pytest.mark.real
 
@@ -142,6 +143,37 @@ def test_accounts_roles_and_a_profile_for_each(person: Home, services: SignInEmu
     assert person.succeed("sso", "populate", "--prune") == "- Sandbox-Admin\n"
 
 
+def test_an_account_that_is_refused_stops_no_other_and_nothing_is_pruned(
+    at_home: Home, services: SignInEmulator
+) -> None:
+    run(at_home, "signin", "corp")
+    at_home.succeed("sso", "populate")
+    services.forbidden = {"111111111111"}
+    services.accounts["222222222222"] = ("New", ("Admin",))
+    done = at_home.shellvault("sso", "populate", "--prune")
+    assert (done.returncode, done.stdout) == (1, "+ New-Admin\n")
+    assert "the roles of 111111111111 (Sandbox) are left out: AWS refused" in done.stderr
+    done = at_home.shellvault("sso", "roles")
+    assert (done.returncode, "Sandbox" in done.stdout, "Main" in done.stdout) == (1, False, True)
+
+
+def test_a_fresh_sign_in_begins_a_new_session_at_the_portal(at_home: Home, services: SignInEmulator) -> None:
+    run(at_home, "signin", "corp")
+    first, end = next(iter(services.oidc.tokens)), services.oidc.portal_session_ends_at
+    run(at_home, "signin", "corp")
+    assert services.oidc.portal_session_ends_at == end
+    shown = run(at_home, "signin", "corp", "--fresh")
+    assert services.oidc.portal_session_ends_at > end
+    assert not services.oidc.is_alive(first)
+    services.fail("POST /logout", Answer(500), Answer(500))
+    shown = run(at_home, "signin", "corp", "--fresh")
+    assert "the portal's session goes on" in shown
+    services.consenting = "deny"
+    shown = run(at_home, "signin", "corp", "--fresh", status=1)
+    assert "the sign-in before it has ended all the same" in shown
+    assert "nobody is signed in" in at_home.succeed("why", "admin")
+
+
 def test_the_picker_offers_what_signs_in(at_home: Home) -> None:
     chooser(at_home)
     assert "signed in to https://" in run(at_home, "signin", PICKED="legacy")
@@ -194,11 +226,12 @@ def test_many_accounts_are_listed_at_a_thousand_a_minute_and_throttling_is_respe
     busy = portal_error("TooManyRequestsException", "slow")
     services.fail("GET /assignment/roles", None, busy, busy)
     token = services.issue_token()
-    portal = Portal(token, Endpoint("eu-west-1", services.url))
+    where = Endpoint("eu-west-1", services.url)
+    portal = Portal(token, where, "corp", lambda rejected: token, pace=Pace(LISTED_A_SECOND))
     begun = time.monotonic()
     found = portal.roles_of_all(portal.accounts(), lambda account: None)
     taken = time.monotonic() - begun
-    assert (ACCOUNTS + 2) / 20 - 1 < taken < ACCOUNTS * 60 / 1000 + 2
-    assert sum(len(names) for _, names in found) == 3 * ACCOUNTS
+    assert (ACCOUNTS + 2) / LISTED_A_SECOND - 1 < taken < ACCOUNTS * 60 / 1000 + 2
+    assert sum(len(names) for _, names in found.roles) == 3 * ACCOUNTS
     assert services.calls["GET /assignment/accounts"] == -(-ACCOUNTS // 100)
     assert services.calls["GET /assignment/roles"] == ACCOUNTS + 2

@@ -64,13 +64,13 @@ class RefusalError(Exception):
     def __init__(self, status: int, name: str, document: dict[str, str]) -> None:
         super().__init__(name)
         self.status, self.name, self.document = status, name, document
+        self.headers: dict[str, str] = {}
 
     def answer(self) -> Answer:
         """What goes over the wire."""
-        headers = {
-            "Content-Type": "application/json",
-            "x-amzn-ErrorType": f"{self.name}:http://internal.amazon.com/coral/com.amazon.service/",
-        }
+        headers = {"Content-Type": "application/json", **self.headers}
+        if self.name:
+            headers["x-amzn-ErrorType"] = f"{self.name}:http://internal.amazon.com/coral/com.amazon.service/"
         return Answer(self.status, json.dumps(self.document).encode(), headers)
 
 
