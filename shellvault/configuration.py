@@ -185,6 +185,13 @@ PROFILE_KEYS = (
         "The path that is read.",
     ),
     Key(
+        "shellvault_replaced_process",
+        "command line",
+        "none",
+        "shellvault_replaced_process = aws-vault exec work --json",
+        "What `install-process` has replaced, so that `--remove` puts it back.",
+    ),
+    Key(
         "shellvault_generated_from",
         "text",
         "none",

@@ -12,7 +12,7 @@ import click
 from shellvault import here, threads
 from shellvault.cli import broker, orphans, output
 from shellvault.cli.options import wish
-from shellvault.doctor import permissions, plaintext_keys, profiles, surroundings
+from shellvault.doctor import leftovers, permissions, plaintext_keys, profiles, surroundings
 from shellvault.doctor.finding import SEVERITIES, Finding, Place, Severity
 from shellvault.errors import NeedsPersonError, ShellvaultError
 from shellvault.plan.endpoints import AWS
@@ -80,6 +80,7 @@ def _checks(place: Place, *, offline: bool, looks_into_vault: bool) -> dict[str,
         "plaintext-keys": partial(plaintext_keys.check, place),
         "permissions": partial(permissions.check, place),
         "profiles": partial(profiles.check, place, names),
+        "leftovers": partial(leftovers.check, place),
         "old-keys": lambda: profiles.old_keys(ages.known(place.environment), names),
         "vault": partial(surroundings.vault, place),
         "passphrase": partial(surroundings.passphrase, place),
@@ -96,7 +97,11 @@ def _checks(place: Place, *, offline: bool, looks_into_vault: bool) -> dict[str,
 
 def _examined(place: Place, checks: Mapping[str, Check]) -> list[Finding]:
     """What all checks find, side by side; one that hangs is a finding itself."""
-    modules = ["shellvault.sessions.passphrase", *opening.modules(place.environment)]
+    modules = [
+        "shellvault.rotation.guarded",
+        "shellvault.sessions.passphrase",
+        *opening.modules(place.environment),
+    ]
     results = threads.at_once(lambda check: _found(*check), list(checks.items()), modules=modules)
     return [finding for result in results for finding in result]
 

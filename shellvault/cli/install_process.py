@@ -1,6 +1,7 @@
 """`shellvault install-process`: profiles that every SDK and IDE can use, by way of `credential_process`."""
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import click
 
-from shellvault import here
+from shellvault import here, locations
 from shellvault.cli import output
 from shellvault.cli.suggest import unknown_profile
-from shellvault.errors import ShellvaultError, UsageError
-from shellvault.profiles.edit import append_profile, remove_key, remove_profile, set_key
-from shellvault.profiles.parse import ConfigFile, load
+from shellvault.errors import ConfigError, ShellvaultError, UsageError
+from shellvault.importing import leftovers
+from shellvault.profiles.edit import append_profile, change_keys, remove_key, remove_profile, set_key
+from shellvault.profiles.parse import ConfigFile, load, printable
+from shellvault.profiles.settings import IDENTITY_KEYS, OWN_PREFIX
 
 #: What an SDK prefers to `credential_process` in the same profile (botocore.credentials, the order of providers).
 PREFERRED = (
@@ -32,6 +35,26 @@ COMPANION = "-shellvault"
 #: How every line of ours ends, before the profile's name.
 _MARK = " export --prompt none --format json "
 
+#: Where the line that was there before is kept.
+REPLACED = "shellvault_replaced_process"
+
+#: The keys that say who a profile is, and how it comes by its credentials. All others are carried over.
+ABOUT_CREDENTIALS = IDENTITY_KEYS | {
+    "aws_secret_access_key",
+    "aws_session_token",
+    "aws_account_id",
+    "duration_seconds",
+    "mfa_process",
+    "mfa_serial",
+    "session_tags",
+    "source_identity",
+    "sso_registration_scopes",
+    "transitive_session_tags",
+}
+
+#: A name that every SDK reads.
+_PLAIN = re.compile(r"[A-Za-z0-9_.@+-]+")
+
 
 @click.command(name="install-process")
 @click.argument("names", nargs=-1)
@@ -42,6 +65,7 @@ def command(names: Sequence[str], every: bool, remove: bool) -> int:
 
     No wrapper or shell is needed. Writes `credential_process` into each profile. Where SDKs would prefer the
     profile's own role or sign-in, it goes into a profile NAME-shellvault beside it.
+    A line of aws-vault, Granted or aws-sso-cli is replaced; --remove puts it back.
     """
     environment = dict(os.environ)
     path = here.config_file(environment)
@@ -66,6 +90,77 @@ def command(names: Sequence[str], every: bool, remove: bool) -> int:
     return int(failed)
 
 
+def replace_leftovers(path: Path, environment: Mapping[str, str]) -> None:
+    """Replaces every line of another tool's that shellvault can stand for, and says which are left."""
+    replaced = []
+    for name, found in leftovers.in_config(load(path)):
+        try:
+            _replaced(path, load(path), name, found, environment)
+            replaced.append(name)
+        except ShellvaultError as error:
+            output.note(f"{printable(name)} still calls {found.tool}: {error}")
+    if replaced:
+        names = " ".join(map(shlex.quote, replaced))
+        output.note(
+            f"credential_process of {', '.join(map(printable, replaced))} is shellvault's now "
+            f"(`shellvault install-process --remove {names}` puts the old line back)"
+        )
+
+
+def _replaced(
+    path: Path, config: ConfigFile, name: str, found: leftovers.Leftover, environment: Mapping[str, str]
+) -> str:
+    """Puts our line in the place of another tool's, which is kept. Raises UsageError where we cannot stand for it."""
+    old, target = str(config.section(name)["credential_process"]), found.profile or name
+    _check_serves(config, target, found.tool, environment)
+    change_keys(path, name, {"credential_process": _process(environment, target), REPLACED: old})
+    return (
+        f"replaced {found.tool}'s line in [profile {name}]: AWS_PROFILE={shlex.quote(name)} works as before"
+    )
+
+
+def _check_serves(config: ConfigFile, target: str, tool: str, environment: Mapping[str, str]) -> None:
+    """Raises UsageError where there is no way to a session of `target` but by the tool itself."""
+    from shellvault import plan
+    from shellvault.profiles.resolve import Overrides, resolve
+
+    try:
+        names = locations.names_file(environment).read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        names = []
+    try:
+        profile = resolve(config, target, Overrides(None, None, {}))
+        steps = plan.build(profile, dict.fromkeys(names, "stored"), plan.Options()).steps
+        served = not any(step.credential_process for step in steps)
+    except ConfigError:
+        served = False
+    if not served:
+        raise UsageError(
+            f"shellvault has no keys of {printable(target)}: `shellvault import` takes over {tool}'s, "
+            "`shellvault configure sso` makes a profile of IAM Identity Center"
+        )
+
+
+def _process(environment: Mapping[str, str], name: str) -> str:
+    return f"{shlex.quote(_program(environment))}{_MARK}{shlex.quote(name)}"
+
+
+def _carried_over(section: Mapping[str, str | Mapping[str, str]]) -> dict[str, str | Mapping[str, str]]:
+    """Everything of a profile that says nothing of credentials: region, endpoints, output, retries, services, …"""
+    return {
+        key: value
+        for key, value in section.items()
+        if key not in ABOUT_CREDENTIALS and not key.startswith(OWN_PREFIX)
+    }
+
+
+def _usable_by(name: str) -> str:
+    """How a person names the profile to other programs."""
+    if _PLAIN.fullmatch(name):
+        return f"AWS_PROFILE={name} works in every SDK"
+    return f"AWS_PROFILE={shlex.quote(name)} works in SDKs that read such a name (the one for Node does not)"
+
+
 def _installed(
     path: Path, config: ConfigFile, name: str, environment: Mapping[str, str], every: bool
 ) -> str | None:
@@ -73,21 +168,23 @@ def _installed(
     section = config.section(name)
     if name not in config.profile_names:
         raise UsageError(unknown_profile(name, config.profile_names))
-    process = f"{shlex.quote(_program(environment))}{_MARK}{shlex.quote(name)}"
+    leftover = leftovers.of(str(section.get("credential_process", "")))
+    if leftover:
+        return _replaced(path, config, name, leftover, environment)
+    process = _process(environment, name)
     if any(key in section for key in PREFERRED):
         companion = f"{name}{COMPANION}"
         if companion in config.profile_names:
             return f"{companion} is there already"
-        region = section.get("region")
-        settings = {"credential_process": process, **({"region": region} if isinstance(region, str) else {})}
-        append_profile(path, companion, settings)
-        return f"added [profile {companion}]: AWS_PROFILE={companion} works in every SDK"
+        # The groups (`s3`) first: what is taken out again ends with a line of ours.
+        append_profile(path, companion, {**_carried_over(section), "credential_process": process})
+        return f"added [profile {companion}]: {_usable_by(companion)}"
     found = section.get("credential_process")
     if found is None:
         if every and name == "default":
             return None
         set_key(path, name, "credential_process", process)
-        return f"added credential_process to [profile {name}]: AWS_PROFILE={name} works in every SDK"
+        return f"added credential_process to [profile {name}]: {_usable_by(name)}"
     if isinstance(found, str) and _MARK in found:
         return f"{name} has it already"
     raise UsageError(f"it has a credential_process of its own ({config.at(_line(config, name))}): left alone")
@@ -96,9 +193,15 @@ def _installed(
 def _removed(path: Path, config: ConfigFile, name: str) -> str | None:
     """Takes out what `_installed` wrote, and says what."""
     companion = f"{name}{COMPANION}"
-    if _is_ours(config, companion) and set(config.section(companion)) <= {"credential_process", "region"}:
+    if _is_ours(config, companion) and ABOUT_CREDENTIALS.isdisjoint(
+        config.section(companion).keys() - {"credential_process"}
+    ):
         remove_profile(path, companion)
         return f"removed [profile {companion}]"
+    replaced = config.section(name).get(REPLACED)
+    if _is_ours(config, name) and isinstance(replaced, str):
+        change_keys(path, name, {"credential_process": replaced, REPLACED: None})
+        return f"put the old credential_process back into [profile {name}]"
     if _is_ours(config, name):
         remove_key(path, name, "credential_process")
         return f"removed credential_process from [profile {name}]"

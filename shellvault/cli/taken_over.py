@@ -5,6 +5,7 @@ from pathlib import Path
 
 from shellvault.cli import output
 from shellvault.cli.add import check_name
+from shellvault.cli.install_process import replace_leftovers
 from shellvault.errors import ShellvaultError
 from shellvault.importing import plaintext
 from shellvault.importing.found import Found, Source
@@ -42,6 +43,10 @@ def all_of(
     )
     if not keep:
         failed |= not _clean_up(there, ways.operate, config, environment)
+        if any(each.store for each in there):
+            failed |= not _is_done(
+                lambda: replace_leftovers(config, environment), there, "a line still calls the old tool"
+            )
     _say_what_stays(there)
     return int(failed)
 

@@ -27,7 +27,11 @@ _COMMENT = re.compile(r"(?:^|\s)[#;]")
 _PLAIN_NAME = re.compile(r"[\w.@+:/=,%-]+")
 
 
-def append_profile(path: Path, name: str, settings: Mapping[str, str]) -> None:
+#: What a profile is given: values, and groups of values (`s3`).
+Settings = Mapping[str, str | Mapping[str, str]]
+
+
+def append_profile(path: Path, name: str, settings: Settings) -> None:
     """Adds `[profile NAME]` with `settings` at the end of the config file, which is made if it is not there.
 
     Raises ConfigError, with the file as it was, for a profile that exists, for names or values that a line
@@ -36,12 +40,13 @@ def append_profile(path: Path, name: str, settings: Mapping[str, str]) -> None:
     append_profiles(path, {name: settings})
 
 
-def append_profiles(path: Path, profiles: Mapping[str, Mapping[str, str]]) -> None:
+def append_profiles(path: Path, profiles: Mapping[str, Settings]) -> None:
     """Adds several as `append_profile` adds one, in one edit: all or none. Raises ConfigError."""
     for name, settings in profiles.items():
         _check_name(name)
         for key, value in settings.items():
-            _check_setting(key, value)
+            for inner, text in [(key, value)] if isinstance(value, str) else value.items():
+                _check_setting(inner, text)
 
     def edit(text: str, config: ConfigFile) -> str:
         for name, settings in profiles.items():
@@ -50,12 +55,17 @@ def append_profiles(path: Path, profiles: Mapping[str, Mapping[str, str]]) -> No
             text = with_profile(text, name, settings)
         return text
 
-    def with_profile(text: str, name: str, settings: Mapping[str, str]) -> str:
+    def with_profile(text: str, name: str, settings: Settings) -> str:
         end = _line_end(text)
         *complete, unfinished = split_lines(text.removeprefix("\ufeff"))
         last = complete[-1] if complete else ""
         gap = end * 2 if unfinished else end if last.strip() else ""
-        lines = [f"[{header_of(name)}]", *(f"{key} = {value}".rstrip() for key, value in settings.items())]
+        lines = [f"[{header_of(name)}]"]
+        for key, value in settings.items():
+            if isinstance(value, str):
+                lines.append(f"{key} = {value}".rstrip())
+            else:
+                lines += [f"{key} =", *(f"  {inner} = {text}".rstrip() for inner, text in value.items())]
         return text + gap + "".join(line + end for line in lines)
 
     def expect(before: ConfigFile) -> dict[str, dict[str, object]]:

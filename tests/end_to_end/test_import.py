@@ -281,3 +281,23 @@ def test_what_stops_halfway_says_what_now_holds(person: Person) -> None:
     assert "the keys of old are in the vault, but their profiles are not in the config file: " in done.stderr
     assert "nothing was changed" not in done.stderr
     assert stored(person)["old"] == (person.keys.access_key_id, person.keys.secret_access_key)
+
+
+def test_after_moving_in_no_line_calls_the_old_tool(person: Person) -> None:
+    data = credential(person.keys.access_key_id, person.keys.secret_access_key)
+    write_encrypted(person.home.path / ".awsvault" / "keys", "theirs", data, "")
+    person.configure(
+        "[profile theirs]\ncredential_process = aws-vault exec theirs --json\n"
+        "[profile ide]\ncredential_process = aws-vault export --format=json theirs\n"
+        "[profile other]\ncredential_process = aws-sso process --profile other"
+    )
+    done = person.home.run("shellvault", "import", "aws-vault", "--all", AWS_VAULT_FILE_PASSPHRASE="anything")
+    assert "AWS_VAULT_FILE_PASSPHRASE does not open it" in done.stderr
+    write_encrypted(person.home.path / ".awsvault" / "keys", "theirs", data, "theirs")
+    done = person.home.run("shellvault", "import", "aws-vault", "--all", AWS_VAULT_FILE_PASSPHRASE="theirs")
+    assert done.returncode == 0, done.stderr
+    assert "credential_process of theirs, ide is shellvault's now" in done.stderr
+    assert "other still calls aws-sso-cli: shellvault has no keys of other" in done.stderr
+    lines = person.home.config_file.read_text().splitlines()
+    calling = [line for line in lines if line.startswith("credential_process") and "shellvault" not in line]
+    assert calling == ["credential_process = aws-sso process --profile other"]

@@ -92,5 +92,79 @@ def test_killed_anywhere_the_config_file_is_as_before_or_as_after(home: Home) ->
 def test_what_is_there_already_is_left_alone(person: Person) -> None:
     person.configure("[profile theirs]\ncredential_process = /bin/theirs")
     assert "left alone" in person.home.shellvault("install-process", "theirs").stderr
-    assert "no such profile" in person.home.shellvault("install-process", "nope").stderr
+    assert "there is no profile nope" in person.home.shellvault("install-process", "nope").stderr
     assert "credential_process = /bin/theirs" in person.home.config_file.read_text()
+
+
+CARRIED = """\
+region = eu-central-1
+output = yaml
+endpoint_url = http://127.0.0.1:1
+ca_bundle = /etc/ssl/corp.pem
+retry_mode = adaptive
+services = mine
+s3 =
+  addressing_style = path
+  max_concurrent_requests = 3
+cli_pager =
+"""
+
+
+def test_a_role_keeps_all_that_is_not_about_credentials(home: Home) -> None:
+    home.write_config(
+        "[profile deploy]\nsource_profile = work\nrole_arn = arn:aws:iam::123456789012:role/x\n"
+        f"mfa_serial = arn:aws:iam::123456789012:mfa/me\nduration_seconds = 900\n{CARRIED}"
+    )
+    before = home.config_file.read_text()
+    assert home.shellvault("install-process", "deploy").returncode == 0
+    added = home.config_file.read_text().removeprefix(before).split("[profile deploy-shellvault]\n")[1]
+    lines = added.splitlines()
+    assert sorted(lines[:-1]) == sorted(line.rstrip() for line in CARRIED.splitlines())
+    assert lines[-1].startswith("credential_process = ")
+    assert home.shellvault("install-process", "--remove", "deploy").returncode == 0
+    assert home.config_file.read_text() == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "aws-vault exec work --json",
+        "aws-vault exec --json --duration 1h work",
+        "/no/longer/here/aws-vault --backend file export --format=json work",
+        "env AWS_VAULT_BACKEND=file aws-vault exec -j work",
+        "sh -c 'aws-vault exec work --json'",
+        "granted credential-process --profile work",
+        "aws-sso process --profile=work",
+    ],
+)
+def test_a_line_of_another_tool_is_taken_over_and_put_back(person: Person, line: str) -> None:
+    person.configure(f"[profile ide]\n  region = eu-west-3\n  credential_process = {line}")
+    before = person.home.config_file.read_text()
+    done = person.home.shellvault("doctor", "--offline")
+    assert "profile ide" in done.stdout
+    assert "shellvault install-process ide" in done.stdout
+    done = person.home.shellvault("install-process", "ide")
+    assert done.returncode == 0, done.stderr
+    text = person.home.config_file.read_text()
+    assert f"shellvault_replaced_process = {line}" in text
+    assert not re.search(r"^ *credential_process = .*(aws-vault|granted|aws-sso)", text, re.M)
+    there = {"AWS_ENDPOINT_URL": person.aws.endpoint}
+    shown = person.home.run(*WHO_AM_I, AWS_PROFILE="ide", **there)
+    assert shown.stdout == f"{person.arn}\n", shown.stderr
+    assert "profile ide" not in person.home.shellvault("doctor", "--offline").stdout
+    assert person.home.shellvault("install-process", "--remove", "ide").returncode == 0
+    assert person.home.config_file.read_text() == before
+
+
+def test_a_line_that_shellvault_cannot_stand_for_stays(person: Person) -> None:
+    person.configure("[profile ide]\ncredential_process = aws-vault exec theirs --json")
+    before = person.home.config_file.read_text()
+    assert "has no keys of theirs" in person.home.shellvault("install-process", "ide").stderr
+    assert person.home.config_file.read_text() == before
+
+
+def test_a_name_with_a_blank_is_quoted_where_it_is_shown(home: Home) -> None:
+    home.write_config('[profile "my work"]\nregion = eu-west-3\n')
+    said = home.shellvault("install-process", "my work").stderr
+    assert "AWS_PROFILE='my work' works in SDKs that read such a name" in said
+    assert "every SDK" not in said

@@ -1,0 +1,27 @@
+"""Profiles that still call another tool for their credentials."""
+
+import shutil
+from collections.abc import Iterator
+
+from shellvault.doctor.finding import Finding, Place
+from shellvault.errors import ConfigError
+from shellvault.importing import leftovers
+from shellvault.profiles.grammar import word
+from shellvault.profiles.parse import load, printable
+
+
+def check(place: Place) -> Iterator[Finding]:
+    """Finds lines of other tools; a file that cannot be read is said by the check of profiles."""
+    try:
+        config = load(place.config_path)
+    except ConfigError:
+        return
+    for name, found in leftovers.in_config(config):
+        there = shutil.which(found.program, path=place.environment.get("PATH"))
+        yield Finding(
+            "leftovers",
+            "advice" if there else "trouble",
+            f"profile {printable(name)}",
+            f"credential_process calls {found.tool}" + ("" if there else ", which is not installed"),
+            f"shellvault install-process {word(name)}",
+        )
