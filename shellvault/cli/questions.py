@@ -64,13 +64,21 @@ def ask_mfa_serial() -> str:
 
 def ask_region() -> str:
     """A region, "" for none. Raises as `ask_keys` does."""
+    from shellvault.plan.regions import near
+
     problem = "that is no region: give its name, such as eu-central-1"
-    return _asked_again(
-        "Enter region, such as eu-central-1 (blank: none): ",
-        r"(?:[a-z]{2,5}(?:-[a-z]+)+-[0-9]{1,2})?",
-        problem,
-        r"[a-z]+(?:-[a-z]+)+-[0-9]{1,2}",
-    )
+    for _ in range(TRIES):
+        region = _asked_again(
+            "Enter region, such as eu-central-1 (blank: none): ",
+            r"(?:[a-z]{2,5}(?:-[a-z]+)+-[0-9]{1,2})?",
+            problem,
+            r"[a-z]+(?:-[a-z]+)+-[0-9]{1,2}",
+        )
+        meant = near(region) if region else None
+        if meant is None:
+            return region
+        terminal.show(f"there is no region {region}: did you mean {meant}?\n")
+    raise _given_up()
 
 
 def key_id_problem(text: str) -> str | None:

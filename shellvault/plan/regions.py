@@ -5,6 +5,7 @@ are those that botocore has no rule for. Sources: the SDKs' partitions file and 
 against botocore's), and the IAM User Guide, "Enable custom identity broker access to the console".
 """
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,6 +62,12 @@ PARTITIONS = {
     "aws": Partition("", "us-east-1", "amazonaws.com", "signin.aws.amazon.com", "console.aws.amazon.com"),
 }
 
+#: What the names of regions are made of.
+_AREAS = ("us", "eu", "ap", "sa", "ca", "me", "af", "il", "mx", "cn", "eusc")
+_PARTS = ("gov", "iso", "isob", "isoe", "isof", "de", "global", "aws")
+_POINTS = ("north", "south", "east", "west", "central", "northeast", "northwest", "southeast", "southwest")
+_WORDS = frozenset((*_AREAS, *_PARTS, *_POINTS))
+
 #: The pseudo-regions of before `use_fips_endpoint`: `fips-us-gov-west-1`, `us-gov-west-1-fips`.
 _FIPS = re.compile("fips-|-fips")
 
@@ -70,6 +77,25 @@ def checked(region: str) -> str:
     if not looks_as(region, "region"):
         raise ConfigError(f"{printable(region[:100])!r} is not a region: it is a word such as eu-west-1")
     return region
+
+
+def near(region: str) -> str | None:
+    """The region that was probably meant by one with a mistyped word; None for what may be one.
+
+    AWS makes new regions of known words, so those are never mistaken.
+    """
+    words = without_fips(region).split("-")
+    if {word for word in words if not word.isdigit()} <= _WORDS:
+        return None
+    from botocore.loaders import Loader
+
+    known = [
+        name
+        for partition in Loader().load_data("partitions")["partitions"]
+        for name in partition["regions"]
+        if not name.endswith("-global")
+    ]
+    return next(iter(difflib.get_close_matches(region.casefold(), known, 1, 0.75)), None)
 
 
 def of_environment(environment: Mapping[str, str], flag: str | None = None) -> str | None:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from shellvault import guard, here, settings
 from shellvault import plan as plans
-from shellvault.errors import NotForAgentError, UsageError
+from shellvault.errors import ConfigError, NotForAgentError, UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Plan
+from shellvault.plan.regions import near
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.model import Profile
 from shellvault.profiles.narrowing import of_command_line
-from shellvault.profiles.parse import load
+from shellvault.profiles.parse import load, printable
 from shellvault.profiles.policy_files import with_policies
 from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.sessions.acquire import KeysReplacedError, acquire
@@ -154,6 +155,7 @@ def _planned(
 ) -> tuple[Profile, Plan]:
     home = fields.get("home")
     profile = _located(_resolved(name, fields), directory, home)
+    _check_region(profile)
     if narrows:
         profile = with_policies(profile, Path(fields["config"]).parent, home)
     options = plans.Options(
@@ -164,6 +166,13 @@ def _planned(
         narrows,
     )
     return profile, plans.build(profile, stored, options)
+
+
+def _check_region(profile: Profile) -> None:
+    """Raises ConfigError for a region that AWS has none of, and that is like one of AWS's."""
+    is_aws = not (profile.endpoint_url or profile.service_endpoint_urls)
+    if is_aws and profile.region and (meant := near(profile.region)):
+        raise ConfigError(f"there is no region {printable(profile.region)}: did you mean {meant}?")
 
 
 def _located(profile: Profile, directory: str, home: str | None) -> Profile:
