@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -177,13 +178,19 @@ def _plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._@+=,/:-]+", "-", text).strip("-/")
 
 
-def opened(session: str | None, given: Mapping[str, Any]) -> tuple["Portal", str]:
-    """The portal of an sso-session, signed in to if need be, and the session's name."""
+def opened(
+    session: str | None, given: Mapping[str, Any], unwritten: Mapping[str, str] = MappingProxyType({})
+) -> tuple["Portal", str]:
+    """The portal of an sso-session, signed in to if need be, and the session's name.
+
+    `unwritten` are the options that describe a session which the config file does not have yet.
+    """
     from shellvault.signin.patience import Pace
     from shellvault.signin.portal import LISTED_A_SECOND, Portal
 
     name = session or _only_session()
     wish = asked(name, given)
+    wish = replace(wish, options={**wish.options, **unwritten})
     found = json.loads(broker.answer(wish, "sso-token"))
 
     def again(rejected: str) -> str:

@@ -81,6 +81,8 @@ OPTIONS = (
     "read-only",
     "region",
     "rejected",
+    "sso-region",
+    "sso-start-url",
 )
 #: Those of them that narrow a session; `policy` is the policy itself (`policy_text`), ARNs have blanks between them.
 NARROWING = ("policy", "policy-arns", "read-only")

@@ -43,7 +43,7 @@ def append_profile(path: Path, name: str, settings: Settings) -> None:
 def append_profiles(path: Path, profiles: Mapping[str, Settings]) -> None:
     """Adds several as `append_profile` adds one, in one edit: all or none. Raises ConfigError."""
     for name, settings in profiles.items():
-        _check_name(name)
+        check_name(name)
         for key, value in settings.items():
             for inner, text in [(key, value)] if isinstance(value, str) else value.items():
                 _check_setting(inner, text)
@@ -178,7 +178,7 @@ def remove_profile(path: Path, name: str) -> None:
 
 def check_editable(path: Path, name: str) -> None:
     """Raises ConfigError, at once, where an edit of profile `name` would fail: before a person has typed anything."""
-    _check_name(name)
+    check_name(name)
     with _locked(path) as target, tempfile.TemporaryFile(dir=target.parent):
         section = parse(read_bytes(target) or b"", path).profiles.get(name)
         if section:
@@ -227,7 +227,8 @@ def _line_end(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises ConfigError for what cannot be the name of a section."""
     if not name.strip() or not name.isprintable() or not {"[", "]"}.isdisjoint(name):
         raise ConfigError(
             f"{name[:100]!r} cannot be a profile name: use printable characters without [ and ]"
@@ -245,11 +246,13 @@ def _check_setting(key: str, value: str) -> None:
 
 def append_section(path: Path, kind: str, name: str, settings: Mapping[str, str]) -> None:
     """Adds `[KIND NAME]`, an sso-session for one, at the end of the config file. Raises ConfigError."""
-    _check_name(name)
+    check_name(name)
     for key, value in settings.items():
         _check_setting(key, value)
 
     def edit(text: str, config: ConfigFile) -> str:
+        if kind == "sso-session" and (section := config.sso_sessions.get(name)):
+            raise ConfigError(f"{config.at(section.line)}: sso-session {printable(name)} exists already")
         end = _line_end(text)
         gap = end * 2 if text and not text.endswith("\n") else end if text.strip() else ""
         header = f"[{kind} {header_of(name).removeprefix('profile ')}]"

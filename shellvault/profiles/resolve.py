@@ -42,6 +42,9 @@ from shellvault.profiles.shapes import (
     truth,
 )
 
+#: The scopes of a new sso-session: with them AWS gives what renews a sign-in.
+USUAL_SCOPES = ("sso:account:access",)
+
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
@@ -101,6 +104,21 @@ def resolve_sso_session(config: ConfigFile, name: str, overrides: Overrides) -> 
         raise ConfigError(f"{where}: [sso-session {printable(name)}] needs sso_start_url and sso_region")
     places = _places((start_url, region, scopes))
     sso = Sso(shaped(start_url, "url"), shaped(region, "region"), None, None, name, _scopes(scopes), places)
+    return replace(_resolve(config, name, overrides, (), None), sso=sso)
+
+
+def resolve_new_sso_session(
+    config: ConfigFile, name: str, start_url: str, region: str, overrides: Overrides
+) -> Profile:
+    """As `resolve_sso_session`, for a section that is not in the file yet. Raises ConfigError."""
+    sso = Sso(
+        shaped(Setting(start_url, "start URL", "flag"), "url"),
+        shaped(Setting(region, "region of IAM Identity Center", "flag"), "region"),
+        None,
+        None,
+        name,
+        USUAL_SCOPES,
+    )
     return replace(_resolve(config, name, overrides, (), None), sso=sso)
 
 

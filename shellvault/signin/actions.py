@@ -17,7 +17,7 @@ from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.plan import Step, endpoint_for
 from shellvault.profiles.model import Profile
 from shellvault.profiles.parse import load
-from shellvault.profiles.resolve import resolve
+from shellvault.profiles.resolve import resolve, resolve_new_sso_session
 from shellvault.sessions.context import Context
 from shellvault.sessions.for_request import decoded, overrides_of
 from shellvault.sessions.model import Prompter
@@ -39,12 +39,23 @@ def perform(form: str, line: str, vault: "Vault", lock: Lock, prompter: Prompter
     name, fields = decoded(line)
     if form == "new-login":
         return json.dumps(_new_login(name, fields, vault, lock, prompter, context))
-    profile, step = sign_in_of(load(Path(fields["config"])), name, overrides_of(fields))
+    profile, step = _asked_for(name, fields)
     work = Work(vault.sign_ins, prompter, context, partial(lock, step), name)
     if form == "sso-token":
         rejected = frozenset([fields["rejected"]] if "rejected" in fields else ())
         return json.dumps(_token(work, profile, step, rejected))
     return json.dumps((_sign_in if form == "sign-in" else _sign_out)(work, profile, step))
+
+
+def _asked_for(name: str, fields: Mapping[str, str]) -> tuple[Profile, Step]:
+    """The sign-in of a profile or sso-session, or of an sso-session that is to be written once this has worked."""
+    config, overrides = load(Path(fields["config"])), overrides_of(fields)
+    start_url = fields.get("sso-start-url")
+    if not start_url:
+        return sign_in_of(config, name, overrides)
+    profile = resolve_new_sso_session(config, name, start_url, fields.get("sso-region", ""), overrides)
+    assert profile.sso is not None  # noqa: S101 - it has just been made
+    return profile, plan.sso_sign_in(profile, profile.sso)
 
 
 def _new_login(

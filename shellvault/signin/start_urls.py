@@ -1,11 +1,13 @@
 """Start URLs of IAM Identity Center: from a company's own address to AWS's."""
 
+import re
 from urllib.parse import urlsplit
 
 from shellvault import network
 from shellvault.errors import SessionError
 from shellvault.profiles.parse import printable
 from shellvault.profiles.shapes import canonical_start_url as canonical
+from shellvault.profiles.shapes import looks_as
 from shellvault.sessions.answers import one_line
 
 #: Hosts of AWS's own, by their ends and whole, in every partition (as the AWS CLI knows them).
@@ -27,6 +29,37 @@ _AWS_HOSTS = (
 )
 #: Seconds that a company's own address may take to say where it leads.
 _SECONDS = 10
+
+
+def typed(text: str) -> str:
+    """The start URL that a person has typed or copied from a browser. Raises ValueError with what is wrong with it."""
+    text = text.strip()
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+        text = f"https://{text}"
+    example = "that is no start URL: it looks like https://d-1234567890.awsapps.com/start"
+    try:
+        start_url = canonical(text)
+    except ValueError:
+        raise ValueError(example) from None
+    parts = urlsplit(start_url)
+    if parts.scheme != "https":
+        raise ValueError(f"a start URL begins with https://, not {printable(parts.scheme)}://")
+    if (
+        not looks_as(start_url, "url")
+        or not re.search(r"[a-z0-9]\.[a-z0-9]", parts.netloc)
+        or "@" in parts.netloc
+    ):
+        raise ValueError(example)
+    # The portal's own page is there; what stands alone leads to it in a browser only.
+    if parts.netloc.endswith((".awsapps.com", ".awsapps.cn")) and not parts.path:
+        return f"{start_url}/start"
+    return start_url
+
+
+def region_of(start_url: str) -> str:
+    """The region in the host of a start URL, "" where it names none."""
+    found = re.search(r"\.([a-z]{2,5}(?:-[a-z]+)+-[0-9])\.(?:portal\.|app\.)", start_url)
+    return found[1] if found else ""
 
 
 def is_aws(start_url: str) -> bool:

@@ -19,7 +19,7 @@ from tests.signin.terminal import run, start
 from tests.support.home import Home
 from tests.support.signin import START_URL, SignInEmulator
 from tests.support.signin.emulator import visit
-from tests.support.signin.replies import Answer, portal_error
+from tests.support.signin.replies import Answer, oidc_error, portal_error
 
 pytestmark = pytest.mark.real
 
@@ -109,24 +109,78 @@ def test_a_new_login_makes_its_profile(person: Home, services: SignInEmulator) -
     assert len(visits(person)) == 1
 
 
+def answer(child: "pexpect.spawn[str]", *dialogue: tuple[str, str]) -> None:
+    """Answers each question; one that is not asked fails."""
+    for question, given in dialogue:
+        child.expect(question)
+        child.sendline(given)
+
+
 def test_from_nothing_to_a_session_in_one_command(person: Home, services: SignInEmulator) -> None:
     person.config_file.unlink()
     chooser(person)
     person.environment["PICKED"] = "Reader\\|Main"
     child = start(person, "configure", "sso")
-    for question, answer in (
-        ("Start URL: ", START_URL + "/#/"),
-        ("Region of IAM Identity Center: ", "eu-west-1"),
-        (r"Name of the sso-session \[d-1234567890\]: ", "corp"),
-        ("Region of the profile: ", "eu-central-1"),
+    answer(
+        child,
+        ("Start URL of the portal: ", " D-1234567890.awsapps.com/start/#/?tab=accounts "),
+        ("Region of IAM Identity Center: ", "Frankfurt"),
+        ("no region.*Region of IAM Identity Center: ", "EU-west-1 "),
+        (r"Name for this sso-session \[d-1234567890\]: ", "corp"),
+        (r"Region of the profile \(blank: none\): ", "eu-central-1"),
         (r"Name of the profile \[Main-Reader\]: ", ""),
-    ):
-        child.expect(question)
-        child.sendline(answer)
+    )
     child.expect("profile Main-Reader is written")
     child.expect(pexpect.EOF)
+    written = person.config_file.read_text()
+    assert f"[sso-session corp]\nsso_start_url = {START_URL}\nsso_region = eu-west-1\n" in written
     assert person.succeed("exec", "Main-Reader", "--", "printenv", "AWS_REGION") == "eu-central-1\n"
     assert len(visits(person)) == 1
+
+
+def test_nothing_is_written_before_the_sign_in_has_worked(at_home: Home, services: SignInEmulator) -> None:
+    before = at_home.config_file.read_bytes()
+    chooser(at_home)
+    at_home.environment["PICKED"] = "Reader\\|Main"
+    services.fail("POST /client/register", oidc_error("InvalidRequestException", "no such portal"))
+    child = start(at_home, "configure", "sso")
+    answer(
+        child,
+        (r"or a known sso-session \(corp\) \[corp\]: ", "http://other.awsapps.com/start"),
+        (r"begins with https://, not http://.*\[corp\]: ", "https://other.awsapps.com/start"),
+        ("Region of IAM Identity Center: ", "us-east-1"),
+        (r"Name for this sso-session \[other\]: ", "corp"),
+        (r"corp exists already: give another name.*Name for this sso-session \[other\]: ", ""),
+    )
+    child.expect("AWS refused the sign-in to other: invalid_request: no such portal")
+    child.expect(r"\[https://other.awsapps.com/start\]: ")
+    assert at_home.config_file.read_bytes() == before
+    # What was wrong can be corrected at once; a known session is a suggestion.
+    child.sendline(START_URL)
+    answer(child, (r"Region of the profile", ""), (r"Name of the profile \[Main-Reader\]: ", "admin"))
+    answer(child, (r"admin exists already: give another name.*Name of the profile", "third"))
+    child.expect("profile third is written")
+    child.expect(pexpect.EOF)
+    assert at_home.config_file.read_text().count("[sso-session") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--start-url", "http://x.awsapps.com"), "--start-url: a start URL begins with https://"),
+        (("--start-url", "portal"), "--start-url: that is no start URL"),
+        (("--start-url", "x.awsapps.com", "--sso-region", "home"), "--sso-region: that is no region"),
+        (("--session", "corp", "--start-url", "x.awsapps.com"), "--start-url: sso-session corp has another"),
+        ((), "there is no terminal to ask on: give --start-url"),
+    ],
+)
+def test_a_wrong_option_is_named_and_nothing_is_written(
+    at_home: Home, options: tuple[str, ...], problem: str
+) -> None:
+    before = at_home.config_file.read_bytes()
+    done = at_home.shellvault("configure", "sso", *options)
+    assert (done.returncode, problem in done.stderr) == (2 if options else 1, True), done.stderr
+    assert at_home.config_file.read_bytes() == before
 
 
 def test_accounts_roles_and_a_profile_for_each(person: Home, services: SignInEmulator) -> None:

@@ -17,7 +17,7 @@ from shellvault.errors import SessionError
 from shellvault.plan import Endpoint, Step
 from shellvault.profiles.model import Sso
 from shellvault.sessions.answers import ADVICE, Answer, explained
-from shellvault.sessions.calls import call_sts, get_role_credentials
+from shellvault.sessions.calls import call_sts
 from shellvault.sessions.model import Session
 from shellvault.signin import dpop, login, oidc, service
 from shellvault.signin.login import Login
@@ -46,6 +46,10 @@ def _step(call: str, at: Endpoint) -> Step:
     )
 
 
+def _portal(at: Endpoint) -> Portal:
+    return Portal("access-token", at, "corp", lambda rejected: "access-token")
+
+
 def _login() -> Login:
     session = Session("ASIA0000000000000000", "secret-of-login", "token-of-login")
     return Login(session, "refresh-token", dpop.new_key(), login.SAME_DEVICE, "eu-west-1", int(NOW))
@@ -54,7 +58,7 @@ def _login() -> Login:
 #: Every call to the services behind a sign-in and a session.
 DOORS: Mapping[str, Callable[[Endpoint], object]] = {
     "assume-role": lambda at: call_sts(_step("assume-role", at), KEYS, NOW),
-    "role credentials": lambda at: get_role_credentials(_step("sso", at), SSO, "access-token", NOW),
+    "role credentials": lambda at: _portal(at).credentials(_step("sso", at), NOW),
     "registration for the browser": lambda at: oidc.registered_for_browser(at, SSO.start_url, ("a:b",)),
     "registration for a code": lambda at: oidc.registered_for_device(at, ("a:b",)),
     "device code": lambda at: oidc.start_device(at, CLIENT, SSO.start_url),
@@ -67,8 +71,8 @@ DOORS: Mapping[str, Callable[[Endpoint], object]] = {
         at, login.SAME_DEVICE, "code", "v" * 43, "http://127.0.0.1/", NOW
     ),
     "its renewal": lambda at: login.renewed(at, _login(), NOW),
-    "accounts": lambda at: Portal("access-token", at).accounts(),
-    "roles": lambda at: Portal("access-token", at).roles("000000000000"),
+    "accounts": lambda at: _portal(at).accounts(),
+    "roles": lambda at: _portal(at).roles("000000000000"),
     "sign-out": lambda at: service.call("sso", "logout", {"accessToken": "access-token"}, at, "the sign-out"),
 }
 
@@ -125,8 +129,8 @@ def _body(door: str, name: str, document: Mapping[str, str]) -> bytes:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries and lists that do not wait for better times."""
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda seconds: None, time=time.time))
-    monkeypatch.setattr("shellvault.signin.portal._BUDGET", 0.0)
-    monkeypatch.setattr("shellvault.signin.portal._LONGEST_PAUSE", 0.1)
+    for name in ("LONGEST", "LONGEST_OUT_OF_ORDER"):
+        monkeypatch.setattr(f"shellvault.signin.patience.{name}", 0.0)
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -181,7 +185,7 @@ def test_every_answer_of_aws_passes_through_one_table() -> None:
         and handler.type
         and ast.unparse(handler.type).endswith(".ClientError")
     ]
-    assert len(handlers) == 3
+    assert len(handlers) == 2
     assert [name for name, handler in handlers if "answer_of(" not in ast.unparse(handler)] == []
 
 

@@ -132,3 +132,53 @@ def test_which_browser_is_opened(
     if thread:
         thread.join(5)
     assert (seen or ["-"]) == [opened]
+
+
+@pytest.mark.parametrize(
+    ("typed", "start_url"),
+    [
+        ("https://corp.awsapps.com/start", "https://corp.awsapps.com/start"),
+        (" HTTPS://Corp.AWSapps.com/start/#/ ", "https://corp.awsapps.com/start"),
+        ("corp.awsapps.com/start#/?tab=accounts", "https://corp.awsapps.com/start"),
+        (r"https://corp.awsapps.com/start/\#/", "https://corp.awsapps.com/start"),
+        ("corp.awsapps.com", "https://corp.awsapps.com/start"),
+        ("https://corp.awsapps.com/start/?x=1", "https://corp.awsapps.com/start"),
+        ("ssoins-1.portal.eu-west-1.app.aws/", "https://ssoins-1.portal.eu-west-1.app.aws"),
+        ("sso.corp.example:8443/Start", "https://sso.corp.example:8443/Start"),
+    ],
+)
+def test_what_is_copied_from_a_browser_becomes_the_start_url(typed: str, start_url: str) -> None:
+    assert start_urls.typed(typed) == start_url
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ("http://corp.awsapps.com/start", "https://, not http://"),
+        ("ftp://corp.awsapps.com", "https://, not ftp://"),
+        ("corp", "no start URL"),
+        ("", "no start URL"),
+        ("https://", "no start URL"),
+        ("https://a b.example", "no start URL"),
+        ("https://user@corp.example", "no start URL"),
+        ("https://corp.example/\x1b[2J", "no start URL"),
+        ("https://[", "no start URL"),
+    ],
+)
+def test_what_is_no_start_url_is_refused(typed: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        start_urls.typed(typed)
+
+
+@pytest.mark.parametrize(
+    ("start_url", "region"),
+    [
+        ("https://ssoins-1.portal.eu-west-1.app.aws", "eu-west-1"),
+        ("https://ssoins-1.us-gov-west-1.portal.amazonaws.com", "us-gov-west-1"),
+        ("https://ssoins-1.eusc-de-east-1.portal.amazonaws.eu", "eusc-de-east-1"),
+        ("https://corp.awsapps.com/start", ""),
+        ("https://my-eu-west-1.example", ""),
+    ],
+)
+def test_the_region_in_a_start_url_is_suggested(start_url: str, region: str) -> None:
+    assert start_urls.region_of(start_url) == region
