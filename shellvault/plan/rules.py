@@ -168,9 +168,12 @@ def sso_sign_in(root: Profile, sso: Sso) -> Step:
 
 
 def aws_sign_in(root: Profile, login_session: str) -> Step:
-    """The sign-in to AWS as the principal whose ARN is `login_session`."""
+    """The sign-in to AWS as the principal whose ARN is `login_session`, in the region of the profile itself.
+
+    It can be renewed only where it was made, so what one command says of the region does not count.
+    """
     partition = login_session.split(":")[1] if login_session.count(":") > 4 else "aws"
-    endpoint = endpoint_for(root, "signin", partition=partition)
+    endpoint = endpoint_for(root, "signin", root.own_region if root.defined else None, partition)
     # No session of its own is cached: the sign-in itself has the credentials, and is in the vault.
     step = Step("aws-sign-in", root.name, "vault", login_session=login_session, endpoint=endpoint)
     return fingerprinted(step, None)

@@ -114,6 +114,8 @@ class Profile:
     source: "Profile | None" = None
     region: str | None = None
     region_origin: Origin = "none"
+    own_region: str | None = None
+    """What the config file says, whatever the command line and the environment say of `region`."""
     endpoint_url: str | None = None
     endpoint_url_origin: Origin = "none"
     service_endpoint_urls: Mapping[str, str] = field(default_factory=dict)

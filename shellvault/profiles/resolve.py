@@ -163,6 +163,7 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
         source=source,
         region=_text(region, "region"),
         region_origin=region.origin if region else "none",
+        own_region=_text(lookup.layers.find("region"), "region"),
         endpoint_url=_text(endpoint, "url"),
         endpoint_url_origin=endpoint.origin if endpoint else "none",
         service_endpoint_urls=_service_endpoint_urls(lookup),

@@ -7,6 +7,7 @@ from typing import Any
 from shellvault import renewal
 from shellvault.errors import SessionError, VaultError
 from shellvault.plan import Step
+from shellvault.plan.regions import default_region, partition_of_region
 from shellvault.profiles.parse import printable
 from shellvault.profiles.shapes import looks_as
 from shellvault.sessions.model import Challenge, Session
@@ -175,7 +176,7 @@ def _renewed(work: Work, step: Step, rejected: str | None) -> Login | None:
         if not found.refresh_token or not dpop.is_key(found.key):
             continue
         try:
-            again = login.renewed(replace(step.endpoint, region=found.region), found, now)
+            again = _renewed_where_made(work, step, found)
         except UnreachableError as error:
             problem = error
             continue
@@ -189,7 +190,7 @@ def _renewed(work: Work, step: Step, rejected: str | None) -> Login | None:
                 return newer
             continue
         if file:
-            _refresh_in_place(file, again)
+            _refresh_in_place(file, found, again)
         else:
             keep(work, step, again)
         return again
@@ -203,7 +204,44 @@ def _renewed(work: Work, step: Step, rejected: str | None) -> Login | None:
     return None
 
 
-def _refresh_in_place(file: CachedFile, again: Login) -> None:
+def _renewed_where_made(work: Work, step: Step, found: Login) -> Login:
+    """The sign-in with new credentials. AWS renews it only in the region where it was made.
+
+    The AWS CLI does not say in its file which that was: it may have been that of its command line or environment. So
+    the others that are likely are asked, too, before a person is. Raises as `login.renewed`.
+    """
+    refusal: ServiceRefusalError | None = None
+    for region in _likely_regions(work, step, found):
+        try:
+            there = replace(step.endpoint, region=region)
+            return login.renewed(there, replace(found, region=region), work.context.clock())
+        except ServiceRefusalError as error:
+            if error.value != "INVALID_REQUEST":
+                raise
+            refusal = refusal or error
+    assert refusal  # noqa: S101 - one region at least was asked
+    raise refusal
+
+
+def _likely_regions(work: Work, step: Step, found: Login) -> list[str]:
+    """Where it may have been made: its own region first, and none of another partition."""
+    if step.endpoint.url:
+        return [found.region]
+    environment = work.context.environment
+    partition = partition_of_region(found.region)
+    named = [
+        found.region,
+        step.endpoint.region,
+        work.context.regions.get(step.profile),
+        environment.get("AWS_REGION"),
+        environment.get("AWS_DEFAULT_REGION"),
+        default_region(partition),
+    ]
+    regions = dict.fromkeys(region for region in named if region and looks_as(region, "region"))
+    return [region for region in regions if partition_of_region(region) == partition]
+
+
+def _refresh_in_place(file: CachedFile, found: Login, again: Login) -> None:
     its = again.session
     keys = file.document.get("accessToken")
     old: Mapping[str, Any] = keys if isinstance(keys, Mapping) else {}
@@ -217,6 +255,8 @@ def _refresh_in_place(file: CachedFile, again: Login) -> None:
                 "expiresAt": cli_cache.iso(its.expires_at or 0),
             },
             "refreshToken": again.refresh_token,
+            # botocore looks for it there, too.
+            **({"signInRegion": again.region} if again.region != found.region else {}),
         }
     )
 

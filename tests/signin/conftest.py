@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.signin.parts import Desk
 from tests.support.home import Home
-from tests.support.signin import START_URL, SignInEmulator, running
+from tests.support.signin import START_URL, SignInEmulator, hosts, running
 from tests.support.signin import browser as browser_program
+from tests.support.signin.emulator import visit
 
 CONFIG = f"""\
 [sso-session corp]
@@ -78,3 +80,18 @@ def desk(services: SignInEmulator, tmp_path: Path) -> Desk:
     folder.mkdir()
     (folder / "config").write_text(CONFIG)
     return Desk(services, tmp_path)
+
+
+@pytest.fixture
+def desk_at_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """The same, where the services are asked by AWS's own names, and so in one region each."""
+    bundle, answers = hosts.certified(tmp_path)
+    folder = tmp_path / ".aws"
+    folder.mkdir()
+    (folder / "config").write_text(CONFIG)
+    with running(hosts=answers) as services:
+        monkeypatch.setenv("HTTPS_PROXY", services.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        desk = Desk(services, tmp_path, bundle=bundle)
+        desk.visitor.visits = partial(visit, aws=services.url)
+        yield desk

@@ -59,6 +59,8 @@ class Desk:
         default_factory=lambda: SignIns(Items("file", MemoryKeyring(), None), nullcontext, nullcontext)
     )
     environment: dict[str, str] = field(default_factory=dict)
+    bundle: Path | None = None
+    """What to trust where the services are asked by AWS's own names; None: they are asked at their address."""
 
     def work(self, **changes: Any) -> Work:
         """As a new process would have it: only the vault and the files are left of the one before."""
@@ -66,14 +68,17 @@ class Desk:
         context = Context(self.home, environment, clock=self.services.now, **changes)
         return Work(self.store, self.visitor, context, nullcontext, "admin")
 
-    def plan(self, name: str) -> Plan:
+    def plan(self, name: str, region: str | None = None) -> Plan:
         """The plan for a profile of `conftest.CONFIG`, at these services."""
-        overrides = Overrides(environment={"AWS_ENDPOINT_URL": self.services.url})
+        where = (
+            {"AWS_CA_BUNDLE": str(self.bundle)} if self.bundle else {"AWS_ENDPOINT_URL": self.services.url}
+        )
+        overrides = Overrides(region, environment=where | self.environment)
         return build(resolve(load(self.home / ".aws" / "config"), name, overrides), {}, Options())
 
-    def sign_in_step(self, name: str = "admin") -> Step:
-        """The sign-in of a profile."""
-        return self.plan(name).steps[0]
+    def sign_in_step(self, name: str = "admin", region: str | None = None) -> Step:
+        """The sign-in of a profile; `region` is that of the command line."""
+        return self.plan(name, region).steps[0]
 
 
 def at(url: str) -> Endpoint:

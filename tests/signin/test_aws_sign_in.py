@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from shellvault.sessions.model import Challenge, Session
 from shellvault.signin import aws_sign_in, dpop, login, service
 from shellvault.signin.cli_cache import iso
 from shellvault.signin.login import Login
-from tests.signin.parts import Desk
+from tests.signin.parts import Desk, Visitor
 from tests.support.signin import SignInEmulator
 from tests.support.signin.emulator import visit
 from tests.support.signin.replies import login_error
@@ -38,7 +39,7 @@ def cli_file(desk: Desk) -> Path:
 
 def cli_login(desk: Desk, *, seconds: int, age: int = 0, **changes: Any) -> dict[str, Any]:
     """What `aws login` leaves: a real sign-in of these services, of which so many seconds are left."""
-    helper = Desk(desk.services, desk.home)
+    helper = replace(desk, visitor=Visitor(desk.visitor.visits), store=Desk(desk.services, desk.home).store)
     found = aws_sign_in.sign_in(helper.work(), helper.sign_in_step("me"))
     document = {
         "accessToken": {

@@ -1,7 +1,6 @@
 """AWS's own host names for the emulated services, behind a proxy: which region is asked is in the name alone."""
 
 import ssl
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -35,9 +34,3 @@ def certified(folder: Path) -> tuple[Path, ssl.SSLContext]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(bundle, private)
     return bundle, context
-
-
-def by_proxy(url: str, set_variable: Callable[[str, str], None], bundle: Path) -> None:
-    """Has programs of an environment ask AWS's hosts by the proxy at `url`."""
-    for name, value in (("HTTPS_PROXY", url), ("NO_PROXY", "127.0.0.1"), ("AWS_CA_BUNDLE", str(bundle))):
-        set_variable(name, value)
