@@ -28,9 +28,11 @@ REQUEST_DEADLINE = 5.0
 #: Seconds between the agent's signs of life to a command that waits.
 SIGN_OF_LIFE = 3.0
 
-SHELLS = ("bash", "fish", "powershell", "zsh")
+#: The shells, and those with a hook (`shells.SHELLS`, `shells.HOOKED`).
+SHELLS = ("bash", "fish", "powershell", "sh", "zsh")
+HOOKED = ("bash", "fish", "powershell", "zsh")
 FORMATS = frozenset(
-    [f"env.{shell}" for shell in SHELLS] + [f"refresh.{shell}" for shell in SHELLS] + ["exec", "json"]
+    [f"env.{shell}" for shell in SHELLS] + [f"refresh.{shell}" for shell in HOOKED] + ["exec", "json"]
 )
 
 #: The form in which the worker renders a session for the container endpoint; never sent to anybody else.

@@ -8,7 +8,7 @@ from shellvault.agent.caller import Caller
 from shellvault.agent.loop import Timer
 from shellvault.agent.workers import Worker
 from shellvault.fastlane import request
-from shellvault.protocol import Message
+from shellvault.protocol import HOOKED, Message
 
 #: Gives `{"answer": text}` to a question, null when there will be none, or `{"failed": why}`.
 Reply = Callable[[Message], None]
@@ -126,4 +126,4 @@ def failure(kind: str, message: str) -> Message:
 def forms_with(form: str) -> frozenset[str]:
     """The forms to ask the worker for: with `env.SHELL`, `exec.SHELL` also what that shell will ask for later."""
     kind, _, shell = form.partition(".")
-    return frozenset([form, f"refresh.{shell}"] if kind in ("env", "exec") and shell else [form])
+    return frozenset([form, f"refresh.{shell}"] if kind in ("env", "exec") and shell in HOOKED else [form])

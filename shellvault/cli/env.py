@@ -9,7 +9,7 @@ import click
 from shellvault.cli import broker, output
 from shellvault.cli.options import link_option, server_option, session_options, typed, wish
 from shellvault.errors import UsageError
-from shellvault.shells import SHELLS
+from shellvault.shells import HOOKED, SHELLS
 
 
 @click.command(name="env")
@@ -40,9 +40,9 @@ def command(
     """Print what puts a session of profile NAME into this shell.
 
     \b
-    bash, zsh:   eval "$(shellvault env NAME)"
-    fish:        shellvault env NAME | source
-    PowerShell:  shellvault env NAME | Out-String | Invoke-Expression
+    bash, zsh, sh: eval "$(shellvault env NAME)"
+    fish:          shellvault env NAME | source
+    PowerShell:    shellvault env NAME | Out-String | Invoke-Expression
     """
     from shellvault.shells import detect, init, lines, render
 
@@ -64,5 +64,7 @@ def command(
         snippet = render.env_snippet(shell, broker.endpoint(asked, os.getppid()))
     else:
         snippet = broker.answer(asked, f"env.{shell}")
-    output.result(snippet if no_hook else snippet + init.kept_hook_text(shell, os.environ))
+    output.result(
+        snippet if no_hook or shell not in HOOKED else snippet + init.kept_hook_text(shell, os.environ)
+    )
     return 0

@@ -7,14 +7,14 @@ import click
 
 from shellvault.cli import output
 from shellvault.errors import UsageError
-from shellvault.shells import SHELLS
+from shellvault.shells import HOOKED, SET_UP
 
 if TYPE_CHECKING:
     from shellvault.shells.init import InitOptions
 
 
 @click.command(name="init")
-@click.argument("shell", required=False, type=click.Choice(SHELLS))
+@click.argument("shell", required=False, type=click.Choice(HOOKED))
 @click.option(
     "--no-prompt", is_flag=True, help="Leave the prompt as it is ($SHELLVAULT_SEGMENT is set all the same)."
 )
@@ -57,6 +57,8 @@ def command(
     if no_wrapper and wrap:
         raise UsageError("--wrap and --no-wrapper cannot both be meant: choose one")
     shell = shell or detect.detect(os.getppid())
+    if shell not in HOOKED:
+        raise UsageError(f"{shell} has no prompt hook to set up: name the shell, {', '.join(HOOKED)}")
     options = init.InitOptions(
         prompt=not no_prompt,
         completions=None if no_completions else context.find_root().command,
@@ -76,7 +78,7 @@ def _install(shell: str, options: "InitOptions") -> None:
 
     # Renders first: what cannot be rendered must not be run at every start, and the next shell finds the text ready.
     init.init_text(shell, options, os.environ)
-    path = install.start_up_file(shell, os.environ)
+    path = SET_UP[shell].start_up_file(os.environ)
     line = install.init_line(shell, init.init_words(options))
     backup = install.install(path, line)
     if backup is None:
@@ -91,7 +93,7 @@ def _install(shell: str, options: "InitOptions") -> None:
 def _uninstall(shell: str) -> None:
     from shellvault.shells import install
 
-    path = install.start_up_file(shell, os.environ)
+    path = SET_UP[shell].start_up_file(os.environ)
     backup = install.uninstall(path, shell)
     if backup is None:
         output.note(f"{path} has no line of ours; nothing was changed")

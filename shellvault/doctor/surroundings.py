@@ -7,13 +7,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from shellvault import __version__, here, settings
 from shellvault.client import agent as client
 from shellvault.doctor.finding import Finding, Place
 from shellvault.errors import AgentError, ConfigError, ShellvaultError
-from shellvault.shells import SHELLS, install
+from shellvault.shells import HOOKED, SET_UP, detect
 from shellvault.variables import PASSPHRASE_VARIABLES
 from shellvault.vault import probe
 from shellvault.vault.backends import file_path, session_backend
@@ -90,10 +89,10 @@ def _stop(place: Place) -> str:
 
 def shells(place: Place) -> Iterator[Finding]:
     """Start-up files of shells that are in use here and do not run `shellvault init`."""
-    for shell in SHELLS:
-        path = install.start_up_file(shell, place.environment)
-        if not _is_in_use(shell, place):
+    for shell in HOOKED:
+        if detect.name_of(place.environment.get("SHELL", "")) != shell:
             continue
+        path = SET_UP[shell].start_up_file(place.environment)
         try:
             text = path.read_text("utf-8", "surrogateescape")
         except OSError:
@@ -106,14 +105,6 @@ def shells(place: Place) -> Iterator[Finding]:
                 f"{shell} has no prompt, refresh and completion of shellvault",
                 f"shellvault init {shell} --install",
             )
-
-
-def _is_in_use(shell: str, place: Place) -> bool:
-    """Whether this is the shell of the user, or has a start-up file already that runs `init` in others' stead."""
-    return Path(place.environment.get("SHELL", "")).name in (
-        shell,
-        "pwsh" if shell == "powershell" else shell,
-    )
 
 
 def clock(url: str, deadline: float) -> Iterator[Finding]:

@@ -38,9 +38,11 @@ agent.ensure_agent(os.environ)
 #: Exit statuses of `refresh` (sysexits.h: EX_TEMPFAIL, EX_NOPERM).
 NOT_READY, NEEDS_YOU = 75, 77
 
-#: A shell's executable, and what we call the shell.
-EXECUTABLES = {"bash": "bash", "fish": "fish", "pwsh": "powershell", "zsh": "zsh"}
-SHELLS = ("bash", "fish", "powershell", "zsh")
+#: A shell's executable, and what we call the shell. A test holds these against the records of `shells`.
+EXECUTABLES = {"bash": "bash", "dash": "sh", "fish": "fish", "pwsh": "powershell", "zsh": "zsh"}
+SHELLS = ("bash", "fish", "powershell", "sh", "zsh")
+#: Those with a hook.
+HOOKED = ("bash", "fish", "powershell", "zsh")
 
 #: PF_FORKNOEXEC in the kernel's sched.h: a copy of its parent that still runs the same program.
 FORKED_ONLY = 0x40
@@ -104,7 +106,7 @@ def answer(arguments: list[str], environment: Environment) -> int | None:
     if command == "wrap":
         return wrap(rest, environment)
     if command == "init":
-        return show(kept("init", rest[0], environment, rest[1:])) if rest and rest[0] in SHELLS else None
+        return show(kept("init", rest[0], environment, rest[1:])) if rest and rest[0] in HOOKED else None
     if command in OWN_OPTIONS and agent_allowed(environment):
         return serve(command, rest, environment)
     return None
@@ -130,7 +132,8 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
         if shell not in SHELLS:
             return None
         # What the agent keeps is without the hook in any case.
-        hook = b"" if options.pop("no-hook", "") else kept("hook", shell, environment)
+        brings_hook = not options.pop("no-hook", "") and shell in HOOKED
+        hook = kept("hook", shell, environment) if brings_hook else b""
         if options.pop("leave", ""):
             # What is on a lease is given back, which takes the full command line.
             is_more = name or options or environment.get("SHELLVAULT_LEASED")
@@ -272,7 +275,7 @@ def session(
 
 def refresh(arguments: list[str], environment: Environment) -> int | None:
     """The prompt hook's question: SHELLVAULT_REQUEST again, for the shell with this pid. Always silent."""
-    if len(arguments) != 2 or arguments[0] not in SHELLS or not arguments[1].isdecimal():
+    if len(arguments) != 2 or arguments[0] not in HOOKED or not arguments[1].isdecimal():
         return None
     shell, pid = arguments
     key = environment.get("SHELLVAULT_REQUEST", "")

@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 
 from shellvault.errors import UsageError
-from shellvault.shells.quote import quote, quote_sh
+from shellvault.shells import fish, powershell, sh
+from shellvault.shells.quote import quote
 from shellvault.variables import Change
 
 #: What other programs need of a session. Our own notes (AWS_VAULT, SHELLVAULT_…) belong to `env` alone.
@@ -45,7 +46,8 @@ def export(form: str, change: Change, profile: str) -> str:
         return _credential_process(values)
     if form == "ini":
         return _credentials_file(values, profile)
-    lines = _UNSET_LINES[form](change.unset) if form in _UNSET_LINES and change.unset else []
+    unset = _UNSET_LINES.get(form)
+    lines = [unset.format(name=name) for name in change.unset] if unset else []
     lines += [_SET_LINES[form](name, value) for name, value in values.items()]
     return "\n".join(lines) + "\n"
 
@@ -85,7 +87,7 @@ def _ini_text(what: str, text: str) -> str:
 
 
 def _env_line(name: str, value: str) -> str:
-    return f"{name}={value if _PLAIN.fullmatch(value) else quote_sh(value)}"
+    return f"{name}={value if _PLAIN.fullmatch(value) else sh.SHELL.quote(value)}"
 
 
 def _dotenv_line(name: str, value: str) -> str:
@@ -107,17 +109,18 @@ def _dotenv_line(name: str, value: str) -> str:
 _SET_LINES: dict[str, Callable[[str, str], str]] = {
     "env": _env_line,
     "export-env": lambda name, value: f"export {_env_line(name, value)}",
-    "fish": lambda name, value: f"set -gx {name} {quote('fish', value)}",
-    "powershell": lambda name, value: f"$env:{name} = {quote('powershell', value)}",
+    "fish": lambda name, value: fish.SHELL.exported.format(name=name, value=quote("fish", value)),
+    "powershell": lambda name, value: powershell.SHELL.exported.format(
+        name=name, value=quote("powershell", value)
+    ),
     "dotenv": _dotenv_line,
 }
 
 #: Those that a shell evaluates: there, a variable left over from before would override the session.
-_UNSET_LINES: dict[str, Callable[[tuple[str, ...]], list[str]]] = {
-    # With its own end: in `eval $(…)` without quotes, as aws-vault's manual has it, all lines become one.
-    "export-env": lambda names: [f"unset {' '.join(names)};"],
-    "fish": lambda names: [f"set -eg {name}" for name in names],
-    "powershell": lambda names: [f"$env:{name} = $null" for name in names],
+_UNSET_LINES = {
+    "export-env": sh.SHELL.unset,
+    "fish": fish.SHELL.unset,
+    "powershell": powershell.SHELL.unset,
 }
 
 FORMATS = ("env", "export-env", "json", "ini", "fish", "powershell", "dotenv")

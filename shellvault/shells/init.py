@@ -14,19 +14,11 @@ from typing import TYPE_CHECKING
 
 from shellvault import __version__, files, locations, settings
 from shellvault.errors import ShellvaultError, UsageError
-from shellvault.shells import render, shims
+from shellvault.shells import RECORDS, render, shims
 from shellvault.shells.quote import quote
 
 if TYPE_CHECKING:
     import click
-
-#: What to type to enter a session without `init`: what stands before the profile's name and behind it.
-_AGAIN = {
-    "bash": ('eval "$(shellvault env ', ')"'),
-    "zsh": ('eval "$(shellvault env ', ')"'),
-    "fish": ("shellvault env ", " | source"),
-    "powershell": ("shellvault env ", " | Out-String | Invoke-Expression"),
-}
 
 #: The folder in the state directory for what PowerShell's aliases stand for.
 WRAPPERS = "wrappers"
@@ -125,7 +117,7 @@ def hook_text(shell: str, production: str | None = None) -> str:
         shell,
         "hook",
         **render.starting(shell),
-        again=_AGAIN[shell],
+        again=RECORDS[shell].evaluated.replace("{}", "shellvault env {}").split("{}"),
         brought=True,
         production=production,
         prompt=False,

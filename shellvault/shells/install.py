@@ -3,20 +3,12 @@
 import re
 import shlex
 import shutil
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from shellvault import files
 from shellvault.errors import ShellvaultError
-
-#: The line, without options of `init` and with them. What is typed by hand in another form is left alone.
-_LINES = {
-    "bash": 'eval "$(shellvault init bash{})"',
-    "zsh": 'eval "$(shellvault init zsh{})"',
-    "fish": "status is-interactive; and shellvault init fish{} | source",
-    "powershell": "Invoke-Expression (& shellvault init powershell{} | Out-String)",
-}
+from shellvault.shells import SET_UP
 
 #: Any active line that runs `shellvault init`, in whatever form.
 _RUNS_INIT = re.compile(r"^[^#\r\n]*\bshellvault\s+init\b", re.MULTILINE)
@@ -24,31 +16,9 @@ _RUNS_INIT = re.compile(r"^[^#\r\n]*\bshellvault\s+init\b", re.MULTILINE)
 _BACKUP_SUFFIX = ".before-shellvault"
 
 
-def start_up_file(shell: str, environment: Mapping[str, str]) -> Path:
-    """The file that an interactive `shell` of this user reads at every start; it need not exist.
-
-    bash(1), zsh(1) STARTUP/SHUTDOWN FILES, fish's conf.d, about_Profiles (current user, current host).
-    """
-    home = Path(environment.get("HOME") or Path.home())
-    configuration = environment.get("XDG_CONFIG_HOME", "")
-    folder = Path(configuration) if Path(configuration).is_absolute() else home / ".config"
-    if shell == "bash":
-        return home / ".bashrc"
-    if shell == "zsh":
-        return Path(environment.get("ZDOTDIR") or home) / ".zshrc"
-    if shell == "fish":
-        return folder / "fish" / "conf.d" / "shellvault.fish"
-    profile = "Microsoft.PowerShell_profile.ps1"
-    return (
-        home / "Documents" / "PowerShell" / profile
-        if sys.platform == "win32"
-        else folder / "powershell" / profile
-    )
-
-
 def init_line(shell: str, options: Sequence[str]) -> str:
     """The line that runs `init` with `options` (words of its command line)."""
-    return _LINES[shell].format("".join(f" {shlex.quote(option)}" for option in options))
+    return SET_UP[shell].line.format("".join(f" {shlex.quote(option)}" for option in options))
 
 
 def install(path: Path, line: str) -> Path | None:
@@ -75,7 +45,7 @@ def uninstall(path: Path, shell: str) -> Path | None:
     Raises ShellvaultError when the file cannot be read or written.
     """
     text = _read(path) or ""
-    start, end = (re.escape(part) for part in _LINES[shell].split("{}"))
+    start, end = (re.escape(part) for part in SET_UP[shell].line.split("{}"))
     kept = re.sub(rf"^{start}(?: [^\r\n]*)?{end}\r?\n?", "", text, flags=re.MULTILINE)
     return None if kept == text else _write(path, text, kept)
 

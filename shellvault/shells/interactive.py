@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from shellvault import files, locations, settings
+from shellvault import locations, settings
 from shellvault.errors import ShellvaultError
-from shellvault.shells import SHELLS, detect, render
+from shellvault.shells import HOOKED, SET_UP, detect, render
 from shellvault.shells.init import InitOptions, render_init
 
 #: Neither wrapper nor completions: those are for who has asked for them by `init`.
@@ -16,7 +16,7 @@ _OPTIONS = InitOptions(wrap=())
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """The user's shell: its program, and which of `shells.SHELLS` it is ("" for another, or without a terminal)."""
+    """The user's shell: its program, and which of `shells.HOOKED` it is ("" for another, or without a terminal)."""
 
     path: str
     name: str
@@ -26,7 +26,7 @@ def find(environment: Mapping[str, str]) -> Shell:
     """The shell of SHELL, else of the user's account."""
     path = environment.get("SHELL") or _login_shell()
     name = detect.name_of(path)
-    return Shell(path, name if name in SHELLS and os.isatty(0) else "")
+    return Shell(path, name if name in HOOKED and os.isatty(0) else "")
 
 
 def command(shell: Shell, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
@@ -42,18 +42,7 @@ def _with_session(shell: str, path: str, environment: Mapping[str, str]) -> tupl
     state = locations.state_directory(environment)
     patterns = settings.load(environment).production_patterns
     text = render.snippet(shell, "session", init=render_init(shell, _OPTIONS, state, patterns))
-    if shell == "fish":
-        return [path, "--init-command", text], {}
-    if shell == "powershell":
-        return [path, "-NoExit", "-Command", text], {}
-    # These two read it from a file: a bash of macOS (3.2) takes none from a pipe.
-    folder = locations.private_directory(state / "session")
-    file = folder / {"bash": "bashrc", "zsh": ".zshenv"}[shell]
-    files.replace(file, text.encode("utf-8", "surrogateescape"), 0o600)
-    if shell == "bash":
-        return [path, "--rcfile", str(file)], {}
-    theirs = environment.get("ZDOTDIR")
-    return [path], {"ZDOTDIR": str(folder), **({} if theirs is None else {"SHELLVAULT_ZDOTDIR": theirs})}
+    return SET_UP[shell].opened(path, text, locations.private_directory(state / "session"), environment)
 
 
 def _login_shell() -> str:

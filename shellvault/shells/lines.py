@@ -2,15 +2,8 @@
 
 import re
 
+from shellvault.shells import RECORDS
 from shellvault.shells.quote import quote
-
-#: How the output of a command is evaluated.
-_EVALUATED = {
-    "bash": 'eval "$({})"',
-    "zsh": 'eval "$({})"',
-    "fish": "{} | source",
-    "powershell": "{} | Out-String | Invoke-Expression",
-}
 
 #: Words that are one word in each of the shells as they stand.
 _PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
@@ -24,4 +17,4 @@ def command(shell: str, *words: str) -> str:
 
 def evaluated(shell: str, *words: str) -> str:
     """The line that puts what `shellvault` prints for these words into the shell. Raises UsageError."""
-    return _EVALUATED[shell].format(command(shell, *words))
+    return RECORDS[shell].evaluated.format(command(shell, *words))

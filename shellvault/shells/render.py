@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shellvault import locations
 from shellvault.fastlane.request import MARKS
+from shellvault.shells import RECORDS
 from shellvault.shells.quote import quote
 from shellvault.variables import MANAGED_VARIABLES, OVERRIDING_VARIABLES, SESSION_VARIABLES, Change
 
@@ -32,7 +33,7 @@ def snippet(shell: str, template: str, **context: object) -> str:
 
 def warm_up(shell: str) -> None:
     """Compiles what a session in this shell needs."""
-    for template in ("env", "refresh"):
+    for template in ("env", "refresh") if RECORDS[shell].set_up else ("env",):
         _environment(shell).get_template(f"{shell}/{template}.jinja")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault.shells import SHELLS
+from shellvault.shells import HOOKED, SHELLS
 from shellvault.shells.quote import quote
 from shellvault.variables import MANAGED_VARIABLES, Change
 
@@ -18,6 +18,7 @@ PROGRAMS = {
     "zsh": ("zsh", "-f"),
     "fish": ("fish",),
     "powershell": ("pwsh", "-NoProfile", "-File"),
+    "sh": ("sh",),
 }
 
 #: Prints how a variable is declared, and succeeds.
@@ -26,6 +27,7 @@ _DECLARATION = {
     "zsh": "builtin typeset -p {} 2>/dev/null || :",
     "fish": "set --show {}",
     "powershell": "\"{} $([Environment]::GetEnvironmentVariable('{}'))\"",
+    "sh": "command printf '%s\\n' \"{} ${{}-unset}\"",
 }
 
 #: Prints what else a snippet might leave behind: variables, options, functions.
@@ -34,6 +36,7 @@ _NOTES = {
     "zsh": "builtin typeset -m '__shellvault*'\nbuiltin set -o\nbuiltin print -l ${(ok)functions}",
     "fish": "set --names | string match '__shellvault*'\nfunctions --names --all\ntrue",
     "powershell": "foreach ($it in '__shellvault', 'session') { if (Test-Path Variable:$it) { $it } }",
+    "sh": "set | grep ^__shellvault || :\necho $-",
 }
 
 
@@ -45,6 +48,7 @@ def real_shell(shell: str, *values: object) -> object:
 
 
 REAL_SHELLS = [real_shell(shell) for shell in SHELLS]
+HOOKED_SHELLS = [real_shell(shell) for shell in HOOKED]
 
 
 @dataclass

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from shellvault import protocol
 from shellvault.errors import UsageError
-from shellvault.shells import detect
-from tests.shells.running import PROGRAMS, REAL_SHELLS
+from shellvault.fastlane import commands, failing
+from shellvault.shells import HOOKED, RECORDS, SHELLS, detect
+from tests.shells.running import HOOKED_SHELLS, PROGRAMS, REAL_SHELLS
 
 ASK = "import os; from shellvault.shells.detect import detect; print(detect(os.getppid(), {}))"
 
@@ -46,8 +49,34 @@ def test_the_parent_shell_is_found(shell: str, ask: str) -> None:
 
 @pytest.mark.parametrize("shell", REAL_SHELLS)
 def test_wrappers_in_between_are_walked_through(shell: str, ask: str) -> None:
+    assert answer(*command_line(shell, f"env timeout 20 {ask}; true")) == shell
+
+
+@pytest.mark.parametrize("shell", HOOKED_SHELLS)
+def test_an_sh_in_between_is_the_one_that_evaluates(shell: str, ask: str) -> None:
     wrapped = f"""sh -c "env {ask}; true" """
-    assert answer(*command_line(shell, f"{wrapped}; true")) == shell
+    assert answer(*command_line(shell, f"{wrapped}; true")) == "sh"
+
+
+def test_a_busybox_is_what_it_is_called_with() -> None:
+    for words, name in (
+        (["busybox", "sh"], "sh"),
+        (["/bin/ash"], "sh"),
+        (["busybox", "env"], ""),
+        (["-sh"], "sh"),
+    ):
+        process = SimpleNamespace(
+            exe=lambda: "/bin/busybox", name=lambda: "", cmdline=lambda words=words: words
+        )
+        assert detect._name(process) == name, words  # type: ignore[arg-type]
+
+
+def test_the_fast_lane_knows_the_same_shells() -> None:
+    assert (set(commands.SHELLS), set(commands.HOOKED)) == (set(SHELLS), set(HOOKED))
+    assert (set(protocol.SHELLS), set(protocol.HOOKED)) == (set(SHELLS), set(HOOKED))
+    assert set(failing.SHELLS) == set(SHELLS)
+    for program, shell in commands.EXECUTABLES.items():
+        assert program in RECORDS[shell].executables
 
 
 def test_the_nearest_of_several_shells_is_found(ask: str) -> None:
@@ -75,8 +104,8 @@ def test_a_login_shell_is_known_by_its_program(ask: str) -> None:
 
 @pytest.fixture
 def asleep(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that no shell is an ancestor of, as far as it can be seen: its title is `ksh`."""
-    program = tmp_path / "ksh"
+    """A process that no shell is an ancestor of, as far as it can be seen: its title is `tcsh`."""
+    program = tmp_path / "tcsh"
     shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
     process = subprocess.Popen([program, "60"])
     yield process
@@ -85,7 +114,7 @@ def asleep(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_shell_of_another_language_ends_the_search(asleep: subprocess.Popen[bytes]) -> None:
-    with pytest.raises(UsageError, match=r"^ksh is not a shell that shellvault speaks: .*--shell bash"):
+    with pytest.raises(UsageError, match=r"^tcsh is not a shell that shellvault speaks: .*--shell bash"):
         detect.detect(asleep.pid, {"SHELL": "/bin/bash"})
 
 
@@ -98,13 +127,16 @@ def test_a_shell_of_another_language_ends_the_search(asleep: subprocess.Popen[by
         ("C:\\Program Files\\PowerShell\\7\\pwsh.exe", "powershell"),
         ("powershell.exe", "powershell"),
         ("/opt/homebrew/bin/fish", "fish"),
+        ("/bin/sh", "sh"),
+        ("/usr/bin/dash", "sh"),
+        ("/bin/ksh93", "sh"),
     ],
 )
 def test_the_login_shell_decides_where_no_process_can_be_seen(path: str, name: str) -> None:
     assert detect.detect(2**30, {"SHELL": path}) == name
 
 
-@pytest.mark.parametrize("environment", [{}, {"SHELL": ""}, {"SHELL": "/bin/sh"}, {"SHELL": "/usr/bin/nu"}])
+@pytest.mark.parametrize("environment", [{}, {"SHELL": ""}, {"SHELL": "/usr/bin/nu"}])
 def test_without_any_sign_the_error_says_which_option_to_use(environment: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match=r"^cannot tell .*--shell bash\|zsh\|fish\|powershell$"):
+    with pytest.raises(UsageError, match=r"^cannot tell .*--shell bash\|zsh\|fish\|powershell\|sh$"):
         detect.detect(2**30, environment)

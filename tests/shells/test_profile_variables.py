@@ -6,7 +6,7 @@ import pytest
 
 from shellvault.shells.render import env_snippet, leave_snippet, refresh_snippet
 from shellvault.variables import Change
-from tests.shells.running import QUIET, REAL_SHELLS, Script, outcome, session
+from tests.shells.running import HOOKED_SHELLS, QUIET, REAL_SHELLS, Script, outcome, session
 from tests.shells.test_sessions_in_shells import CIRCUMSTANCES
 
 OWN = {"TF_VAR_team": 'it\'s $HOME `x` "two"  words', "DEPLOY_TO": "staging", "http_proxy": ""}
@@ -53,7 +53,7 @@ def test_they_are_set_kept_and_put_back_as_they_were(shell: str, setup: str, tmp
     assert seen(steps, "after") == {"DEPLOY_TO": "mine"}
 
 
-@pytest.mark.parametrize("shell", REAL_SHELLS)
+@pytest.mark.parametrize("shell", HOOKED_SHELLS)
 def test_one_that_the_user_has_changed_stays(shell: str, tmp_path: Path) -> None:
     steps = Script(shell, tmp_path)
     steps.evaluate(env_snippet(shell, WORK))

@@ -7,7 +7,16 @@ import pytest
 
 from shellvault.shells.render import env_snippet, leave_snippet, refresh_snippet
 from shellvault.variables import MANAGED_VARIABLES, Change
-from tests.shells.running import QUIET, REAL_SHELLS, Script, applied, outcome, real_shell, session
+from tests.shells.running import (
+    HOOKED_SHELLS,
+    QUIET,
+    REAL_SHELLS,
+    Script,
+    applied,
+    outcome,
+    real_shell,
+    session,
+)
 
 WORK = session("work")
 NO_REGION = ("AWS_REGION", "AWS_DEFAULT_REGION", "SHELLVAULT_REGION")
@@ -118,7 +127,7 @@ def test_a_profile_without_a_region_leaves_the_region_of_the_shell(script: NewSc
     assert steps.environment("home")["AWS_REGION"] == steps.environment("after")["AWS_REGION"] == "us-east-1"
 
 
-@pytest.mark.parametrize("shell", REAL_SHELLS)
+@pytest.mark.parametrize("shell", HOOKED_SHELLS)
 def test_what_the_user_has_changed_since_is_left_alone(script: NewScript, shell: str) -> None:
     steps = script(shell)
     set_up_variables(steps)
@@ -157,7 +166,7 @@ def test_leaving_without_a_session_changes_nothing(script: NewScript, shell: str
     assert steps.state("state after") == steps.state("state before")
 
 
-@pytest.mark.parametrize("shell", REAL_SHELLS)
+@pytest.mark.parametrize("shell", HOOKED_SHELLS)
 def test_a_child_shell_leaves_the_session_of_its_parent_but_not_what_it_has_changed(
     script: NewScript, shell: str
 ) -> None:
@@ -177,7 +186,7 @@ def test_a_child_shell_leaves_the_session_of_its_parent_but_not_what_it_has_chan
     assert "__shellvault" not in steps.state("state")
 
 
-@pytest.mark.parametrize("shell", REAL_SHELLS)
+@pytest.mark.parametrize("shell", HOOKED_SHELLS)
 def test_a_child_shell_keeps_the_session_of_its_parent_fresh_and_can_leave_it(
     script: NewScript, shell: str
 ) -> None:
@@ -208,7 +217,7 @@ def test_a_child_shell_that_switches_leaves_to_no_session_at_all(script: NewScri
     assert aws(steps.environment("after")) == {}
 
 
-@pytest.mark.parametrize("shell", REAL_SHELLS)
+@pytest.mark.parametrize("shell", HOOKED_SHELLS)
 def test_a_late_refresh_of_another_session_changes_nothing(script: NewScript, shell: str) -> None:
     steps = script(shell)
     steps.evaluate(refresh_snippet(shell, session("work", 2)))
