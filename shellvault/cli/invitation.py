@@ -42,10 +42,12 @@ def _require_somebody_there() -> None:
 
 
 def _text(challenge: Challenge, *, opens: bool) -> str:
-    what = printable(challenge.prompt)
+    # The prompt of a code is for the answer; the link comes before.
+    is_pasted = challenge.kind == "sign-in-code"
+    what = printable(f"Sign in to {challenge.subject}" if is_pasted else challenge.prompt.rstrip(": "))
     if challenge.code:
         how = f"{what}: open this link in any browser, and check that it shows the code {printable(challenge.code)}"
-    elif challenge.kind == "sign-in-code":
+    elif is_pasted:
         how = f"{what}: open this link in any browser, and copy the code that it shows in the end"
     elif opens:
         how = f"{what} in the browser that opens, or with this link"

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from shellvault import here
+from shellvault import here, settings
 from shellvault.cli import broker, output, sign_ins, tables
 from shellvault.cli.options import NO_BROWSER, Wish, backend_option, wish
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.plan.regions import of_environment
 from shellvault.profiles.edit import append_profile
+from shellvault.profiles.grammar import word
 
 #: The options of every command that may sign in.
 _OPTIONS = (
@@ -64,7 +65,9 @@ def command(name: str | None, every: bool, new: str | None, export_token: bool, 
     if export_token:
         given["export_token"] = True
     if not every:
-        _one(asked(name or _picked(), given))
+        wanted = asked(name or _picked(), given)
+        _one(wanted)
+        _tell_of_other_programs(wanted)
         return 0
     environment = dict(os.environ)
     steps = sign_ins.of_config(sign_ins.config_of(environment), environment)
@@ -133,3 +136,16 @@ def _one(asked_for: Wish) -> None:
     left = tables.time_left(done["expires_at"] - time.time())
     renews = ", renewed without you for as long as AWS allows" if done["renewed_until"] else ""
     output.note(f"signed in to {done['subject']}: {left} left{renews}")
+
+
+def _tell_of_other_programs(asked_for: Wish) -> None:
+    """What programs need that know nothing of shellvault: they do not see our sign-ins."""
+    if (
+        asked_for.environment.get("SHELLVAULT_EXPORT_TOKEN")
+        or settings.load(asked_for.environment).export_token
+    ):
+        return
+    config = sign_ins.config_of(asked_for.environment)
+    name = word(asked_for.profile) if asked_for.profile in config.profiles else "PROFILE"
+    other = ", or `shellvault signin --export-token`" if config.sso_sessions else ""
+    output.note(f"an IDE, Terraform or boto3 alone needs `shellvault install-process {name}`{other}")

@@ -227,11 +227,16 @@ def _roles(portal: "Portal", wanted: list["Account"]) -> "Found":
 
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[["Account"], None]]:
-    """A bar on a terminal, for more than a few accounts."""
+    """For more than a few accounts: a bar on a terminal, elsewhere a line before and one after."""
     import sys
 
-    if not sys.stderr.isatty() or total < 10:
+    if total < 10:
         yield lambda account: None
+        return
+    if not sys.stderr.isatty():
+        output.note(f"asking for the roles in {total} accounts")
+        yield lambda account: None
+        output.note(f"asked for the roles in {total} accounts")
         return
     from rich.console import Console
     from rich.progress import Progress

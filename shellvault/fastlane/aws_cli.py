@@ -10,6 +10,8 @@ from shellvault.fastlane.sections import Environment, keys, sections, text_of
 
 #: Commands about profiles, sign-ins and the CLI itself: they write to the profile as it was named, and need no session.
 WITHOUT_SESSION = ("configure", "help", "history", "login", "logout", "sso")
+#: What hands the session's credentials to another program, although it stands below one of those.
+EXPORT = ("configure", "export-credentials")
 #: Global options with a value.
 VALUE_OPTIONS = (
     "--ca-bundle",
@@ -84,7 +86,8 @@ def needs_no_session(arguments: list[str], profile_is_named: bool, environment: 
             return not (prompted or "--cli-auto-prompt" in arguments)
         alias = aliases.pop(words[0], None)
         if alias is None:
-            return words[0] in WITHOUT_SESSION or _asks_for_help(words)
+            is_export = tuple(words[:2]) == EXPORT
+            return (words[0] in WITHOUT_SESSION and not is_export) or _asks_for_help(words)
         if alias.startswith("!"):
             # A shell runs it, which never sees the option.
             return profile_is_named

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pexpect
 import pytest
 
+from shellvault.cli import sso
 from shellvault.cli.sso import profiles_for
 from shellvault.errors import UsageError
 from shellvault.plan import Endpoint
@@ -81,6 +82,36 @@ def test_signing_in_by_a_code_shows_link_and_code(person: Home, services: SignIn
     visit(str(child.match.group(2)))
     child.expect("signed in to https://")
     assert visits(person) == []
+
+
+def test_a_code_that_is_pasted_is_asked_for_once(person: Home, services: SignInEmulator) -> None:
+    child = start(person, "signin", "me", "--remote")
+    child.expect("Sign in to arn:aws:iam::000000000000:user/ada: open this link in any browser, and copy")
+    child.expect(r"\n  http\S+\s+Code from the page: $")
+    assert ": :" not in str(child.before) + str(child.after)
+    child.sendcontrol("c")
+    child.expect(pexpect.EOF)
+
+
+def test_a_sign_in_says_what_other_programs_need(at_home: Home, services: SignInEmulator) -> None:
+    needed = "an IDE, Terraform or boto3 alone needs `shellvault install-process"
+    assert f"{needed} admin`, or `shellvault signin --export-token`" in run(at_home, "signin", "admin")
+    assert f"{needed} PROFILE`" in run(at_home, "signin", "corp")
+    assert needed not in run(at_home, "signin", "admin", "--fresh", "--export-token")
+
+
+def test_a_pipe_gets_a_line_before_and_after(
+    services: SignInEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sso._progress(9) as done:
+        done(account(1, "a"))
+    assert capsys.readouterr().err == ""
+    with sso._progress(10) as done:
+        done(account(1, "a"))
+    assert capsys.readouterr().err.splitlines() == [
+        "shellvault: asking for the roles in 10 accounts",
+        "shellvault: asked for the roles in 10 accounts",
+    ]
 
 
 def test_signing_in_again_is_asked_for(person: Home, services: SignInEmulator) -> None:
