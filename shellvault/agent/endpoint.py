@@ -26,6 +26,7 @@ from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream, Timer
 from shellvault.agent.memory import Memory
 from shellvault.agent.processes import Process
+from shellvault.connections import Connections
 from shellvault.fastlane import request
 from shellvault.protocol import CONTAINER_FORM, REQUEST_DEADLINE, Message
 
@@ -87,9 +88,7 @@ class Endpoint:
         self.memory = memory
         self.jobs = jobs
         self._grants = [Grant.from_state(grant) for grant in before["grants"]] if before else []
-        self._connections = 0
-        self._strangers: dict[Exchange, None] = {}
-        """Those who have not shown a token yet, the oldest first."""
+        self._connections = Connections[Exchange](CONNECTIONS, Exchange.drop, Exchange.socket)
         self._listener = (
             socket_of(before) if before else socket.create_server(("127.0.0.1", 0), backlog=CONNECTIONS)
         )
@@ -142,13 +141,11 @@ class Endpoint:
 
     def proven(self, exchange: "Exchange") -> None:
         """A connection has shown a token: it is not dropped for others any more."""
-        self._strangers.pop(exchange, None)
+        self._connections.prove(exchange)
 
     def closed(self, exchange: "Exchange") -> None:
         """A connection has ended."""
-        self._strangers.pop(exchange, None)
-        self._connections -= 1
-        self._accept_again()
+        self._connections.leave(exchange)
 
     def _accept_again(self) -> None:
         self.loop.watch(self._listener, self._accept)
@@ -166,13 +163,10 @@ class Endpoint:
         if address != "127.0.0.1":
             connection.close()
             return
-        self._connections += 1
-        if self._connections >= CONNECTIONS and self._strangers:
-            # Who has a token shows it at once. The others may be anybody, and must not keep those away.
-            next(iter(self._strangers)).drop()
-        if self._connections >= CONNECTIONS:
-            self.loop.unwatch(self._listener)
-        self._strangers[Exchange(self, connection)] = None
+        exchange = Exchange(self, connection)
+        # Who has a token shows it at once. The others may be anybody, and must not keep those away.
+        if not self._connections.admit(exchange):
+            exchange.drop()
 
 
 class Exchange:
@@ -185,6 +179,10 @@ class Exchange:
         self._waiter: Waiter | None = None
         self._deadline: Timer = endpoint.loop.later(REQUEST_DEADLINE, self.drop)
         self._stream = Stream(endpoint.loop, connection, self._receive, self._closed)
+
+    def socket(self) -> socket.socket:
+        """Its socket."""
+        return self._stream.socket
 
     def drop(self) -> None:
         """Closes the connection without an answer."""

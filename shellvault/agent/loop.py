@@ -102,7 +102,7 @@ class Stream:
         self, loop: Loop, sock: socket.socket, received: Callable[[bytes], None], closed: Callable[[], None]
     ) -> None:
         self._loop = loop
-        self._sock = sock
+        self.socket = sock
         self._received = received
         self._closed = closed
         self._unsent = bytearray()
@@ -128,11 +128,11 @@ class Stream:
     def send_socket(self, data: bytes, sock: socket.socket) -> None:
         """Sends a copy of a socket along with the data (unix(7), SCM_RIGHTS). The other side is one that reads."""
         try:
-            self._sock.settimeout(DESCRIPTOR_PATIENCE)
-            self._sock.sendall(self._unsent)
+            self.socket.settimeout(DESCRIPTOR_PATIENCE)
+            self.socket.sendall(self._unsent)
             self._unsent.clear()
-            sent = socket.send_fds(self._sock, [data], [sock.fileno()])
-            self._sock.setblocking(False)
+            sent = socket.send_fds(self.socket, [data], [sock.fileno()])
+            self.socket.setblocking(False)
         except OSError:
             self.close()
         else:
@@ -141,24 +141,24 @@ class Stream:
     def detach(self) -> tuple[socket.socket, bytes]:
         """Lets go of the socket, for somebody else to go on with; what is still to be sent comes with it."""
         self.open = False
-        self._loop.unwatch(self._sock)
+        self._loop.unwatch(self.socket)
         unsent = bytes(self._unsent)
         self._unsent.clear()
         self._closed()
-        return self._sock, unsent
+        return self.socket, unsent
 
     def close(self) -> None:
         """Closes at once."""
         if self.open:
             self.open = False
-            self._loop.unwatch(self._sock)
-            self._sock.close()
+            self._loop.unwatch(self.socket)
+            self.socket.close()
             self._unsent.clear()
             self._closed()
 
     def _read(self) -> None:
         try:
-            data = self._sock.recv(CHUNK)
+            data = self.socket.recv(CHUNK)
         except BlockingIOError:
             return
         except OSError:
@@ -170,7 +170,7 @@ class Stream:
 
     def _write(self) -> None:
         try:
-            sent = self._sock.send(self._unsent)
+            sent = self.socket.send(self._unsent)
             del self._unsent[:sent]
         except BlockingIOError:
             pass
@@ -178,8 +178,8 @@ class Stream:
             self.close()
             return
         if self._unsent:
-            self._loop.watch(self._sock, self._read, self._write)
+            self._loop.watch(self.socket, self._read, self._write)
         elif self._finishing:
             self.close()
         else:
-            self._loop.watch(self._sock, self._read)
+            self._loop.watch(self.socket, self._read)

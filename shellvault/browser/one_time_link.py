@@ -7,19 +7,23 @@ and browsers run for days. What stands there is this link, which is worth nothin
 import hmac
 import os
 import secrets
-import select
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 
 from shellvault import threads
+from shellvault.connections import Connections, accept, users
 
 #: Seconds for one browser's request, and bytes of its head.
 _REQUEST_SECONDS, _REQUEST_BYTES = 5.0, 16384
+
+#: Connections at once, and those that wait to be accepted.
+_AT_ONCE, _BACKLOG = 64, 4096
+#: Seconds between two looks at whether the link is still wanted.
+_POLL_SECONDS = 0.2
 
 _HEADERS = "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -31,7 +35,10 @@ class OneTimeLink:
         """`target` is where it leads, an ASCII URL."""
         self._target = target
         self._path = f"/{secrets.token_urlsafe(32)}"
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+        self._listener.settimeout(_POLL_SECONDS)
+        self._connections = Connections[socket.socket](_AT_ONCE, _hang_up, lambda connection: connection)
+        self._lock = threading.Lock()
         self._done = threading.Event()
         self._closed = False
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}{self._path}"
@@ -48,30 +55,40 @@ class OneTimeLink:
 
     def _serve(self) -> None:
         with self._listener:
-            while not (self._closed or self._done.is_set()):
-                if not select.select([self._listener], [], [], 0.2)[0]:
-                    continue
-                connection, peer = self._listener.accept()
-                with closing(connection):
-                    self._answer(connection, peer[1])
+            while connection := accept(self._listener, lambda: self._closed or self._done.is_set()):
+                connection.settimeout(_REQUEST_SECONDS)
+                if self._connections.admit(connection):
+                    threads.start(self._serve_one, connection)
+                else:
+                    connection.close()
 
-    def _answer(self, connection: socket.socket, peer_port: int) -> None:
+    def _serve_one(self, connection: socket.socket) -> None:
         try:
-            method, path = _request(connection)
-            is_ours = hmac.compare_digest(path, self._path.encode()) and _is_same_user(
-                peer_port, self._listener.getsockname()[1]
-            )
-            if method == b"GET" and is_ours:
+            with connection, suppress(OSError, ValueError):
+                self._answer(connection)
+        finally:
+            self._connections.leave(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        method, path = _request(connection)
+        with self._lock:
+            is_ours = hmac.compare_digest(path, self._path.encode()) and _is_same_user(connection)
+            if is_ours and method == b"GET":
                 # Spent before it is sent: a second request that comes meanwhile finds nothing.
                 self._path = f"/{secrets.token_urlsafe(32)}"
-                connection.sendall(
-                    f"HTTP/1.1 302 Found\r\nLocation: {self._target}\r\n{_HEADERS}".encode("ascii")
-                )
-                self._done.set()
-            else:
-                connection.sendall(f"HTTP/1.1 404 Not Found\r\n{_HEADERS}".encode("ascii"))
-        except (OSError, ValueError):
-            return
+        if is_ours and method == b"GET":
+            self._connections.prove(connection)
+            connection.sendall(
+                f"HTTP/1.1 302 Found\r\nLocation: {self._target}\r\n{_HEADERS}".encode("ascii")
+            )
+            self._done.set()
+        else:
+            connection.sendall(f"HTTP/1.1 404 Not Found\r\n{_HEADERS}".encode("ascii"))
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager
@@ -98,19 +115,8 @@ def _request(connection: socket.socket) -> tuple[bytes, bytes]:
     return method, path
 
 
-def _is_same_user(peer_port: int, our_port: int) -> bool:
-    """Whether the other end of a loopback connection belongs to this user, where the kernel tells (Linux).
-
-    proc_net_tcp: `sl local_address rem_address st … uid`, addresses in hexadecimal.
-    """
+def _is_same_user(connection: socket.socket) -> bool:
+    """Whether the other end of a loopback connection belongs to this user, where the kernel tells (Linux)."""
     if sys.platform != "linux":
         return True
-    try:
-        lines = Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]
-    except OSError:
-        return True
-    for line in lines:
-        fields = line.split()
-        if fields[1].endswith(f":{peer_port:04X}") and fields[2].endswith(f":{our_port:04X}"):
-            return int(fields[7]) in (os.getuid(), 0)
-    return False
+    return users([connection])[0] in (0, os.getuid())

@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
@@ -14,9 +13,13 @@ from socketserver import BaseServer, ThreadingMixIn
 from typing import Any
 
 from shellvault import threads
+from shellvault.connections import Connections, users
 
-#: Connections at once; more are closed unheard.
+#: Connections at once.
 CONNECTIONS = 64
+
+#: Connections that wait to be accepted; the system's own limit is smaller (listen(2)).
+BACKLOG = 4096
 
 #: Seconds that a connection lives at most: an agent takes 25 to get a session (agent.endpoint.PATIENCE).
 DEADLINE = 35.0
@@ -43,8 +46,8 @@ class Server(ThreadingMixIn, BaseServer):
         super().__init__(listener.getsockname(), handler)
         self.socket = listener
         self.hosts = hosts
-        self._user = user
-        self._free = threading.BoundedSemaphore(CONNECTIONS)
+        self.user = user
+        self.connections = Connections[socket.socket](CONNECTIONS, _hang_up, lambda connection: connection)
 
     def fileno(self) -> int:
         """For the selector of `serve_forever`."""
@@ -58,13 +61,11 @@ class Server(ThreadingMixIn, BaseServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Whether the other side may speak at all."""
-        if self._user is None:
-            return True
-        return is_local(request) and is_of(self._user, request)
+        return self.user is None or is_local(request)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answers in a thread of its own, if there is one left."""
-        if self._free.acquire(blocking=False):
+        """Answers in a thread of its own, if there is a place."""
+        if self.connections.admit(request):
             threads.start(self.process_request_thread, request, client_address)
         else:
             self.shutdown_request(request)
@@ -76,7 +77,7 @@ class Server(ThreadingMixIn, BaseServer):
             super().process_request_thread(request, client_address)
         finally:
             end.cancel()
-            self._free.release()
+            self.connections.leave(request)
 
     def shutdown_request(self, request: Any) -> None:
         """Ends a connection."""
@@ -108,12 +109,18 @@ class Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "shellvault", ""
 
     def is_for_us(self) -> bool:
-        """Whether the Host header is ours; answers 403 itself when it is not.
+        """Whether its user and its Host header are ours; answers 403 itself when the latter is not.
 
         A page in a browser that has been made to believe our address is its own server's still names its own host.
         """
+        # Looked up for a whole request alone: idle connections cost nothing.
+        if self.server.user is not None and not is_of(self.server.user, self.connection):
+            self.close_connection = True
+            return False
         named = self.headers.get_all("Host") or []
         if self.server.hosts is None or (len(named) == 1 and named[0].lower() in self.server.hosts):
+            # A whole request: it is answered now, and its end is near.
+            self.server.connections.prove(self.connection)
             return True
         self.refuse(403, "Forbidden", "wrong Host header")
         return False
@@ -156,23 +163,11 @@ def is_local(connection: socket.socket) -> bool:
 
 
 def is_of(user: int, connection: socket.socket) -> bool:
-    """Whether a local TCP connection is one of this user's processes, or of root's (proc_pid_net(5), tcp: uid).
+    """Whether a local TCP connection is one of this user's processes, or of root's.
 
     Where the system does not say so, it is.
     """
-    if sys.platform != "linux":
-        return True
-    theirs, ours = _shown(connection.getpeername()), _shown(connection.getsockname())
-    for line in Path("/proc/thread-self/net/tcp").read_text("ascii").splitlines()[1:]:
-        fields = line.split()
-        if fields[1] == theirs and fields[2] == ours:
-            return int(fields[7]) in (0, user)
-    return False
-
-
-def _shown(address: tuple[str, int]) -> str:
-    number = int.from_bytes(socket.inet_aton(address[0]), sys.byteorder)
-    return f"{number:08X}:{address[1]:04X}"
+    return sys.platform != "linux" or users([connection])[0] in (0, user)
 
 
 def listen(address: str, port: int) -> socket.socket:
@@ -183,7 +178,7 @@ def listen(address: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
         listener.bind((address, port))
-        listener.listen(CONNECTIONS)
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
@@ -201,7 +196,7 @@ def listen_in(path: Path) -> Iterator[socket.socket]:
             listener.bind(str(path))
         finally:
             os.umask(before)
-        listener.listen(CONNECTIONS)
+        listener.listen(BACKLOG)
         try:
             yield listener
         finally:

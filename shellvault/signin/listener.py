@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
 from shellvault import threads
+from shellvault.connections import Connections, accept
 from shellvault.errors import SessionError
 from shellvault.signin import pages
 
@@ -23,8 +24,8 @@ CALLBACK_PATH = "/oauth/callback"
 #: Seconds in which one request must be whole, and the most bytes of its head.
 _REQUEST_SECONDS = 5.0
 _REQUEST_BYTES = 16 * 1024
-#: Connections that are served at once; browsers open some in advance and leave them idle.
-_AT_ONCE = 8
+#: Connections at once, since browsers open some in advance and leave them idle; and those that wait to be accepted.
+_AT_ONCE, _BACKLOG = 64, 4096
 _POLL_SECONDS = 0.2
 
 
@@ -47,7 +48,8 @@ class Listener:
         self._arrived = threading.Event()
         self._answered = threading.Event()
         self._sent = threading.Event()
-        self._open: set[socket.socket] = set()
+        self._closed = threading.Event()
+        self._connections = Connections[socket.socket](_AT_ONCE, _hang_up, lambda connection: connection)
         self._outcome: pages.Outcome | None = None
         self.port: int = sock.getsockname()[1]
         self.redirect_uri = f"http://127.0.0.1:{self.port}{CALLBACK_PATH}"
@@ -70,31 +72,34 @@ class Listener:
         if self._arrived.is_set():
             self._sent.wait(seconds)
 
+    def close(self) -> None:
+        """Takes no more connections."""
+        self._closed.set()
+        # close() alone leaves a thread in accept(2), and with it the port.
+        _hang_up(self._sock)
+        self._sock.close()
+
     def serve(self) -> None:
         """Takes connections until the socket is closed."""
-        while True:
-            try:
-                connection, _ = self._sock.accept()
-            except OSError:
-                return
-            if len(self._open) >= _AT_ONCE:
+        while connection := accept(self._sock, self._closed.is_set):
+            connection.settimeout(_REQUEST_SECONDS)
+            if self._connections.admit(connection):
+                threads.start(self._serve_one, connection)
+            else:
                 connection.close()
-                continue
-            self._open.add(connection)
-            threads.start(self._serve_one, connection)
 
     def _serve_one(self, connection: socket.socket) -> None:
         try:
             with connection, suppress(OSError, ValueError):
                 method, target, host = _request(connection)
-                connection.sendall(self._answer(method, target, host))
+                connection.sendall(self._answer(connection, method, target, host))
                 connection.shutdown(socket.SHUT_WR)
         finally:
-            self._open.discard(connection)
+            self._connections.leave(connection)
             if self._answered.is_set():
                 self._sent.set()
 
-    def _answer(self, method: str, target: str, host: str) -> bytes:
+    def _answer(self, connection: socket.socket, method: str, target: str, host: str) -> bytes:
         parts = urlsplit(target)
         if method not in ("GET", "HEAD"):
             return pages.bare(405)
@@ -104,6 +109,7 @@ class Listener:
         fields = dict(parse_qsl(parts.query))
         if not hmac.compare_digest(fields.get("state", "").encode(), self._state.encode()):
             return pages.render("other-state")
+        self._connections.prove(connection)
         if method == "HEAD":
             return pages.bare(200)
         if self._arrived.is_set():
@@ -119,7 +125,7 @@ class Listener:
 def listening(state: str) -> Iterator[Listener]:
     """A listener on a free port of 127.0.0.1 until the block ends. Raises SessionError when there is none."""
     try:
-        sock = socket.create_server(("127.0.0.1", 0), backlog=16)
+        sock = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
     except OSError as error:
         raise SessionError(
             f"no port of this machine is free for the browser ({error.strerror}): use --device-code"
@@ -130,16 +136,14 @@ def listening(state: str) -> Iterator[Listener]:
         yield listener
     finally:
         listener.finish()
-        _close(sock)
+        listener.close()
         # The last page is on its way to the browser: this process may end right after.
         listener.drain(1.0)
 
 
-def _close(sock: socket.socket) -> None:
+def _hang_up(connection: socket.socket) -> None:
     with suppress(OSError):
-        # close() alone leaves a thread in accept(2), and with it the port.
-        sock.shutdown(socket.SHUT_RDWR)
-    sock.close()
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _request(connection: socket.socket) -> tuple[str, str, str]:
