@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from shellvault import here, locations
+from shellvault import here
 from shellvault.cli import output
 from shellvault.cli.suggest import unknown_profile
 from shellvault.errors import ConfigError, ShellvaultError, UsageError
@@ -125,10 +125,7 @@ def _check_serves(config: ConfigFile, target: str, tool: str, environment: Mappi
     from shellvault.profiles.resolve import Overrides, resolve
 
     try:
-        names = locations.names_file(environment).read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        names = []
-    try:
+        names = here.stored_names(environment)
         profile = resolve(config, target, Overrides(None, None, {}))
         steps = plan.build(profile, dict.fromkeys(names, "stored"), plan.Options()).steps
         served = not any(step.credential_process for step in steps)

@@ -13,6 +13,9 @@ from shellvault.profiles.parse import printable
 #: Most bytes of a history or a `.env` file that are looked through, from its end.
 MOST_BYTES = 16 * 1024 * 1024
 
+#: The names that are said of one file.
+MOST_NAMES = 3
+
 #: A secret key in an assignment of any shell or file format; what is only a reference (`$X`, `op://…`) is none.
 _SECRET = re.compile(
     rb"aws_?secret_?(?:access_?)?key[\"']?\s*(?:[=:]|\s|,)\s*[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
@@ -36,21 +39,21 @@ def check(place: Place) -> Iterator[Finding]:
     for path in dict.fromkeys(
         [*(place.home / name for name in _HISTORIES), *([Path(histfile)] if histfile else [])]
     ):
-        for line in _lines_with_secrets(path):
+        for line, more in _lines_with_secrets(path):
             yield Finding(
                 "plaintext-keys",
                 "danger",
                 at(path, line),
-                "a secret key was typed on a command line and is kept in the history",
+                f"a secret key{more} was typed on a command line and is kept in the history",
                 "rotate that key (shellvault rotate NAME), then delete the line",
             )
     for path in sorted(place.directory.glob(".env*")):
-        for line in _lines_with_secrets(path):
+        for line, more in _lines_with_secrets(path):
             yield Finding(
                 "plaintext-keys",
                 "danger",
                 at(path, line),
-                "a secret key stands in plaintext",
+                f"a secret key{more} stands in plaintext",
                 "shellvault add NAME, delete the line, and use shellvault exec NAME -- COMMAND",
             )
     if list(plaintext.in_environment(place.environment, "default")):
@@ -67,24 +70,30 @@ def _aws_files(place: Place) -> Iterator[Finding]:
     credentials = plaintext.credentials_path(place.environment)
     beside = place.config_path.with_name(place.config_path.name + BACKUP_SUFFIX)
     for path, is_config in ((credentials, False), (place.config_path, True), (beside, True)):
-        for found in plaintext.in_file(path, is_config=is_config):
+        found = list(plaintext.in_file(path, is_config=is_config))
+        if found:
+            names = ", ".join(printable(each.name) for each in found[:MOST_NAMES])
+            more = f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
             yield Finding(
                 "plaintext-keys",
                 "danger",
-                found.where,
-                f"the keys of {printable(found.name)} stand in plaintext",
+                found[0].where,
+                f"the keys of {names}{more} stand in plaintext",
                 "shellvault import",
             )
 
 
-def _lines_with_secrets(path: Path) -> Iterator[int]:
-    """The numbers of the lines of a file that hold a secret key."""
+def _lines_with_secrets(path: Path) -> Iterator[tuple[int, str]]:
+    """The first line of a file that holds a secret key, and in words whether there are more; nothing without one."""
     try:
         if not path.is_file() or path.stat().st_size > MOST_BYTES:
             return
         data = path.read_bytes()
     except OSError:
         return
-    for number, line in enumerate(data.split(b"\n"), 1):
-        if _SECRET.search(line):
-            yield number
+    lines = [number for number, line in enumerate(data.split(b"\n"), 1) if _SECRET.search(line)]
+    if lines:
+        yield (
+            lines[0],
+            f" (and in {len(lines) - 1} more line{'s' * (len(lines) > 2)})" if len(lines) > 1 else "",
+        )

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 from shellvault.importing.found import Found
 from shellvault.importing.items import ImportingError, checked_keys
@@ -20,6 +21,11 @@ SESSION_TOKEN = "aws_session_token"  # noqa: S105 - the name of a key
 #: Settings that the AWS CLI reads in the credentials file too, and shellvault in the config file alone.
 _SETTINGS = ("region", "mfa_serial", "role_arn", "source_profile", "endpoint_url")
 
+#: What stands in a key's place in examples and templates.
+_PLACEHOLDER = re.compile(r"your|placeholder|change_?me|xxxx|_key", re.IGNORECASE)
+_REAL = re.compile(r"A[A-Z]{3}[A-Z2-7]{16}")
+_FILLED = re.compile(r"(.)\1{15,}")
+
 COMMENT = "# the keys of this profile are in shellvault"
 
 _HEADER = re.compile(r"\s*\[\s*(?P<name>.*?)\s*\]")
@@ -30,7 +36,7 @@ def in_file(path: Path, *, is_config: bool) -> Iterator[Found]:
     """The long-term key pairs in a credentials file, or in a config file. Raises ConfigError when it cannot be read."""
     for name, (values, line) in _sections(read_bytes(path) or b"", is_config=is_config).items():
         key_id, secret = values.get(ACCESS_KEY_ID), values.get(SECRET_ACCESS_KEY)
-        if not key_id or not secret or values.get(SESSION_TOKEN) or key_id.startswith("ASIA"):
+        if values.get(SESSION_TOKEN) or not _is_pair(key_id, secret):
             continue
         where = place(path, line)
         yield Found(
@@ -44,11 +50,22 @@ def in_file(path: Path, *, is_config: bool) -> Iterator[Found]:
         )
 
 
+def _is_pair(key_id: str | None, secret: str | None) -> TypeGuard[str]:
+    """Whether these can be keys: what `import` refuses, and what stands for keys in examples, is found by nobody."""
+    try:
+        checked_keys(key_id, secret, "")
+    except ImportingError:
+        return False
+    key_id = str(key_id)
+    is_example = "EXAMPLE" in key_id or (_PLACEHOLDER.search(key_id) and not _REAL.fullmatch(key_id))
+    return not is_example and not _FILLED.fullmatch(str(secret))
+
+
 def in_environment(environment: Mapping[str, str], name: str) -> Iterator[Found]:
     """The long-term keys that the environment holds, to be kept as `name`."""
     key_id = environment.get("AWS_ACCESS_KEY_ID")
     secret = environment.get("AWS_SECRET_ACCESS_KEY")
-    if key_id and secret and not environment.get("AWS_SESSION_TOKEN") and not key_id.startswith("ASIA"):
+    if not environment.get("AWS_SESSION_TOKEN") and _is_pair(key_id, secret):
         where = "AWS_ACCESS_KEY_ID in the environment"
         region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION")
         yield Found(
@@ -71,8 +88,9 @@ def without_keys(data: bytes, names: Sequence[str], *, is_config: bool) -> bytes
     name, removing, noted = "", False, set()
     lines = data.decode("utf-8", "surrogateescape").splitlines(keepends=True)
     for line in lines:
-        header = _HEADER.match(line)
-        assignment = None if header else _ASSIGNMENT.match(line.rstrip("\r\n"))
+        text = line.removeprefix("\ufeff")
+        header = _HEADER.match(text)
+        assignment = None if header else _ASSIGNMENT.match(text.rstrip("\r\n"))
         if header:
             name, removing = _profile(header["name"], is_config=is_config) or "", False
         elif removing and line.strip() and line[0] in " \t" and not assignment:
@@ -116,9 +134,14 @@ def _sections(data: bytes, *, is_config: bool) -> dict[str, tuple[dict[str, str]
         elif name is not None and (assignment := _ASSIGNMENT.match(stripped)):
             values, first = found[name]
             key = assignment["key"].lower()
-            values[key] = re.split(r"\s[#;]", assignment["value"], maxsplit=1)[0].strip()
+            values[key] = _unquoted(re.split(r"\s[#;]", assignment["value"], maxsplit=1)[0].strip())
             found[name] = (values, number if key == ACCESS_KEY_ID else first)
     return found
+
+
+def _unquoted(value: str) -> str:
+    """A value without the quotes around it, with which no SDK reads it: it is a key all the same."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
 
 
 def _profile(header: str, *, is_config: bool) -> str | None:

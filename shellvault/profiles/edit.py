@@ -281,7 +281,8 @@ def rewrite(
         _check_result(before, parse(new, path), expect(before))
         mode = stat.S_IMODE(target.stat().st_mode) if old is not None else 0o600
         if old is not None:
-            files.replace(target.with_name(target.name + BACKUP_SUFFIX), old, mode, owned_like=target)
+            # Keys that stood in the file stand in its copy: that one is for nobody else to read.
+            files.replace(target.with_name(target.name + BACKUP_SUFFIX), old, mode & 0o700, owned_like=target)
         files.replace(target, new, mode, owned_like=target, check=lambda: _check_unchanged(target, old, path))
 
 

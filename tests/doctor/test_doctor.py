@@ -16,7 +16,7 @@ from shellvault.vault import open_vault
 from tests.support.home import PASSPHRASE, Home
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
-KEY_ID = "AKIAIOSFODNN7EXAMPLE"
+KEY_ID = "AKIAQ3EGDOCTORPAIR23"
 KEYS = f"aws_access_key_id = {KEY_ID}\naws_secret_access_key = {SECRET}\n"
 
 CONFIG = f"""\
@@ -124,7 +124,6 @@ def test_every_seeded_trouble_is_named_and_nothing_else(healthy: Home) -> None:
     found = findings(home, AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET)
     seeded = {
         ("plaintext-keys", "danger", f"{credentials}:2"),
-        ("plaintext-keys", "danger", f"{credentials}:10"),
         ("plaintext-keys", "danger", f"{config}:{line}"),
         ("plaintext-keys", "danger", f"{backup}:2"),
         ("plaintext-keys", "danger", f"{home.path}/.bash_history:2"),
@@ -233,3 +232,15 @@ def test_a_clock_that_aws_would_refuse_is_told(ahead: int, severity: str | None)
 
 def test_without_the_network_the_clock_is_not_told() -> None:
     assert list(surroundings.clock("http://127.0.0.1:1/", 1)) == []
+
+
+def test_many_keys_in_one_file_are_one_line(healthy: Home) -> None:
+    path = healthy.path / ".aws" / "credentials"
+    path.write_text("".join(f"[p{number}]\n{KEYS}\n" for number in range(2002)))
+    path.chmod(0o600)
+    (healthy.path / ".bash_history").write_text(f"export AWS_SECRET_ACCESS_KEY={SECRET}\n" * 2002)
+    lines = healthy.shellvault("doctor", "--offline").stdout.splitlines()
+    assert next(line for line in lines if "credentials:" in line).endswith(
+        "credentials:2: the keys of p0, p1, p2 and 1999 more stand in plaintext"
+    )
+    assert len([line for line in lines if "fix:" not in line]) == 2

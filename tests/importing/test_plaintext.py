@@ -152,3 +152,38 @@ def test_the_environment_is_a_place_too_but_not_for_a_session() -> None:
 def test_the_credentials_file_is_where_the_environment_says(tmp_path: Path) -> None:
     assert plaintext.credentials_path({"HOME": "/h"}) == Path("/h/.aws/credentials")
     assert plaintext.credentials_path({"AWS_SHARED_CREDENTIALS_FILE": str(tmp_path)}) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("key_id", "secret"),
+    [
+        ("YOUR_ACCESS_KEY_ID", "YOUR_SECRET"),
+        ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        ("AKIAXXXXXXXXXXXXXXX", "ssss"),
+        ("<your key>", "ssss"),
+        ("AKIA0000000000000000", "x" * 40),
+        ("AKIA0000000000000000", "two words"),
+    ],
+)
+def test_what_stands_for_keys_is_none(tmp_path: Path, key_id: str, secret: str) -> None:
+    path = tmp_path / "credentials"
+    path.write_text(f"[a]\naws_access_key_id = {key_id}\naws_secret_access_key = {secret}\n")
+    assert list(plaintext.in_file(path, is_config=False)) == []
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_quoted_keys_are_keys_and_can_be_taken_out(tmp_path: Path, quote: str) -> None:
+    path = tmp_path / "credentials"
+    path.write_text(
+        f"[a]\naws_access_key_id = {quote}AKIAX000{quote}\naws_secret_access_key = {quote}yyyy{quote}\n"
+    )
+    assert pairs(list(plaintext.in_file(path, is_config=False))) == {"a": ("AKIAX000", "yyyy")}
+    assert b"yyyy" not in plaintext.without_keys(path.read_bytes(), ["a"], is_config=False)
+
+
+def test_a_mark_before_the_first_section_is_none_of_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "credentials"
+    path.write_text("\ufeff[a]\naws_access_key_id = AKIAX000\naws_secret_access_key = yyyy\n")
+    assert pairs(list(plaintext.in_file(path, is_config=False))) == {"a": ("AKIAX000", "yyyy")}
+    changed = plaintext.without_keys(path.read_bytes(), ["a"], is_config=False).decode()
+    assert changed == f"\ufeff[a]\n{plaintext.COMMENT}\n"
