@@ -131,6 +131,14 @@ class Callers:
         self._ours.add(process)
 
 
+def with_network_of(one: Caller, other: Caller) -> Caller:
+    """The first caller, with what the worker itself reads (a proxy) as the second one has it."""
+    if not (one.is_local and other.is_local):
+        return other
+    rest = {name: value for name, value in one.environment.items() if name not in WORKER_VARIABLES}
+    return one._replace(environment={**rest, **worker_part(other.environment)})
+
+
 def worker_part(environment: Mapping[str, str]) -> dict[str, str]:
     """What a worker process gets of an environment."""
     return {name: environment[name] for name in WORKER_VARIABLES if name in environment}

@@ -34,12 +34,14 @@ class Agent(Protocol):
     callers: Callers
 
     def closed(self, client: "Client") -> None: ...  # noqa: D102 - the methods are described there
-    def remembered(self, line: str, form: str, pid: int | None) -> str | None: ...  # noqa: D102
-    def caller_of(self, line: str, connection: socket.socket) -> Caller | None: ...  # noqa: D102
+    def remembered(  # noqa: D102
+        self, line: str, form: str, pid: int | None, asking: Callable[[], Caller | None]
+    ) -> str | None: ...
+    def caller_of(self, line: str, connection: socket.socket) -> Caller: ...  # noqa: D102
     def peek(  # noqa: D102
         self, line: str, form: str, pid: int | None, connection: socket.socket
     ) -> tuple[str, str]: ...
-    def use(self, line: str, pid: int | None) -> None: ...  # noqa: D102
+    def use(self, line: str, pid: int | None, asking: Caller | None = None) -> None: ...  # noqa: D102
     def handed_out(self, line: str, form: str, pid: int | None, connection: socket.socket) -> None: ...  # noqa: D102
     def revoke(  # noqa: D102
         self, leases: list[Lease], waiter: Waiter | None, asking: Caller | None
@@ -114,20 +116,27 @@ class Client:
             if status == "ok":
                 self._agent.handed_out(asked.key, asked.form, asked.pid, self._socket)
             self._finish_text(status, self._with_secret(asked, peeked) if status == "ok" else "")
-        elif text := self._agent.remembered(asked.key, asked.form, asked.pid):
+        elif text := self._agent.remembered(asked.key, asked.form, asked.pid, partial(self._seen, asked)):
             self._agent.handed_out(asked.key, asked.form, asked.pid, self._socket)
             self._finish_text("ok", self._with_secret(asked, text))
         else:
             self._deadline = self._agent.loop.later(TEXT_PATIENCE, partial(self._finish_text, "needs-you"))
+            asking = self._seen(asked)
             self._waiter = Waiter(
-                partial(self._text_done, asked), hand_over=partial(self._hand_over, asked.form, is_text=True)
+                partial(self._text_done, asked, asking),
+                hand_over=partial(self._hand_over, asked.form, is_text=True),
             )
             want = Want(asked.key, forms_with(asked.form), quiet=True)
-            self._agent.jobs.start(want, self._waiter, self._agent.caller_of(asked.key, self._socket))
+            self._agent.jobs.start(want, self._waiter, asking)
 
-    def _text_done(self, asked: protocol.TextRequest, outcome: Message) -> None:
+    def _seen(self, asked: protocol.TextRequest) -> Caller:
+        # Of a shell itself the system shows what it was started with, not what it has exported since.
+        known = self._agent.memory.caller_of(asked.key) if asked.version == protocol.DIRECT else None
+        return known or self._agent.caller_of(asked.key, self._socket)
+
+    def _text_done(self, asked: protocol.TextRequest, asking: Caller, outcome: Message) -> None:
         if "result" in outcome:
-            self._agent.use(asked.key, asked.pid)
+            self._agent.use(asked.key, asked.pid, asking)
             self._agent.handed_out(asked.key, asked.form, asked.pid, self._socket)
             self._finish_text("ok", self._with_secret(asked, outcome["result"]["texts"][asked.form]))
         else:
@@ -211,7 +220,7 @@ class Client:
             raise ValueError("not a session request")
         if not self._agent.callers.speaks_for(self._socket, pid):
             pid = None
-        text = None if message["fresh"] else self._agent.remembered(line, form, pid)
+        text = None if message["fresh"] else self._agent.remembered(line, form, pid, lambda: asking)
         if text:
             self._agent.handed_out(line, form, pid, self._socket)
             self._finish({"result": {"text": with_secret(text, form, self._agent.memory.secret(pid))}})
@@ -219,7 +228,7 @@ class Client:
         self._handle = self._answer
         self._show_life()
         self._waiter = Waiter(
-            partial(self._session_done, line, form, pid),
+            partial(self._session_done, line, form, pid, asking),
             self._ask,
             self._tell,
             partial(self._hand_over, form, is_text=False),
@@ -229,11 +238,11 @@ class Client:
         want = Want(line, forms_with(form), fresh=bool(message["fresh"]))
         self._agent.jobs.start(want, self._waiter, asking, message["mfa_token"])
 
-    def _session_done(self, line: str, form: str, pid: int | None, outcome: Message) -> None:
+    def _session_done(self, line: str, form: str, pid: int | None, asking: Caller, outcome: Message) -> None:
         self._waiter = None
         self._deadline.cancel()
         if "result" in outcome:
-            self._agent.use(line, pid)
+            self._agent.use(line, pid, asking)
             self._agent.handed_out(line, form, pid, self._socket)
             text = with_secret(outcome["result"]["texts"][form], form, self._agent.memory.secret(pid))
             outcome = {"result": {"text": text}}

@@ -120,6 +120,8 @@ class Use(NamedTuple):
     secret: str
     before: str = ""
     """The line that it used before, for another profile."""
+    packed_caller: bytes = b""
+    """For whom its session is renewed: its own command; empty where none has said or shown what it is."""
 
 
 class Memory:
@@ -181,8 +183,11 @@ class Memory:
         """The profiles that were used lately, the last one first."""
         return list(reversed(self._recent))
 
-    def register(self, pid: int, line: str) -> None:
-        """Remembers that a shell uses the session of this line, and no other any more."""
+    def register(self, pid: int, line: str, caller: Caller | None = None) -> None:
+        """Remembers that a shell uses the session of this line, and no other any more.
+
+        `caller` is the command that has got it for the shell, where that is known.
+        """
         try:
             process = processes.find(pid)
         except OSError:
@@ -190,13 +195,24 @@ class Memory:
         if process:
             known = self.shells.get(pid)
             is_same = known is not None and known.process == process
-            secret = known.secret if known and is_same else os.urandom(SECRET_BYTES).hex()
-            self.shells[pid] = Use(process, line, secret, _before(known, line) if known and is_same else "")
+            if known is None or not is_same:
+                known = Use(process, line, os.urandom(SECRET_BYTES).hex())
+            packed = pack({"caller": caller}) if caller else known.packed_caller
+            packed = self._callers.setdefault(packed, packed)
+            self.shells[pid] = Use(process, line, known.secret, _before(known, line), packed)
 
     def secret(self, pid: int | None) -> str | None:
         """The secret of the living shell with this pid; None when we have given it none."""
         use = self.shells.get(pid) if pid is not None else None
         return use.secret if use and processes.is_alive(use.process) else None
+
+    def caller_of(self, line: str) -> Caller | None:
+        """The command that has got the session of this line for a shell that uses it, else the last that has got it."""
+        packed = [use.packed_caller for use in self.shells.values() if use.line == line and use.packed_caller]
+        if packed:
+            return Caller(*unpack(packed[-1])["caller"])
+        entry = self.entries.get(line)
+        return entry.caller if entry else None
 
     def living_lines(self) -> set[str]:
         """The lines that living shells use; shells that have ended are forgotten."""
@@ -235,7 +251,9 @@ class Memory:
         self.entries = {
             line: kept for line, kept in self.entries.items() if kept.expires_at > now or line in used
         }
-        self._callers = {kept.packed_caller: kept.packed_caller for kept in self.entries.values()}
+        kept_callers = [entry.packed_caller for entry in self.entries.values()]
+        kept_callers += [use.packed_caller for use in self.shells.values()]
+        self._callers = {packed: packed for packed in kept_callers}
         self.troubles = {
             line: kept for line, kept in self.troubles.items() if kept.retry_at > now or line in used
         }
@@ -266,7 +284,10 @@ class Memory:
 
     def state(self) -> Message:
         """What outlives the sessions (see `afresh`): the shells that are registered, and what unlocks a vault."""
-        shells = [[list(use.process), *use[1:]] for use in self.shells.values()]
+        shells = [
+            [list(use.process), *use[1:4], use.packed_caller.decode("latin-1")]
+            for use in self.shells.values()
+        ]
         return {
             "shells": shells,
             "unlock_keys": self._unlock_keys,
@@ -276,7 +297,9 @@ class Memory:
 
     def restore(self, state: Message) -> None:
         """Takes back what `state` gave."""
-        self.shells = {use[0][0]: Use(Process(*use[0]), *use[1:]) for use in state["shells"]}
+        for process, line, secret, before, packed in state["shells"]:
+            found = Use(Process(*process), line, secret, before, packed.encode("latin-1"))
+            self.shells[found.process.pid] = found
         self._recent = dict.fromkeys(state["recent"])
         self._unlock_keys = state["unlock_keys"]
         self.leases.restore(state.get("leases", ()))

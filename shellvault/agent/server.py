@@ -10,11 +10,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from shellvault import __version__, hardening, locks
-from shellvault.agent import afresh, processes, workers
+from shellvault.agent import afresh, caller, processes, workers
 from shellvault.agent.afresh import LetGo
 from shellvault.agent.caller import Caller, Callers
 from shellvault.agent.clients import Client
@@ -276,21 +277,23 @@ class Agent:
         """Gets a session in the background, in all the forms that are in use, without asking anybody."""
         entry = self.memory.entries[line]
         want = Want(line, frozenset(entry.texts()), renew=True, quiet=True)
-        self.jobs.start(want, Waiter(_ignore), entry.caller)
+        self.jobs.start(want, Waiter(_ignore), self.memory.caller_of(line))
 
     # What it is asked.
 
-    def remembered(self, line: str, form: str, pid: int | None) -> str | None:
+    def remembered(
+        self, line: str, form: str, pid: int | None, asking: Callable[[], Caller | None]
+    ) -> str | None:
         """The text of a session in memory, if it will do; the shell with this pid uses it from now on."""
         text = self.memory.usable_text(line, form, time.time())
         if text is not None:
-            self.use(line, pid)
+            self.use(line, pid, asking() if pid is not None else None)
         return text
 
-    def caller_of(self, line: str, connection: socket.socket) -> Caller | None:
-        """For whom a session that a shell asks for is got: the command that got it before, else who asks now."""
-        entry = self.memory.entries.get(line)
-        return entry.caller if entry else self.callers.seen(connection)
+    def caller_of(self, line: str, connection: socket.socket) -> Caller:
+        """For whom a session is got that a shell asks for: who asks, where the command was that got it before."""
+        seen, before = self.callers.seen(connection), self.memory.caller_of(line)
+        return caller.with_network_of(before, seen) if before else seen
 
     def peek(self, line: str, form: str, pid: int | None, connection: socket.socket) -> tuple[str, str]:
         """Status and text for somebody who will not wait; what needs no person is then fetched for later."""
@@ -300,7 +303,7 @@ class Agent:
             self.use(line, pid)
             text = self.memory.newer_text(line, form, now)
         else:
-            text = self.remembered(line, form, pid)
+            text = self.remembered(line, form, pid, partial(self.caller_of, line, connection))
         if text is not None:
             return "ok", text
         status = "needs-you" if self.memory.needs_person(line) else "wait"
@@ -309,14 +312,15 @@ class Agent:
         entry = self.memory.entries.get(line)
         forms = forms_with(form) | frozenset(entry.texts() if entry else ())
         want = Want(line, forms, renew=is_refresh, quiet=True)
-        self.jobs.start(want, Waiter(_ignore), self.caller_of(line, connection))
+        asking = (self.memory.caller_of(line) if is_refresh else None) or self.caller_of(line, connection)
+        self.jobs.start(want, Waiter(_ignore), asking)
         return status, ""
 
-    def use(self, line: str, pid: int | None) -> None:
-        """A shell (None: nobody) uses this session from now on, and no other."""
+    def use(self, line: str, pid: int | None, asking: Caller | None = None) -> None:
+        """A shell (None: nobody) uses this session from now on, and no other; `asking` has got it for the shell."""
         self.memory.note_use(line)
         if pid is not None:
-            self.memory.register(pid, line)
+            self.memory.register(pid, line, asking)
             self._look_soon()
 
     def handed_out(self, line: str, form: str, pid: int | None, connection: socket.socket) -> None:

@@ -268,12 +268,32 @@ def test_nobody_is_given_the_secret_of_another_shell(agent: Place) -> None:
 
 
 def test_one_command_s_proxy_serves_that_command_and_its_renewals_alone(agent: Place, tmp_path: Path) -> None:
-    ask(agent, "environment-life-3-a", tmp_path, HTTPS_PROXY="http://a")
-    agent.text("peek", "env.bash", "environment-life-3-a", os.getpid())
+    environment = agent.environment | {"HTTPS_PROXY": "http://a"}
+    agent.send(session_message(agent, "environment-life-3-a", pid=os.getpid(), environment=environment))
     ask(agent, "environment-b", tmp_path, HTTPS_PROXY="http://b")
     ask(agent, "environment-c", tmp_path)
     until(lambda: len(notes(agent, "proxy")) >= 4)
     assert set(notes(agent, "proxy")) == {"a=http://a", "b=http://b", "c="}
+
+
+@pytest.mark.parametrize("how", ["session", "text"])
+def test_another_command_s_proxy_is_not_used_for_a_shell_s_renewals(
+    agent: Place, tmp_path: Path, how: str
+) -> None:
+    """The shell has the session first; then some command gets a fresh one by way of a proxy of its own."""
+    profile, shell = "environment-life-4-a", os.getpid()
+    if how == "session":
+        environment = agent.environment | {"HTTPS_PROXY": "http://mine"}
+        assert b"result" in agent.send(session_message(agent, profile, pid=shell, environment=environment))
+    else:
+        # As the fast lane, which says nothing of itself, when some command has had the session before.
+        ask(agent, profile, tmp_path, HTTPS_PROXY="http://other")
+        text = f"SV1 {__version__} get env.bash {shell} {agent.line(profile)}\n".encode()
+        assert send_from(agent, (), [text], HTTPS_PROXY="http://mine")[0].startswith("ok")
+    ask(agent, profile, tmp_path, fresh=True, HTTPS_PROXY="http://other")
+    before = len(notes(agent, "proxy"))
+    until(lambda: len(notes(agent, "proxy")) >= before + 2)
+    assert set(notes(agent, "proxy")[before:]) == {"a=http://mine"}
 
 
 def test_a_shell_s_request_is_served_with_the_shell_s_own_environment(agent: Place) -> None:

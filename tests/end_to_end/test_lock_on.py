@@ -27,6 +27,7 @@ from jeepney.io.blocking import Proxy, open_dbus_connection  # type: ignore[impo
 from shellvault import locations
 from shellvault.client import agent as client
 from tests.end_to_end.conftest import Person, settle
+from tests.end_to_end.test_what_is_kept import endpoint_status, token_holder
 from tests.real_keyring import private_bus
 from tests.support.emulator import Aws
 from tests.support.home import Home
@@ -180,6 +181,24 @@ def test_each_sign_of_the_desktop_locks_each_time(
         # The same agent, which goes on, and still listens.
         assert enter(person) == pid
     assert "locks on screen-lock and suspend" in person.home.succeed("agent", "status")
+
+
+def test_a_token_stays_dead_after_a_sign_and_a_later_unlock(person: Person, desktop: Desktop) -> None:
+    set_to(person, 'lock_on = ["screen-lock"]\n')
+    enter(person)
+    with token_holder(person) as variables:
+        assert endpoint_status(variables) == 200
+        desktop.locks_session()
+        until(lambda: is_locked(person))
+        assert endpoint_status(variables) != 200
+        person.home.succeed("unlock")
+        enter(person)
+        # Nor at the endpoint that there is now.
+        now = person.home.succeed("exec", "--server", "work", "--", "sh", "-c", "env | grep ^AWS_CONTAINER")
+        old_token = next(line for line in variables.splitlines() if "TOKEN" in line)
+        new_place = next(line for line in now.splitlines() if "URI" in line)
+        assert endpoint_status(f"{new_place}\n{old_token}") == 403
+        assert endpoint_status(variables) != 200
 
 
 def test_a_suspend_waits_until_everything_is_forgotten(person: Person, desktop: Desktop) -> None:

@@ -5,7 +5,8 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,22 @@ def endpoint_status(variables: str) -> int:
         return 0
 
 
+@contextmanager
+def token_holder(person: Person) -> Iterator[str]:
+    """The variables of a process that has a token of the endpoint, and lives for the block."""
+    script = "env | grep ^AWS_CONTAINER > variables; : > done; exec sleep 60"
+    holder = person.home.start("shellvault", "exec", "--server", "work", "--", "sh", "-c", script)
+    try:
+        deadline = time.monotonic() + 30
+        while not (person.home.path / "done").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield Path(person.home.path, "variables").read_text()
+    finally:
+        holder.kill()
+        holder.communicate()
+
+
 @pytest.mark.parametrize(
     ("command", "status"),
     [
@@ -161,17 +178,7 @@ def endpoint_status(variables: str) -> int:
 def test_endpoint_tokens_die_with_the_sessions_that_they_are_for(
     person: Person, command: tuple[str, ...], status: int
 ) -> None:
-    script = "env | grep ^AWS_CONTAINER > variables; : > done; exec sleep 60"
-    holder = person.home.start("shellvault", "exec", "--server", "work", "--", "sh", "-c", script)
-    try:
-        deadline = time.monotonic() + 30
-        while not (person.home.path / "done").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        variables = Path(person.home.path, "variables").read_text()
+    with token_holder(person) as variables:
         assert endpoint_status(variables) == 200
         person.home.succeed(*command)
         assert endpoint_status(variables) == status
-    finally:
-        holder.kill()
-        holder.communicate()
