@@ -71,6 +71,23 @@ def test_a_name_is_shown_without_what_a_terminal_obeys(
             assert narrow in (shown, None)
 
 
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+def test_no_escape_in_a_name_reaches_the_terminal(
+    shell: str, locale: str, opened: Open, lane: FastLane, now: int
+) -> None:
+    """What is written at the prompt itself, not only what the variable holds."""
+    terminal = opened(shell, LC_ALL=locale)
+    before = len(terminal.screen)
+    names = ("t\x1b]0;owned\x07x", "a\x1b[2Jb", "c\x9b31md", "r\rs\x08t", "u\u202ev")
+    for name in names:
+        enter(terminal, lane, profile=name, refresh_at=now + 9000, expires_at=now + 90_000)
+        terminal.run("")
+        assert segment(terminal) in terminal.screen, ascii(name)
+    written = terminal.screen[before:]
+    for sequence in ("]0;owned\x07", "\x1b[2Jb", "\x9b", "r\rs", "\x08t", "\u202e"):
+        assert sequence not in written, ascii(sequence)
+
+
 def test_what_expired_and_needs_a_person_is_said_with_the_command_to_run(
     shell: str, opened: Open, lane: FastLane, now: int
 ) -> None:
