@@ -400,11 +400,14 @@ class Jobs:
             return
         still = self._all_who_wait_for(job)
         asked = processes.seat(job.asking.pid)
+        links = ("link", "code") if question["kind"] == "sign-in" else ()
         told = {
             "kind": question["kind"],
             "subject": question["subject"],
             "process": job.asking.pid,
             "terminal": asked.terminal,
+            # Any terminal of this machine may follow it; Enter would show it too.
+            **{name: question[name] for name in links if question.get(name)},
         }
         for waiter in (waiter for waiter in waiters if waiter in still):
             # On the same terminal the question can be seen, unless it is out of sight with its process (^Z).

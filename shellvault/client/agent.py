@@ -215,9 +215,13 @@ class _Answers:
         what = {
             "mfa-code": f"is asked for the MFA code of {asked['subject']}",
             "helper": f"runs a helper program of profile {asked['subject']}",
+            "sign-in": f"waits for a sign-in to {asked['subject']}",
+            "sign-in-code": f"is asked for the code of a sign-in to {asked['subject']}",
         }.get(asked["kind"], f"is asked: {asked['kind']} of {asked['subject']}")
+        shows = f" (it shows the code {asked['code']})" if asked.get("code") else ""
+        way = f"open {asked['link']}{shows}" if asked.get("link") else "answer there"
         self.prompter.tell(
-            f"process {asked['process']}{where} {what}: answer there, or press Enter to be asked here"
+            f"process {asked['process']}{where} {what}: {way}, or press Enter to be asked here"
         )
         self.may_take = True
         return False
