@@ -1,6 +1,6 @@
 """Signed in to AWS (`login_session`, what `aws login` writes): credentials, found, renewed or got from a person."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -307,7 +307,22 @@ def _by_flow(work: Work, step: Step, wanted: str | None = None) -> tuple[Login, 
         subject,
         lambda secrets, redirect: login.authorize_link(base, SAME_DEVICE, secrets, redirect),
         lambda code, secrets, redirect: redeem(SAME_DEVICE, code, secrets, redirect),
+        _elsewhere(work, step, wanted),
     )
+
+
+def _elsewhere(work: Work, step: Step, wanted: str | None) -> Callable[[], tuple[Login, str] | None]:
+    """What finds a sign-in that the AWS CLI makes from now on, as the principal that is `wanted`."""
+    path = cli_cache.login_path(work.aws_directory, work.context.environment, wanted or "")
+    begun = int(work.context.clock())
+
+    def look() -> tuple[Login, str] | None:
+        file = cli_cache.read(path) if wanted else None
+        theirs = login_of(file, step.endpoint.region) if file and file.written_at >= begun else None
+        is_alive = theirs and theirs.session.remaining(work.context.clock()) > TOO_SHORT
+        return (theirs, wanted) if theirs and wanted and is_alive else None
+
+    return look
 
 
 def _pasted(work: Work, subject: str, link: str, secrets: Secrets) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -197,7 +197,7 @@ def _from_person(work: Work, step: Step) -> Token:
             work, step, oidc.token_for_code(step.endpoint, client, code, secrets.verifier, redirect, now)
         )
 
-    return flows.by_browser(work, subject(sso), link_for, redeem)
+    return flows.by_browser(work, subject(sso), link_for, redeem, _elsewhere(work, step))
 
 
 def _by_device(work: Work, step: Step, client: Client, start_url: str) -> Token:
@@ -226,7 +226,20 @@ def _by_device(work: Work, step: Step, client: Client, start_url: str) -> Token:
     challenge = Challenge(
         "sign-in", subject(sso), f"Sign in to {name}", link=device.link_with_code, code=device.user_code
     )
-    return flows.by_polling(work, challenge, device.seconds, device.interval, poll)
+    return flows.by_polling(work, challenge, device.seconds, device.interval, poll, _elsewhere(work, step))
+
+
+def _elsewhere(work: Work, step: Step) -> Callable[[], Token | None]:
+    """What finds a sign-in that the AWS CLI makes from now on. Other commands of ours wait for the lock we hold."""
+    path = cli_cache.sso_path(work.aws_directory, _sso(step))
+    begun = int(work.context.clock())
+
+    def look() -> Token | None:
+        file = cli_cache.read(path)
+        theirs = cli_cache.token_of(file) if file and file.written_at >= begun else None
+        return theirs if theirs and theirs.expires_at > work.context.clock() + TOO_SHORT else None
+
+    return look
 
 
 def _keep(work: Work, step: Step, new: Token) -> Token:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,23 @@ def test_a_registration_is_for_one_grant(desk: Desk, device_code: str, grants: s
     assert token(desk).refresh_token
     (client,) = desk.services.oidc.clients.values()
     assert client.grants == grants
+
+
+@pytest.mark.parametrize("device_code", ["0", "1"])
+def test_a_wait_ends_when_the_cli_has_signed_in(desk: Desk, device_code: str) -> None:
+    desk.environment["SHELLVAULT_DEVICE_CODE"] = device_code
+    document: dict[str, Any] = {}
+
+    def other_program(link: str) -> None:
+        time.sleep(1.5)
+        document.update(cli_sign_in(desk, seconds=3000))
+
+    desk.visitor.visits = other_program
+    begun = time.monotonic()
+    assert token(desk).access_token == document["accessToken"]
+    assert time.monotonic() - begun < 8
+    assert "in another program" in desk.visitor.told[-1]
+    assert not desk.store.labels()
 
 
 # By a code.
