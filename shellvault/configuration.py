@@ -342,9 +342,9 @@ VARIABLES = (
     Key(
         "SHELLVAULT_KEYCTL_TIMEOUT",
         "seconds",
-        "a week",
+        "none",
         "SHELLVAULT_KEYCTL_TIMEOUT=86400",
-        "How long the kernel's keyring keeps an item.",
+        "After how long the kernel's keyring forgets an item; without it at a restart.",
     ),
     Key(
         "SHELLVAULT_STDOUT",

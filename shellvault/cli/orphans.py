@@ -75,7 +75,8 @@ def _open_quietly(environment: Mapping[str, str]) -> Operate | None:
     except ShellvaultError:
         # The check of the vault says it.
         return None
-    if places & {"pass", "passage", "keychain"} or not _is_open(places, quiet):
+    records = [backends.RECORDS[place] for place in places if place in backends.RECORDS]
+    if any(record.asks == "anywhere" for record in records) or not _is_open(places, quiet):
         return None
     return broker.vault_operations(None, quiet, prompters.choose("none", quiet))
 

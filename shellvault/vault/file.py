@@ -21,11 +21,9 @@ from shellvault.errors import VaultError, WrongPassphraseError
 from shellvault.locations import private_directory
 from shellvault.locks import held, writers_lock
 from shellvault.vault import sealed
+from shellvault.vault.backend import AskPassphrase
 from shellvault.vault.passphrases import weakness
 from shellvault.vault.writes import Writes
-
-#: Called with (whether the passphrase is a new one, what was wrong with the last answer, the file's path).
-AskPassphrase = Callable[[bool, str | None, Path], str]
 
 CHANGED = "to change it"
 

@@ -1,23 +1,24 @@
 """JSON documents in a keyring: every call bounded, every error one line, long documents in parts."""
 
-import hashlib
+import contextvars
 import json
 import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from shellvault import threads, waiting
 from shellvault.errors import ShellvaultError, VaultError
+from shellvault.vault.backend import SERVICE
+from shellvault.vault.backends import RECORDS
 from shellvault.vault.deadline import within
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
-SERVICE = "shellvault"
+#: Seconds after which a person should look for a dialog.
+_DIALOG_SECONDS = 2.0
 
-#: What one item holds. Windows: CREDENTIALW.CredentialBlob has CRED_MAX_CREDENTIAL_BLOB_SIZE = 2560 bytes, UTF-16 in
-#: `keyring`; a key of type `user` has 32767 bytes (keyrings(7)).
-_MOST_CHARACTERS = {"wincred": 1200, "keyctl": 32_000}
 _SPLIT = "split:"
 _PART = re.compile(r"#[0-9a-f]{8}\.[0-9]+\Z")
 
@@ -28,16 +29,27 @@ class Items:
     """Documents by key, as the vault sees a keyring backend."""
 
     def __init__(
-        self, backend: str, keyring: "KeyringBackend", seconds: float | None, setting: str = "--backend"
+        self,
+        backend: str,
+        keyring: "KeyringBackend",
+        seconds: float | None,
+        setting: str = "--backend",
+        *,
+        has_dialog: bool = False,
     ) -> None:
-        """`seconds` bounds each call; None for a backend that bounds its own. `setting` chooses another backend."""
+        """`seconds` bounds each call; None for a backend that bounds its own. `setting` chooses another backend.
+
+        `has_dialog`: a call may wait for a dialog to be answered.
+        """
+        self._record = RECORDS[backend]
+        self._has_dialog = has_dialog
         self._setting = setting
         self.backend = backend
         self._keyring = keyring
         self._seconds = seconds
         self._refusal: VaultError | None = None
         """What a silent keyring has cost once: nobody waits for it again."""
-        self._most_characters = _MOST_CHARACTERS.get(backend)
+        self._most_characters = self._record.most_characters
 
     def unlock(self) -> None:
         """Lets the keyring ask for what it needs before it can be used. Raises VaultError."""
@@ -108,35 +120,49 @@ class Items:
                     self._delete(part)
 
     def _get(self, key: str) -> str | None:
-        return self._call(lambda: self._keyring.get_password(self._service(key), key))
+        return self._call(lambda: self._keyring.get_password(self._record.service_of(key), key))
 
     def _set(self, key: str, text: str) -> None:
-        # On Windows `keyring` puts what it replaces elsewhere: by the second time that is no older secret.
-        for _ in range(2 if self.backend == "wincred" else 1):
-            self._call(lambda: self._keyring.set_password(self._service(key), key, text))
+        for _ in range(self._record.writes):
+            self._call(lambda: self._keyring.set_password(self._record.service_of(key), key, text))
 
     def _delete(self, key: str) -> None:
-        self._call(lambda: self._keyring.delete_password(self._service(key), key))
-
-    def _service(self, key: str) -> str:
-        if self.backend != "wincred":
-            return SERVICE
-        # Windows finds an item by its service alone, whatever the case; keyring moves others of it out of the way.
-        cased = "" if key == key.lower() else f"#{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-        return f"{SERVICE}/{key}{cased}"
+        self._call(lambda: self._keyring.delete_password(self._record.service_of(key), key))
 
     def _call(self, function: Callable[[], Result]) -> Result:
         if self._refusal:
             raise self._refusal
         try:
-            return function() if self._seconds is None else within(self._seconds, function)
+            return function() if self._seconds is None else self._within(self._seconds, function)
         except ShellvaultError:
             raise
         except Exception as error:
-            problem = VaultError(_message(self.backend, error, self._setting))
+            problem = VaultError(self._message(error))
             if isinstance(error, TimeoutError):
                 self._refusal = problem
             raise problem from error
+
+    def _message(self, error: Exception) -> str:
+        from keyring.errors import KeyringLocked
+
+        elsewhere = f"choose another vault with {self._setting}"
+        if isinstance(error, TimeoutError):
+            return f"the keyring ({self.backend}) has not answered in time: see that it runs, or {elsewhere}"
+        if isinstance(error, KeyringLocked):
+            remedy = "answer its dialog" if self._has_dialog else self._record.how_to_unlock
+            return f"the keyring ({self.backend}) is locked: {remedy}, or {elsewhere}"
+        reason = ascii(" ".join(str(error).split()))[1:-1].rstrip(".") or type(error).__name__
+        return f"the keyring ({self.backend}) cannot be used ({reason}): see that it runs, or {elsewhere}"
+
+    def _within(self, seconds: float, function: Callable[[], Result]) -> Result:
+        if not self._has_dialog:
+            return within(seconds, function)
+        words = f"the keyring ({self.backend}): answer its dialog"
+        dialog = threads.after(_DIALOG_SECONDS, contextvars.copy_context().run, waiting.waits_for, words)
+        try:
+            return within(seconds, function)
+        finally:
+            dialog.cancel()
 
 
 def _parsed(text: str) -> Any:
@@ -152,15 +178,3 @@ def _part_keys(key: str, head: str) -> list[str]:
     if not separator or not count.isascii() or not count.isdigit() or int(count) > 10_000:
         raise ValueError("the list of its parts is damaged")
     return [f"{key}#{generation}.{number}" for number in range(int(count))]
-
-
-def _message(backend: str, error: Exception, setting: str) -> str:
-    from keyring.errors import KeyringLocked
-
-    remedy = f"see that it runs, or choose another vault with {setting}"
-    if isinstance(error, TimeoutError):
-        return f"the keyring ({backend}) has not answered in time: {remedy}"
-    if isinstance(error, KeyringLocked):
-        return f"the keyring ({backend}) is locked: unlock it, or choose another vault with {setting}"
-    reason = ascii(" ".join(str(error).split()))[1:-1].rstrip(".") or type(error).__name__
-    return f"the keyring ({backend}) cannot be used ({reason}): {remedy}"

@@ -1,4 +1,4 @@
-"""The Linux kernel's keyring as a keyring backend: keys in the kernel's memory, gone at a restart or after a time.
+"""The Linux kernel's keyring as a keyring backend: keys in the kernel's memory, gone at a restart.
 
 keyrings(7), add_key(2), keyctl(2). The items are keys of type `user` in a keyring of ours below the user's own
 one; only processes of this user can read them.
@@ -35,8 +35,16 @@ LONGEST = 32767
 #: How many items are listed at most, and how long a description is (type, numbers, and a name of at most a page).
 _MOST_ITEMS, _MOST_DESCRIPTION = 100_000, 8192
 
-#: Seconds that an item stays after it was written, unless SHELLVAULT_KEYCTL_TIMEOUT says otherwise: a week.
-TIMEOUT = 7 * 24 * 3600
+
+def timeout(environment: Mapping[str, str]) -> int:
+    """Seconds that an item stays after it was written, by SHELLVAULT_KEYCTL_TIMEOUT; 0: as long as the kernel has it.
+
+    Raises VaultError where that is no number of seconds.
+    """
+    given = environment.get("SHELLVAULT_KEYCTL_TIMEOUT") or "0"
+    if not given.isascii() or not given.isdigit() or int(given) >= 2**31:
+        raise VaultError(f"SHELLVAULT_KEYCTL_TIMEOUT is {given!r}: give a number of seconds")
+    return int(given)
 
 
 class KernelKeyring(KeyringBackend):
@@ -44,10 +52,7 @@ class KernelKeyring(KeyringBackend):
 
     def __init__(self, environment: Mapping[str, str], name: str = "shellvault") -> None:
         """Raises VaultError for a SHELLVAULT_KEYCTL_TIMEOUT that is no number of seconds."""
-        given = environment.get("SHELLVAULT_KEYCTL_TIMEOUT", str(TIMEOUT))
-        if not given.isascii() or not given.isdigit() or not 0 < int(given) < 2**31:
-            raise VaultError(f"SHELLVAULT_KEYCTL_TIMEOUT is {given!r}: give a number of seconds")
-        self._timeout = int(given)
+        self._timeout = timeout(environment)
         self._name = name.encode("ascii")
 
     def get_password(self, service: str, username: str) -> str | None:
@@ -63,13 +68,14 @@ class KernelKeyring(KeyringBackend):
             ctypes.memset(buffer, 0, LONGEST)
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Stores a value in place of an older one, for the time that is set. Raises VaultError."""
+        """Stores a value in place of an older one, for the time that is set, if one is. Raises VaultError."""
         data = password.encode("utf-8", "surrogateescape")
         if len(data) > LONGEST:
             raise VaultError(f"the kernel's keyring holds {LONGEST} bytes an item: choose another vault")
         ring = self._ring(make=True)
         key = _add_key(b"user", _description(username), data, ring)
         _keyctl(_SETPERM, key, _PERMISSIONS)
+        # Zero clears one that the value had before (keyctl_set_timeout(3)).
         _keyctl(_SET_TIMEOUT, key, self._timeout)
 
     def delete_password(self, service: str, username: str) -> None:

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 
 from shellvault import locations
 from shellvault.errors import VaultError
-from shellvault.vault import backends, bus_address
+from shellvault.vault import backends
+from shellvault.vault.backend import AskPassphrase, Opening
+from shellvault.vault.backends import file
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
-    from shellvault.vault.file import AskPassphrase, FileKeyring
     from shellvault.vault.vault import Vault
 
 #: Seconds for a call in which nobody has to be asked.
@@ -43,7 +44,7 @@ def modules(environment: Mapping[str, str]) -> list[str]:
 def open_vault(
     backend: str | None,
     environment: Mapping[str, str],
-    ask_passphrase: "AskPassphrase",
+    ask_passphrase: AskPassphrase,
     deadline: float = PERSON_SECONDS,
     unlock_key: bytes | None = None,
     tell: "Callable[[str], None]" = lambda message: None,
@@ -66,14 +67,22 @@ def open_vault(
     names_file = locations.names_file(environment)
     lock = writers_lock(names_file.with_name("vault.lock"))
 
+    opening = Opening(environment, deadline, ask_passphrase, unlock_key, tell)
+
     def store(name: str, setting: str) -> Store:
-        if name == "file":
-            file = _file_keyring(environment, ask_passphrase, unlock_key, tell)
-            return Store(Items(name, file, None), lock, file)
+        record = backends.RECORDS[name]
+        if record is file.BACKEND:
+            keyring = file.open_file(opening)
+            return Store(Items(name, keyring, None, setting), lock, keyring)
         seconds: float | None = deadline if backends.can_ask(environment) else min(deadline, MACHINE_SECONDS)
-        if name in ("pass", "passage", "keyctl"):
-            seconds = None  # they bound their own calls
-        return Store(Items(name, _keyring(name, environment, deadline), seconds, setting), lock)
+        items = Items(
+            name,
+            _keyring(name, opening),
+            None if record.bounds_itself else seconds,
+            setting,
+            has_dialog=record.asks != "nothing" and backends.can_ask(environment),
+        )
+        return Store(items, lock)
 
     place = backends.session_backend(environment)
     return Vault(
@@ -83,69 +92,18 @@ def open_vault(
         None if place in (None, "agent", "vault", name) else store(place, "session_backend"),
         keeps_sessions=place != "agent",
         keeps_role_sessions=place not in (None, "agent"),
-    )
-
-
-def _file_keyring(
-    environment: Mapping[str, str],
-    ask_passphrase: "AskPassphrase",
-    unlock_key: bytes | None,
-    tell: Callable[[str], None],
-) -> "FileKeyring":
-    from shellvault.vault.file import FileKeyring
-
-    passphrase = environment.get("SHELLVAULT_FILE_PASSPHRASE") or environment.get("AWS_VAULT_FILE_PASSPHRASE")
-    return FileKeyring(
-        backends.file_path(environment),
-        ask_passphrase,
-        passphrase,
-        unlock_key,
+        lasts=backends.RECORDS[name].lasts(environment),
         tell=tell,
-        writes_file=locations.state_directory(environment) / "vault-writes.json",
     )
 
 
-def _keyring(name: str, environment: Mapping[str, str], deadline: float) -> "KeyringBackend":
+def _keyring(name: str, opening: Opening) -> "KeyringBackend":
     only = backends.foreign_to(name)
     if only:
         raise VaultError(f"there is no vault {name} here, only on {only}: choose another with --backend")
     try:
-        if name == "secret-service":
-            from shellvault.vault.secret_service import SecretServiceKeyring
-
-            collection = backends.collection_name(environment)
-            return SecretServiceKeyring(*_desktop(name, environment, deadline), collection)
-        if name in ("pass", "passage"):
-            from shellvault.vault.password_store import PasswordStoreKeyring
-
-            return PasswordStoreKeyring(name, environment)
-        if name == "keyctl":
-            from shellvault.vault.kernel_keyring import KernelKeyring
-
-            return KernelKeyring(environment)
-        if name == "kwallet":
-            from shellvault.vault.kwallet import KWalletKeyring
-
-            return KWalletKeyring(*_desktop(name, environment, deadline))
-        if name == "keychain":
-            from keyring.backends.macOS import Keyring
-
-            return Keyring()  # type: ignore[no-untyped-call]
-        from keyring.backends.Windows import WinVaultKeyring
-
-        return WinVaultKeyring()  # type: ignore[no-untyped-call]
+        return backends.RECORDS[name].open(opening)
     except ImportError as error:
         raise VaultError(
             f"{name} needs the Python package {error.name}: install it, or choose another with --backend"
         ) from error
-
-
-def _desktop(name: str, environment: Mapping[str, str], deadline: float) -> tuple[str, float | None]:
-    """The bus on which a desktop's keyring is, and for how long a person may be asked (seconds); None: not at all."""
-    address = bus_address.of_session(environment)
-    if address is None:
-        raise VaultError(
-            f"the vault {name} needs a D-Bus session bus and DBUS_SESSION_BUS_ADDRESS is not set: "
-            "log in to a desktop, or choose another with --backend"
-        )
-    return address, deadline if backends.can_ask(environment) else None

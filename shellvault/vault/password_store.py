@@ -20,7 +20,7 @@ from shellvault import waiting
 from shellvault.callers_terminal import VARIABLE
 from shellvault.errors import VaultError
 from shellvault.variables import for_programs
-from shellvault.vault.backends import password_command, password_store
+from shellvault.vault.password_places import command, folder
 
 #: Seconds for one call in which gpg may have to ask a person for the key's passphrase.
 SECONDS = 30.0
@@ -48,8 +48,8 @@ class PasswordStoreKeyring(KeyringBackend):
         items of its own.
         """
         self._program = program
-        self._command = password_command(program, environment)
-        store = str(password_store(program, environment))
+        self._command = command(program, environment)
+        store = str(folder(program, environment))
         self._environment = for_programs(environment) | {_STORES[program]: store}
         self._prefix = prefix or environment.get("SHELLVAULT_PASS_PREFIX") or "shellvault"
 
@@ -62,8 +62,8 @@ class PasswordStoreKeyring(KeyringBackend):
 
     def names(self, service: str) -> list[str]:
         """The names of the values, but for those that are too long for a file's name. Decrypts nothing."""
-        folder = password_store(self._program, self._environment) / self._prefix
-        files = [path.name for path in folder.glob(f"*{_SUFFIXES[self._program]}")]
+        ours = folder(self._program, self._environment) / self._prefix
+        files = [path.name for path in ours.glob(f"*{_SUFFIXES[self._program]}")]
         names = [name.removesuffix(_SUFFIXES[self._program]) for name in files]
         return [unquote(name, errors="surrogateescape") for name in names if not _SHORTENED.search(name)]
 
@@ -85,7 +85,7 @@ class PasswordStoreKeyring(KeyringBackend):
         return f"{self._prefix}/{_file_name(key)}"
 
     def _file(self, name: str) -> Path:
-        return password_store(self._program, self._environment) / f"{name}{_SUFFIXES[self._program]}"
+        return folder(self._program, self._environment) / f"{name}{_SUFFIXES[self._program]}"
 
     def _run(self, *arguments: str, text: str | None = None) -> str:
         """What the program prints. Raises VaultError when it fails, or does not end in time."""

@@ -35,12 +35,15 @@ class Vault:
         *,
         keeps_sessions: bool = True,
         keeps_role_sessions: bool = False,
+        lasts: str | None = None,
+        tell: Callable[[str], None] = lambda message: None,
     ) -> None:
         """See `open_vault`.
 
         `backend_file` holds the backend's name while keys are stored; `session_store` is where sessions lie if not
-        beside the keys.
+        beside the keys. `lasts` says until when a backend keeps keys that loses them, and `tell` hears it once.
         """
+        self._lasts, self._tell = lasts, tell
         self.keeps_sessions = keeps_sessions
         """Whether sessions are to be kept here at all."""
         self.keeps_role_sessions = keeps_role_sessions
@@ -149,6 +152,12 @@ class Vault:
             if self.load_keys(name) != keys:
                 raise VaultError(f"the keyring ({self.backend_name}) has not kept the keys: choose another")
             self._write_key_index({**index, name: access_key_id})
+        self._tell_how_long()
+
+    def _tell_how_long(self) -> None:
+        if self._lasts:
+            self._tell(f"the vault ({self.backend_name}) keeps keys {self._lasts}: have a copy elsewhere")
+            self._lasts = None
 
     def save_new_keys(self, pairs: Mapping[str, StoredKeys]) -> None:
         """Stores key pairs under names that have none. Raises VaultError, and then has none of them in its index."""
@@ -165,6 +174,7 @@ class Vault:
             self._check_kept(pairs)
             self._write_key_index(index | {name: keys.access_key_id for name, keys in pairs.items()})
         self._check_kept(pairs)
+        self._tell_how_long()
 
     def _is_other(self, name: str, keys: StoredKeys) -> bool:
         """Whether there is an item for a name, which need not be in the index, with other keys than these."""

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from shellvault.vault import kernel_keyring
+from shellvault.vault import kernel_keyring, open_vault
 from shellvault.vault.kernel_keyring import KernelKeyring
 from tests.real_keyring import need_programs
+from tests.vault.conftest import never_asked
 
 pytestmark = pytest.mark.real
 
@@ -62,6 +63,35 @@ def test_what_it_keeps_is_gone_after_its_time(keyring: KernelKeyring) -> None:
     while short.get_password("shellvault", "keys/work") is not None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_without_a_setting_nothing_has_an_end(keyring: KernelKeyring) -> None:
+    name = f"keys/without-end-{os.getpid()}"
+    keyring.set_password("shellvault", name, "soon gone")
+    KernelKeyring({}, NAME).set_password("shellvault", name, "secret")
+    described = Path("/proc/keys").read_text()
+    [line] = [line for line in described.splitlines() if f" {name}: " in line]
+    assert line.split()[3] == "perm", line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [("", "until a restart, or the end of your last process"), ("3600", "(SHELLVAULT_KEYCTL_TIMEOUT)")],
+)
+def test_storing_keys_says_once_until_when(seconds: str, said: str, tmp_path: Path) -> None:
+    if not kernel_keyring.presence().usable:
+        pytest.skip("this kernel does not let us use its keyring")
+    told: list[str] = []
+    environment = {"HOME": str(tmp_path), "SHELLVAULT_KEYCTL_TIMEOUT": seconds}
+    vault = open_vault("keyctl", environment, never_asked, tell=told.append)
+    try:
+        for name in ("until-when", "until-when-2"):
+            vault.save_keys(name, "AKIAWORK", "secret")
+        assert len(told) == 1
+        assert said in told[0]
+    finally:
+        for name in ("until-when", "until-when-2"):
+            vault.remove_keys(name)
 
 
 def test_its_items_are_listed_by_name(keyring: KernelKeyring) -> None:

@@ -3,46 +3,48 @@
 Light: nothing of `keyring` is imported before a backend is probed.
 """
 
-import shutil
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from shellvault import locations, settings, threads
 from shellvault.errors import ConfigError, ShellvaultError
-from shellvault.variables import setting_of
 from shellvault.vault import bus_address
+from shellvault.vault.backend import DISPLAYS, Backend, can_ask, is_of
+from shellvault.vault.backends import file, keychain, keyctl, kwallet, password_store, secret_service, wincred
+from shellvault.vault.backends.file import path as file_path
 from shellvault.vault.deadline import within
 from shellvault.vault.presence import Presence
 
-#: In the order in which the first that is there is chosen. An encrypted file can always be had.
-BACKENDS = ("keychain", "wincred", "secret-service", "kwallet", "pass", "passage", "file", "keyctl")
+__all__ = ["BACKENDS", "DISPLAYS", "RECORDS", "can_ask", "choose", "file_path", "probe", "session_backend"]
 
-#: Those that are chosen without being named: what the kernel holds is gone at a restart.
-_FOUND = tuple(name for name in BACKENDS if name != "keyctl")
+#: Every backend, in the order in which the first that is there is chosen.
+RECORDS: dict[str, Backend] = {
+    record.name: record
+    for record in (
+        keychain.BACKEND,
+        wincred.BACKEND,
+        secret_service.BACKEND,
+        kwallet.BACKEND,
+        password_store.PASS,
+        password_store.PASSAGE,
+        file.BACKEND,
+        keyctl.BACKEND,
+    )
+}
+
+BACKENDS = tuple(RECORDS)
+
+#: Those that are chosen without being named.
+_FOUND = tuple(name for name, record in RECORDS.items() if record.is_found)
 
 #: Seconds in which all backends, asked at once, must say whether they can be used: `list --backends` ends within two.
 PROBE_SECONDS = 1.5
 
-#: Where a keyring shows a dialog.
-DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
-
-FILE_NAME = "vault.shellvault"
-
 _VARIABLES = ("SHELLVAULT_BACKEND", "AWS_VAULT_BACKEND")
 
 SESSION_VARIABLE = "SHELLVAULT_SESSION_BACKEND"
-
-#: The module of a backend that is more than a program or a file, and the backends that need a session bus.
-_MODULES = {
-    "secret-service": "shellvault.vault.secret_service",
-    "kwallet": "shellvault.vault.kwallet",
-    "keyctl": "shellvault.vault.kernel_keyring",
-}
-_DESKTOP = ("secret-service", "kwallet")
 
 #: Where sessions are kept: in no vault, in that of the keys, or in one that is named.
 SESSION_BACKENDS = ("agent", "vault", *BACKENDS)
@@ -113,53 +115,17 @@ def backend_file(environment: Mapping[str, str]) -> Path:
     return locations.state_directory(environment) / "backend"
 
 
-def collection_name(environment: Mapping[str, str]) -> str | None:
-    """The collection of the Secret Service to use; None for its default one."""
-    return setting_of("SECRET_SERVICE_COLLECTION_NAME", environment)
-
-
-def can_ask(environment: Mapping[str, str]) -> bool:
-    """Whether a keyring can show a dialog."""
-    if sys.platform in ("darwin", "win32"):
-        return True
-    return any(environment.get(name) for name in DISPLAYS)
-
-
-def file_path(environment: Mapping[str, str]) -> Path:
-    """The encrypted file. Raises ShellvaultError."""
-    return locations.data_directory(environment) / FILE_NAME
-
-
-def password_store(program: str, environment: Mapping[str, str]) -> Path:
-    """The password store of `pass` (pass(1), PASSWORD_STORE_DIR) or `passage` (PASSAGE_DIR)."""
-    home = Path(environment.get("HOME") or Path.home())
-    given = setting_of("PASS_PASSWORD_STORE_DIR", environment)
-    if program == "pass":
-        return Path(given or environment.get("PASSWORD_STORE_DIR") or home / ".password-store")
-    return Path(given or environment.get("PASSAGE_DIR") or home / ".passage" / "store")
-
-
-def password_command(program: str, environment: Mapping[str, str]) -> str:
-    """The program that is run for `pass` or `passage`: one with the same commands, such as gopass, may be named."""
-    return setting_of("PASS_CMD", environment) or program
-
-
 def modules(names: Iterable[str], environment: Mapping[str, str]) -> list[str]:
     """The modules that are needed to ask these backends: for threads that do."""
     bus = bus_address.of_session(environment)
-    here = [name for name in names if foreign_to(name) is None and (bus or name not in _DESKTOP)]
-    return [_MODULES[name] for name in here if name in _MODULES]
+    records = [RECORDS[name] for name in names if foreign_to(name) is None]
+    return [module for record in records if bus or not record.needs_bus for module in record.modules]
 
 
 def foreign_to(backend: str) -> str | None:
     """On which systems alone a backend exists, when this is none of them."""
-    if backend in ("pass", "passage", "file"):
-        return None
-    if backend == "keyctl":
-        return None if sys.platform == "linux" else "Linux"
-    only = {"keychain": "macOS", "wincred": "Windows"}.get(backend, "Linux and the BSDs")
-    here = {"darwin": "macOS", "win32": "Windows"}.get(sys.platform, "Linux and the BSDs")
-    return None if only == here else only
+    system = RECORDS[backend].system
+    return None if system is None or is_of(system) else system
 
 
 def _chosen(backend: str | None, environment: Mapping[str, str]) -> Choice | None:
@@ -212,7 +178,7 @@ def _presence(name: str, environment: Mapping[str, str]) -> Presence:
     if only:
         return Presence(False, False, f"only on {only}")
     try:
-        return within(PROBE_SECONDS, lambda: _PROBES[name](environment))
+        return within(PROBE_SECONDS, lambda: RECORDS[name].probe(environment))
     except TimeoutError:
         return Presence(True, False, f"it has not answered within {PROBE_SECONDS:g} seconds")
     except ImportError as error:
@@ -221,63 +187,3 @@ def _presence(name: str, environment: Mapping[str, str]) -> Presence:
         return Presence(False, False, str(error))
     except Exception as error:
         return Presence(False, False, _reason(error))
-
-
-def _probe_secret_service(environment: Mapping[str, str]) -> Presence:
-    address = bus_address.of_session(environment)
-    if address is None:
-        return Presence(False, False, "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)")
-    from shellvault.vault import secret_service
-
-    return secret_service.presence(address, can_ask(environment), collection_name(environment))
-
-
-def _probe_kwallet(environment: Mapping[str, str]) -> Presence:
-    address = bus_address.of_session(environment)
-    if address is None:
-        return Presence(False, False, "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)")
-    from shellvault.vault import kwallet
-
-    return kwallet.presence(address, can_ask(environment))
-
-
-def _probe_native(_: Mapping[str, str]) -> Presence:
-    return Presence(True, True, "part of the system")
-
-
-def _probe_file(environment: Mapping[str, str]) -> Presence:
-    path = file_path(environment)
-    return Presence(True, True, f"{path}" if path.exists() else f"{path} (will be made)")
-
-
-def _probe_password_store(program: str, environment: Mapping[str, str]) -> Presence:
-    """Whether the program is installed and its store was set up. Decrypts nothing."""
-    command = password_command(program, environment)
-    if shutil.which(command, path=environment.get("PATH")) is None:
-        return Presence(False, False, f"{command} is not installed")
-    store = password_store(program, environment)
-    marks = {
-        "pass": (store / ".gpg-id",),
-        "passage": (store / ".age-recipients", store.parent / "identities"),
-    }
-    if not any(mark.is_file() for mark in marks[program]):
-        return Presence(False, False, f"there is no password store in {store}: {program} init makes one")
-    return Presence(True, True, f"its store is {store}")
-
-
-def _probe_kernel(_: Mapping[str, str]) -> Presence:
-    from shellvault.vault import kernel_keyring
-
-    return kernel_keyring.presence()
-
-
-_PROBES: dict[str, Callable[[Mapping[str, str]], Presence]] = {
-    "keychain": _probe_native,
-    "wincred": _probe_native,
-    "secret-service": _probe_secret_service,
-    "kwallet": _probe_kwallet,
-    "pass": partial(_probe_password_store, "pass"),
-    "passage": partial(_probe_password_store, "passage"),
-    "file": _probe_file,
-    "keyctl": _probe_kernel,
-}

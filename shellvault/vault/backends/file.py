@@ -1,0 +1,43 @@
+"""The encrypted file, which can always be had."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shellvault import locations
+from shellvault.vault.backend import Backend, Opening
+from shellvault.vault.presence import Presence
+
+if TYPE_CHECKING:
+    from shellvault.vault.file import FileKeyring
+
+FILE_NAME = "vault.shellvault"
+
+
+def path(environment: Mapping[str, str]) -> Path:
+    """The encrypted file. Raises ShellvaultError."""
+    return locations.data_directory(environment) / FILE_NAME
+
+
+def open_file(opening: Opening) -> "FileKeyring":
+    """The file's keyring. Nothing is read or asked yet. Raises ShellvaultError."""
+    from shellvault.vault.file import FileKeyring
+
+    environment = opening.environment
+    passphrase = environment.get("SHELLVAULT_FILE_PASSPHRASE") or environment.get("AWS_VAULT_FILE_PASSPHRASE")
+    return FileKeyring(
+        path(environment),
+        opening.ask_passphrase,
+        passphrase,
+        opening.unlock_key,
+        tell=opening.tell,
+        writes_file=locations.state_directory(environment) / "vault-writes.json",
+    )
+
+
+def _probe(environment: Mapping[str, str]) -> Presence:
+    found = path(environment)
+    return Presence(True, True, f"{found}" if found.exists() else f"{found} (will be made)")
+
+
+BACKEND = Backend("file", _probe, open_file, bounds_itself=True)

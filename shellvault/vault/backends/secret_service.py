@@ -1,0 +1,44 @@
+"""The freedesktop Secret Service (gnome-keyring, KeePassXC, KDE)."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from shellvault.variables import setting_of
+from shellvault.vault import bus_address
+from shellvault.vault.backend import DESKTOPS, NO_BUS, Backend, Opening, can_ask
+from shellvault.vault.presence import Presence
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+
+def _collection(environment: Mapping[str, str]) -> str | None:
+    """The collection to use; None for the default one."""
+    return setting_of("SECRET_SERVICE_COLLECTION_NAME", environment)
+
+
+def _probe(environment: Mapping[str, str]) -> Presence:
+    address = bus_address.of_session(environment)
+    if address is None:
+        return NO_BUS
+    from shellvault.vault import secret_service
+
+    return secret_service.presence(address, can_ask(environment), _collection(environment))
+
+
+def _open(opening: Opening) -> "KeyringBackend":
+    from shellvault.vault.secret_service import SecretServiceKeyring
+
+    return SecretServiceKeyring(*opening.desktop("secret-service"), _collection(opening.environment))
+
+
+BACKEND = Backend(
+    "secret-service",
+    _probe,
+    _open,
+    system=DESKTOPS,
+    asks="dialog",
+    needs_bus=True,
+    modules=("shellvault.vault.secret_service",),
+    how_to_unlock="run `gnome-keyring-daemon --unlock` and type its password, then ^D",
+)

@@ -1,0 +1,37 @@
+"""The Credential Manager of Windows, by keyring's own backend."""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from shellvault.vault.backend import SERVICE, WINDOWS, Backend, Opening
+from shellvault.vault.presence import Presence
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+#: CREDENTIALW.CredentialBlob has CRED_MAX_CREDENTIAL_BLOB_SIZE = 2560 bytes, UTF-16 in `keyring`.
+_MOST_CHARACTERS = 1200
+
+
+def _open(opening: Opening) -> "KeyringBackend":
+    from keyring.backends.Windows import WinVaultKeyring
+
+    return WinVaultKeyring()  # type: ignore[no-untyped-call]
+
+
+def _service_of(key: str) -> str:
+    # Windows finds an item by its service alone, whatever the case; keyring moves others of it out of the way.
+    cased = "" if key == key.lower() else f"#{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    return f"{SERVICE}/{key}{cased}"
+
+
+BACKEND = Backend(
+    "wincred",
+    lambda environment: Presence(True, True, "part of the system"),
+    _open,
+    system=WINDOWS,
+    most_characters=_MOST_CHARACTERS,
+    service_of=_service_of,
+    # `keyring` puts what it replaces elsewhere: by the second time that is no older secret.
+    writes=2,
+)
