@@ -110,6 +110,14 @@ SETTINGS = (
         "Allow an endpoint_url of another machine without TLS.",
     ),
     Key(
+        "quiet",
+        "true or false",
+        "false",
+        "quiet = true",
+        "Say nothing on entering a session with `env`, where no prompt shows it.",
+        ("SHELLVAULT_QUIET",),
+    ),
+    Key(
         "production",
         "list of text",
         "a word prod or production in the name",

@@ -43,6 +43,8 @@ class Settings:
     """Whether sign-ins are kept in the AWS CLI's cache, in plain text, instead of the vault."""
     production: tuple[str, ...] | None = None
     """The patterns of the profiles that the prompt shows as production's; None: by a word in the name."""
+    quiet: bool = False
+    """Whether entering a session says nothing where no prompt shows it."""
     given: frozenset[str] = frozenset()
     """The names of what the file sets."""
     unknown: tuple[str, ...] = ()

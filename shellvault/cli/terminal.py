@@ -1,6 +1,7 @@
 """Questions on the terminal itself: stdout is evaluated by a shell and stdin may be a pipe."""
 
 import os
+import re
 import select
 import signal
 import time
@@ -157,8 +158,25 @@ def _write(terminal: int, text: str) -> None:
     os.write(terminal, printable(text, keep="\n").encode())
 
 
+def folded(question: str, columns: int) -> str:
+    """The question with its lines broken between words; the answer is typed behind the last of them."""
+    lines = [""]
+    for word in re.split(r"(?<=\s)(?=\S)", question):
+        if lines[-1] and len(lines[-1]) + len(word.rstrip()) > columns - 1:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join([*(line.rstrip() for line in lines[:-1]), lines[-1]])
+
+
+def _columns(terminal: int) -> int:
+    try:
+        return os.get_terminal_size(terminal).columns or 80
+    except OSError:
+        return 80
+
+
 def _asked(terminal: int, prompt: str, withdrawn: int | None = None) -> str:
-    _write(terminal, prompt)
+    _write(terminal, folded(printable(prompt), _columns(terminal)))
     line = _read_line(terminal, withdrawn)
     if not line:
         raise NeedsPersonError("the terminal was closed before the question was answered")

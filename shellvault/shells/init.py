@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from shellvault import __version__, files, locations, settings
 from shellvault.errors import ShellvaultError, UsageError
-from shellvault.shells import RECORDS, render, shims
+from shellvault.shells import RECORDS, lines, render, shims
 from shellvault.shells.quote import quote
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) 
     state = locations.state_directory(environment)
     if shell == "powershell":
         options = replace(options, wrap=_written_wrappers(state, options.wrap))
-    stamp, patterns = _settings(environment)
-    text = render_init(shell, options, state, patterns)
+    stamp, own = _settings(environment)
+    text = render_init(shell, options, state, own.production_patterns)
     return keep(state, "init", shell, text, stamp, init_words(options))
 
 
@@ -111,7 +111,7 @@ def _written_wrappers(state: Path, programs: tuple[str, ...]) -> tuple[str, ...]
         return there
 
 
-def hook_text(shell: str, production: str | None = None) -> str:
+def hook_text(shell: str, production: str | None = None, *, quiet: bool = False) -> str:
     """The hook alone, for `env` to bring along where no `init` has run; it takes itself away after the session."""
     return render.snippet(
         shell,
@@ -119,15 +119,18 @@ def hook_text(shell: str, production: str | None = None) -> str:
         **render.starting(shell),
         again=RECORDS[shell].evaluated.replace("{}", "shellvault env {}").split("{}"),
         brought=True,
+        leave=lines.evaluated(shell, "env", "--leave"),
         production=production,
+        quiet=quiet,
         prompt=False,
     )
 
 
 def kept_hook_text(shell: str, environment: Mapping[str, str]) -> str:
     """`hook_text`, kept as `hook`. Raises ConfigError and ShellvaultError."""
-    stamp, patterns = _settings(environment)
-    return keep(locations.state_directory(environment), "hook", shell, hook_text(shell, patterns), stamp)
+    stamp, own = _settings(environment)
+    text = hook_text(shell, own.production_patterns, quiet=own.quiet)
+    return keep(locations.state_directory(environment), "hook", shell, text, stamp)
 
 
 def kept_leave_text(shell: str, environment: Mapping[str, str]) -> str:
@@ -155,11 +158,11 @@ def keep(state: Path, what: str, shell: str, text: str, stamp: str, options: Seq
     return text
 
 
-def _settings(environment: Mapping[str, str]) -> tuple[str, str | None]:
-    """The stamp of the settings, and their patterns of production. Raises ConfigError."""
+def _settings(environment: Mapping[str, str]) -> tuple[str, settings.Settings]:
+    """The stamp of the settings, and the settings. Raises ConfigError."""
     # Stamped before they are read: a change in between makes the text old at once, never young for ever.
     stamp = _settings_stamp(environment)
-    return stamp, settings.load(environment).production_patterns
+    return stamp, settings.load(environment)
 
 
 def _settings_stamp(environment: Mapping[str, str]) -> str:

@@ -61,6 +61,7 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
         "insecure_endpoint": ("false", "default"),
         "unlock_ttl": ("30m", "SHELLVAULT_UNLOCK_TTL"),
         "lock_on": ("suspend", str(file)),
+        "quiet": ("false", "default"),
         "production": ("live-*,*-core", str(file)),
         "browsers.corp": ("chromium", str(file)),
     }
