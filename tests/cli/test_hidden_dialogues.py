@@ -13,6 +13,8 @@ import shellvault
 
 PACKAGE = Path(shellvault.__file__).parent
 KEY_ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+#: One that has letters and digits alone, as a name has.
+PLAIN_SECRET = "wJalrXUtnFEMI0K7MDENG0bPxRfiCYEXAMPLEKEY"
 
 HIDDEN = "from shellvault.cli import terminal\nterminal.ask('Passphrase: ', hidden=True)\n"
 CHALLENGE = "prompters.TerminalPrompter({{}}).ask(Challenge({}, 'x', 'Question: '))"
@@ -29,13 +31,17 @@ DOORS = {
     f"{CHALLENGE.format(repr('confirm'))}",
     "import": "from shellvault.cli import importing; from shellvault.importing.found import Found; "
     f"importing._chosen([{FOUND}])",
-    "configure": "from shellvault.cli import configure; configure._asked('Question', 'none')",
+    "start URL": "from shellvault.cli import configure; configure._START_URL.get(None)",
+    "SSO region": "from shellvault.cli import configure; configure._SSO_REGION.get(None)",
+    "profile's region": "from shellvault.cli import configure; configure._PROFILE_REGION.get(None)",
+    "name": "from shellvault.cli import configure, fields; "
+    "fields.Field('Name', '--profile', lambda text: configure._new_name(text, ())).get(None)",
 }
 
 #: Where these are asked.
 ASKING = {
     "cli/add.py:_wants_to_replace",
-    "cli/configure.py:_asked",
+    "cli/fields.py:get",
     "cli/importing.py:_chosen",
     "cli/importing.py:_may_replace",
     "cli/prompters.py:ask",
@@ -59,18 +65,19 @@ def is_echoing(child: pexpect.spawn) -> bool:
     return bool(child.getecho())
 
 
+@pytest.mark.parametrize("secret", [SECRET, PLAIN_SECRET], ids=["any", "plain"])
 @pytest.mark.parametrize("door", DOORS)
-def test_no_later_question_echoes_what_is_pasted(door: str) -> None:
+def test_no_later_question_echoes_what_is_pasted(door: str, secret: str) -> None:
     child = started(f"{HIDDEN}try:\n    {DOORS[door]}\nexcept BaseException:\n    pass")
     child.expect("Passphrase: ")
     assert not is_echoing(child)
     child.sendline("wrong")
     child.expect(r"(: |\) )$")
     assert not is_echoing(child)
-    child.sendline(SECRET)
+    child.sendline(secret)
     child.sendeof()
     child.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=3)
-    assert SECRET not in (child.before or "")
+    assert secret not in (child.before or "")
     child.close(force=True)
 
 

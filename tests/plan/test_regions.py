@@ -54,6 +54,7 @@ BUILDS_ADDRESSES = {
     "console/links.py": "of regions.host",
     "profiles/shapes.py": "an address of the user's again, in its canonical form",
     "signin/service.py": "of botocore",
+    "signin/start_urls.py": "what a person has typed, before it is checked",
 }
 
 
