@@ -32,7 +32,7 @@ _TRIES = 3
 )
 @click.option("--no-add-config", is_flag=True, help="Leave the AWS config file alone.")
 @click.option("--no-check", is_flag=True, help="Do not prove the keys by a call to AWS.")
-@click.option("-f", "--force", is_flag=True, help="Replace keys that are stored already, without asking.")
+@click.option("-f", "--force", is_flag=True, help="Replace keys that are stored already, without a question.")
 @backend_option
 def command(
     name: str, from_environment: bool, no_add_config: bool, no_check: bool, force: bool, backend: str | None

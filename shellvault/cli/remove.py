@@ -12,7 +12,12 @@ from shellvault.errors import NeedsPersonError, ShellvaultError, UsageError, Vau
 
 @click.command(name="remove")
 @click.argument("name")
-@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.option(
+    "-f",
+    "--force",
+    is_flag=True,
+    help="Remove them without a question; a passphrase is asked for all the same.",
+)
 @click.option("-s", "--sessions-only", is_flag=True, hidden=True)
 @backend_option
 def command(name: str, force: bool, sessions_only: bool, backend: str | None) -> int:
@@ -62,4 +67,4 @@ def _confirmed(name: str) -> bool:
     try:
         return terminal.confirm(f"Remove the stored keys of {name}?")
     except NeedsPersonError as error:
-        raise NeedsPersonError(f"{error}: --force asks nothing") from error
+        raise NeedsPersonError(f"{error}: --force needs no answer") from error

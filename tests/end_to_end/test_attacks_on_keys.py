@@ -16,9 +16,11 @@ from shellvault.variables import for_agent
 from tests.end_to_end.conftest import Person, settle
 from tests.end_to_end.test_confirmation import SHOW
 from tests.real_password_store import password_store
+from tests.support import container as in_podman
 from tests.support.emulator import Aws
 from tests.support.home import PASSPHRASE, Home
 from tests.support.http_front import Answer, serving
+from tests.support.namespace import namespace
 from tests.support.sts_front import StsFront
 from tests.support.terminal import terminal
 
@@ -181,6 +183,63 @@ def test_a_container_with_the_socket_gets_names_and_changes_nothing(moved_in: Pe
     assert '"keys":{' in ask_vault(moved_in, {"do": "list"}, [], there)[0]
     assert not target.exists()
     assert is_unharmed(moved_in)
+
+
+def test_podman_with_the_socket_gets_names_and_changes_nothing(moved_in: Person) -> None:
+    runtime = Path(moved_in.home.environment["XDG_RUNTIME_DIR"])
+    place = runtime / "podman"
+    programs = Path(moved_in.home.environment["PATH"].split(":")[0]).parent
+    with namespace() as inside:
+        words = in_podman.container(place, inside[-1], programs)
+        words += ["--interactive", "--volume", f"{runtime}/shellvault:{runtime}/shellvault"]
+        there = (*words, *in_podman.root_of(place))
+        for attack in [*attacks(moved_in), {"do": "back-up", "path": "/etc/passwd"}]:
+            heard, questions = ask_vault(moved_in, attack, [PASSPHRASE], there)
+            assert guard.ELSEWHERE in heard, attack
+            assert questions == []
+        assert '"keys":{' in ask_vault(moved_in, {"do": "list"}, [], there)[0]
+    assert is_unharmed(moved_in)
+
+
+@pytest.mark.parametrize("confirm", [None, "never", "keys", "always"])
+def test_with_a_keyring_nothing_happens_without_a_yes_where_confirm_says_so(
+    keyring_person: Person, confirm: str | None
+) -> None:
+    person = keyring_person
+    if confirm:
+        person.home.environment["SHELLVAULT_CONFIRM"] = confirm
+    is_asked = confirm in ("keys", "always")
+    for command in (
+        ("export", "-n", "work"),
+        ("rotate", "work"),
+        ("migrate-backend", "--from", "secret-service", "--to", "file"),
+        ("remove", "--force", "work"),
+    ):
+        done = person.home.run("shellvault", *command, SHELLVAULT_FILE_PASSPHRASE=PASSPHRASE)
+        assert done.returncode == is_asked, f"{command}: {done.stderr}"
+        assert ("somebody has to say yes to" in done.stderr) == is_asked, done.stderr
+    assert ("work" in person.home.succeed("list", "--credentials").split()) == is_asked
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to give its rights away")
+def test_a_command_that_keeps_others_out_is_still_served(person: Person) -> None:
+    """Without root's rights the agent cannot look at `add`, which holds keys by then: it has done so before."""
+    without_rights = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all", "shellvault")
+    person.home.succeed("agent", "stop")
+    unlocked = person.home.run(*without_rights, "unlock", SHELLVAULT_FILE_PASSPHRASE=PASSPHRASE)
+    assert unlocked.returncode == 0, unlocked.stderr
+    keys = {
+        "AWS_ACCESS_KEY_ID": person.keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": person.keys.secret_access_key,
+    }
+    # By the agent's worker, and by a command that opens the vault itself and then has the agent forget.
+    for alone in ({}, {"SHELLVAULT_NO_AGENT": "1", "SHELLVAULT_FILE_PASSPHRASE": PASSPHRASE}):
+        added = person.home.run(
+            *without_rights, "add", "--env", "--no-check", f"new{len(alone)}", **keys, **alone
+        )
+        assert added.returncode == 0, added.stderr
+        assert "going on without" not in added.stderr
+        assert guard.ELSEWHERE not in added.stderr
 
 
 def test_nothing_is_restored_that_was_not_there(moved_in: Person) -> None:

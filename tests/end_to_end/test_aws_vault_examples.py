@@ -60,7 +60,7 @@ EXAMPLES = (
     ("AWS_PROFILE=work aws-vault export | head -1 | cut -d= -f1", 0, "AWS_ACCESS_KEY_ID"),
     ("AWS_CONFIG_FILE=/nowhere aws-vault list --profiles", 0, ""),
     ("AWS_CONFIG_FILE=/nowhere aws-vault list --credentials", 0, "work"),
-    ("echo y | aws-vault rm work", 1, "--force asks nothing"),
+    ("echo y | aws-vault rm work", 1, "--force needs no answer"),
     ("aws-vault proxy --stop", 0, "a proxy ends with Ctrl-C"),
     ("aws-vault server --stop", 0, "a proxy ends with Ctrl-C"),
     ("ln -s \"$(command -v shellvault)\" aws-vault; ./aws-vault exec work -- printenv AWS_VAULT", 0, "work"),
