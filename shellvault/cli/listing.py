@@ -86,6 +86,8 @@ def _show(
         output.result(_table(rows))
     from shellvault.profiles import remarks
 
+    for remark in _without_sign_in(rows) if is_whole else ():
+        output.note(remark)
     _tell_remarks(remarks.of_file(_config()))
 
 
@@ -125,6 +127,17 @@ def gather(backend: str | None) -> tuple[list[ProfileRow], ShellvaultError | Non
         ProfileRow(name, name in configured, keys.get(name), tuple(sessions.get(name, ()))) for name in names
     ]
     return profiles, problem
+
+
+def _without_sign_in(rows: Sequence[ProfileRow]) -> Iterator[str]:
+    """Sessions that outlive their sign-in, which `aws sso logout` may have ended: AWS takes them to their end."""
+    from shellvault.cli import sign_ins
+
+    signing_in = sign_ins.of_config(_config(), dict(os.environ))
+    for row in rows:
+        if row.name in signing_in and row.sessions and not any(its.call in SIGN_INS for its in row.sessions):
+            name = output.printable(row.name)
+            yield f"the sign-in of {name} is over, its session is not: `shellvault clear {name}` forgets it"
 
 
 def _sign_ins(labels: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, SessionRow]]:

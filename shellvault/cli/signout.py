@@ -45,12 +45,20 @@ def command(name: str | None, every: bool, **given: Any) -> int:
                 output.complain(f"{names[0]}: {error}")
                 failed.append(True)
 
+    operate = broker.vault_operations(given["backend"], environment, prompters.choose(None, environment))
+
+    def sessions() -> None:
+        kept = {label["profile"] for label in operate({"do": "list"})["sessions"]}
+        for profile in kept.intersection(profiles):
+            operate({"do": "clear", "name": profile})
+
     def all_sign_ins() -> None:
-        operate = broker.vault_operations(given["backend"], environment, prompters.choose(None, environment))
         operate({"do": "forget-sign-ins"})
 
     try:
-        forgetting.agent_first(environment, profiles, [in_vault, *([all_sign_ins] if every else [])])
+        forgetting.agent_first(
+            environment, profiles, [in_vault, sessions, *([all_sign_ins] if every else [])]
+        )
     finally:
         # What it got of a sign-in that was about to end.
         broker.forget(environment, profiles)

@@ -61,7 +61,8 @@ def test_a_day_of_signing_in_and_out(person: Home, services: SignInEmulator) -> 
         assert re.search(r"can use the session of reader for another 59m", done.stderr)
     assert not services.oidc.is_alive(token)
     assert "nobody is signed in" in person.succeed("why", "admin")
-    assert "sign-in to corp is needed" in person.fail("exec", "admin", "--", "true")
+    for profile in ("admin", "reader"):
+        assert "sign-in to corp is needed" in person.fail("exec", profile, "--", "true")
 
 
 def test_the_wrapper_gives_programs_the_session_of_a_sign_in(person: Home) -> None:

@@ -80,3 +80,14 @@ def test_two_thousand_profiles_are_listed_in_a_moment(at_home: Home, services: S
     begun = time.monotonic()
     assert len(json.loads(at_home.succeed("list", "--json"))) > 2000
     assert time.monotonic() - begun < 8
+
+
+def test_a_session_that_outlives_the_clis_sign_in_is_named(at_home: Home) -> None:
+    _aws(at_home, "sso", "login", "--profile", "admin")
+    at_home.succeed("exec", "admin", "--", "true")
+    assert "is over" not in at_home.shellvault("list").stderr
+    _aws(at_home, "sso", "logout")
+    told = at_home.shellvault("list").stderr
+    assert "the sign-in of admin is over, its session is not: `shellvault clear admin` forgets it" in told
+    at_home.succeed("clear", "admin")
+    assert "sign-in to corp is needed" in at_home.fail("exec", "admin", "--", "true")
