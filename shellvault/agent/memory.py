@@ -91,13 +91,18 @@ class Entry:
         return renewal.due_at(self.issued_at, self.expires_at, self.jitter)
 
 
+#: Seconds after which a prompt has what takes a person tried again.
+ATTENDED = 10.0
+
+
 class Trouble:
     """Why a session could not be had without a person, and when that may be tried again."""
 
-    __slots__ = ("failures", "message", "needs_you", "retry_at")
+    __slots__ = ("failures", "message", "needs_you", "retry_at", "tried_at")
 
     def __init__(self, before: "Trouble | None", now: float, message: str, *, needs_you: bool) -> None:
         self.failures: int = before.failures + 1 if before else 1
+        self.tried_at = now
         self.retry_at = now + renewal.backoff(self.failures)
         self.message = message
         self.needs_you = needs_you
@@ -219,10 +224,15 @@ class Memory:
         self.shells = {pid: use for pid, use in self.shells.items() if processes.is_alive(use.process)}
         return {use.line for use in self.shells.values()}
 
-    def may_try(self, line: str, now: float) -> bool:
-        """Whether getting this session without a person is worth trying now."""
+    def may_try(self, line: str, now: float, *, is_attended: bool = False) -> bool:
+        """Whether getting this session without a person is worth trying now.
+
+        Where a prompt asks (`is_attended`), somebody may just have signed in elsewhere: it is tried more often then.
+        """
         trouble = self.troubles.get(line)
-        return trouble is None or trouble.retry_at <= now
+        if trouble is None or trouble.retry_at <= now:
+            return True
+        return is_attended and trouble.needs_you and trouble.tried_at + ATTENDED <= now
 
     def needs_person(self, line: str) -> bool:
         """Whether the last try to get this session failed for want of a person."""

@@ -307,7 +307,7 @@ class Agent:
         if text is not None:
             return "ok", text
         status = "needs-you" if self.memory.needs_person(line) else "wait"
-        if not self.memory.may_try(line, now):
+        if not self.memory.may_try(line, now, is_attended=True):
             return status, ""
         entry = self.memory.entries.get(line)
         forms = forms_with(form) | frozenset(entry.texts() if entry else ())

@@ -80,7 +80,11 @@ def test_a_failed_renewal_waits_for_its_time_and_one_that_needs_a_person_for_the
     held.note_failure("mfa", NOW, "a code", needs_you=True)
     assert (held.may_try("network", NOW + 59), held.may_try("network", NOW + 60)) == (False, True)
     assert (held.needs_person("mfa"), held.needs_person("network")) == (True, False)
-    assert not held.may_try("mfa", NOW)
+    assert not held.may_try("mfa", NOW + 59)
+    # At a prompt a person is there, who may have signed in elsewhere.
+    assert not held.may_try("mfa", NOW + 9, is_attended=True)
+    assert held.may_try("mfa", NOW + 10, is_attended=True)
+    assert not held.may_try("network", NOW + 10, is_attended=True)
     held.person_was_here()
     assert held.may_try("mfa", NOW)
     assert not held.may_try("network", NOW)
