@@ -43,7 +43,8 @@ OTHERS = (
         "help",
         "import",
     ),
-    *("install-process", "list", "lock", "login", "ls", "migrate-backend", "proxy", "remove", "rm", "rotate"),
+    *("install-process", "list", "lock", "login", "ls", "migrate-backend", "passphrase", "proxy"),
+    *("remove", "rm", "rotate"),
     *("server", "shim", "signin", "signout", "sso", "unlock", "version", "why", "wrap"),
 )
 
