@@ -12,6 +12,7 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 #: What one part of shellvault says to another: no person sets or reads these.
 INTERNAL = {
+    "SHELLVAULT_CALLED_AS",
     "SHELLVAULT_HAS_VAULT_TOKEN",
     "SHELLVAULT_RESOLVING",
     "SHELLVAULT_ZDOTDIR",

@@ -20,7 +20,8 @@ ROWS = (
     Row(
         "`list`, `ls`",
         "the same",
-        "other columns; `--sessions` prints profiles, `--json` is for programs, so that a table may change",
+        "other columns; two header lines where a link named `aws-vault` starts it (an alias shows one); "
+        "`--sessions` prints profiles, `--json` is for programs, so that a table may change",
     ),
     Row(
         "`exec NAME -- COMMAND`",

@@ -48,8 +48,8 @@ _BY_NAME = {option.name: option for option in GLOBAL_OPTIONS}
 
 #: aws-vault's flags that stand for a whole command line.
 _WHOLE = {
-    "--completion-script-bash": ["init", "bash", "--no-prompt", "--no-wrapper"],
-    "--completion-script-zsh": ["init", "zsh", "--no-prompt", "--no-wrapper"],
+    "--completion-script-bash": ["init", "bash", "--completions-only", "--cmd", "aws-vault"],
+    "--completion-script-zsh": ["init", "zsh", "--completions-only", "--cmd", "aws-vault"],
     "--help-long": ["help", "--long"],
     "--help-man": ["help", "--man"],
 }

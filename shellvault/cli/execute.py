@@ -1,14 +1,16 @@
 """`shellvault exec`: one command with a session, by a real execve, so that nothing stays in between."""
 
 import os
+import shutil
 from typing import Any
 
 import click
 
 from shellvault.cli import broker, output
-from shellvault.cli.options import Wish, link_option, server_option, session_options, wish
+from shellvault.cli.options import Wish, known_names, link_option, server_option, session_options, wish
 from shellvault.cli.program import apply, or_shell, run
 from shellvault.errors import NeedsPersonError, UsageError
+from shellvault.profiles.grammar import printable, word
 from shellvault.shells import forms
 
 
@@ -94,6 +96,11 @@ def command(
         raise UsageError("--server and --ec2-server are two ways to the same session: choose one")
     if as_json and (server or ec2_server):
         raise UsageError("--json prints a session, and a server hands it out instead: choose one")
+    if name is None and program and not shutil.which(program[0]) and program[0] in known_names(os.environ):
+        raise UsageError(
+            f"{printable(program[0])} is a profile, and a command follows `--`: "
+            f"write `exec {word(program[0])} -- COMMAND`"
+        )
     try:
         asked = wish(name, given)
     except NeedsPersonError as error:

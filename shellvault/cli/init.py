@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--cmd", default="shellvault", metavar="FUNCTION", help="The name of the function (default: shellvault)."
 )
+@click.option("--completions-only", is_flag=True, hidden=True)
 @click.option(
     "--install", is_flag=True, help="Write the line that runs this into the shell's start-up file, once."
 )
@@ -40,6 +41,7 @@ def command(
     no_completions: bool,
     wrap: tuple[str, ...],
     cmd: str,
+    completions_only: bool,
     install: bool,
     uninstall: bool,
 ) -> None:
@@ -65,7 +67,11 @@ def command(
         wrap=() if no_wrapper else tuple(dict.fromkeys(("aws", *wrap))),
         command=cmd,
     )
-    if uninstall:
+    if completions_only:
+        from shellvault.shells.completions import completion_text
+
+        output.result(completion_text(shell, context.find_root().command, cmd, (), has_function=False))
+    elif uninstall:
         _uninstall(shell)
     elif install:
         _install(shell, options)

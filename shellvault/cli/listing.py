@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -167,7 +168,15 @@ def _table(rows: Sequence[ProfileRow]) -> str:
         )
         for row in rows
     ]
-    return tables.of_profiles(("Profile", "Stored keys", "Sessions"), lines, [row.name for row in rows])
+    text = tables.of_profiles(("Profile", "Stored keys", "Sessions"), lines, [row.name for row in rows])
+    return _with_second_line(text) if os.environ.get("SHELLVAULT_CALLED_AS") == "aws-vault" else text
+
+
+def _with_second_line(table: str) -> str:
+    """The table with the second line of aws-vault's header, since scripts pass over two (`NR > 2`)."""
+    header, separator, rest = table.partition("\n")
+    words = click.unstyle(header)
+    return f"{header}{separator}{re.sub(r'[^ ]+(?: [^ ]+)*', lambda word: '=' * len(word[0]), words)}\n{rest}"
 
 
 def _sessions(sessions: Sequence[SessionRow]) -> "Text":

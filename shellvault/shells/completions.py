@@ -59,12 +59,14 @@ class Node:
         return ((tuple(of_value), value) for value, of_value in names.items())
 
 
-def completion_text(shell: str, root: click.Command, function: str, wrap: tuple[str, ...]) -> str:
+def completion_text(
+    shell: str, root: click.Command, function: str, wrap: tuple[str, ...], *, has_function: bool = True
+) -> str:
     """The completions for the function of that name, and for the options of wrapped programs, as text for `shell`.
 
-    `root` is the command tree that the function understands.
+    `root` is the command tree that the function understands; without a function (`has_function`) it is a program's.
     """
-    nodes = list(tree(root))
+    nodes = list(tree(root) if has_function else _walk(root, _context(root), ""))
     flags = {
         name for node in nodes for option in node.options if option.value is None for name in option.names
     }
@@ -85,8 +87,7 @@ def completion_text(shell: str, root: click.Command, function: str, wrap: tuple[
 
 def tree(root: click.Command) -> Iterator[Node]:
     """Every command with what the function adds to it: `use` is `env`, and `leave` takes nothing."""
-    context = click.Context(root, info_name="shellvault", **root.context_settings)
-    top, *others = _walk(root, context, "")
+    top, *others = _walk(root, _context(root), "")
     env = next(node for node in others if node.path == "env")
     use = ("use", "Put a session of a profile into this shell.")
     leave = ("leave", "Put every variable back as it was before.")
@@ -97,6 +98,10 @@ def tree(root: click.Command) -> Iterator[Node]:
         yield replace(node, arguments=(Value("choice", names),)) if takes_words else node
     yield Node("use", use[1], env.options, (), env.arguments, repeats=False, runs_program=False)
     yield Node("leave", leave[1], (), (), (), repeats=False, runs_program=False)
+
+
+def _context(root: click.Command) -> click.Context:
+    return click.Context(root, info_name="shellvault", **root.context_settings)
 
 
 def _walk(command: click.Command, context: click.Context, path: str) -> Iterator[Node]:

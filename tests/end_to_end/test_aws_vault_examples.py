@@ -1,6 +1,7 @@
 """The examples of aws-vault's README and USAGE as people type them, in a shell with `alias aws-vault=shellvault`."""
 
 import json
+import shutil
 
 import pytest
 
@@ -90,3 +91,43 @@ def test_the_examples_work_with_an_alias(home: Home, aws: Aws, front: StsFront) 
         parts[[line for line, _, _ in EXAMPLES].index("aws-vault exec -j work")].split("\036")[0]
     )
     assert set(document) >= {"Version", "AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
+
+
+def test_by_a_link_of_its_name_list_has_two_header_lines(person: Person) -> None:
+    programs = person.home.path / "bin"
+    programs.mkdir()
+    (programs / "aws-vault").symlink_to(
+        shutil.which("shellvault", path=person.home.environment["PATH"]) or ""
+    )
+    shown = person.home.run(str(programs / "aws-vault"), "list").stdout.splitlines()
+    plain = person.home.succeed("list").splitlines()
+    assert set(shown[1]) == {"=", " "}
+    assert [shown[0], *shown[2:]] == plain
+    # What it starts is called by its own name again.
+    inside = person.home.run(str(programs / "aws-vault"), "exec", "work", "--", "shellvault", "list")
+    assert "=" not in inside.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_its_completion_script_completes_its_name_and_sets_up_nothing_else(home: Home, shell: str) -> None:
+    text = home.succeed(f"--completion-script-{shell}")
+    assert "aws-vault" in text
+    for other in ("PROMPT_COMMAND", "function shellvault ", "__shellvault_refresh"):
+        assert other not in text
+    if shell == "bash":
+        done = home.run(
+            "bash", "--norc", "-i", "-c", f"{text}\ncomplete -p; declare -F | grep -v __shellvault_; echo $?"
+        )
+        assert done.stdout == "complete -F __shellvault_complete aws-vault\n1\n", done.stdout + done.stderr
+
+
+def test_a_profile_in_the_place_of_the_command_says_what_to_write(person: Person) -> None:
+    done = person.home.shellvault("exec", "--", "work", "env")
+    assert done.returncode == 2
+    assert "work is a profile, and a command follows `--`: write `exec work -- COMMAND`" in done.stderr
+
+
+def test_an_unknown_prompt_driver_of_its_variable_is_an_error(person: Person) -> None:
+    done = person.home.run("shellvault", "export", "work", "--format", "env", AWS_VAULT_PROMPT="bogus")
+    assert done.returncode != 0
+    assert "no prompt driver 'bogus'" in done.stderr
