@@ -85,8 +85,8 @@ FOUND_LATER = {
 
 OPERATIONS = {**MESSAGES, **VAULT_OPERATIONS, **SIGN_INS, **FOUND_LATER}
 
-#: What a request from other namespaces may say beside the options. Everything else in it leads somewhere (to a file, a
-#: host, a program), and only the places that the agent itself finds are meant for it.
+#: What a request from other namespaces may say. Everything else in it leads somewhere (to a file, a host, a program),
+#: and only the places that the agent itself finds are meant for it.
 SAID_FROM_ANYWHERE = frozenset(
     {
         "AWS_ASSUME_ROLE_TTL",
@@ -103,6 +103,15 @@ SAID_FROM_ANYWHERE = frozenset(
         "SHELLVAULT_BACKEND",
         "SHELLVAULT_CONFIRM",
         "SHELLVAULT_DURATION",
+        "backend",
+        "console",
+        "duration",
+        "min-remaining",
+        "no-session",
+        "policy",
+        "policy-arns",
+        "read-only",
+        "region",
     }
 )
 

@@ -195,10 +195,12 @@ def test_other_namespaces_get_only_what_the_table_allows(agent: Place, kind: str
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to make namespaces")
 @pytest.mark.parametrize(
     "variable",
-    sorted({"AWS_CONFIG_FILE", "HOME", *request.OVERRIDES} - guard.SAID_FROM_ANYWHERE),
+    sorted({"AWS_CONFIG_FILE", "HOME", *request.OVERRIDES, *request.OPTIONS} - guard.SAID_FROM_ANYWHERE),
 )
 def test_other_namespaces_name_no_file_host_or_program(agent: Place, variable: str) -> None:
-    line = request.encode("work", {}, agent.environment | {variable: "/elsewhere"}, "/")
+    said = {variable: "/elsewhere"}
+    options = said if variable in request.OPTIONS else {}
+    line = request.encode("work", options, agent.environment | said, "/")
     sent = [
         session_message(agent, "work", request=line),
         f"SV1 {__version__} get env.bash - {line}\n".encode(),
