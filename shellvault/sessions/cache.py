@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from shellvault.errors import NeedsPersonError, SessionError, VaultError
 from shellvault.plan import Plan, Step
 from shellvault.profiles.parse import printable
+from shellvault.sessions import unkept
 from shellvault.sessions.locks import exclusive
 from shellvault.sessions.model import Prompter, Session
 
@@ -103,7 +104,7 @@ class DirectCache:
         try:
             self._vault.save_session(step.fingerprint, label, session.to_json(), self._generation)
         except (NeedsPersonError, VaultError) as error:
-            self._prompter.tell(f"the session could not be kept for later: {error}")
+            unkept.tell(self._prompter, "the session", error)
 
     @contextmanager
     def lock(self, step: Step) -> Iterator[None]:

@@ -10,6 +10,7 @@ from shellvault.plan import Step
 from shellvault.plan.regions import default_region, partition_of_region
 from shellvault.profiles.parse import printable
 from shellvault.profiles.shapes import looks_as
+from shellvault.sessions import unkept
 from shellvault.sessions.model import Challenge, Session
 from shellvault.sessions.refusals import UnreachableError
 from shellvault.sessions.replies import checked_session, epoch
@@ -78,7 +79,7 @@ def keep(work: Work, step: Step, found: Login) -> None:
     try:
         work.store.save(step.fingerprint, label, found.to_json(), work.context.clock())
     except VaultError as error:
-        work.prompter.tell(f"the sign-in could not be kept for later: {error}")
+        unkept.tell(work.prompter, "the sign-in", error)
 
 
 def revoke(work: Work, step: Step, found: Login) -> None:

@@ -13,6 +13,7 @@ from shellvault.plan import Endpoint, Step
 from shellvault.profiles.model import Sso
 from shellvault.profiles.parse import printable
 from shellvault.profiles.shapes import canonical_start_url as canonical
+from shellvault.sessions import unkept
 from shellvault.sessions.model import Challenge
 from shellvault.sessions.refusals import UnreachableError
 from shellvault.signin import cli_cache, flows, oidc
@@ -271,7 +272,7 @@ def _save(
     try:
         work.store.save(item, label, data, work.context.clock())
     except VaultError as error:
-        work.prompter.tell(f"the sign-in could not be kept for later: {error}")
+        unkept.tell(work.prompter, "the sign-in", error)
 
 
 def _client_item(step: Step) -> str:

@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from shellvault.errors import VaultError
 from shellvault.vault import SessionLabel, StoredKeys, open_vault, probe
 from tests.real_keyring import PrivateKeyring, private_keyring
 from tests.vault.conftest import never_asked
@@ -250,3 +252,41 @@ def test_the_keyring_that_dies_between_calls_is_an_error(keyring: PrivateKeyring
     said, seconds = command(keyring.environment)
     assert said.startswith("error: the keyring (secret-service)")
     assert seconds < START
+
+
+def test_a_locked_keyring_says_how_it_is_unlocked_over_ssh(tmp_path: Path) -> None:
+    with private_keyring(tmp_path) as keyring:
+        environment = keyring.environment | {"GNOME_KEYRING_CONTROL": f"{tmp_path}/runtime/keyring"}
+        open_vault("secret-service", environment, never_asked).save_keys("work", "AKIAWORK", "secret")
+        keyring.lock()
+        with pytest.raises(VaultError, match="is locked: run `") as told:
+            open_vault("secret-service", environment, never_asked).stored_keys()
+        command = str(told.value).split("`")[1]
+        subprocess.run(
+            ["bash", "-c", command], input="keyring password\n", text=True, env=environment, timeout=20
+        )
+        try:
+            deadline = time.monotonic() + 10
+            while not _is_open(environment):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        finally:
+            _end_daemons(environment)
+
+
+def _is_open(environment: dict[str, str]) -> bool:
+    try:
+        return open_vault("secret-service", environment, never_asked).stored_keys() == {"work": "AKIAWORK"}
+    except VaultError:
+        return False
+
+
+def _end_daemons(environment: dict[str, str]) -> None:
+    """Ends the daemon that has taken the place of the test's own, by the home that it serves."""
+    for process in psutil.process_iter(["cmdline"]):
+        try:
+            is_daemon = (process.info["cmdline"] or [""])[0] == "gnome-keyring-daemon"
+            if is_daemon and process.environ().get("HOME") == environment["HOME"]:
+                process.kill()
+        except psutil.Error:
+            continue

@@ -32,6 +32,9 @@ def _open(opening: Opening) -> "KeyringBackend":
     return SecretServiceKeyring(*opening.desktop("secret-service"), _collection(opening.environment))
 
 
+#: Opens the keyring without a desktop; the password is not shown, and is on no command line.
+_UNLOCK = '(read -rs p; printf %s "$p" | gnome-keyring-daemon --replace --unlock)'
+
 BACKEND = Backend(
     "secret-service",
     _probe,
@@ -40,5 +43,5 @@ BACKEND = Backend(
     asks="dialog",
     needs_bus=True,
     modules=("shellvault.vault.secret_service",),
-    how_to_unlock="run `gnome-keyring-daemon --unlock` and type its password, then ^D",
+    how_to_unlock=f"run `{_UNLOCK}` and type its password",
 )

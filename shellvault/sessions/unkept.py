@@ -1,0 +1,37 @@
+"""What is said of a session or a sign-in that was got and could not be kept for later."""
+
+import errno
+import os
+
+from shellvault import locations
+from shellvault.errors import ShellvaultError
+from shellvault.sessions.model import Prompter
+
+#: In the folder of the agent's socket, which is gone after the last logout: a read-only disk was told of.
+_TOLD = "read-only-told"
+
+
+def tell(prompter: Prompter, what: str, error: ShellvaultError) -> None:
+    """Says why `what` could not be kept. A disk that is read-only, by design perhaps, is told of once a login."""
+    if not _is_read_only(error) or _is_first():
+        prompter.tell(f"{what} could not be kept for later: {error}")
+
+
+def _is_read_only(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.EROFS:
+            return True
+        error = error.__cause__
+    return False
+
+
+def _is_first() -> bool:
+    """Whether this was not told yet; from then on it was. Where that cannot be noted it is told again."""
+    try:
+        path = locations.runtime_directory(os.environ) / _TOLD
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return False
+    except (OSError, ShellvaultError):
+        return True
+    return True
