@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import resource
 import signal
 import time
 from dataclasses import astuple
@@ -251,17 +252,23 @@ def test_sixty_two_keys_are_one_unlocking_and_one_write(person: Person) -> None:
     for number, name in enumerate(names):
         write_encrypted(folder, name, credential(f"AKIAX{number:03}", "ssss"), "theirs")
     before = writes_of(person)
-    started = time.monotonic()
+    started = seconds_of_children()
     done = person.home.run(
         "shellvault", "import", "aws-vault", "--all", "--no-check", AWS_VAULT_FILE_PASSPHRASE="theirs"
     )
-    took = time.monotonic() - started
+    took = seconds_of_children() - started
     assert done.returncode == 0, done.stderr
     assert writes_of(person) == before + 1
-    assert took < 5 * float(os.environ.get("SHELLVAULT_SLOWNESS", "3")), took
+    assert took < 5
     assert set(names) <= set(stored(person))
     assert person.home.config_file.read_text().count("[profile ") >= 62
     assert f"{folder} still holds all 62 keys: once everything works, empty it with" in done.stderr
+
+
+def seconds_of_children() -> float:
+    """The processor's time of all processes that have ended: a busy machine makes it no longer."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def writes_of(person: Person) -> int:
