@@ -125,9 +125,44 @@ SETTINGS = (
         "Patterns of the profiles that prompts and tables show in bold red.",
         ("SHELLVAULT_PRODUCTION",),
     ),
+    Key(
+        "callers",
+        "table of text",
+        "person allow, coding-agent ask, background allow",
+        'callers = { coding-agent = "read-only" }',
+        "What each kind of caller gets: allow, read-only (without secrets), ask, refuse.",
+    ),
+    Key(
+        "coding_agents",
+        "list of text",
+        "the known ones",
+        'coding_agents = ["my-agent", "MY_AGENT_VARIABLE"]',
+        "More programs and variables that mark a coding agent.",
+    ),
+    Key(
+        "secrets",
+        "list of text",
+        "the known ones",
+        'secrets = ["s3:GetObject"]',
+        "More actions that `read-only` for coding agents and `--no-secrets` deny.",
+    ),
 )
 
 PROFILE_KEYS = (
+    Key(
+        "shellvault_callers",
+        "KIND:RULE, with blanks",
+        "[callers] of config.toml",
+        "shellvault_callers = coding-agent:read-only background:ask",
+        "What each kind of caller gets of this profile.",
+    ),
+    Key(
+        "shellvault_agent_role",
+        "ARN",
+        "none",
+        "shellvault_agent_role = arn:aws:iam::123456789012:role/agents",
+        "The role on top for coding agents that get read-only, where AWS cannot narrow the session itself.",
+    ),
     Key(
         "shellvault_duration",
         "duration",

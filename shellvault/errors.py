@@ -37,6 +37,14 @@ class NeedsPersonError(ShellvaultError):
     """A code, a passphrase or a sign-in is needed and nobody can be asked here."""
 
 
+class NotAllowedError(ShellvaultError):
+    """This caller may not have this session, whatever anybody answers."""
+
+
+class ApprovalNeededError(NotAllowedError):
+    """A person has to allow this caller the session first."""
+
+
 class AgentError(ShellvaultError):
     """The agent cannot be used; the direct way can."""
 

@@ -23,26 +23,35 @@ class Rule(NamedTuple):
     from_anywhere: bool = False
     """Whether callers in other namespaces may ask for it, too."""
     confirmation: Confirmation | None = None
+    by_agents: bool = False
+    """Whether coding agents may ask for it; everything else is for a person, or for what no coding agent started."""
     changes_keys: bool = False
     """Whether it changes what the agent's sessions are made from."""
 
 
 #: Messages to the agent's socket (docs/protocol.md); `text` is each of those that a shell can write.
 MESSAGES = {
-    "text": Rule(from_anywhere=True),
-    "session": Rule(from_anywhere=True),
-    "endpoint": Rule(from_anywhere=True),
-    "vault": Rule(from_anywhere=True),
-    "status": Rule(),
+    "text": Rule(from_anywhere=True, by_agents=True),
+    "session": Rule(from_anywhere=True, by_agents=True),
+    "endpoint": Rule(from_anywhere=True, by_agents=True),
+    "vault": Rule(from_anywhere=True, by_agents=True),
+    "status": Rule(by_agents=True),
     "forget": Rule(),
-    "lock": Rule(),
-    "revoke": Rule(),
+    "lock": Rule(by_agents=True),
+    "revoke": Rule(by_agents=True),
     "stop": Rule(),
+    # What persons allow (agent.approvals): who may answer is decided there, by the question.
+    "questions": Rule(by_agents=True),
+    "permits": Rule(by_agents=True),
+    "approve": Rule(by_agents=True),
+    "deny": Rule(by_agents=True),
+    "end-permit": Rule(by_agents=True),
+    "lease": Rule(by_agents=True),
 }
 
 #: Operations on the vault: the `vault` messages.
 VAULT_OPERATIONS = {
-    "list": Rule(from_anywhere=True),
+    "list": Rule(from_anywhere=True, by_agents=True),
     "save": Rule(changes_keys=True),
     # It replaces nothing.
     "save-new": Rule(changes_keys=True),
@@ -136,8 +145,16 @@ NETWORK_VARIABLES = (
     "https_proxy",
 )
 
+#: What a coding agent hears of an operation that is not for it.
+FOR_A_PERSON = "a person is needed: run this in your own terminal, not by a coding agent"
+
 #: What a caller in other namespaces hears of an operation that is not for it.
 ELSEWHERE = "the agent does this only for commands outside of containers"
+
+
+def is_for_agents(operation: str) -> bool:
+    """Whether the table lets coding agents ask for it. Raises KeyError for no operation."""
+    return OPERATIONS[operation].by_agents
 
 
 def is_allowed(operation: str, is_local: Callable[[], bool]) -> bool:

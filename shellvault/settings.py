@@ -45,6 +45,12 @@ class Settings:
     """The patterns of the profiles that the prompt shows as production's; None: by a word in the name."""
     quiet: bool = False
     """Whether entering a session says nothing where no prompt shows it."""
+    callers: Mapping[str, str] = field(default_factory=dict)
+    """What each kind of caller gets (shellvault.callers)."""
+    coding_agents: tuple[str, ...] = ()
+    """Programs and variables that mark a coding agent, besides the known ones."""
+    secrets: tuple[str, ...] = ()
+    """Actions that count as reading secrets, besides the known ones."""
     given: frozenset[str] = frozenset()
     """The names of what the file sets."""
     unknown: tuple[str, ...] = ()

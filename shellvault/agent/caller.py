@@ -100,7 +100,7 @@ class Callers:
             return True
         own = request.decode(request.encode("-", {}, self._own, "/"))[1]
         return all(
-            name in guard.SAID_FROM_ANYWHERE or own.get(name) == value
+            name in guard.SAID_FROM_ANYWHERE or name in request.GIVEN or own.get(name) == value
             for name, value in request.decode(line)[1].items()
         )
 

@@ -6,13 +6,16 @@ from functools import partial
 from typing import Protocol
 
 from shellvault import guard, hardening, protocol
+from shellvault.actors import Actor
 from shellvault.agent.afresh import LetGo
+from shellvault.agent.approvals import MESSAGES, Approvals, refusal
 from shellvault.agent.caller import Caller, Callers
 from shellvault.agent.job import HandOver, Reply, Waiter, Want, failure, forms_with
-from shellvault.agent.jobs import Jobs
+from shellvault.agent.jobs import NO_ANSWER, Jobs
 from shellvault.agent.leases import Lease
 from shellvault.agent.loop import Loop, Stream
 from shellvault.agent.memory import Memory
+from shellvault.agent.permits import RefusedError
 from shellvault.agent.proof import with_secret
 from shellvault.fastlane import request
 from shellvault.protocol import Message
@@ -20,6 +23,12 @@ from shellvault.protocol import Message
 #: Seconds after which a text request that the worker is still busy with is handed to the full command line,
 #: which can show a person what is being waited for.
 TEXT_PATIENCE = 25.0
+
+#: How often a session is asked for again when the caller, or what it may use, has changed meanwhile.
+TRIES = 3
+
+#: Kinds of questions that the command's own programs answer, and no person.
+ANSWERED_BY_PROGRAMS = ("helper", "vault-token")
 
 #: Most bytes of a form's name; the worker knows which forms there are.
 FORM_LIMIT = 32
@@ -32,6 +41,7 @@ class Agent(Protocol):
     jobs: Jobs
     memory: Memory
     callers: Callers
+    approvals: Approvals
 
     def closed(self, client: "Client") -> None: ...  # noqa: D102 - the methods are described there
     def remembered(  # noqa: D102
@@ -66,6 +76,8 @@ class Client:
         self._waiter: Waiter | None = None
         self._reply: Reply | None = None
         self._was_asked = False
+        self._question: tuple[int, Callable[[str], None]] | None = None
+        """The number of the question to persons that it waits for, and what hears the answer."""
         self._proof = ""
         self._deadline = agent.loop.later(protocol.REQUEST_DEADLINE, self._end)
         self._stream = Stream(agent.loop, sock, self._receive, self._closed)
@@ -91,6 +103,9 @@ class Client:
         self._agent.closed(self)
 
     def _stop_waiting(self) -> None:
+        if self._question:
+            self._agent.approvals.permits.leave(*self._question)
+            self._question = None
         if self._waiter:
             self._agent.jobs.leave(self._waiter)
             self._waiter = None
@@ -103,6 +118,7 @@ class Client:
         if not self._agent.callers.speaks_for(self._socket, asked.pid):
             # Nobody gets another shell's secret, or a session kept fresh in its name.
             asked = asked._replace(pid=None)
+        asked = asked._replace(key=self._marked(asked.key))
         self._handle = self._nothing_more
         if not protocol.speaks_our_version(asked.version):
             # Before the reply, so that whoever gets it finds nobody, and starts another.
@@ -143,6 +159,13 @@ class Client:
             kind = outcome["error"]["type"] if "error" in outcome else ""
             self._finish_text("needs-you" if kind == "NeedsPersonError" else "miss")
 
+    def _actor(self) -> Actor:
+        """What the other side is now."""
+        return self._agent.approvals.actor(self._socket)
+
+    def _marked(self, line: str) -> str:
+        return self._agent.approvals.marked(line, self._actor())
+
     def _prove(self, pid: int | None) -> bool:
         """Has the reply begin with the secret of the shell that asks; False when it has none."""
         secret = self._agent.memory.secret(pid)
@@ -165,8 +188,12 @@ class Client:
         self._deadline.cancel()
         message = protocol.decode(line)
         self._handle = self._nothing_more
-        if not all(self._may_have_done(operation) for operation in _asked_for(message)):
+        asked = _asked_for(message)
+        if not all(self._may_have_done(operation) for operation in asked):
             self._finish(failure("NotForAgentError", guard.ELSEWHERE))
+            return
+        if self._is_coding_agent() and not all(map(guard.is_for_agents, asked)):
+            self._finish(failure("NotAllowedError", guard.FOR_A_PERSON))
             return
         if not protocol.speaks_our_version(message["version"]) and message["do"] in (
             "session",
@@ -185,8 +212,12 @@ class Client:
             "revoke": self._revoke,
             "stop": self._stop,
             "vault": self._vault,
+            **dict.fromkeys(MESSAGES, self._permits),
         }
         operations[message["do"]](message)
+
+    def _is_coding_agent(self) -> bool:
+        return self._actor().kind == "coding-agent"
 
     def _may_have_done(self, operation: str) -> bool:
         """Whether the table allows this operation to the other side."""
@@ -220,6 +251,11 @@ class Client:
             raise ValueError("not a session request")
         if not self._agent.callers.speaks_for(self._socket, pid):
             pid = None
+        self._obtain(message, pid, asking, TRIES)
+
+    def _obtain(self, message: Message, pid: int | None, asking: Caller, tries: int) -> None:
+        """Answers with the session that this caller may have."""
+        line, form = self._marked(message["request"]), message["form"]
         text = None if message["fresh"] else self._agent.remembered(line, form, pid, lambda: asking)
         if text:
             self._agent.handed_out(line, form, pid, self._socket)
@@ -228,7 +264,7 @@ class Client:
         self._handle = self._answer
         self._show_life()
         self._waiter = Waiter(
-            partial(self._session_done, line, form, pid, asking),
+            partial(self._session_done, message, line, pid, asking, tries),
             self._ask,
             self._tell,
             partial(self._hand_over, form, is_text=False),
@@ -238,15 +274,59 @@ class Client:
         want = Want(line, forms_with(form), fresh=bool(message["fresh"]))
         self._agent.jobs.start(want, self._waiter, asking, message["mfa_token"])
 
-    def _session_done(self, line: str, form: str, pid: int | None, asking: Caller, outcome: Message) -> None:
+    def _session_done(
+        self, message: Message, line: str, pid: int | None, asking: Caller, tries: int, outcome: Message
+    ) -> None:
         self._waiter = None
         self._deadline.cancel()
-        if "result" in outcome:
+        form, kind = message["form"], outcome.get("error", {}).get("type")
+        if self._marked(message["request"]) != line and tries:
+            # It has become another program meanwhile, or what a person had allowed has ended.
+            self._obtain(message, pid, asking, tries - 1)
+        elif kind == "ApprovalNeededError":
+            self._ask_persons(
+                outcome["error"]["message"], partial(self._obtain, message, pid, asking), message
+            )
+        elif "result" in outcome:
             self._agent.use(line, pid, asking)
             self._agent.handed_out(line, form, pid, self._socket)
             text = with_secret(outcome["result"]["texts"][form], form, self._agent.memory.secret(pid))
-            outcome = {"result": {"text": text}}
-        self._finish(outcome)
+            self._finish({"result": {"text": text}})
+        else:
+            self._finish(outcome)
+
+    def _ask_persons(self, about: str, then: Callable[[int], None], message: Message) -> None:
+        """Goes on when a person has allowed it."""
+
+        def answered(refused: str) -> None:
+            self._question = None
+            self._deadline.cancel()
+            if refused:
+                self._finish(failure("NotAllowedError", f"{about}: {refused}"))
+            else:
+                then(0)
+
+        try:
+            number = self._agent.approvals.ask(
+                self._actor(), message["request"], about, message.get("reason"), answered
+            )
+        except RefusedError as error:
+            self._finish(failure("NotAllowedError", f"{about}: {error}"))
+            return
+        self._question = number, answered
+        told = (
+            f"{about}: run `shellvault approve {number}` in another terminal, or `shellvault deny {number}`"
+        )
+        self._tell({"tell": told})
+        self._show_life()
+
+    def _permits(self, message: Message) -> None:
+        try:
+            result = self._agent.approvals.answer(message, self._actor())
+        except (RefusedError, KeyError) as error:
+            self._finish(failure("NotAllowedError", refusal(error)))
+        else:
+            self._finish({"result": result})
 
     def _hand_over(self, form: str, *, is_text: bool) -> HandOver:
         """Lets go of the connection: the worker answers the request."""
@@ -266,6 +346,9 @@ class Client:
         self._deadline = self._agent.loop.later(protocol.SIGN_OF_LIFE, self._show_life)
 
     def _ask(self, question: Message, reply: Reply) -> None:
+        if question["kind"] not in ANSWERED_BY_PROGRAMS and self._is_coding_agent():
+            reply(NO_ANSWER)
+            return
         self._reply, self._was_asked = reply, True
         if question["kind"] != "sign-in":
             # Whatever comes from now on says that the question is over.
@@ -283,7 +366,8 @@ class Client:
     def _answer(self, line: bytes) -> None:
         message = protocol.decode(line)
         if message == {"take": True} and self._waiter:
-            self._agent.jobs.take(self._waiter)
+            if not self._is_coding_agent():
+                self._agent.jobs.take(self._waiter)
             return
         (kind, text), *more = message.items()
         is_answer = kind == "answer" and isinstance(text, str | None)
@@ -303,7 +387,7 @@ class Client:
         asking = self._caller(message)
         if pid is None:
             raise ValueError("not an endpoint request")
-        self._finish({"result": self._agent.endpoint(pid, line, asking)})
+        self._finish({"result": self._agent.endpoint(pid, self._marked(line), asking)})
 
     def _status(self, message: Message) -> None:
         self._finish({"result": self._agent.status()})

@@ -25,6 +25,7 @@ from shellvault.agent.job import Waiter, Want
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream, Timer
 from shellvault.agent.memory import Memory
+from shellvault.agent.permits import Permits
 from shellvault.agent.processes import Process
 from shellvault.connections import Connections
 from shellvault.fastlane import request
@@ -82,8 +83,11 @@ class Grant:
 class Endpoint:
     """The HTTP server on a port of 127.0.0.1 that the kernel chooses."""
 
-    def __init__(self, loop: Loop, memory: Memory, jobs: Jobs, before: Message | None = None) -> None:
+    def __init__(
+        self, loop: Loop, memory: Memory, jobs: Jobs, permits: Permits, before: Message | None = None
+    ) -> None:
         """`before` is the `state` of the one to go on with."""
+        self.permits = permits
         self.loop = loop
         self.memory = memory
         self.jobs = jobs
@@ -234,6 +238,9 @@ class Exchange:
             self._fail(403, "AccessDenied", "wrong or expired token in AWS_CONTAINER_AUTHORIZATION_TOKEN")
             return
         self._endpoint.proven(self)
+        if not self._endpoint.permits.counts(grant.line, time.time()):
+            self._fail(403, "AccessDenied", "what a person had allowed to this program has ended")
+            return
         if asked.method != b"GET":
             self._fail(405, "MethodNotAllowed", "only GET")
             return

@@ -57,12 +57,14 @@ class Jobs:
         remembered: Callable[[], None],
         watch_for: Callable[[list[str], Mapping[str, str]], None] = lambda signs, environment: None,
         may_ask: Callable[[str, Caller | None], bool] = lambda line, caller: True,
+        coding_agents: Callable[[list[str]], None] = lambda names: None,
     ) -> None:
         """`remembered` is called whenever there is a new session in the memory.
 
         `watch_for` hears the signs at which to lock, and the environment of the worker that has read them. `may_ask`
-        says whether a request line is for a caller.
+        says whether a request line is for a caller. `coding_agents` hears the names that mark these, too.
         """
+        self._coding_agents = coding_agents
         self._may_ask = may_ask
         self._watch_for = watch_for
         self._loop = loop
@@ -307,6 +309,8 @@ class Jobs:
             self._memory.store_step(message["store"], message["session"])
         elif "lock_on" in message:
             self._watch_for(message["lock_on"], worker.environment)
+        elif "coding_agents" in message:
+            self._coding_agents(message["coding_agents"])
         elif "unlock" in message:
             self._memory.unlock(message["unlock"])
         elif job := self._jobs.get(message["job"]):

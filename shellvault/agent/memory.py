@@ -7,6 +7,7 @@ look-ups.
 import json
 import os
 import zlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 from shellvault import renewal
@@ -277,6 +278,11 @@ class Memory:
         self.entries = {line: kept for line, kept in self.entries.items() if ids.isdisjoint(kept.leases)}
         for lease in leases:
             self._steps.pop(lease.note["fingerprint"], None)
+
+    def forget_lines(self, ended: Callable[[str], bool]) -> None:
+        """Forgets the sessions of the lines that have `ended`, and who uses them."""
+        self.entries = {line: kept for line, kept in self.entries.items() if not ended(line)}
+        self.shells = {pid: use for pid, use in self.shells.items() if not ended(use.line)}
 
     def forget_sessions(self) -> None:
         """Forgets every session and every failure; shells stay registered and may ask again."""

@@ -5,13 +5,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from shellvault.actors import Process
 
-class Process(NamedTuple):
-    """A process that cannot be mistaken for a later one with the same number."""
-
-    pid: int
-    started: str
-    """Field 22 of proc_pid_stat(5), clock ticks since boot; empty where there is no /proc."""
+__all__ = ["Process"]
 
 
 def find(pid: int) -> Process | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 from shellvault import __version__, hardening, locks
 from shellvault.agent import afresh, caller, processes, workers
 from shellvault.agent.afresh import LetGo
+from shellvault.agent.approvals import Approvals
 from shellvault.agent.caller import Caller, Callers
 from shellvault.agent.clients import Client
 from shellvault.agent.job import Waiter, Want, forms_with
@@ -70,6 +71,7 @@ class Agent:
         self.loop = Loop()
         self.memory = Memory()
         self.callers = Callers(environment)
+        self.approvals = Approvals(self.loop, self.callers.is_local)
         self.jobs = Jobs(
             self.loop,
             self.memory,
@@ -78,6 +80,7 @@ class Agent:
             self._look_soon,
             self._watch_for,
             self.callers.may_ask,
+            self.approvals.also,
         )
         self._fresh_command = fresh_command
         self._watcher_command = watcher_command
@@ -127,6 +130,7 @@ class Agent:
         self._socket_file = self._path.lstat()
         self.memory.restore(state["memory"])
         self.callers.restore(state["callers"])
+        self.approvals.permits.restore(state["permits"])
         workers.reap(self.loop, state["children"])
         if state["worker"]:
             self.jobs.adopt(state["worker"])
@@ -234,6 +238,7 @@ class Agent:
     def _look_around(self) -> None:
         """Renews what is due, forgets what has ended, and leaves when that was all."""
         now = time.time()
+        self.memory.forget_lines(lambda line: not self.approvals.permits.counts(line, now))
         used = self._used_lines()
         self.memory.expire(now, used)
         due = [now + LOOK_AROUND]
@@ -242,7 +247,7 @@ class Agent:
                 due.append(self.memory.entries[line].due_at())
             elif self.memory.may_try(line, now):
                 self._renew(line)
-        if self._clients or used or not self.memory.is_empty():
+        if self._clients or used or not self.memory.is_empty() or self.approvals.permits.living(now):
             self._idle_since = time.monotonic()
         if unused := self.memory.leases.unused(used, now):
             self.revoke(unused, None, None)
@@ -376,7 +381,7 @@ class Agent:
             site.main()
         from shellvault.agent.endpoint import Endpoint
 
-        return Endpoint(self.loop, self.memory, self.jobs, before)
+        return Endpoint(self.loop, self.memory, self.jobs, self.approvals.permits, before)
 
     def status(self) -> Message:
         """What `shellvault agent status` shows; nothing secret."""
@@ -464,6 +469,7 @@ class Agent:
                 "listener": {"descriptor": self._listener.fileno()},
                 "memory": self.memory.state(),
                 "callers": self.callers.state(),
+                "permits": self.approvals.permits.state(),
                 "children": workers.unreaped(),
                 "worker": self.jobs.ready_worker(),
                 "endpoint": self._endpoint.state(profiles) if self._endpoint else None,

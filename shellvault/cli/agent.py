@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from shellvault import settings
-from shellvault.cli import leases, now, output, tables
+from shellvault.cli import now, output, tables, vault_leases
 from shellvault.cli.lock import command as lock
 from shellvault.cli.suggest import Group
 from shellvault.client import agent as client
@@ -44,7 +44,7 @@ def status(as_json: bool) -> int:
 @command.command()
 def stop() -> None:
     """End the agent. Sessions that cost no MFA code are forgotten with it."""
-    leases.revoke(os.environ, None)
+    vault_leases.revoke(os.environ, None)
     output.note("the agent is stopped" if client.stop(os.environ) else "no agent runs")
 
 
@@ -64,7 +64,7 @@ def _shown(found: dict[str, Any]) -> str:
         f"unlocked for another {tables.time_left(until - time.time())}: {path}"
         for path, until in sorted(found["unlocked"].items())
     ]
-    lines += [leases.left_behind(kept) for kept in found["leases"]]
+    lines += [vault_leases.left_behind(kept) for kept in found["leases"]]
     if found["lock_on"]:
         lines.append(f"locks on {' and '.join(found['lock_on']['signs'])}")
         problems = found["lock_on"]["problems"].items()

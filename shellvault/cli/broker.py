@@ -1,10 +1,13 @@
 """Whoever hands out sessions to the commands: the agent, or without one this process itself."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shellvault import guard, here, locations, settings, waiting
+from shellvault import guard, here, locations, marks, settings, waiting
+from shellvault.actors import Actors, seen, words_of
+from shellvault.callers import field_of
 from shellvault.cli import now, output, progress, prompters, told
 from shellvault.cli.foreign_config import tell_programs
 from shellvault.cli.options import Wish
@@ -60,6 +63,7 @@ def _answer(wish: Wish, form: str) -> str:
                     wish.environment,
                     mfa_token=wish.mfa_token,
                     fresh=wish.fresh,
+                    reason=wish.reason,
                     waits_for=progress.waits_for,
                 )
         except NotForAgentError:
@@ -98,7 +102,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.sessions.confirmation import policy
     from shellvault.sessions.context import Context
     from shellvault.sessions.environment import change_for
-    from shellvault.sessions.for_request import acquire_for_request, plan_for_request
+    from shellvault.sessions.for_request import acquire_for_request, check_caller, plan_for_request
     from shellvault.shells import forms
     from shellvault.signin import signed_in
     from shellvault.vault import operations
@@ -113,20 +117,22 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
         waits_for=progress.waits_for,
         signed_in=signed_in,
     )
+    line = own_line(wish)
+    check_caller(line, wish.environment)
     vault = opened_vault(wish.options.get("backend"), wish.environment, prompter)
     if form in guard.SIGN_INS:
         from shellvault.signin import actions
 
         lock = DirectCache(vault, state, prompter).lock
         return actions.perform(form, wish.line, vault, lock, prompter, context)
-    planned = plan_for_request(wish.line, vault.stored_keys(), wish.environment)
+    planned = plan_for_request(line, vault.stored_keys(), wish.environment)
     if wish.debug and not wish.agent:
         # From the same vault: to open it again would ask for its passphrase again.
         labels = operations.perform({"do": "list"}, vault)["sessions"]
         _show_plan(wish, (planned[1], _held(wish, planned[1], labels)), prompter)
     cache = DirectCache(vault, state, prompter, keeps_roles=is_anyones(planned[1]))
     required = policy(wish.environment, vault.backend_name)
-    acquired = acquire_for_request(wish.line, planned, vault, cache, prompter, context, required)
+    acquired = acquire_for_request(line, planned, vault, cache, prompter, context, required)
     lease = acquired.session.lease
     if lease and lease.revocable and acquired.session.issued_at >= started:
         prompter.tell(
@@ -151,6 +157,13 @@ def listed(
         return {"keys": names, "sessions": [], "sign_ins": {}}, error
 
 
+def own_line(wish: Wish) -> str:
+    """The request line with the caller that this process is, where no agent is there to see it."""
+    actors = Actors(seen, words_of)
+    actors.also(settings.load(wish.environment).coding_agents)
+    return marks.marked(wish.line, {"actor": field_of(actors.of(os.getpid()))})
+
+
 def plan(wish: Wish) -> "Plan":
     """The plan for a wish, without a call to AWS."""
     return explain(wish)[0]
@@ -173,7 +186,7 @@ def explain(wish: Wish) -> Explained:
     operate = vault_operations(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent)
     with suggesting(wish):
         there, problem = listed(operate, wish.environment)
-        found = plan_for_request(wish.line, there["keys"], wish.environment)[1]
+        found = plan_for_request(wish.line, there["keys"], wish.environment, permits=False)[1]
     held = _held_by_agent(wish, found) if problem else _held(wish, found, there["sessions"])
     return Explained(found, held, there["sign_ins"], problem)
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import click
 
-from shellvault.cli import broker, forgetting, leases, output
+from shellvault.cli import broker, forgetting, output, vault_leases
 from shellvault.cli.options import backend_option, known_names
 from shellvault.cli.suggest import unknown_profile
 from shellvault.errors import ConfigError, NeedsPersonError, UsageError, VaultError
@@ -43,7 +43,7 @@ def forget(name: str | None, backend: str | None) -> int:
         _check_known(name, partial(broker.vault_operations, backend, environment), environment)
     try:
         forgetting.agent_first(
-            environment, profiles, [lambda: leases.revoke(environment, profiles), in_vault]
+            environment, profiles, [lambda: vault_leases.revoke(environment, profiles), in_vault]
         )
     except (VaultError, NeedsPersonError) as error:
         raise type(error)(f"the agent has forgotten its sessions, the vault has not: {error}") from error

@@ -86,9 +86,11 @@ def _general(environment: Mapping[str, str]) -> Iterator[Row]:
         yield Row(f"browsers.{subject}", browser, where)
 
 
-def _shown(value: bool | str | tuple[str, ...]) -> str:
+def _shown(value: bool | str | tuple[str, ...] | Mapping[str, str]) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={text}" for name, text in value.items()) or "none"
     return value if isinstance(value, str) else ",".join(value) or "none"
 
 

@@ -54,10 +54,10 @@ def command(
     if leave:
         output.result(init.kept_leave_text(shell, os.environ))
         if os.environ.get("SHELLVAULT_LEASED"):
-            from shellvault.cli import leases
+            from shellvault.cli import vault_leases
             from shellvault.fastlane.commands import shell_pid
 
-            leases.leave(os.environ, shell_pid())
+            vault_leases.leave(os.environ, shell_pid())
         return 0
     asked = wish(name, given)
     if server:

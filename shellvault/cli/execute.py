@@ -71,6 +71,9 @@ def _takes_next(word: str, takes_value: set[str]) -> bool:
     envvar=["SHELLVAULT_PROFILE_ENV", "AWS_VAULT_PROFILE_ENV"],
     help="Get the session, and give COMMAND its name in AWS_PROFILE instead of it.",
 )
+@click.option("--lease", metavar="TIME", help="Let COMMAND, and all that it starts, use NAME that long: 1h.")
+@click.option("--lease-for", metavar="NAMES", help="More profiles of the lease: dev,stage.")
+@click.option("--full", is_flag=True, help="With --lease: sessions that may write (else they are read-only).")
 @click.option("-j", "--json", "as_json", is_flag=True, hidden=True)
 @link_option
 @session_options
@@ -83,6 +86,9 @@ def command(
     ec2_server: bool,
     lazy: bool,
     profile_env: bool,
+    lease: str | None,
+    lease_for: str | None,
+    full: bool,
     as_json: bool,
     **given: Any,
 ) -> int:
@@ -94,6 +100,10 @@ def command(
     program: list[str] = context.meta["program"]
     if server and ec2_server:
         raise UsageError("--server and --ec2-server are two ways to the same session: choose one")
+    if lease and (server or ec2_server or as_json or profile_env):
+        raise UsageError("--lease hands the session to COMMAND: leave the other way out")
+    if (full or lease_for) and not lease:
+        raise UsageError("--full and --lease-for go with --lease TIME")
     if as_json and (server or ec2_server):
         raise UsageError("--json prints a session, and a server hands it out instead: choose one")
     if name is None and program and not shutil.which(program[0]) and program[0] in known_names(os.environ):
@@ -107,6 +117,13 @@ def command(
         raise NeedsPersonError(
             f"a profile is missing: `shellvault exec NAME -- COMMAND` ({error})"
         ) from error
+    if lease:
+        from shellvault.cli import lease as leasing
+
+        more = [name for name in (lease_for or "").split(",") if name]
+        asked = leasing.take(asked, lease, more, full=full)
+        change = forms.change(broker.answer(asked, "exec"))
+        return leasing.serve(*or_shell(program, apply(change, os.environ), asked.profile))
     if as_json:
         output.result(broker.answer(asked, "json"))
         return 0

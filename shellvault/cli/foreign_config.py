@@ -31,6 +31,6 @@ def _done_by(wish: Wish) -> tuple[list[str], list[str]]:
     from shellvault.sessions.for_request import plan_for_request
 
     names = here.stored_names(wish.environment)
-    profile, plan = plan_for_request(wish.line, dict.fromkeys(names, ""), wish.environment)[:2]
+    profile, plan = plan_for_request(wish.line, dict.fromkeys(names, ""), wish.environment, permits=False)
     programs = dict.fromkeys(program for step in plan.steps for program in step.programs)
     return list(programs), list(profile.variables)

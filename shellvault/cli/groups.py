@@ -4,6 +4,7 @@ GROUPS = {
     "Every day": ("add", "use", "leave", "env", "exec", "export", "list", "why", "console"),
     "Signing in": ("signin", "signout", "configure", "sso"),
     "Keys": ("rotate", "remove", "clear", "unlock", "lock", "passphrase", "migrate-backend"),
+    "Coding agents": ("requests", "approve", "deny", "leases"),
     "Moving in": ("import", "install-process"),
     "The shell": ("init", "shim"),
     "Upkeep": ("doctor", "config", "agent", "proxy", "help", "version"),

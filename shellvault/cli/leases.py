@@ -1,44 +1,41 @@
-"""Leases of Vault's that end with `leave`, `clear` and the agent: what became of them, said to a person."""
+"""`shellvault leases`: what programs may use because a person has said so."""
 
+import json
+import os
 import time
-from collections.abc import Mapping
-from typing import Any
 
-from shellvault.cli import output, prompters, tables
-from shellvault.client import agent as client
-from shellvault.errors import AgentError
-from shellvault.vault.deadline import within
+import click
 
-#: Seconds that a person waits for them: a shell that leaves, and everything else. The agent goes on.
-LEAVE_PATIENCE, PATIENCE = 3.0, 10.0
+from shellvault.cli import now, output, tables
+from shellvault.client import permits
 
 
-def revoke(environment: Mapping[str, str], profiles: list[str] | None) -> None:
-    """Ends the leases of `profiles`, None: of all."""
-    _revoke(environment, profiles, None, PATIENCE)
-
-
-def leave(environment: Mapping[str, str], pid: int) -> None:
-    """Ends what the shell `pid` is the last to have."""
-    _revoke(environment, None, pid, LEAVE_PATIENCE)
-
-
-def _revoke(
-    environment: Mapping[str, str], profiles: list[str] | None, pid: int | None, patience: float
-) -> None:
-    prompter = prompters.choose(None, environment)
-    try:
-        result = within(patience, lambda: client.revoke(environment, prompter, profiles, pid))
-    except TimeoutError:
-        output.note("Vault has not answered yet: the agent goes on with it (`shellvault agent status`)")
-    except AgentError as error:
-        output.note(str(error))
-    else:
-        for kept in result["kept"]:
-            output.note(left_behind(kept))
-
-
-def left_behind(kept: Mapping[str, Any]) -> str:
-    """What to say of a lease that could not be revoked."""
-    left = tables.time_left(kept["expires_at"] - time.time())
-    return f"the credentials of {kept['profile']} from Vault stay good for {left}: {kept['why']}"
+@click.command(name="leases")
+@click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
+@click.option("--end", "number", type=int, metavar="NUMBER", help="End this one.")
+def command(as_json: bool, number: int | None) -> int:
+    """Show which programs may use which profiles, and for how long: leases and approved requests."""
+    if number is not None:
+        permits.end(os.environ, number)
+        output.note(f"lease {number} has ended; a session that was given out lives until its own end")
+        return 0
+    found = permits.permits(os.environ)
+    if as_json:
+        output.result(json.dumps(found, indent=2) + "\n")
+        return 0
+    if not found:
+        output.note("no program has a lease")
+        return 0
+    rows = [
+        (
+            str(entry["number"]),
+            output.printable(entry["program"]),
+            now.process(entry["process"]),
+            output.printable(", ".join(entry["profiles"])),
+            ", ".join(entry["narrowing"]) or "as asked",
+            tables.time_left(entry["until"] - time.time()),
+        )
+        for entry in found
+    ]
+    output.result(tables.table(("No.", "Program", "Process", "Profiles", "Narrowed", "Left"), rows))
+    return 0

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from shellvault import here
+from shellvault.callers import NO_SECRETS
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.narrowing import of_command_line
@@ -34,11 +35,17 @@ class Wish:
     prompt: str | None = None
     debug: bool = False
     agent: bool = True
+    reason: str = ""
+    """Why, for the person who may be asked to allow it, and for the history."""
 
     @property
     def line(self) -> str:
         """The request line that stands for this wish."""
         return here.request_line(self.profile, self.options, self.environment)
+
+    def with_options(self, more: Mapping[str, str]) -> "Wish":
+        """The same with more options."""
+        return replace(self, options={**self.options, **more})
 
 
 _BACKEND = click.option(
@@ -54,6 +61,9 @@ _PLAN = (
     _BACKEND,
     click.option(
         "--read-only", is_flag=True, help="A session that may only read: narrowed to AWS's ReadOnlyAccess."
+    ),
+    click.option(
+        "--no-secrets", is_flag=True, help="The same, and neither secrets nor keys can be read with it."
     ),
     click.option(
         "--policy",
@@ -85,6 +95,7 @@ _ACQUIRE = (
     click.option(
         "--no-agent", is_flag=True, help="Do everything in this process (also SHELLVAULT_NO_AGENT=1)."
     ),
+    click.option("--reason", metavar="TEXT", help="Why: shown to the person who is asked to allow it."),
     click.option("--debug", is_flag=True, help="Show the steps on stderr, with secrets masked."),
 )
 
@@ -161,7 +172,7 @@ def narrowing(given: Mapping[str, Any]) -> dict[str, str]:
     options = {
         "policy": "" if file is None else read_policy(file, "--policy"),
         "policy-arns": " ".join(arns),
-        "read-only": "1" if given.get("read_only") else "",
+        "read-only": NO_SECRETS if given.get("no_secrets") else "1" if given.get("read_only") else "",
     }
     found = {option: value for option, value in options.items() if value}
     # Here too, so that what is wrong is said before anything is asked.
@@ -209,6 +220,7 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
         fresh=bool(given.get("fresh")),
         prompt=given.get("prompt"),
         debug=bool(given.get("debug")),
+        reason=given.get("reason") or "",
         agent=not given.get("no_agent") and here.agent_allowed(environment),
     )
 

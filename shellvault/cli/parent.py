@@ -57,17 +57,21 @@ def run(file: str, program: list[str], environment: Mapping[str, str], mask: set
     is_stopped = False
     while True:
         number, sender = _wait()
-        found, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+        found, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
         while found:
-            if os.WIFEXITED(status):
+            if found != child:
+                # What has lost its parent below us (PR_SET_CHILD_SUBREAPER) is only cleared away.
+                pass
+            elif os.WIFEXITED(status):
                 return os.WEXITSTATUS(status)
-            if os.WIFSIGNALED(status):
+            elif os.WIFSIGNALED(status):
                 return 128 + os.WTERMSIG(status)
-            is_stopped = os.WIFSTOPPED(status)
-            if is_stopped:
-                # Whoever started us waits for us, and is to have its terminal back.
-                _stop(os.WSTOPSIG(status))
-            found, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+            else:
+                is_stopped = os.WIFSTOPPED(status)
+                if is_stopped:
+                    # What started us waits for us, and is to have its terminal back.
+                    _stop(os.WSTOPSIG(status))
+            found, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
         if number == signal.SIGCONT:
             # `fg` continues all of the group by itself.
             if is_stopped:

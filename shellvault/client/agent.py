@@ -45,6 +45,7 @@ def obtain(
     *,
     mfa_token: str | None = None,
     fresh: bool = False,
+    reason: str = "",
     waits_for: Callable[[str], None] = lambda what: None,
 ) -> str:
     """The session of a request line as the text of a form (see shells.forms), by an agent that is started
@@ -64,6 +65,7 @@ def obtain(
         "form": form,
         "pid": None if not shell else os.getpid() if kind == "exec" else shell_pid(),
         "fresh": fresh,
+        "reason": reason,
         "mfa_token": mfa_token,
         "environment": for_agent(environment),
         "directory": here.working_directory(),
@@ -153,6 +155,21 @@ def operate(
         "directory": here.working_directory(),
     }
     return _with_agent(environment, message, _Answers(prompter, None, environment, waits_for))
+
+
+def say(environment: Mapping[str, str], message: Message, *, start: bool = False) -> Message:
+    """The agent's answer to a message that asks no person anything; {} where none runs and none is to `start`.
+
+    Raises AgentError, and whatever the agent refuses.
+    """
+    whole = {**message, "version": __version__}
+    if start:
+        return _with_agent(environment, whole, None)
+    connection = connect(locations.socket_path(environment))
+    if connection is None:
+        return {}
+    with connection:
+        return _converse(connection, whole, None) or {}
 
 
 def forget(environment: Mapping[str, str], profiles: list[str] | None = None) -> int:

@@ -33,18 +33,20 @@ OTHERS = (
     *(
         "add",
         "agent",
+        "approve",
         "clear",
         "config",
         "configure",
         "console",
+        "deny",
         "doctor",
         "exec",
         "export",
         "help",
         "import",
     ),
-    *("install-process", "list", "lock", "login", "ls", "migrate-backend", "passphrase", "proxy"),
-    *("remove", "rm", "rotate"),
+    *("install-process", "leases", "list", "lock", "login", "ls", "migrate-backend", "passphrase", "proxy"),
+    *("remove", "requests", "rm", "rotate"),
     *("server", "shim", "signin", "signout", "sso", "unlock", "version", "why", "wrap"),
 )
 

@@ -87,6 +87,9 @@ OPTIONS = (
 #: Those of them that narrow a session; `policy` is the policy itself (`policy_text`), ARNs have blanks between them.
 NARROWING = ("policy", "policy-arns", "read-only")
 
+#: What the agent, or a command without it, adds of the caller (shellvault.callers). No command sends these.
+GIVEN = ("actor", "grant")
+
 #: The most characters of an escaped policy: AWS takes 2048 plain ones, the agent's language lines of 16 KiB.
 POLICY_LIMIT = 8192
 
@@ -170,7 +173,7 @@ def narrowing(profile: str, environment: dict[str, str]) -> dict[str, str]:
 def narrowing_words(options: dict[str, str]) -> str:
     """How a command line asks for the same narrowing: what a suggested command needs so that it is no wider."""
     if "read-only" in options:
-        return "--read-only "
+        return "--read-only " if options["read-only"] == "1" else "--no-secrets "
     files = "--policy FILE " if "policy" in options else ""
     return files + ("--policy-arn ARN " if "policy-arns" in options else "")
 
@@ -200,7 +203,7 @@ def decode(line: str) -> tuple[str, dict[str, str]]:
         if (
             not separator
             or name in fields
-            or not (name in OVERRIDES or name in OPTIONS or name in ("config", "home"))
+            or not (name in OVERRIDES or name in OPTIONS or name in GIVEN or name in ("config", "home"))
         ):
             raise ValueError("not a request")
         fields[name] = unescape(value)

@@ -59,6 +59,8 @@ class Options:
     """Whether calls may go over plain HTTP to another machine."""
     narrows: bool = True
     """Whether session policies are asked for; not where the session is for shellvault's own calls."""
+    secrets_policy: str | None = None
+    """The session policy that keeps secrets back, for a narrowing with `no_secrets`."""
 
 
 @dataclass(frozen=True, slots=True)

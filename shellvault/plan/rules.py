@@ -66,7 +66,7 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
         steps.append(_following(steps, federation_token(profile, partition)))
     narrowing = _narrowing(chain) if options.narrows else Narrowing()
     if narrowing.is_narrow:
-        steps[-1] = _narrowed(steps, narrowing, partition)
+        steps[-1] = _narrowed(steps, _with_secrets_policy(narrowing, options), partition)
     _check_devices(steps)
     if not options.insecure_endpoint:
         _check_endpoints(steps)
@@ -308,6 +308,11 @@ def _narrowing(chain: Sequence[Profile]) -> Narrowing:
         if member.role_arn:
             break
     return Narrowing()
+
+
+def _with_secrets_policy(narrowing: Narrowing, options: Options) -> Narrowing:
+    """ReadOnlyAccess allows, and a policy that only denies takes from it (IAM User Guide, "Session policies")."""
+    return replace(narrowing, policy=options.secrets_policy) if narrowing.no_secrets else narrowing
 
 
 def _narrowed(steps: Sequence[Step], narrowing: Narrowing, partition: str) -> Step:

@@ -86,6 +86,8 @@ class Narrowing:
     policy_arns: tuple[str, ...] = ()
     policy: str | None = None
     """JSON without blanks."""
+    no_secrets: bool = field(default=False, repr=False)
+    """Whether reading secrets is denied, too; only with `read_only`."""
     policy_file: str | None = None
     """Where the policy stands, for one of the config file."""
     where: str = ""
@@ -145,6 +147,10 @@ class Profile:
     engine: SecretsEngine | None = None
     narrowing: Narrowing | None = None
     """The session policies that this profile asks for; None: it says nothing of them."""
+    callers: str | None = None
+    """What each kind of caller gets (shellvault.callers), as it is written."""
+    agent_role: str | None = None
+    """The role on top for coding agents, where AWS cannot narrow the session itself."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """What else a program of this profile finds in its environment."""
     instance_metadata: Mapping[str, str] = field(default_factory=dict)

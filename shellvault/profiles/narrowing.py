@@ -26,10 +26,12 @@ _ARN = re.compile(
 _BETWEEN = re.compile(r"[\s,]+(?=arn:)")
 
 
-def of_command_line(read_only: bool, arns: str, policy: str | None) -> Narrowing | None:
+def of_command_line(
+    read_only: bool, arns: str, policy: str | None, *, no_secrets: bool = False
+) -> Narrowing | None:
     """What `--read-only`, the ARNs of `--policy-arn` (blanks between them) and a policy's text ask for; None: nothing.
 
-    Raises ConfigError for what AWS would not take.
+    `no_secrets` goes with `read_only`. Raises ConfigError for what AWS would not take.
     """
     if not (read_only or arns or policy is not None):
         return None
@@ -37,7 +39,7 @@ def of_command_line(read_only: bool, arns: str, policy: str | None) -> Narrowing
     named = [name for name, is_given in options.items() if is_given]
     _check_alone(read_only, named)
     text = None if policy is None else checked_policy(policy, "--policy")
-    return Narrowing(read_only, _arns(arns, "--policy-arn"), text, where=" and ".join(named))
+    return Narrowing(read_only, _arns(arns, "--policy-arn"), text, no_secrets, where=" and ".join(named))
 
 
 def of_profile(

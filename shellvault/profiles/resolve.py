@@ -194,6 +194,8 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
         credential_source=_credential_source(lookup),
         engine=secrets_engine(lookup.find, lookup.variable),
         narrowing=_narrowing(lookup),
+        callers=_text(lookup.find("shellvault_callers"), "text"),
+        agent_role=_text(lookup.find("shellvault_agent_role"), "role_arn"),
         variables=_variables(lookup),
         instance_metadata={
             key: shaped(setting, "text")

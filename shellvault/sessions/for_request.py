@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shellvault import guard, here, settings
 from shellvault import plan as plans
+from shellvault.callers import NO_SECRETS
 from shellvault.errors import ConfigError, NotForAgentError, UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Plan
@@ -22,6 +23,7 @@ from shellvault.sessions.cache import SessionCache
 from shellvault.sessions.confirmation import Policy, confirm_keys, hands_out_keys
 from shellvault.sessions.context import MIN_REMAINING, Context
 from shellvault.sessions.model import Prompter, Session
+from shellvault.sessions.permission import for_caller, secrets_policy
 
 if TYPE_CHECKING:
     from shellvault.vault import Vault
@@ -93,14 +95,25 @@ def plan_for_request(
     directory: str | None = None,
     *,
     narrows: bool = True,
+    permits: bool = True,
 ) -> tuple[Profile, Plan]:
     """The plan that `request_line` asks for; `stored` maps names with long-term keys to their key ids.
 
     `environment` is the command's own: `credential_source = Environment` takes the keys from there.
     Relative paths of the profile are meant in `directory`, else in the current one. `narrows`: see `plan.Options`.
+    `permits`: whether the caller's rule counts (sessions.permission), as it does where a session is handed out.
     """
     where = directory or here.working_directory()
-    return _planned(*decoded(request_line), stored, environment, where, narrows=narrows)
+    return _planned(*decoded(request_line), stored, environment, where, narrows=narrows, permits=permits)
+
+
+def check_caller(request_line: str, environment: Mapping[str, str]) -> None:
+    """Checks that the caller may have what it asks for, before anything is opened or looked up for it.
+
+    Raises NotAllowedError, ApprovalNeededError, and ConfigError for a profile that cannot be used at all.
+    """
+    name, fields = decoded(request_line)
+    for_caller(_resolved(name, fields), fields, environment)
 
 
 def profile_for_request(request_line: str) -> Profile:
@@ -138,7 +151,13 @@ def decoded(request_line: str) -> tuple[str, dict[str, str]]:
 
 def overrides_of(fields: Mapping[str, str]) -> Overrides:
     """What beats the config file in a request. Raises ConfigError."""
-    narrowing = of_command_line("read-only" in fields, fields.get("policy-arns", ""), fields.get("policy"))
+    read_only = fields.get("read-only")
+    narrowing = of_command_line(
+        bool(read_only),
+        fields.get("policy-arns", ""),
+        fields.get("policy"),
+        no_secrets=read_only == NO_SECRETS,
+    )
     duration = parse_duration(fields["duration"]) if "duration" in fields else None
     wishes = {variable: fields[variable] for variable in request.OVERRIDES if variable in fields}
     return Overrides(fields.get("region"), duration, wishes, narrowing)
@@ -152,10 +171,13 @@ def _planned(
     directory: str,
     *,
     narrows: bool,
+    permits: bool,
 ) -> tuple[Profile, Plan]:
     home = fields.get("home")
     profile = _located(_resolved(name, fields), directory, home)
     _check_region(profile)
+    if permits and narrows:
+        profile = for_caller(profile, fields, environment)
     if narrows:
         profile = with_policies(profile, Path(fields["config"]).parent, home)
     options = plans.Options(
@@ -164,6 +186,7 @@ def _planned(
         environment.get("AWS_ACCESS_KEY_ID") or None,
         "insecure-endpoint" in fields or settings.load(environment).insecure_endpoint,
         narrows,
+        secrets_policy(environment) if profile.narrowing and profile.narrowing.no_secrets else None,
     )
     return profile, plans.build(profile, stored, options)
 

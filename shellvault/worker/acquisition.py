@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple
 
-from shellvault import callers_terminal, guard, locations, renewal, settings, threads, waiting
+from shellvault import callers_terminal, guard, locations, marks, renewal, settings, threads, waiting
 from shellvault.errors import NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.files import stamp
@@ -28,6 +28,7 @@ from shellvault.sessions.environment import change_for
 from shellvault.sessions.for_request import (
     Acquired,
     acquire_for_request,
+    check_caller,
     environment_of,
     min_remaining,
     plan_for_request,
@@ -128,7 +129,10 @@ def _obtained(job: Message, desk: Desk) -> Message:
     fields = request.decode(line)[1]
     environment = _environment(job, fields)
     # Stamped before they are read: a change in between makes the result old at once, never young for ever.
-    files = {path: stamp(path) for path in (fields["config"], str(locations.names_file(environment)))}
+    own = str(locations.config_file(environment))
+    files = {path: stamp(path) for path in (fields["config"], str(locations.names_file(environment)), own)}
+    _say_settings(environment, desk)
+    check_caller(line, environment)
     vault, keeping = _open_vault(fields.get("backend"), environment, desk)
     planned = plan_for_request(line, vault.stored_keys(), environment, job["directory"])
     if policies := policy_files(planned[0]):
@@ -196,12 +200,19 @@ class Keeping(NamedTuple):
     seconds: int
 
 
+def _say_settings(environment: Mapping[str, str], desk: Desk) -> None:
+    """What the agent has to know of the settings, which it does not read itself."""
+    own = settings.load(environment)
+    desk.channel.lock_on(list(own.lock_on))
+    desk.channel.coding_agents(list(own.coding_agents))
+
+
 def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk) -> tuple[Vault, Keeping]:
     """The vault, and how it is kept open.
 
     Whoever unlocked it decided that for as long as it stays unlocked: what a later request says can only be stricter.
     """
-    desk.channel.lock_on(list(settings.load(environment).lock_on))
+    _say_settings(environment, desk)
     holds_keys = choose(backend, environment).backend
     has_file = "file" in (holds_keys, session_backend(environment))
     kept = desk.channel.unlock_key(str(file_path(environment))) if has_file else None
@@ -284,7 +295,7 @@ def _leases(
 
 def _text(form: str, acquired: Acquired, session: Session, line: str, *, is_leased: bool) -> str:
     profile, narrowed = acquired.profile, acquired.plan.narrowing.label
-    change = change_for(profile, session, line, time.time(), narrowed, is_leased=is_leased)
+    change = change_for(profile, session, marks.base(line), time.time(), narrowed, is_leased=is_leased)
     return _container(session) if form == CONTAINER_FORM else forms.text(form, change, profile.name)
 
 

@@ -130,6 +130,12 @@ def messages(place: Place) -> dict[str, bytes]:
         "stop": {},
         "revoke": {"profiles": None, "pid": None},
         "endpoint": {"request": line, "pid": os.getpid()},
+        "questions": {},
+        "permits": {},
+        "approve": {"number": 1, "seconds": None, "narrowing": {}},
+        "deny": {"number": 1, "always": False},
+        "end-permit": {"number": 1},
+        "lease": {"profiles": ["work"], "narrowing": {}, "seconds": 60},
     }
     made = {do: json.dumps({"do": do, **who, **more}).encode() + b"\n" for do, more in plain.items()}
     for do in guard.VAULT_OPERATIONS:

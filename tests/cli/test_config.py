@@ -46,6 +46,7 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
         'backend = "file"\nsession_backend = "agent"\nlock_on = ["suspend"]\nprompt = "zenity"\n'
         'confirm = "always"\ndevice_code = true\nexport_token = false\n'
         'browser = "firefox"\nproduction = ["live-*", "*-core"]\n[browsers]\ncorp = "chromium"\n'
+        '[callers]\ncoding-agent = "read-only"\n'
     )
     os.environ["AWS_VAULT_PROMPT"] = "ykman"
     os.environ["SHELLVAULT_BROWSER"] = "none"
@@ -63,6 +64,9 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
         "lock_on": ("suspend", str(file)),
         "quiet": ("false", "default"),
         "production": ("live-*,*-core", str(file)),
+        "callers": ("coding-agent=read-only", str(file)),
+        "coding_agents": ("the known ones", "default"),
+        "secrets": ("the known ones", "default"),
         "browsers.corp": ("chromium", str(file)),
     }
 

@@ -30,7 +30,7 @@ DOORS: dict[str, tuple[str, set[str], int]] = {
 #: What a source says that takes something away from the agent or the vault.
 FORGETS = re.compile(
     r'"do": "(?:clear|remove|forget-sign-ins)"|"sign-out"|client\.(?:forget|lock|stop|revoke)\('
-    r"|\bleases\.(?:leave|revoke)\(|broker\.forget\("
+    r"|\bvault_leases\.(?:leave|revoke)\(|broker\.forget\("
 )
 
 
@@ -104,5 +104,5 @@ def test_every_command_that_forgets_is_on_the_list() -> None:
     folder = Path(shellvault.cli.__file__).parent
     found = {path.stem for path in folder.glob("*.py") if FORGETS.search(path.read_text())}
     # Helpers of the commands, and two that forget what they have copied elsewhere, or sealed anew.
-    helpers = {"broker", "forgetting", "leases", "migrate_backend", "passphrase"}
+    helpers = {"broker", "forgetting", "migrate_backend", "passphrase", "vault_leases"}
     assert found - helpers == {command.split()[0] for command in DOORS}

@@ -1,0 +1,61 @@
+"""`exec --lease`: a command, and all that it starts, gets the sessions that were named and nothing else."""
+
+import ctypes
+import os
+import sys
+from collections.abc import Sequence
+
+from shellvault import hardening
+from shellvault.callers import NO_SECRETS
+from shellvault.cli import output, parent
+from shellvault.cli.options import Wish
+from shellvault.cli.program import run
+from shellvault.client import permits
+from shellvault.errors import UsageError
+from shellvault.fastlane import request
+from shellvault.profiles.durations import parse_duration
+
+#: prctl(2): who has lost its parent becomes our child, and so stays below the lease.
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def take(asked: Wish, lasts: str, more: Sequence[str], *, full: bool) -> Wish:
+    """Takes a lease for this process. Returns what to ask for: the session as narrow as the lease.
+
+    Without a narrowing of its own a lease is read-only and keeps secrets back, unless it is to be `full`.
+    Raises UsageError, NotAllowedError, AgentError.
+    """
+    if not asked.agent:
+        raise UsageError("--lease is kept by the agent: leave --no-agent and SHELLVAULT_NO_AGENT out")
+    own = {name: asked.options[name] for name in request.NARROWING if name in asked.options}
+    if full and own:
+        raise UsageError("--full and a narrower session are two things: choose one")
+    narrowing = own or ({} if full else {"read-only": NO_SECRETS})
+    profiles = [request.escape(name) for name in (asked.profile, *more)]
+    permits.lease(asked.environment, profiles, narrowing, float(parse_duration(lasts)))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # For as long as the child runs, our environment may hold a passphrase (proc_pid_environ(5)).
+    hardening.forbid_tracing()
+    return asked.with_options(narrowing)
+
+
+def serve(program: list[str], environment: dict[str, str]) -> int:
+    """Runs the program below this process, whose end ends the lease, and returns its exit status."""
+    with parent.holding_signals() as mask:
+        status = run(program, environment, mask)
+    _end_orphans()
+    return status
+
+
+def _end_orphans() -> None:
+    """Says what of the command still runs: its lease ends with us."""
+    try:
+        import psutil
+
+        left = psutil.Process(os.getpid()).children()
+    except psutil.Error:
+        return
+    if left:
+        names = ", ".join(sorted({child.name() for child in left}))
+        output.note(f"still running without the lease: {output.printable(names)}")

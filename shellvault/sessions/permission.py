@@ -1,0 +1,108 @@
+"""What a caller gets of a profile: its rule, and a session as narrow and as marked as that asks for."""
+
+import getpass
+from collections.abc import Mapping
+from dataclasses import replace
+
+from shellvault import settings
+from shellvault.callers import MUST_ALLOW, PERSON, Label, Rule, label, rules, session_name, without_secrets
+from shellvault.display import is_production
+from shellvault.errors import ApprovalNeededError, ConfigError, NotAllowedError
+from shellvault.profiles.model import Narrowing, Profile
+from shellvault.profiles.parse import printable
+
+#: The field `grant` of a caller whose lease is for other profiles.
+NOT_LEASED = "none"
+
+
+def for_caller(profile: Profile, fields: Mapping[str, str], environment: Mapping[str, str]) -> Profile:
+    """The profile as the caller of a request may use it, marked with the caller.
+
+    Raises NotAllowedError, ApprovalNeededError where a person has to allow it first, and ConfigError.
+    """
+    caller = _label(fields)
+    if caller.kind != "person" and "no-session" in fields:
+        _check_keys(caller, profile)
+    grant = fields.get("grant", "")
+    if grant == NOT_LEASED:
+        raise NotAllowedError(
+            f"{printable(profile.name)} is not part of this lease: start the command with --lease-for "
+            f"{printable(profile.name)}"
+        )
+    rule = "allow" if grant else rule_for(profile, caller, environment)
+    if rule == "refuse":
+        raise NotAllowedError(
+            f"{_named(caller)} may not use {printable(profile.name)} (shellvault_callers, [callers] in config.toml)"
+        )
+    if rule == "ask" and caller != PERSON:
+        raise ApprovalNeededError(f"{_named(caller)} wants {described(profile)}{MUST_ALLOW}")
+    if rule == "read-only":
+        profile = _read_only(profile, fields)
+    return _marked(profile, caller, environment)
+
+
+def rule_for(profile: Profile, caller: Label, environment: Mapping[str, str]) -> Rule:
+    """The rule of this caller for this profile. Raises ConfigError."""
+    own = settings.load(environment)
+    is_special = is_production(profile.name, settings.production_patterns(environment))
+    return rules(own.callers, profile.callers or "", is_production=is_special)[caller.kind]
+
+
+def described(profile: Profile) -> str:
+    """A profile in a question: its name, and the account and role where they are known."""
+    role = profile.role_arn or (profile.sso and profile.sso.role_name) or ""
+    account = role.split(":")[4] if role.startswith("arn:") else profile.sso and profile.sso.account_id
+    more = [
+        part for part in (account and f"account {account}", role and f"role {role.split('/')[-1]}") if part
+    ]
+    return printable(profile.name) + (f" ({', '.join(map(printable, more))})" if more else "")
+
+
+def secrets_policy(environment: Mapping[str, str]) -> str:
+    """The session policy that keeps secrets back, with what config.toml adds. Raises ConfigError."""
+    return without_secrets(settings.load(environment).secrets)
+
+
+def _label(fields: Mapping[str, str]) -> Label:
+    try:
+        return label(fields.get("actor", ""))
+    except ValueError as error:
+        raise NotAllowedError("this request does not say clearly what asks: run the command again") from error
+
+
+def _named(caller: Label) -> str:
+    return caller.program if caller.program else f"a {caller.kind} program"
+
+
+def _check_keys(caller: Label, profile: Profile) -> None:
+    if caller.kind == "coding-agent":
+        raise NotAllowedError(
+            f"long-term keys of {printable(profile.name)} are for a person alone: run it in your own terminal"
+        )
+
+
+def _read_only(profile: Profile, fields: Mapping[str, str]) -> Profile:
+    """The profile with a session that reads and gets no secrets. Raises ConfigError where another policy stands."""
+    own = profile.narrowing
+    if own and own.is_narrow and not own.read_only:
+        raise ConfigError(
+            f"{printable(own.where)}: this caller gets {printable(profile.name)} read-only, and AWS would add a second "
+            "policy up: leave it out"
+        )
+    narrowing = Narrowing(read_only=True, no_secrets=True, where="the rule of this caller (read-only)")
+    if profile.agent_role and not profile.role_arn:
+        # What AWS cannot narrow is narrowed by a role on top of it.
+        profile = replace(profile, role_arn=profile.agent_role)
+    return replace(profile, narrowing=narrowing)
+
+
+def _marked(profile: Profile, caller: Label, environment: Mapping[str, str]) -> Profile:
+    """The profile whose sessions show a coding agent: by their name in CloudTrail, and in the User-Agent of SDKs."""
+    if caller.kind != "coding-agent":
+        return profile
+    variables = {**profile.variables, "AWS_EXECUTION_ENV": f"shellvault-{caller.program}"}
+    profile = replace(profile, variables=variables)
+    if not profile.role_arn:
+        return profile
+    user = environment.get("USER") or getpass.getuser()
+    return replace(profile, role_session_name=session_name(user, profile.role_session_name, caller))

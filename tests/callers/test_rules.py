@@ -1,0 +1,63 @@
+"""What each kind of caller gets: the rules of config.toml and profiles, and the policy that keeps secrets back."""
+
+import json
+
+import pytest
+
+from shellvault.actors import KINDS
+from shellvault.callers import PERSON, RULES, Label, label, rules, session_name, without_secrets
+from shellvault.errors import ConfigError
+from shellvault.profiles.narrowing import MAX_CHARACTERS, checked_policy, read_only_access
+
+
+def test_a_coding_agent_is_asked_for_by_default() -> None:
+    usual = {"person": "allow", "coding-agent": "ask", "background": "allow"}
+    assert rules({}, "", is_production=False) == usual
+
+
+def test_production_asks_for_everything_but_a_person() -> None:
+    found = rules({"coding-agent": "allow", "background": "allow"}, "", is_production=True)
+    assert found == {"person": "allow", "coding-agent": "ask", "background": "ask"}
+
+
+def test_a_profile_beats_production_and_the_general_rule() -> None:
+    found = rules({"background": "refuse"}, "coding-agent:read-only, background:allow", is_production=True)
+    assert found == {"person": "allow", "coding-agent": "read-only", "background": "allow"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rule", RULES)
+def test_each_kind_takes_each_rule(kind: str, rule: str) -> None:
+    assert dict(rules({kind: rule}, "", is_production=False))[kind] == rule  # type: ignore[index]
+    assert dict(rules({}, f"{kind}:{rule}", is_production=True))[kind] == rule  # type: ignore[index]
+
+
+@pytest.mark.parametrize("text", ["coding-agent", "coding-agent:maybe", "agent:ask", ":", "person:"])
+def test_a_rule_that_does_not_exist_is_an_error(text: str) -> None:
+    with pytest.raises(ConfigError, match="no rule"):
+        rules({}, text, is_production=False)
+
+
+@pytest.mark.parametrize("given", [PERSON, Label("background"), Label("coding-agent", "claude-code", "7f3a")])
+def test_a_label_is_read_as_it_was_written(given: Label) -> None:
+    assert label(str(given)) == given
+
+
+@pytest.mark.parametrize("text", ["root", "coding-agent:x", "coding-agent:a b:c", "person:a:b:c"])
+def test_what_is_no_label_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not an actor"):
+        label(text)
+
+
+def test_the_policy_without_secrets_is_one_that_aws_takes() -> None:
+    text = without_secrets(["s3:GetObject"])
+    assert checked_policy(text, "here") == text
+    assert len(text) + len(read_only_access("aws-us-gov")) <= MAX_CHARACTERS
+    assert "s3:GetObject" in json.loads(text)["Statement"][0]["Action"]
+
+
+def test_a_sessions_name_shows_person_program_and_run() -> None:
+    agent = Label("coding-agent", "claude-code", "7f3a")
+    assert session_name("ada", None, agent) == "ada+claude-code+7f3a"
+    assert session_name("ada", "mine", agent) == "mine+claude-code+7f3a"
+    assert len(session_name("ada", "a" * 64, agent)) == 64
