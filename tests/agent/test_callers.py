@@ -5,6 +5,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -241,9 +243,14 @@ def test_a_process_that_keeps_others_out_stays_one_of_ours(
             assert fresh.is_local(ours)
 
 
-def stranger() -> subprocess.Popen[bytes]:
+@contextmanager
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
     """A process of this user's that is neither above nor below one that asks."""
-    return subprocess.Popen(["setsid", "sleep", "60"])
+    with subprocess.Popen(["setsid", "sleep", "60"]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_nobody_is_given_a_token_for_a_process_that_is_not_its_own(agent: Place) -> None:
@@ -254,7 +261,6 @@ def test_nobody_is_given_a_token_for_a_process_that_is_not_its_own(agent: Place)
             sent = json.dumps(endpoint | {"pid": pid}).encode() + b"\n"
             assert send_from(agent, ("setsid", "-w"), [sent]) == [""], pid
         assert agent.status()["endpoint_users"] == []
-        other.kill()
 
 
 def test_nobody_is_given_the_secret_of_another_shell(agent: Place) -> None:
@@ -272,7 +278,6 @@ def test_nobody_is_given_the_secret_of_another_shell(agent: Place) -> None:
         assert "__shellvault_secret" not in "".join(replies)
         direct = f"SV1 - peek env.zsh {shell.pid} {agent.line('work')}\n".encode()
         assert send_from(agent, ("setsid", "-w"), [direct]) == ["miss\n"]
-        shell.kill()
 
 
 def test_one_command_s_proxy_serves_that_command_and_its_renewals_alone(agent: Place, tmp_path: Path) -> None:
