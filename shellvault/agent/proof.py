@@ -4,10 +4,12 @@ zsh and PowerShell know no SO_PEERCRED. So what reaches such a shell over a way 
 the peer's user id) gives it a secret, and each direct reply begins with that: nobody else's text is evaluated.
 """
 
-#: How each of those shells keeps its secret: in a variable that no child inherits, whatever its options are.
+#: How each of those shells keeps its secret: in a variable that no child inherits, whatever its options are. What
+#: stands before has failed or not, and that stays.
 _ASSIGNMENTS = {
     "powershell": "$global:__shellvault_secret = '{}'\n",
-    "zsh": "() {{ builtin emulate -L zsh +x; builtin typeset -g +x __shellvault_secret={}; }}\n",
+    "zsh": "() {{ builtin local code=$?; builtin emulate -L zsh +x; builtin typeset -g +x __shellvault_secret={}; "
+    "builtin return $code; }}\n",
 }
 
 

@@ -64,7 +64,6 @@ def command(
         snippet = render.env_snippet(shell, broker.endpoint(asked, os.getppid()))
     else:
         snippet = broker.answer(asked, f"env.{shell}")
-    output.result(
-        snippet if no_hook or shell not in HOOKED else snippet + init.kept_hook_text(shell, os.environ)
-    )
+    hook = "" if no_hook or shell not in HOOKED else init.kept_hook_text(shell, os.environ)
+    output.result(snippet + hook)
     return 0

@@ -100,7 +100,7 @@ class LazyGroup(Group):
             first_steps.require_any(_names())
             raise UsageError(
                 f"`{args[0]}` is a word of the shell function: run `shellvault init --install` and open a new shell, "
-                'or use eval "$(shellvault env NAME)"'
+                f"or use {_by_hand()}"
             )
         return super().resolve_command(ctx, args)
 
@@ -122,6 +122,16 @@ class LazyGroup(Group):
             return None
         found: click.Command = importlib.import_module(f"shellvault.cli.{module}").command
         return every_command.complete(found)
+
+
+def _by_hand() -> str:
+    """What enters a session without the function, as the shell that asks writes it."""
+    from shellvault.shells import detect, lines
+
+    try:
+        return lines.evaluated(detect.detect(os.getppid()), "env", "NAME")
+    except UsageError:
+        return "`shellvault exec NAME`"
 
 
 @click.group(

@@ -60,11 +60,18 @@ class Node:
 
 
 def completion_text(
-    shell: str, root: click.Command, function: str, wrap: tuple[str, ...], *, has_function: bool = True
+    shell: str,
+    root: click.Command,
+    function: str,
+    wrap: tuple[str, ...],
+    folder: str = "",
+    *,
+    has_function: bool = True,
 ) -> str:
     """The completions for the function of that name, and for the options of wrapped programs, as text for `shell`.
 
     `root` is the command tree that the function understands; without a function (`has_function`) it is a program's.
+    `folder` (quoted) is what fish looks into first, if any.
     """
     nodes = list(tree(root) if has_function else _walk(root, _context(root), ""))
     flags = {
@@ -79,6 +86,7 @@ def completion_text(
         shell,
         "completions",
         command=function,
+        folder=folder,
         nodes=nodes,
         takers=sorted(takers - set(ambiguous)),
         wrap=[program for program in wrap if program in PROFILE_OPTION],

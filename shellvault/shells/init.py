@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: The folder in the state directory for what PowerShell's aliases stand for.
 WRAPPERS = "wrappers"
 
+#: The folder in the state directory that fish looks for completions in first.
+COMPLETIONS = "completions"
+
 #: What may stand unquoted as the name of a function in each of the shells.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -52,6 +55,8 @@ def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) 
     state = locations.state_directory(environment)
     if shell == "powershell":
         options = replace(options, wrap=_written_wrappers(state, options.wrap))
+    if shell == "fish" and options.completions:
+        _shadow_generated(state)
     stamp, own = _settings(environment)
     text = render_init(shell, options, state, own.production_patterns)
     return keep(state, "init", shell, text, stamp, init_words(options))
@@ -76,7 +81,8 @@ def render_init(shell: str, options: InitOptions, state: Path, production: str |
     if options.completions:
         from shellvault.shells.completions import completion_text
 
-        completions = completion_text(shell, options.completions, options.command, options.wrap)
+        folder = quote(shell, str(state / COMPLETIONS))
+        completions = completion_text(shell, options.completions, options.command, options.wrap, folder)
     return render.snippet(
         shell,
         "init",
@@ -109,6 +115,18 @@ def _written_wrappers(state: Path, programs: tuple[str, ...]) -> tuple[str, ...]
         if not all(shims.is_shim(folder / program) for program in there):
             raise
         return there
+
+
+def _shadow_generated(state: Path) -> None:
+    """Writes a file that fish finds before the one that it makes from our manual page (all options, everywhere).
+
+    Where it cannot be written, fish shows both.
+    """
+    with suppress(OSError, ShellvaultError):
+        folder = locations.private_directory(state / COMPLETIONS)
+        files.replace(
+            folder / "shellvault.fish", b"# The completions come from `shellvault init fish`.\n", 0o600
+        )
 
 
 def hook_text(shell: str, production: str | None = None, *, quiet: bool = False) -> str:

@@ -35,9 +35,9 @@ _POWERSHELL_CHECK = (
 
 #: What shellcheck would have otherwise, and why it is meant:
 #: an array or a string in PROMPT_COMMAND (2178, 2128), word lists split on purpose (2086, 2207), `~` as a character
-#: (2088), text for a person in backquotes (2016), functions that a prompt or a wrapper calls (2329, 2317), and what
-#: stands in quoted patterns (1003, 1112).
-_MEANT = "SC2178,SC2128,SC2086,SC2207,SC2088,SC2016,SC2329,SC2317,SC2206,SC1003,SC1112"
+#: (2088), text for a person in backquotes (2016), functions that a prompt or a wrapper calls (2329, 2317), what stands
+#: in quoted patterns (1003, 1112), a pattern in a variable (2053), a variable for the user's prompt (2034).
+_MEANT = "SC2178,SC2128,SC2086,SC2207,SC2088,SC2016,SC2329,SC2317,SC2206,SC1003,SC1112,SC2053,SC2034"
 
 
 def _check(shell: str, path: Path) -> None:
@@ -160,7 +160,7 @@ def test_settings_that_cannot_be_understood_are_said_and_not_left_out(tmp_path: 
     settings = tmp_path / ".config" / "shellvault" / "config.toml"
     settings.parent.mkdir(parents=True)
     settings.write_text("production = 3\n")
-    with pytest.raises(ConfigError, match="production must be patterns"):
+    with pytest.raises(ConfigError, match="production must be list of text"):
         init.init_text("bash", USUAL, {"HOME": str(tmp_path)})
 
 
