@@ -50,6 +50,9 @@ OTHERS = (
     *("server", "shim", "signin", "signout", "sso", "unlock", "version", "why", "wrap"),
 )
 
+#: Options that stand for commands.
+ABOUT = ("-h", "--help", "-v", "--version")
+
 #: As in `fastlane.commands`, which may be what is damaged.
 SHELLS = ("bash", "fish", "powershell", "sh", "zsh")
 
@@ -77,7 +80,7 @@ def is_evaluated(arguments: list[str]) -> bool:
     for word in arguments:
         if word == "export":
             return any(word.removeprefix("--format=") in EVALUATED_FORMATS for word in arguments)
-        if word in OTHERS:
+        if word in (*OTHERS, *ABOUT):
             return False
         # What follows an option may be its value.
         if word in EVALUATED or not (word.startswith("-") or before.startswith("-")):

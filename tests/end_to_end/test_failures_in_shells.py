@@ -195,6 +195,7 @@ def test_the_launcher_knows_the_same_commands(tmp_path: Path) -> None:
         ("export work --format json", False),
         ("export work --format export-env", True),
         ("", True),
+        ("--version", False),
     ],
 )
 def test_what_may_be_evaluated(line: str, is_evaluated: bool) -> None:
