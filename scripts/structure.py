@@ -19,6 +19,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("worker", "watcher"),
+    ("dialogue",),
     ("console", "doctor", "rotation"),
     ("importing",),
     ("client",),

@@ -186,7 +186,7 @@ def test_every_listener_goes_by_the_rule() -> None:
             if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Connections":
                 rules.add(name)
     # The agent's own socket serves its user alone (mode 0600, SO_PEERCRED); the two commands call servers.listening.
-    assert listens - rules == {"agent/server.py", "cli/ec2_server.py", "cli/proxy.py"}
+    assert listens - rules == {"agent/server.py", "cli/ec2_server.py", "cli/commands/proxy.py"}
     assert rules == {
         "agent/endpoint.py",
         "browser/one_time_link.py",

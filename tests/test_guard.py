@@ -122,7 +122,7 @@ def test_from_other_namespaces_there_are_sessions_and_names() -> None:
         ("vault.remove_keys", {"vault/operations.py"}),
         ("vault.load_backup", {"vault/operations.py"}),
         ("acquire", {"sessions/for_request.py", "rotation/operation.py"}),
-        ("migrate", {"cli/migrate_backend.py"}),
+        ("migrate", {"cli/commands/migrate_backend.py"}),
     ],
 )
 def test_nothing_is_done_past_the_guard(called: str, by: set[str]) -> None:

@@ -19,8 +19,9 @@ from shellvault.protocol import Message
 #: The longest reason that is shown, in characters, and the most profiles of a lease.
 REASON_LIMIT, PROFILES = 200, 50
 
-#: The messages that are answered here.
-MESSAGES = ("questions", "permits", "approve", "deny", "end-permit", "lease")
+
+#: What a notice on the desktop needs of the environment.
+_DESKTOP = ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "HOME", "PATH", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR")
 
 
 class Approvals:
@@ -66,7 +67,10 @@ class Approvals:
         return question.number
 
     def answer(self, message: Message, actor: Actor) -> Message:
-        """The result of one of MESSAGES. Raises RefusedError where it is not for this caller, ValueError."""
+        """The result of a message about permits (docs/protocol.md).
+
+        Raises RefusedError where it is not for this caller, KeyError for a number that is not open, ValueError.
+        """
         now = time.time()
         match message["do"]:
             case "questions":
@@ -100,7 +104,8 @@ class Approvals:
         # Without it the command line says what to type.
         with suppress(OSError):
             command = [*words, f"shellvault approve {question.number}"]
-            self._notices.append(os.posix_spawnp(words[0], command, os.environ, file_actions=nothing))
+            environment = {name: os.environ[name] for name in _DESKTOP if name in os.environ}
+            self._notices.append(os.posix_spawnp(words[0], command, environment, file_actions=nothing))
 
 
 def _runs(pid: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Protocol
 from shellvault import guard, hardening, protocol
 from shellvault.actors import Actor
 from shellvault.agent.afresh import LetGo
-from shellvault.agent.approvals import MESSAGES, Approvals, refusal
+from shellvault.agent.approvals import Approvals, refusal
 from shellvault.agent.caller import Caller, Callers
 from shellvault.agent.job import HandOver, Reply, Waiter, Want, failure, forms_with
 from shellvault.agent.jobs import NO_ANSWER, Jobs
@@ -212,7 +212,12 @@ class Client:
             "revoke": self._revoke,
             "stop": self._stop,
             "vault": self._vault,
-            **dict.fromkeys(MESSAGES, self._permits),
+            "questions": self._permits,
+            "permits": self._permits,
+            "approve": self._permits,
+            "deny": self._permits,
+            "end-permit": self._permits,
+            "lease": self._permits,
         }
         operations[message["do"]](message)
 

@@ -3,3 +3,6 @@
 from shellvault.browser.opener import Opened, open_link
 
 __all__ = ["Opened", "open_link"]
+
+#: In the place of a browser's command: opens none.
+NO_BROWSER = "none"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shellvault import guard, here, locations, marks, settings, waiting
 from shellvault.actors import Actors, seen, words_of
 from shellvault.callers import field_of
-from shellvault.cli import now, output, progress, prompters, told
+from shellvault.cli import now, told
 from shellvault.cli.foreign_config import tell_programs
 from shellvault.cli.options import Wish
 from shellvault.cli.suggest import suggesting
+from shellvault.dialogue import output, progress, prompters
 from shellvault.errors import (
     AgentError,
     NeedsPersonError,

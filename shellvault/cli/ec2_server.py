@@ -13,10 +13,11 @@ from functools import partial
 from typing import Any
 
 from shellvault import hardening
-from shellvault.cli import broker, output, parent
+from shellvault.cli import broker, parent
 from shellvault.cli.options import Wish
 from shellvault.cli.program import apply, or_shell
 from shellvault.cli.program import run as run_program
+from shellvault.dialogue import output
 from shellvault.servers import address, listening, upstream
 from shellvault.servers.metadata import MetadataServer
 from shellvault.variables import Change

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from shellvault.cli import output
+from shellvault.dialogue import output
 
 
 class GlobalOption(NamedTuple):

@@ -4,8 +4,9 @@ import contextlib
 from pathlib import Path
 
 from shellvault import here
-from shellvault.cli import output, told
+from shellvault.cli import told
 from shellvault.cli.options import Wish
+from shellvault.dialogue import output
 from shellvault.errors import ShellvaultError
 from shellvault.fastlane import request
 

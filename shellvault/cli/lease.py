@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from shellvault import hardening
 from shellvault.callers import NO_SECRETS
-from shellvault.cli import output, parent
+from shellvault.cli import parent
 from shellvault.cli.options import Wish
 from shellvault.cli.program import run
 from shellvault.client import permits
+from shellvault.dialogue import output
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.durations import parse_duration

@@ -10,15 +10,16 @@ from pathlib import Path
 import click
 
 from shellvault import __version__
-from shellvault.cli import every_command, first_steps, output
+from shellvault.cli import every_command, first_steps
 from shellvault.cli.groups import FUNCTION_WORDS, GROUPS
 from shellvault.cli.options import known_names
-from shellvault.cli.output import OutputError, ReaderGoneError, complain
 from shellvault.cli.suggest import NEIGHBOURS, Group, no_command, no_option, similar
+from shellvault.dialogue import output
+from shellvault.dialogue.output import OutputError, ReaderGoneError, complain
 from shellvault.errors import ConfigError, ShellvaultError, UsageError
 from shellvault.profiles.unknown import how_to_get
 
-#: Each command's module under shellvault.cli, imported when it is used: none pays for another.
+#: Each command's module under shellvault.cli.commands, imported when it is used: none pays for another.
 COMMANDS = {
     "add": "add",
     "agent": "agent",
@@ -30,14 +31,14 @@ COMMANDS = {
     "deny": "deny",
     "doctor": "doctor",
     "env": "env",
-    "exec": "execute",
+    "exec": "exec",
     "export": "export",
     "help": "help",
-    "import": "importing",
+    "import": "import_",
     "init": "init",
     "install-process": "install_process",
     "leases": "leases",
-    "list": "listing",
+    "list": "list",
     "lock": "lock",
     "migrate-backend": "migrate_backend",
     "passphrase": "passphrase",
@@ -55,7 +56,7 @@ COMMANDS = {
 }
 
 #: What only wrappers and shims start.
-INTERNAL = {"wrap": "wrapped"}
+INTERNAL = {"wrap": "wrap"}
 
 ALIASES = {"login": "console", "ls": "list", "rm": "remove", "server": "proxy"}
 
@@ -120,7 +121,7 @@ class LazyGroup(Group):
         module = COMMANDS.get(ALIASES.get(cmd_name, cmd_name)) or INTERNAL.get(cmd_name)
         if module is None:
             return None
-        found: click.Command = importlib.import_module(f"shellvault.cli.{module}").command
+        found: click.Command = importlib.import_module(f"shellvault.cli.commands.{module}").command
         return every_command.complete(found)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from shellvault.cli.output import printable
-from shellvault.cli.tables import time_left
+from shellvault.dialogue.output import printable
+from shellvault.dialogue.tables import time_left
 from shellvault.errors import AgentError
 
 if TYPE_CHECKING:

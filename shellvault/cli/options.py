@@ -9,15 +9,13 @@ import click
 from click.core import ParameterSource
 
 from shellvault import here
+from shellvault.browser import NO_BROWSER
 from shellvault.callers import NO_SECRETS
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.narrowing import of_command_line
 from shellvault.profiles.policy_files import read_policy
 from shellvault.vault.backends import BACKENDS
-
-#: In the place of a browser's command: opens none.
-NO_BROWSER = "none"
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -195,7 +193,8 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
         profile, inherited = profile_choices.before(environment)
     name = profile or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE")
     if not name:
-        from shellvault.cli import first_steps, picker, profile_choices
+        from shellvault.cli import first_steps, profile_choices
+        from shellvault.dialogue import picker
 
         names = known_names(environment)
         first_steps.require_any(names)
@@ -228,7 +227,7 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
 def _said(name: str, inherited: dict[str, str]) -> dict[str, str]:
     """The options that narrow a session as an earlier one was, which a person is told."""
     if inherited:
-        from shellvault.cli import output
+        from shellvault.dialogue import output
 
         output.note(f"{name}: narrowed as before ({request.narrowing_words(inherited).strip()})")
     return inherited

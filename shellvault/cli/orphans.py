@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any
 
 from shellvault import here
-from shellvault.cli import broker, prompters
+from shellvault.cli import broker
 from shellvault.client import agent as client
+from shellvault.dialogue import prompters
 from shellvault.doctor.finding import Finding
 from shellvault.errors import NeedsPersonError, ShellvaultError
 from shellvault.protocol import Message

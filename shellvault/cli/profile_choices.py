@@ -4,9 +4,9 @@ import time
 from collections.abc import Mapping
 
 from shellvault import here
-from shellvault.cli import tables
 from shellvault.cli.now import agent_status
-from shellvault.cli.picker import Choice
+from shellvault.dialogue import tables
+from shellvault.dialogue.picker import Choice
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.parse import ConfigFile, load

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from shellvault.cli import output, parent
+from shellvault.cli import parent
+from shellvault.dialogue import output
 from shellvault.variables import Change, for_children
 
 

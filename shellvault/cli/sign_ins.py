@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shellvault import here
-from shellvault.cli.tables import time_left
+from shellvault.dialogue.tables import time_left
 from shellvault.fastlane import request
 from shellvault.profiles.parse import ConfigFile, load, printable
 from shellvault.profiles.resolve import Overrides

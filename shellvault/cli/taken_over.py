@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from shellvault.cli import output
-from shellvault.cli.add import check_name
-from shellvault.cli.install_process import replace_leftovers
+from shellvault.cli.commands.add import check_name
+from shellvault.cli.commands.install_process import replace_leftovers
+from shellvault.dialogue import output
 from shellvault.errors import ShellvaultError
 from shellvault.importing import plaintext
 from shellvault.importing.found import Found, Source

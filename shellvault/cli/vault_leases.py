@@ -4,8 +4,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from shellvault.cli import output, prompters, tables
 from shellvault.client import agent as client
+from shellvault.dialogue import output, prompters, tables
 from shellvault.errors import AgentError
 from shellvault.vault.deadline import within
 

@@ -230,7 +230,7 @@ def test_a_command_line_is_refused(
         **({} if "BACKEND" in str(environment) or "backend" in line else {"SHELLVAULT_BACKEND": "file"}),
         **environment,
     })  # fmt: skip
-    monkeypatch.setattr("shellvault.cli.picker.terminal.is_available", lambda: False, raising=False)
+    monkeypatch.setattr("shellvault.dialogue.picker.terminal.is_available", lambda: False, raising=False)
     assert main.run(line.split()) == status
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 import pytest
 
-from shellvault.cli import main, prompters
-from shellvault.cli.add import check_name
-from shellvault.cli.execute import command as exec_command
+from shellvault.cli import main
+from shellvault.cli.commands.add import check_name
+from shellvault.cli.commands.exec import command as exec_command
 from shellvault.cli.program import apply
+from shellvault.dialogue import prompters
 from shellvault.display import printable
 from shellvault.errors import UsageError
 from shellvault.sessions.model import Challenge

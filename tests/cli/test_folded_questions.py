@@ -2,7 +2,7 @@
 
 import pytest
 
-from shellvault.cli.terminal import folded
+from shellvault.dialogue.terminal import folded
 
 QUESTIONS = (
     "Enter Access Key Id: ",

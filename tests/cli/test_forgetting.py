@@ -102,7 +102,7 @@ def test_a_deaf_agent_does_not_keep_the_vault_from_being_tried(world: World, com
 
 def test_every_command_that_forgets_is_on_the_list() -> None:
     folder = Path(shellvault.cli.__file__).parent
-    found = {path.stem for path in folder.glob("*.py") if FORGETS.search(path.read_text())}
+    found = {path.stem for path in folder.rglob("*.py") if FORGETS.search(path.read_text())}
     # Helpers of the commands, and two that forget what they have copied elsewhere, or sealed anew.
     helpers = {"broker", "forgetting", "migrate_backend", "passphrase", "vault_leases"}
     assert found - helpers == {command.split()[0] for command in DOORS}

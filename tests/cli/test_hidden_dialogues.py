@@ -16,37 +16,37 @@ KEY_ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEK
 #: One that has letters and digits alone, as a name has.
 PLAIN_SECRET = "wJalrXUtnFEMI0K7MDENG0bPxRfiCYEXAMPLEKEY"
 
-HIDDEN = "from shellvault.cli import terminal\nterminal.ask('Passphrase: ', hidden=True)\n"
+HIDDEN = "from shellvault.dialogue import terminal\nterminal.ask('Passphrase: ', hidden=True)\n"
 CHALLENGE = "prompters.TerminalPrompter({{}}).ask(Challenge({}, 'x', 'Question: '))"
 FOUND = "Found('env', 'work', 'there', None, 'AKIA', {}, is_plaintext=True)"
 
 #: Every question that is read from the terminal, asked after a hidden one; `Passphrase: ` is what is waited for.
 DOORS = {
     "confirm": "terminal.confirm('Question: ')",
-    "MFA device": "from shellvault.cli import questions; questions.ask_mfa_serial()",
-    "region": "from shellvault.cli import questions; questions.ask_region()",
-    "MFA code": f"from shellvault.cli import prompters; from shellvault.sessions.model import Challenge; "
+    "MFA device": "from shellvault.dialogue import questions; questions.ask_mfa_serial()",
+    "region": "from shellvault.dialogue import questions; questions.ask_region()",
+    "MFA code": f"from shellvault.dialogue import prompters; from shellvault.sessions.model import Challenge; "
     f"{CHALLENGE.format(repr('mfa-code'))}",
-    "confirmation": f"from shellvault.cli import prompters; from shellvault.sessions.model import Challenge; "
+    "confirmation": f"from shellvault.dialogue import prompters; from shellvault.sessions.model import Challenge; "
     f"{CHALLENGE.format(repr('confirm'))}",
-    "import": "from shellvault.cli import importing; from shellvault.importing.found import Found; "
+    "import": "from shellvault.cli.commands import import_ as importing; from shellvault.importing.found import Found; "
     f"importing._chosen([{FOUND}])",
-    "start URL": "from shellvault.cli import configure; configure._START_URL.get(None)",
-    "SSO region": "from shellvault.cli import configure; configure._SSO_REGION.get(None)",
-    "profile's region": "from shellvault.cli import configure; configure._PROFILE_REGION.get(None)",
-    "name": "from shellvault.cli import configure, fields; "
+    "start URL": "from shellvault.cli.commands import configure; configure._START_URL.get(None)",
+    "SSO region": "from shellvault.cli.commands import configure; configure._SSO_REGION.get(None)",
+    "profile's region": "from shellvault.cli.commands import configure; configure._PROFILE_REGION.get(None)",
+    "name": "from shellvault.cli.commands import configure; from shellvault.dialogue import fields; "
     "fields.Field('Name', '--profile', lambda text: configure._new_name(text, ())).get(None)",
 }
 
 #: Where these are asked.
 ASKING = {
-    "cli/add.py:_wants_to_replace",
-    "cli/fields.py:get",
-    "cli/importing.py:_chosen",
-    "cli/importing.py:_may_replace",
-    "cli/prompters.py:ask",
-    "cli/questions.py:_asked_again",
-    "cli/remove.py:_confirmed",
+    "cli/commands/add.py:_wants_to_replace",
+    "dialogue/fields.py:get",
+    "cli/commands/import_.py:_chosen",
+    "cli/commands/import_.py:_may_replace",
+    "dialogue/prompters.py:ask",
+    "dialogue/questions.py:_asked_again",
+    "cli/commands/remove.py:_confirmed",
 }
 
 
@@ -82,7 +82,7 @@ def test_no_later_question_echoes_what_is_pasted(door: str, secret: str) -> None
 
 
 def test_a_question_without_a_hidden_one_before_echoes() -> None:
-    child = started("from shellvault.cli import terminal; terminal.confirm('Question: ')")
+    child = started("from shellvault.dialogue import terminal; terminal.confirm('Question: ')")
     child.expect_exact("(y|N) ")
     child.sendline("maybe")
     child.expect_exact("maybe")
@@ -90,7 +90,7 @@ def test_a_question_without_a_hidden_one_before_echoes() -> None:
 
 
 def test_what_cannot_be_a_secret_is_shown_when_it_is_whole() -> None:
-    child = started(f"{HIDDEN}from shellvault.cli import questions; print('>', questions.ask_region())")
+    child = started(f"{HIDDEN}from shellvault.dialogue import questions; print('>', questions.ask_region())")
     child.expect("Passphrase: ")
     child.sendline("x")
     child.expect(r"not shown until you press Enter.*none\): ")
@@ -101,7 +101,9 @@ def test_what_cannot_be_a_secret_is_shown_when_it_is_whole() -> None:
 
 @pytest.mark.parametrize("short", [SECRET[:39], SECRET[:20]])
 def test_the_right_secret_may_be_pasted_where_the_wrong_one_is_told(short: str) -> None:
-    child = started("from shellvault.cli import questions; print('stored', len(questions.ask_keys()[1]))")
+    child = started(
+        "from shellvault.dialogue import questions; print('stored', len(questions.ask_keys()[1]))"
+    )
     child.expect("Enter Access Key Id: ")
     child.sendline(KEY_ID)
     child.expect("Enter Secret Key: ")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from shellvault.cli import pinentry, prompters
+from shellvault.dialogue import pinentry, prompters
 from shellvault.errors import NeedsPersonError
 from shellvault.sessions.model import Challenge
 from tests.support.clients import need

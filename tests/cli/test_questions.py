@@ -2,7 +2,7 @@
 
 import pytest
 
-from shellvault.cli.questions import key_id_problem, read_pair, secret_problem
+from shellvault.dialogue.questions import key_id_problem, read_pair, secret_problem
 
 KEY_ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 

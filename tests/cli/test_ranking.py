@@ -2,7 +2,7 @@
 
 import pytest
 
-from shellvault.cli.ranking import ranked
+from shellvault.dialogue.ranking import ranked
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 import pytest
 
-from shellvault.cli import main, tables
+from shellvault.cli import main
 from shellvault.cli.suggest import similar
+from shellvault.dialogue import tables
 from tests.support.home import Home
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault.cli import console
+from shellvault.cli.commands import console
 from shellvault.console import links
 from shellvault.errors import UsageError
 from shellvault.fastlane.request import escape

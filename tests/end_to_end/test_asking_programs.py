@@ -10,7 +10,7 @@ import pytest
 
 import shellvault
 from shellvault import callers_terminal
-from shellvault.cli.prompters import ProgramPrompter
+from shellvault.dialogue.prompters import ProgramPrompter
 from shellvault.errors import ShellvaultError
 from shellvault.importing import stores
 from shellvault.sessions.model import Challenge, Helper
@@ -24,14 +24,15 @@ from tests.support.home import Home
 STARTS = {
     ("vault/password_store.py", "_ran"): "asks",
     ("sessions/processes.py", "run"): "asks",
-    ("cli/pinentry.py", "ask"): "asks",
+    ("dialogue/pinentry.py", "ask"): "asks",
     ("importing/stores.py", "_printed"): "asks",
-    ("cli/picker.py", "_by_fzf"): "it is given the terminal itself",
+    ("dialogue/picker.py", "_by_fzf"): "it is given the terminal itself",
     ("browser/opener.py", "_ran"): "it is kept from the terminal",
-    ("cli/picker.py", "_can_rank"): "fzf, asked for its version",
+    ("dialogue/picker.py", "_can_rank"): "fzf, asked for its version",
     ("cli/program.py", "replace"): "the user's command, whose environment is its own",
     ("client/starting.py", "_spawn"): "the agent",
     ("client/starting.py", "become_agent"): "the agent",
+    ("agent/approvals.py", "_notify"): "notify-send, which shows a line",
     ("agent/workers.py", "spawn"): "the worker, which gets each command's environment",
     ("agent/afresh.py", "begin"): "the agent",
     ("cli/parent.py", "run"): "the user's command, whose environment is its own",
@@ -115,7 +116,7 @@ ASKING: dict[str, tuple[tuple[str, str], Callable[[dict[str, str]], object]]] = 
     "credential_process": (("sessions/processes.py", "run"), _helper("credential_process")),
     "mfa_process": (("sessions/processes.py", "run"), _helper("mfa_process")),
     "web_identity_token_process": (("sessions/processes.py", "run"), _helper("web_identity_token_process")),
-    "pinentry": (("cli/pinentry.py", "ask"), _dialog("pinentry")),
+    "pinentry": (("dialogue/pinentry.py", "ask"), _dialog("pinentry")),
     "zenity": (("sessions/processes.py", "run"), _dialog("zenity")),
 }
 
@@ -162,7 +163,7 @@ def test_pass_asks_in_the_terminal_where_gpg_tty_is_not_set(home: Home, tmp_path
         home.environment.update(there, SHELLVAULT_BACKEND="pass")
         assert "GPG_TTY" not in home.environment
         keys = {"AWS_ACCESS_KEY_ID": "AKIAWORKAKIAWORKAKIA", "AWS_SECRET_ACCESS_KEY": "s" * 40}
-        added = home.run("shellvault", "add", "--env", "work", **keys)
+        added = home.run("shellvault", "add", "--env", "--no-check", "work", **keys)
         assert added.returncode == 0, added.stderr
         settings = Path(there["GNUPGHOME"], "gpg-agent.conf")
         settings.write_text("pinentry-program /usr/bin/pinentry-curses\n")

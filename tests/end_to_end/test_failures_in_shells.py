@@ -144,7 +144,7 @@ DAMAGE = {
     "no command line": ["rm", "-r", "package/cli"],
     "an empty door": ["truncate", "-s", "0", "package/__main__.py"],
     "half a module": ["sh", "-c", "echo 'def (' >package/fastlane/connection.py"],
-    "another half": ["sh", "-c", "echo 'raise ValueError(1)' >package/cli/env.py"],
+    "another half": ["sh", "-c", "echo 'raise ValueError(1)' >package/cli/commands/env.py"],
     "no library": ["sh", "-c", "echo 'raise ImportError(1)' >package/errors.py"],
     "no interpreter": ["sh", "-c", "rm bin/python*"],
 }

@@ -10,7 +10,7 @@ import pexpect
 import pyte
 import pytest
 
-from shellvault.cli.picker import Choice, pick
+from shellvault.dialogue.picker import Choice, pick
 from shellvault.errors import NeedsPersonError, UsageError
 
 CHOICES = [
@@ -177,6 +177,6 @@ def test_leaving_fzf_is_silent(key: str, fzf: "pexpect.spawn[str]") -> None:
 def test_without_choices_or_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no sign-in to choose from"):
         pick([], "sign-in")
-    monkeypatch.setattr("shellvault.cli.terminal.is_available", lambda: False)
+    monkeypatch.setattr("shellvault.dialogue.terminal.is_available", lambda: False)
     with pytest.raises(NeedsPersonError, match="name a profile"):
         pick(CHOICES, "profile")

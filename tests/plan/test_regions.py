@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 
 import shellvault
-from shellvault.cli import console, doctor, signin
+from shellvault.cli.commands import console, doctor, signin
 from shellvault.console import links
 from shellvault.errors import ConfigError
 from shellvault.plan import Endpoint, Options, build, regions
@@ -49,7 +49,7 @@ ATTACKS = (
 
 #: What the addresses of hosts may be built from outside of plan/regions.py, by file.
 BUILDS_ADDRESSES = {
-    "cli/doctor.py": "of regions.host",
+    "cli/commands/doctor.py": "of regions.host",
     "cli/ec2_server.py": "this machine's own",
     "console/links.py": "of regions.host",
     "profiles/shapes.py": "an address of the user's again, in its canonical form",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shellvault import shells
-from shellvault.cli.env import command as env_command
+from shellvault.cli.commands.env import command as env_command
 from shellvault.shells import detect, lines, render
 from shellvault.shells.model import Shell
 from tests.shells.running import session

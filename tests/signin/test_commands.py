@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pexpect
 import pytest
 
-from shellvault.cli import sso
-from shellvault.cli.sso import profiles_for
+from shellvault.cli.commands import sso
+from shellvault.cli.commands.sso import profiles_for
 from shellvault.errors import UsageError
 from shellvault.plan import Endpoint
 from shellvault.signin.patience import Pace

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault.cli import invitation
+from shellvault.dialogue import invitation
 from shellvault.errors import SessionError
 from shellvault.plan import Endpoint
 from shellvault.sessions.model import Challenge

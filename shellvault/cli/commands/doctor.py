@@ -1,0 +1,160 @@
+"""`shellvault doctor`: what is wrong here, and what to do."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import click
+
+from shellvault import here, threads
+from shellvault.cli import broker, orphans
+from shellvault.cli.options import wish
+from shellvault.dialogue import output
+from shellvault.doctor import leftovers, permissions, plaintext_keys, profiles, surroundings
+from shellvault.doctor.finding import SEVERITIES, Finding, Place, Severity
+from shellvault.errors import NeedsPersonError, ShellvaultError
+from shellvault.plan.endpoints import AWS
+from shellvault.plan.regions import host, of_environment, partition_of_region
+from shellvault.profiles.settings import Setting
+from shellvault.profiles.shapes import shaped
+from shellvault.rotation import ages
+from shellvault.vault import opening
+from shellvault.vault.deadline import within
+
+#: Seconds that one check may take, and one that asks AWS.
+DEADLINE, AWS_DEADLINE = 1.8, 30.0
+
+#: The exit status by the worst finding; nothing to say is 0.
+STATUS: Mapping[Severity, int] = {"advice": 1, "trouble": 3, "danger": 4}
+
+#: Looks at one thing.
+Check = Callable[[], Iterator[Finding]]
+
+_STYLES: Mapping[Severity, str] = {"advice": "cyan", "trouble": "yellow", "danger": "red"}
+
+
+@click.command(name="doctor")
+@click.option("--fix", is_flag=True, help="Do the fixes that are safe, and say each.")
+@click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
+@click.option("--offline", is_flag=True, help="Ask nothing of AWS, not even the time.")
+@click.option(
+    "--keys", "check_keys", is_flag=True, help="Open the vault, and ask AWS whether it knows the stored keys."
+)
+def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
+    """Find what exposes keys or keeps them from working.
+
+    Nothing secret is shown. The exit status is that of the worst finding: 1 advice, 3 trouble, 4 danger. For a healthy
+    home one line on stderr says what was looked at.
+    """
+    environment = dict(os.environ)
+    place = Place(environment, Path(here.working_directory()), here.config_file(environment))
+    checks = _checks(place, offline=offline, looks_into_vault=not check_keys)
+    found, looked_at = _examined(place, checks), [*checks]
+    if check_keys:
+        looked_at += ["vault-items", "stored keys"]
+        found += orphans.findings(
+            broker.vault_operations(None, environment), "shellvault doctor --keys --fix"
+        )
+        found += _unknown_keys(environment)
+    found.sort(key=lambda each: (SEVERITIES.index(each.severity), each.check, each.where))
+    if fix:
+        found = [each for each in found if not _mended(each)]
+    if as_json:
+        names = ("check", "severity", "where", "what", "fix")
+        output.result(
+            json.dumps([{name: getattr(each, name) for name in names} for each in found], indent=2) + "\n"
+        )
+    else:
+        output.result("".join(f"{line}\n" for each in found for line in _lines(each)))
+        if not found:
+            output.note(f"all is well: looked at {', '.join(each.replace('-', ' ') for each in looked_at)}")
+    return max((STATUS[each.severity] for each in found), default=0)
+
+
+def _checks(place: Place, *, offline: bool, looks_into_vault: bool) -> dict[str, Check]:
+    """What is looked at, by name."""
+    names = here.stored_names(place.environment)
+    checks: dict[str, Check] = {
+        "plaintext-keys": partial(plaintext_keys.check, place),
+        "permissions": partial(permissions.check, place),
+        "profiles": partial(profiles.check, place, names),
+        "leftovers": partial(leftovers.check, place),
+        "old-keys": lambda: profiles.old_keys(ages.known(place.environment), names),
+        "vault": partial(surroundings.vault, place),
+        "passphrase": partial(surroundings.passphrase, place),
+        "settings": partial(surroundings.unknown_settings, place),
+        "agent": partial(surroundings.agent, place),
+        "shells": partial(surroundings.shells, place),
+    }
+    if looks_into_vault:
+        checks["vault-items"] = partial(orphans.check, place.environment)
+    if not offline:
+        checks["clock"] = lambda: surroundings.clock(_clock_url(place.environment), DEADLINE / 2)
+    return checks
+
+
+def _examined(place: Place, checks: Mapping[str, Check]) -> list[Finding]:
+    """What all checks find, side by side; one that hangs is a finding itself."""
+    modules = [
+        "shellvault.rotation.guarded",
+        "shellvault.sessions.passphrase",
+        *opening.modules(place.environment),
+    ]
+    results = threads.at_once(lambda check: _found(*check), list(checks.items()), modules=modules)
+    return [finding for result in results for finding in result]
+
+
+def _found(name: str, check: Callable[[], Iterator[Finding]]) -> list[Finding]:
+    try:
+        return within(DEADLINE, lambda: list(check()))
+    except TimeoutError:
+        what = f"this check has not ended within {DEADLINE:g} s"
+        return [Finding(name, "trouble", name, what, "see what hangs there, then run this again")]
+    except (ShellvaultError, OSError) as error:
+        return [Finding(name, "trouble", name, str(error), "correct that, then run this again")]
+
+
+def _clock_url(environment: Mapping[str, str]) -> str:
+    """Where the time is asked. Raises ConfigError for what is no region, and what is no address."""
+    if url := environment.get("AWS_ENDPOINT_URL_STS"):
+        return shaped(Setting(url, "AWS_ENDPOINT_URL_STS", "environment"), "url")
+    region = of_environment(environment) or AWS.region
+    return f"https://{host('sts', partition_of_region(region), region)}/"
+
+
+def _unknown_keys(environment: Mapping[str, str]) -> list[Finding]:
+    """Stored keys that AWS does not take any more."""
+    operate = broker.vault_operations(None, environment)
+    found = []
+    for name in operate({"do": "list"})["keys"]:
+        try:
+            operate({"do": "prove", "request": wish(name, {}).line})
+        except NeedsPersonError:
+            raise
+        except ShellvaultError as error:
+            fix = f"shellvault add {name} with keys that work, or shellvault remove {name}"
+            found.append(Finding("unknown-keys", "trouble", f"profile {name}", str(error), fix))
+    return found
+
+
+def _mended(finding: Finding) -> bool:
+    if finding.mend is None:
+        return False
+    try:
+        output.note(finding.mend())
+    except (OSError, ShellvaultError) as error:
+        output.complain(f"{finding.where}: {error}")
+        return False
+    return True
+
+
+def _lines(finding: Finding) -> Sequence[str]:
+    severity = f"{finding.severity:8}"
+    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        severity = click.style(severity, fg=_STYLES[finding.severity])
+    where, what = output.printable(finding.where), output.printable(finding.what)
+    said = what if what.startswith(where) else f"{where}: {what}"
+    return f"{severity} {said}", f"{'':8} fix: {output.printable(finding.fix)}"

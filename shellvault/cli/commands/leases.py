@@ -1,0 +1,42 @@
+"""`shellvault leases`: what programs may use because a person has said so."""
+
+import json
+import os
+import time
+
+import click
+
+from shellvault.cli import now
+from shellvault.client import permits
+from shellvault.dialogue import output, tables
+
+
+@click.command(name="leases")
+@click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
+@click.option("--end", "number", type=int, metavar="NUMBER", help="End this one.")
+def command(as_json: bool, number: int | None) -> int:
+    """Show which programs may use which profiles, and for how long: leases and approved requests."""
+    if number is not None:
+        permits.end(os.environ, number)
+        output.note(f"lease {number} has ended; a session that was given out lives until its own end")
+        return 0
+    found = permits.permits(os.environ)
+    if as_json:
+        output.result(json.dumps(found, indent=2) + "\n")
+        return 0
+    if not found:
+        output.note("no program has a lease")
+        return 0
+    rows = [
+        (
+            str(entry["number"]),
+            output.printable(entry["program"]),
+            now.process(entry["process"]),
+            output.printable(", ".join(entry["profiles"])),
+            ", ".join(entry["narrowing"]) or "as asked",
+            tables.time_left(entry["until"] - time.time()),
+        )
+        for entry in found
+    ]
+    output.result(tables.table(("No.", "Program", "Process", "Profiles", "Narrowed", "Left"), rows))
+    return 0

@@ -1,0 +1,99 @@
+"""`shellvault signout`: a sign-in ended, at AWS where it can be, and here."""
+
+import json
+import os
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import click
+
+from shellvault.cli import broker, forgetting, now, sign_ins
+from shellvault.cli.options import backend_option, wish
+from shellvault.dialogue import output, prompters, tables
+from shellvault.errors import AgentError, ShellvaultError, UsageError
+
+
+@click.command(name="signout")
+@click.argument("name", required=False)
+@click.option("--all", "every", is_flag=True, help="End every sign-in.")
+@click.option("--no-agent", is_flag=True, help="Do everything in this process.")
+@backend_option
+def command(name: str | None, every: bool, **given: Any) -> int:
+    """End the sign-in of profile (or sso-session) NAME.
+
+    The sessions that came from it are forgotten. A session that a shell already holds works on until it ends: the
+    shells are named.
+    """
+    if bool(name) == every:
+        raise UsageError("give a NAME or --all")
+    environment = dict(os.environ)
+    steps = sign_ins.of_config(sign_ins.config_of(environment), environment)
+    groups = sign_ins.distinct(steps)
+    if name is not None:
+        if name not in steps:
+            raise UsageError(f"{name} does not sign in: `shellvault list` shows what does")
+        groups = {steps[name].fingerprint: groups[steps[name].fingerprint]}
+    profiles = sorted({profile for names in groups.values() for profile in names})
+    holders = _holders(profiles, environment)
+    failed = []
+
+    def in_vault() -> None:
+        for names in groups.values():
+            try:
+                failed.append(_end(name or names[0], given))
+            except ShellvaultError as error:
+                output.complain(f"{names[0]}: {error}")
+                failed.append(True)
+
+    operate = broker.vault_operations(given["backend"], environment, prompters.choose(None, environment))
+
+    def sessions() -> None:
+        kept = {label["profile"] for label in operate({"do": "list"})["sessions"]}
+        for profile in kept.intersection(profiles):
+            operate({"do": "clear", "name": profile})
+
+    def all_sign_ins() -> None:
+        operate({"do": "forget-sign-ins"})
+
+    try:
+        forgetting.agent_first(
+            environment, profiles, [in_vault, sessions, *([all_sign_ins] if every else [])]
+        )
+    finally:
+        # What it got of a sign-in that was about to end.
+        broker.forget(environment, profiles)
+        for line in holders:
+            output.note(line)
+    return int(any(failed))
+
+
+def _end(name: str, given: Mapping[str, Any]) -> bool:
+    """Ends one sign-in and says what came of it. Returns whether AWS could not be told."""
+    done = json.loads(broker.answer(wish(name, given), "sign-out"))
+    subject = done["subject"]
+    output.note(f"signed out of {subject}" if done["was"] else f"nobody was signed in to {subject}")
+    if done["problem"]:
+        output.complain(f"{subject} is forgotten here, but AWS could not be told: {done['problem']}")
+    if done["cli_remains"]:
+        end = "`aws logout`" if str(subject).startswith("arn:") else "`aws sso logout`"
+        output.note(f"the AWS CLI is still signed in to {subject}: {end} ends that")
+    return bool(done["problem"])
+
+
+def _holders(profiles: Collection[str], environment: Mapping[str, str]) -> list[str]:
+    """Who holds a session of these profiles, and until when."""
+    from shellvault.client import agent as client
+
+    try:
+        found = client.status(environment) or {}
+    except AgentError:
+        return []
+    lines = []
+    for session in found.get("sessions", ()):
+        if session["profile"] not in profiles:
+            continue
+        users = ", ".join(map(now.process, session["users"])) or "what was started before"
+        left = tables.time_left(session["expires_at"] - time.time())
+        lines.append(f"{users} can use the session of {session['profile']} for another {left}")
+    return lines

@@ -1,0 +1,1 @@
+"""What talks with a person: the terminal, questions, tables, progress, and the output of results."""

@@ -1,0 +1,71 @@
+"""What the commands print: results on stdout, everything else on stderr, one line each."""
+
+import io
+import os
+import sys
+
+from shellvault.display import printable as printable
+from shellvault.errors import ShellvaultError
+
+
+class _Closed(io.TextIOWrapper):
+    """In the place of an output that whoever started us has closed (`>&-`)."""
+
+    def __init__(self) -> None:
+        super().__init__(open(os.devnull, "wb"), encoding="utf-8")  # noqa: PTH123, SIM115 - kept for life
+
+
+def replace_closed() -> None:
+    """Gives a closed stdout or stderr a place: print() would take stdout, which a shell may evaluate, for stderr."""
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+    if sys.stderr is None:
+        sys.stderr = _Closed()
+
+
+def note(message: str) -> None:
+    """Tells the person something, on stderr."""
+    _say(f"shellvault: {printable(message)}")
+
+
+def complain(message: str) -> None:
+    """Tells the person what went wrong and what to do, on stderr; nothing where there is nothing to say."""
+    if not message:
+        return
+    _say(f"shellvault: error: {printable(message)}")
+
+
+def _say(line: str) -> None:
+    from shellvault.dialogue import progress
+
+    with progress.paused():
+        print(line, file=sys.stderr, flush=True)
+
+
+class OutputError(ShellvaultError):
+    """A result could not be written to stdout."""
+
+
+class ReaderGoneError(ShellvaultError):
+    """Whoever read our result has gone; a shell would say 128 + SIGPIPE."""
+
+    exit_status = 141
+
+
+class LeftError(ShellvaultError):
+    """A person has left a question without an answer; nothing is to be said of that."""
+
+    exit_status = 130
+
+
+def result(text: str) -> None:
+    """Writes a command's result to stdout, byte for byte (undecodable bytes pass through)."""
+    if isinstance(sys.stdout, _Closed):
+        raise OutputError("the result cannot be written: stdout is closed")
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
+    except OSError as error:
+        raise OutputError(f"the result cannot be written: {error.strerror}") from error

@@ -1,0 +1,96 @@
+"""Choosing one of a list on the terminal: by fzf where it is installed, else in a list of our own.
+
+In both what is typed must stand in a line; a line that only has the same letters never comes before one that has it.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shellvault.dialogue import progress, terminal
+from shellvault.dialogue.output import LeftError, printable
+from shellvault.dialogue.tables import Row, aligned
+from shellvault.errors import NeedsPersonError, UsageError
+from shellvault.variables import for_children
+
+#: fzf(1): nothing matched; interrupted by ^C or Esc.
+_NO_MATCH, _INTERRUPTED = 1, 130
+
+#: What FZF_DEFAULT_OPTS must not change: words as they are typed (`'word` for letters with gaps), the best match first,
+#: of equal ones that in the shorter word, then our own order.
+_FZF_RANKING = (
+    "--exact",
+    "--extended",
+    "--enabled",
+    "-i",
+    "--sort",
+    "--no-tac",
+    "--nth=..",
+    "--tiebreak=chunk,index",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Something to choose, and what a person should know of it, column by column."""
+
+    name: str
+    about: Row = ()
+
+
+def pick(choices: Sequence[Choice], what: str) -> str:
+    """The name of what a person chooses, on the terminal itself: stdout belongs to the shell that evaluates it.
+
+    `what` is one word for what is chosen. A choice that cannot stand on one line is left out.
+
+    Raises:
+        UsageError: there is nothing to choose from.
+        NeedsPersonError: there is no terminal that can show a list.
+        LeftError: nothing was chosen.
+    """
+    shown = [choice for choice in choices if choice.name and not {"\n", "\0", "\t"} & set(choice.name)]
+    if not shown:
+        raise UsageError(f"there is no {what} to choose from")
+    if not terminal.is_available() or os.environ.get("TERM", "dumb") == "dumb":
+        raise NeedsPersonError(f"name a {what}: there is no terminal to choose one on")
+    lines = aligned([(printable(choice.name), *choice.about) for choice in shown])
+    fzf = shutil.which("fzf")
+    with progress.paused():
+        index = _by_fzf(fzf, lines, what) if fzf and _can_rank(fzf) else _by_own_list(lines, what)
+    return shown[index].name
+
+
+def _can_rank(fzf: str) -> bool:
+    """Whether this fzf knows the options: an old one (before 0.33) does not."""
+    tried = subprocess.run(
+        [fzf, *_FZF_RANKING, "--filter=x"],
+        env=for_children(os.environ),
+        capture_output=True,
+        input=b"",
+        check=False,
+    )
+    return tried.returncode in (0, _NO_MATCH)
+
+
+def _by_fzf(fzf: str, lines: Sequence[str], what: str) -> int:
+    # fzf draws on /dev/tty by itself. It matches and shows what follows the number.
+    options = ["--no-multi", "--height=40%", "--reverse", "--delimiter=\t", "--with-nth=2.."]
+    chosen = subprocess.run(
+        [fzf, *options, *_FZF_RANKING, f"--prompt={what}> "],
+        env=for_children(os.environ),
+        input="".join(f"{index}\t{line}\n" for index, line in enumerate(lines)).encode("utf-8", "replace"),
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    index = chosen.stdout.partition(b"\t")[0]
+    if chosen.returncode in (_NO_MATCH, _INTERRUPTED) or not index.isdigit():
+        raise LeftError
+    return int(index)
+
+
+def _by_own_list(lines: Sequence[str], what: str) -> int:
+    from shellvault.dialogue import choice_list
+
+    return choice_list.choose(lines, what)
