@@ -21,7 +21,7 @@ SUBJECT = "arn:aws:iam::1:mfa/50%_o'clock"
 CHALLENGE = Challenge("mfa-code", SUBJECT, f"Enter MFA code for {SUBJECT}: ")
 ASKING = f"""
 import os
-from shellvault.cli import prompters
+from shellvault.dialogue import prompters
 from shellvault.errors import NeedsPersonError
 from shellvault.sessions.model import Challenge
 try:

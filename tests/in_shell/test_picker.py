@@ -35,8 +35,8 @@ EXACT_FIRST = {
     "admin 123": "work",
 }
 _PROGRAM = f"""
-from shellvault.cli.output import LeftError
-from shellvault.cli.picker import Choice, pick
+from shellvault.dialogue.output import LeftError
+from shellvault.dialogue.picker import Choice, pick
 try:
     print('chosen:', pick({CHOICES!r}, 'profile') + '.')
 except LeftError as left:
