@@ -4,14 +4,19 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from shellvault import locations, settings
-from shellvault.errors import ShellvaultError
+from shellvault.errors import ShellvaultError, UsageError
 from shellvault.shells import HOOKED, SET_UP, detect, render
 from shellvault.shells.init import InitOptions, render_init
 
 #: Neither wrapper nor completions: those are for who has asked for them by `init`.
 _OPTIONS = InitOptions(wrap=())
+
+
+#: What accounts that nobody may log in to have as their shell.
+_NO_SHELLS = ("false", "nologin", "true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,12 @@ def find(environment: Mapping[str, str]) -> Shell:
 
 
 def command(shell: Shell, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """Its command line, and what it needs in its environment besides the session."""
+    """Its command line, and what it needs in its environment besides the session.
+
+    Raises UsageError for what stands in a shell's place and is none.
+    """
+    if Path(shell.path).name in _NO_SHELLS:
+        raise UsageError(f"{shell.path} opens no shell: name a command behind `--`, or set SHELL")
     if shell.name:
         # Where it cannot be prepared it starts as it is.
         with suppress(OSError, ShellvaultError):
