@@ -180,8 +180,10 @@ def test_two_runs_of_a_program_have_names_of_their_own(machine: Machine) -> None
 
 def test_this_machine_shows_its_processes() -> None:
     marked = {**os.environ, "CLAUDECODE": "1"}
-    command = [sys.executable, "-c", "import sys; sys.stdin.read()"]
-    with subprocess.Popen(command, env=marked, stdin=subprocess.PIPE) as child:
+    command = [sys.executable, "-c", "import sys; print(1, flush=True); sys.stdin.read()"]
+    with subprocess.Popen(command, env=marked, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        # Not before its environment is in place.
+        assert child.stdout and child.stdout.readline()
         look = seen(child.pid)
         assert look and look.parent == os.getpid() and look.program.startswith("python")
         assert words_of(child.pid).environment["CLAUDECODE"] == "1"
