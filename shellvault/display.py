@@ -9,11 +9,12 @@ PRODUCTION_VARIABLE = "SHELLVAULT_PRODUCTION"
 _PRODUCTION = re.compile(r"(?<![A-Za-z0-9])prod(uction)?(?![A-Za-z0-9])", re.IGNORECASE)
 
 
-def printable(text: str, limit: int | None = None, keep: str = "") -> str:
+def printable(text: str, limit: int | None = 200, keep: str = "") -> str:
     """The text with everything escaped that a terminal would obey, hide or reorder its neighbours by.
 
     That is control characters (C1 too), bidi marks, lone surrogates (which stand for raw bytes), unassigned and private
-    characters; those in `keep` are left. Cut after `limit` characters.
+    characters; those in `keep` are left. Cut after `limit` characters, by default as a name or value in a
+    one-line message (None: the whole text).
     """
     if not text.isprintable():
         text = "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shellvault import locations
 from shellvault.errors import ShellvaultError, UsageError
-from shellvault.fastlane import request
+from shellvault.fastlane import connection, request
 
 
 def folder() -> str:
@@ -51,14 +51,14 @@ def request_line(profile: str, options: Mapping[str, str], environment: Mapping[
 def stored_names(environment: Mapping[str, str]) -> list[str]:
     """The names that have stored keys, without opening the vault; none where they cannot be read."""
     try:
-        return locations.names_file(environment).read_text("utf-8", "surrogateescape").splitlines()
-    except (OSError, ShellvaultError):
+        return locations.noted_names(locations.names_file(environment))
+    except ShellvaultError:
         return []
 
 
 def agent_allowed(environment: Mapping[str, str]) -> bool:
     """Whether the environment lets the agent be used."""
-    return environment.get("SHELLVAULT_NO_AGENT", "") in ("", "0")
+    return connection.agent_allowed(dict(environment))
 
 
 def _gone(path: str) -> UsageError:

@@ -64,6 +64,15 @@ def names_file(environment: Mapping[str, str]) -> Path:
     return state_directory(environment) / "names"
 
 
+def noted_names(names_file: Path) -> list[str]:
+    """The names in such a file; none where it cannot be read. A stored name is printable, what is not is damage."""
+    try:
+        text = names_file.read_text("utf-8", "surrogateescape")
+    except (OSError, ValueError):
+        return []
+    return [name for name in text.splitlines() if name.isprintable()]
+
+
 def runtime_directory(environment: Mapping[str, str]) -> Path:
     """The folder of the agent's socket, made on demand.
 

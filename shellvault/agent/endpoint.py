@@ -29,6 +29,7 @@ from shellvault.agent.permits import Permits
 from shellvault.agent.processes import Process
 from shellvault.connections import Connections
 from shellvault.fastlane import request
+from shellvault.loopback import is_loopback
 from shellvault.protocol import CONTAINER_FORM, REQUEST_DEADLINE, Message
 
 BASE_PATH, ROLE_PATH = "/credentials", "/role-arn/"
@@ -164,7 +165,7 @@ class Endpoint:
             self.loop.unwatch(self._listener)
             self.loop.later(ACCEPT_PAUSE, self._accept_again)
             return
-        if address != "127.0.0.1":
+        if not is_loopback(address):
             connection.close()
             return
         exchange = Exchange(self, connection)

@@ -55,9 +55,9 @@ class Jobs:
         worker_command: tuple[str, ...],
         environment: Mapping[str, str],
         remembered: Callable[[], None],
-        watch_for: Callable[[list[str], Mapping[str, str]], None] = lambda signs, environment: None,
-        may_ask: Callable[[str, Caller | None], bool] = lambda line, caller: True,
-        coding_agents: Callable[[list[str]], None] = lambda names: None,
+        watch_for: Callable[[list[str], Mapping[str, str]], None],
+        may_ask: Callable[[str, Caller | None], bool],
+        coding_agents: Callable[[list[str]], None],
     ) -> None:
         """`remembered` is called whenever there is a new session in the memory.
 

@@ -10,15 +10,11 @@ import secrets
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from shellvault import threads
+from shellvault import request_head, threads
 from shellvault.connections import Connections, accept, users
-
-#: Seconds for one browser's request, and bytes of its head.
-_REQUEST_SECONDS, _REQUEST_BYTES = 5.0, 16384
 
 #: Connections at once, and those that wait to be accepted.
 _AT_ONCE, _BACKLOG = 64, 4096
@@ -56,7 +52,7 @@ class OneTimeLink:
     def _serve(self) -> None:
         with self._listener:
             while connection := accept(self._listener, lambda: self._closed or self._done.is_set()):
-                connection.settimeout(_REQUEST_SECONDS)
+                connection.settimeout(request_head.SECONDS)
                 if self._connections.admit(connection):
                     threads.start(self._serve_one, connection)
                 else:
@@ -70,13 +66,13 @@ class OneTimeLink:
             self._connections.leave(connection)
 
     def _answer(self, connection: socket.socket) -> None:
-        method, path = _request(connection)
+        asked = request_head.read(connection)
         with self._lock:
-            is_ours = hmac.compare_digest(path, self._path.encode()) and _is_same_user(connection)
-            if is_ours and method == b"GET":
+            is_ours = hmac.compare_digest(asked.target, self._path.encode()) and _is_same_user(connection)
+            if is_ours and asked.method == b"GET":
                 # Spent before it is sent: a second request that comes meanwhile finds nothing.
                 self._path = f"/{secrets.token_urlsafe(32)}"
-        if is_ours and method == b"GET":
+        if is_ours and asked.method == b"GET":
             self._connections.prove(connection)
             connection.sendall(
                 f"HTTP/1.1 302 Found\r\nLocation: {self._target}\r\n{_HEADERS}".encode("ascii")
@@ -99,20 +95,6 @@ def one_time_link(target: str) -> Iterator[OneTimeLink]:
         yield link
     finally:
         link.close()
-
-
-def _request(connection: socket.socket) -> tuple[bytes, bytes]:
-    """Method and path of an HTTP request. Raises ValueError for none, OSError and TimeoutError."""
-    deadline = time.monotonic() + _REQUEST_SECONDS
-    head = b""
-    while b"\r\n\r\n" not in head:
-        connection.settimeout(max(0.01, deadline - time.monotonic()))
-        data = connection.recv(4096)
-        head += data
-        if not data or len(head) > _REQUEST_BYTES or time.monotonic() > deadline:
-            raise ValueError("not a request")
-    method, path, *_ = head.split(b" ", 2)
-    return method, path
 
 
 def _is_same_user(connection: socket.socket) -> bool:

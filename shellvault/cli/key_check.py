@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
+from shellvault.display import printable
 from shellvault.fastlane import request
 from shellvault.plan import endpoint_for
-from shellvault.profiles.parse import ConfigFile, printable
+from shellvault.profiles.parse import ConfigFile
 from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.sessions.calls import invoke
 from shellvault.sessions.model import Session

@@ -12,6 +12,7 @@ from shellvault.cli.options import Wish
 from shellvault.cli.program import run
 from shellvault.client import permits
 from shellvault.dialogue import output
+from shellvault.display import printable
 from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.durations import parse_duration
@@ -59,4 +60,4 @@ def _end_orphans() -> None:
         return
     if left:
         names = ", ".join(sorted({child.name() for child in left}))
-        output.note(f"still running without the lease: {output.printable(names)}")
+        output.note(f"still running without the lease: {printable(names, None)}")

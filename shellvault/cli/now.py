@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from shellvault.dialogue.output import printable
 from shellvault.dialogue.tables import time_left
+from shellvault.display import printable
 from shellvault.errors import AgentError
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from typing import Any
 from shellvault import here
 from shellvault.cli import broker
 from shellvault.client import agent as client
+from shellvault.deadline import within
 from shellvault.dialogue import prompters
 from shellvault.doctor.finding import Finding
 from shellvault.errors import NeedsPersonError, ShellvaultError
 from shellvault.protocol import Message
 from shellvault.variables import PASSPHRASE_VARIABLES
 from shellvault.vault import backends
-from shellvault.vault.deadline import within
 
 #: Seconds for a look that nobody has asked for.
 DEADLINE = 1.5

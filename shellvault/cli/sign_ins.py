@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from shellvault import here
 from shellvault.dialogue.tables import time_left
+from shellvault.display import printable
 from shellvault.fastlane import request
-from shellvault.profiles.parse import ConfigFile, load, printable
+from shellvault.profiles.parse import ConfigFile, load
 from shellvault.profiles.resolve import Overrides
 from shellvault.signin import cli_cache
 from shellvault.signin.aws_sign_in import login_of

@@ -6,12 +6,13 @@ from pathlib import Path
 from shellvault.cli.commands.add import check_name
 from shellvault.cli.commands.install_process import replace_leftovers
 from shellvault.dialogue import output
+from shellvault.display import printable
 from shellvault.errors import ShellvaultError
 from shellvault.importing import plaintext
 from shellvault.importing.found import Found, Source
 from shellvault.importing.take_over import Operate, Taken, Ways, take_out, take_over
 from shellvault.profiles.edit import append_profiles, change_keys
-from shellvault.profiles.parse import load, printable
+from shellvault.profiles.parse import load
 
 #: How the keys of a tool are removed from its own store, by the tool itself.
 _EMPTIED_BY: Mapping[Source, str] = {

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from shellvault.client import agent as client
+from shellvault.deadline import within
 from shellvault.dialogue import output, prompters, tables
 from shellvault.errors import AgentError
-from shellvault.vault.deadline import within
 
 #: Seconds that a person waits for them: a shell that leaves, and everything else. The agent goes on.
 LEAVE_PATIENCE, PATIENCE = 3.0, 10.0

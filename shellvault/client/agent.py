@@ -46,7 +46,7 @@ def obtain(
     mfa_token: str | None = None,
     fresh: bool = False,
     reason: str = "",
-    waits_for: Callable[[str], None] = lambda what: None,
+    waits_for: Callable[[str], None],
 ) -> str:
     """The session of a request line as the text of a form (see shells.forms), by an agent that is started
     if need be.

@@ -1,11 +1,11 @@
 """The links of a console sign-in. Pure; see IAM User Guide, "Enable custom identity broker access to the console"."""
 
-import ipaddress
 import json
 from typing import Literal
 from urllib.parse import quote, urlencode, urlsplit
 
 from shellvault.errors import UsageError
+from shellvault.loopback import is_loopback_url
 from shellvault.plan.regions import host, real_region
 from shellvault.sessions.model import Session
 
@@ -23,7 +23,7 @@ def federation_endpoint(partition: str, region: str | None, override: str | None
     Raises UsageError for one that is somewhere else, ConfigError for what is no region.
     """
     if override:
-        if not _is_loopback(override):
+        if not (override.lower().startswith(("http:", "https:")) and is_loopback_url(override)):
             raise UsageError(
                 f"AWS_ENDPOINT_URL_SIGNIN is {override!a}: the console's sign-in is AWS's own, only a loopback "
                 "address can stand in for it"
@@ -97,14 +97,3 @@ def checked_seconds(seconds: int) -> int:
     if not SHORTEST <= seconds <= LONGEST:
         raise UsageError("a console session lasts 15m to 12h: change --duration")
     return seconds
-
-
-def _is_loopback(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        return parts.scheme in ("http", "https") and (
-            host == "localhost" or ipaddress.ip_address(host).is_loopback
-        )
-    except ValueError:
-        return False

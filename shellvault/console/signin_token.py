@@ -10,9 +10,9 @@ from typing import Any
 
 from shellvault import network
 from shellvault.console import links
+from shellvault.deadline import within
 from shellvault.errors import SessionError
 from shellvault.sessions.model import Session
-from shellvault.vault.deadline import within
 
 #: Seconds for the whole exchange and for a silence in it, and the most bytes of its answer.
 DEADLINE, SILENCE, LIMIT = 12.0, 8.0, 65536

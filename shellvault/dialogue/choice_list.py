@@ -12,7 +12,8 @@ from prompt_toolkit.layout import FormattedTextControl, HSplit, Layout, Window
 from prompt_toolkit.layout.dimension import Dimension
 
 from shellvault.dialogue import ranking, terminal
-from shellvault.dialogue.output import LeftError, printable
+from shellvault.dialogue.output import LeftError
+from shellvault.display import printable
 
 #: Lines that are shown at once.
 _HEIGHT = 20
@@ -40,7 +41,7 @@ class _List:
     def heading(self, what: str) -> StyleAndTextTuples:
         """What is typed, or what can be done."""
         hint = "" if self.typed else "(type to filter, Esc leaves)"
-        return [("bold", f"{what}> "), ("", printable(self.typed)), (_QUIET, hint)]
+        return [("bold", f"{what}> "), ("", printable(self.typed, None)), (_QUIET, hint)]
 
     def rows(self) -> StyleAndTextTuples:
         """The lines that match, with a mark before the one that Enter takes."""

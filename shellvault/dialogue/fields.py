@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shellvault.dialogue import terminal
-from shellvault.dialogue.output import printable
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, UsageError
 
 #: Wrong answers to one question after which nobody is thought to be there.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from shellvault import settings, threads
 from shellvault.browser import NO_BROWSER
 from shellvault.dialogue import terminal
-from shellvault.dialogue.output import printable
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, ShellvaultError
 from shellvault.sessions.model import Challenge
 
@@ -44,7 +44,7 @@ def _require_somebody_there() -> None:
 def _text(challenge: Challenge, *, opens: bool) -> str:
     # The prompt of a code is for the answer; the link comes before.
     is_pasted = challenge.kind == "sign-in-code"
-    what = printable(f"Sign in to {challenge.subject}" if is_pasted else challenge.prompt.rstrip(": "))
+    what = printable(f"Sign in to {challenge.subject}" if is_pasted else challenge.prompt.rstrip(": "), None)
     if challenge.code:
         how = f"{what}: open this link in any browser, and check that it shows the code {printable(challenge.code)}"
     elif is_pasted:
@@ -53,7 +53,7 @@ def _text(challenge: Challenge, *, opens: bool) -> str:
         how = f"{what} in the browser that opens, or with this link"
     else:
         how = f"{what} with this link in a browser of this machine"
-    return f"{how}:\n\n  {printable(challenge.link)}\n\n"
+    return f"{how}:\n\n  {printable(challenge.link, None)}\n\n"
 
 
 def _browser(challenge: Challenge, environment: Mapping[str, str]) -> str | None:
@@ -78,6 +78,6 @@ def _open(link: str, environment: Mapping[str, str], browser: str | None) -> Non
     except ShellvaultError as error:
         problem = str(error)
     try:
-        terminal.write(f"{printable(problem)}: open the link yourself\n")
+        terminal.write(f"{printable(problem, None)}: open the link yourself\n")
     except ShellvaultError:
         return

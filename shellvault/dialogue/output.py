@@ -4,7 +4,7 @@ import io
 import os
 import sys
 
-from shellvault.display import printable as printable
+from shellvault.display import printable
 from shellvault.errors import ShellvaultError
 
 
@@ -25,14 +25,14 @@ def replace_closed() -> None:
 
 def note(message: str) -> None:
     """Tells the person something, on stderr."""
-    _say(f"shellvault: {printable(message)}")
+    _say(f"shellvault: {printable(message, None)}")
 
 
 def complain(message: str) -> None:
     """Tells the person what went wrong and what to do, on stderr; nothing where there is nothing to say."""
     if not message:
         return
-    _say(f"shellvault: error: {printable(message)}")
+    _say(f"shellvault: error: {printable(message, None)}")
 
 
 def _say(line: str) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shellvault.dialogue import progress, terminal
-from shellvault.dialogue.output import LeftError, printable
+from shellvault.dialogue.output import LeftError
 from shellvault.dialogue.tables import Row, aligned
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, UsageError
 from shellvault.variables import for_children
 
@@ -55,7 +56,7 @@ def pick(choices: Sequence[Choice], what: str) -> str:
         raise UsageError(f"there is no {what} to choose from")
     if not terminal.is_available() or os.environ.get("TERM", "dumb") == "dumb":
         raise NeedsPersonError(f"name a {what}: there is no terminal to choose one on")
-    lines = aligned([(printable(choice.name), *choice.about) for choice in shown])
+    lines = aligned([(printable(choice.name, None), *choice.about) for choice in shown])
     fzf = shutil.which("fzf")
     with progress.paused():
         index = _by_fzf(fzf, lines, what) if fzf and _can_rank(fzf) else _by_own_list(lines, what)

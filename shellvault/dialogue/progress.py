@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from shellvault import threads
-from shellvault.profiles.parse import printable
+from shellvault.display import printable
 from shellvault.waiting import COUNTED
 
 #: Seconds after which a person wonders.

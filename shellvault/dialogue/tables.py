@@ -41,7 +41,7 @@ def profile(name: str, patterns: str | None) -> "Text":
     """A profile's name, bold red where the prompt shows it so; `patterns` as for `is_production`."""
     from rich.text import Text
 
-    return Text(printable(name), "bold red" if is_production(name, patterns) else "")
+    return Text(printable(name, None), "bold red" if is_production(name, patterns) else "")
 
 
 def of_profiles(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], names: Sequence[str]) -> str:
@@ -61,7 +61,9 @@ def table(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], spare:
     from rich.table import Table
     from rich.text import Text
 
-    texts = [[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row] for row in rows]
+    texts = [
+        [cell if isinstance(cell, Text) else Text(printable(cell, None)) for cell in row] for row in rows
+    ]
     widths = [
         max([len(title), *(row[index].cell_len for row in texts)]) for index, title in enumerate(heading)
     ]

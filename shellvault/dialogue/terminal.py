@@ -155,7 +155,7 @@ def show(text: str) -> None:
 
 
 def _write(terminal: int, text: str) -> None:
-    os.write(terminal, printable(text, keep="\n").encode())
+    os.write(terminal, printable(text, None, keep="\n").encode())
 
 
 def folded(question: str, columns: int) -> str:
@@ -176,7 +176,7 @@ def _columns(terminal: int) -> int:
 
 
 def _asked(terminal: int, prompt: str, withdrawn: int | None = None) -> str:
-    _write(terminal, folded(printable(prompt), _columns(terminal)))
+    _write(terminal, folded(printable(prompt, None), _columns(terminal)))
     line = _read_line(terminal, withdrawn)
     if not line:
         raise NeedsPersonError("the terminal was closed before the question was answered")

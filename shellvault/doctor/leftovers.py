@@ -3,11 +3,12 @@
 import shutil
 from collections.abc import Iterator
 
+from shellvault.display import printable
 from shellvault.doctor.finding import Finding, Place
 from shellvault.errors import ConfigError
 from shellvault.importing import leftovers
 from shellvault.profiles.grammar import word
-from shellvault.profiles.parse import load, printable
+from shellvault.profiles.parse import load
 
 
 def check(place: Place) -> Iterator[Finding]:

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from shellvault.display import printable
 from shellvault.doctor.finding import Finding, Place
 from shellvault.importing import plaintext
 from shellvault.profiles.edit import BACKUP_SUFFIX
 from shellvault.profiles.parse import place as at
-from shellvault.profiles.parse import printable
 
 #: Most bytes of a history or a `.env` file that are looked through, from its end.
 MOST_BYTES = 16 * 1024 * 1024

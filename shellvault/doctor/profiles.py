@@ -4,11 +4,12 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 
 from shellvault import plan as plans
+from shellvault.display import printable
 from shellvault.doctor.finding import Finding, Place
 from shellvault.errors import ConfigError
 from shellvault.fastlane import request
 from shellvault.profiles import remarks
-from shellvault.profiles.parse import ConfigFile, load, printable
+from shellvault.profiles.parse import ConfigFile, load
 from shellvault.profiles.resolve import Overrides, resolve
 
 #: Seconds of age from which a key should be replaced (AWS's own advice: 90 days).

@@ -1,7 +1,6 @@
 """What shellvault itself needs: a vault, the agent, the shells' start-up files, and a clock that AWS agrees with."""
 
 import email.utils
-import re
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from shellvault import __version__, here, settings
 from shellvault.client import agent as client
 from shellvault.doctor.finding import Finding, Place
 from shellvault.errors import AgentError, ConfigError, ShellvaultError
-from shellvault.shells import HOOKED, SET_UP, detect
+from shellvault.shells import HOOKED, SET_UP, detect, install
 from shellvault.variables import PASSPHRASE_VARIABLES
 from shellvault.vault import probe
 from shellvault.vault.backends import file_path, session_backend
@@ -20,8 +19,6 @@ from shellvault.vault.passphrases import weakness
 
 #: Seconds by which a clock may differ: AWS refuses a request after five minutes.
 SKEW, DANGEROUS_SKEW = 60, 240
-
-_RUNS_INIT = re.compile(r"^[^#\r\n]*\bshellvault(?:\.cmd)?[\"']?\s+init\b", re.MULTILINE)
 
 
 def vault(place: Place) -> Iterator[Finding]:
@@ -97,7 +94,7 @@ def shells(place: Place) -> Iterator[Finding]:
             text = path.read_text("utf-8", "surrogateescape")
         except OSError:
             text = ""
-        if not _RUNS_INIT.search(text):
+        if not install.runs_init(text):
             yield Finding(
                 "shells",
                 "advice",

@@ -107,7 +107,7 @@ def answer(arguments: list[str], environment: Environment) -> int | None:
         return wrap(rest, environment)
     if command == "init":
         return show(kept("init", rest[0], environment, rest[1:])) if rest and rest[0] in HOOKED else None
-    if command in OWN_OPTIONS and agent_allowed(environment):
+    if command in OWN_OPTIONS and _may_ask(environment):
         return serve(command, rest, environment)
     return None
 
@@ -181,7 +181,7 @@ def wrap(arguments: list[str], environment: Environment) -> int | None:
     change: tuple[dict[str, str], list[str]] | None = None
     if choice.is_there:
         change = {}, []
-    elif agent_allowed(environment):
+    elif _may_ask(environment):
         text = session(choice.profile, choice.narrowing, "exec", None, environment)
         change = None if text is None else parse_change(text)
     if change is not None:
@@ -279,7 +279,7 @@ def refresh(arguments: list[str], environment: Environment) -> int | None:
         return None
     shell, pid = arguments
     key = environment.get("SHELLVAULT_REQUEST", "")
-    if not (key and key.isascii() and key.isprintable() and agent_allowed(environment)):
+    if not (key and key.isascii() and key.isprintable() and _may_ask(environment)):
         return NOT_READY
     status, text = connection.ask(environment, "peek", f"refresh.{shell}", int(pid), key, HOOK_PATIENCE)
     if status == "ok":
@@ -297,10 +297,9 @@ def folder() -> str:
         return ""
 
 
-def agent_allowed(environment: Environment) -> bool:
-    """Whether the user lets shellvault use an agent, and the agent itself is not waiting for this command."""
-    is_helper = environment.get("SHELLVAULT_RESOLVING")
-    return not is_helper and environment.get("SHELLVAULT_NO_AGENT", "") in ("", "0")
+def _may_ask(environment: Environment) -> bool:
+    """Whether an agent may be used, and is not itself waiting for this command."""
+    return not environment.get("SHELLVAULT_RESOLVING") and connection.agent_allowed(environment)
 
 
 def start_agent() -> None:

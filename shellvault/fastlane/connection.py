@@ -23,6 +23,11 @@ STATUSES = ("ok", "wait", "needs-you", "miss")
 ABSENT, STRANGE = "absent", "strange"
 
 
+def agent_allowed(environment: dict[str, str]) -> bool:
+    """Whether the user lets shellvault use an agent."""
+    return environment.get("SHELLVAULT_NO_AGENT", "") in ("", "0")
+
+
 def state_directory(environment: dict[str, str]) -> str:
     """Where shellvault keeps its state, as `locations.state_directory` has it; "" without a home."""
     state, home = environment.get("XDG_STATE_HOME", ""), environment.get("HOME", "")

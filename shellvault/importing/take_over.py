@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shellvault import files, threads
+from shellvault.display import printable
 from shellvault.errors import ShellvaultError
 from shellvault.importing import plaintext
 from shellvault.importing.found import AskPassphrase, Found
 from shellvault.importing.items import ImportingError
 from shellvault.profiles.edit import BACKUP_SUFFIX
-from shellvault.profiles.parse import printable, read_bytes
+from shellvault.profiles.parse import read_bytes
 from shellvault.vault import StoredKeys
 
 #: Does an operation on the vault (vault.operations).

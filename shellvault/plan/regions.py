@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from shellvault.display import printable
 from shellvault.errors import ConfigError
-from shellvault.profiles.parse import printable
 from shellvault.profiles.settings import Setting
 from shellvault.profiles.shapes import looks_as, shaped
 

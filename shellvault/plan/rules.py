@@ -7,19 +7,18 @@ Sources: the AWS STS API reference (GetSessionToken, AssumeRole, AssumeRoleWithW
 GetFederationToken) and the IAM User Guide, "Role chaining".
 """
 
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import urlsplit
 
+from shellvault.display import printable
 from shellvault.errors import ConfigError, UnknownProfileError
+from shellvault.loopback import is_loopback_url
 from shellvault.plan.endpoints import AWS, Endpoint, endpoint_for, partition_of
 from shellvault.plan.model import HOUR, LONGEST, Call, Options, Plan, Step, fingerprinted
 from shellvault.profiles.durations import format_duration
 from shellvault.profiles.model import CredentialSource, Narrowing, Profile, SecretsEngine, Sso
 from shellvault.profiles.narrowing import MAX_CHARACTERS, read_only_access
-from shellvault.profiles.parse import printable
 from shellvault.profiles.unknown import how_to_get
 
 #: The calls that only the partition answers in which they are made.
@@ -342,7 +341,7 @@ def _limited(step: Step) -> Step:
     A loopback endpoint is an emulator, never AWS: there shorter ones are fine, so that expiry can be tested.
     """
     duration, maximum = step.duration or 0, LONGEST[step.call]
-    minimum = 1 if _is_loopback(step.endpoint) else _MINIMUM
+    minimum = 1 if is_loopback_url(step.endpoint.url or "") else _MINIMUM
     if not minimum <= duration <= maximum:
         raise ConfigError(
             f"profile {printable(step.profile)} asks for {format_duration(duration)}, but AWS gives "
@@ -355,20 +354,12 @@ def _check_endpoints(steps: Sequence[Step]) -> None:
     """Raises ConfigError for a call that would go over plain HTTP to another machine: anybody between reads it."""
     for step in steps:
         url = step.endpoint.url or ""
-        if url.lower().startswith("http:") and not _is_loopback(step.endpoint):
+        if url.lower().startswith("http:") and not is_loopback_url(step.endpoint.url or ""):
             setting = "VAULT_ADDR" if step.engine else "its endpoint_url"
             raise ConfigError(
                 f"profile {printable(step.profile)} sends {step.call} to {printable(url)} without encryption: correct "
                 f"{setting}, or allow it with --insecure-endpoint (in config.toml: insecure_endpoint = true)"
             )
-
-
-def _is_loopback(endpoint: Endpoint) -> bool:
-    try:
-        host = urlsplit(endpoint.url or "").hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _following(steps: Sequence[Step], step: Step) -> Step:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from shellvault import display
+from shellvault.display import printable
 from shellvault.plan.model import SIGN_INS, Plan, Step
 from shellvault.profiles.durations import format_duration
-from shellvault.profiles.parse import printable
 
 
 def to_json(plan: Plan) -> dict[str, Any]:

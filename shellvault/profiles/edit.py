@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shellvault import files, locks
+from shellvault.display import printable
 from shellvault.errors import ConfigError
 from shellvault.profiles.grammar import split_lines
-from shellvault.profiles.parse import ConfigFile, Section, decode, encode, parse, printable, read_bytes
+from shellvault.profiles.parse import ConfigFile, Section, decode, encode, parse, read_bytes
 from shellvault.profiles.settings import check_understood
 
 #: The copy of the file as it was before the last edit, beside it.

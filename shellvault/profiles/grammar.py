@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shellvault import display
+from shellvault.display import printable
 
 #: What a key holds: text, or the keys of an indented block (`s3 =` and deeper lines).
 Value = str | Mapping[str, str]
@@ -81,11 +81,6 @@ class Drafts:
             self.note(draft, number, text)
         elif draft.problem is None:
             draft.problem = f"{self.at(number)}: {text}"
-
-
-def printable(text: str) -> str:
-    """A name or value made fit for a one-line message: escaped where it is not printable, and shortened."""
-    return display.printable(text, 200)
 
 
 def word(text: str) -> str:

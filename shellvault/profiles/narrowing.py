@@ -10,8 +10,8 @@ import json
 import re
 from typing import Any
 
+from shellvault.display import printable
 from shellvault.errors import ConfigError
-from shellvault.profiles.grammar import printable
 from shellvault.profiles.model import Narrowing
 from shellvault.profiles.settings import Setting
 

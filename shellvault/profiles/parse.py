@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shellvault.display import printable
 from shellvault.errors import ConfigError
 from shellvault.profiles import grammar
 from shellvault.profiles.grammar import Value
-from shellvault.profiles.grammar import printable as printable
 
 #: More than any real config file; what is larger is a mistake (or /dev/zero behind a link).
 MAX_BYTES = 16 * 1024 * 1024

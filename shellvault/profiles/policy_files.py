@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+from shellvault.display import printable
 from shellvault.errors import ConfigError
 from shellvault.fastlane.request import policy_text
 from shellvault.profiles.model import Profile
 from shellvault.profiles.narrowing import MAX_CHARACTERS, checked_policy
-from shellvault.profiles.parse import printable
 
 #: Bytes; no policy is longer, however it is laid out.
 _LIMIT = 65536

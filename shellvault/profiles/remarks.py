@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from shellvault.display import printable
 from shellvault.profiles.known_keys import READ, meant
-from shellvault.profiles.parse import ConfigFile, Section, printable
+from shellvault.profiles.parse import ConfigFile, Section
 from shellvault.profiles.settings import OWN_PREFIX
 from shellvault.profiles.shapes import canonical_start_url
 

@@ -7,6 +7,7 @@ keys (`settings.IDENTITY_KEYS`) are the exception: `[default]` does not give the
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from shellvault.display import printable
 from shellvault.errors import ConfigError
 from shellvault.profiles import remarks
 from shellvault.profiles.grammar import word
@@ -22,7 +23,7 @@ from shellvault.profiles.model import (
     Sso,
 )
 from shellvault.profiles.narrowing import of_profile
-from shellvault.profiles.parse import ConfigFile, Section, printable
+from shellvault.profiles.parse import ConfigFile, Section
 from shellvault.profiles.secrets_engine import secrets_engine
 from shellvault.profiles.settings import (
     Layers,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shellvault.configuration import PROFILE_KEYS
+from shellvault.display import printable
 from shellvault.errors import ConfigError
 from shellvault.profiles.model import Origin
-from shellvault.profiles.parse import ConfigFile, Section, place, printable
+from shellvault.profiles.parse import ConfigFile, Section, place
 
 #: More links of source_profile or include_profile than this are a mistake.
 MAX_CHAIN = 32

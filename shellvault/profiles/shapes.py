@@ -8,10 +8,10 @@ import shlex
 import unicodedata
 from urllib.parse import urlsplit
 
+from shellvault.display import printable
 from shellvault.errors import ConfigError
 from shellvault.profiles.code_variables import runs_code
 from shellvault.profiles.durations import parse_duration
-from shellvault.profiles.parse import printable
 from shellvault.profiles.settings import Setting
 from shellvault.variables import MANAGED_VARIABLES
 

@@ -1,7 +1,7 @@
 """What to say of a name that is no profile."""
 
+from shellvault.display import printable
 from shellvault.profiles.grammar import word
-from shellvault.profiles.parse import printable
 
 
 def how_to_get(name: str) -> str:

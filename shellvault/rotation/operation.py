@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shellvault import guard
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Plan, endpoint_for
 from shellvault.profiles.model import Profile
-from shellvault.profiles.parse import printable
 from shellvault.rotation import ages
 from shellvault.rotation.access_keys import IamAccessKeys
 from shellvault.rotation.rotate import Rotation, listed, rotate

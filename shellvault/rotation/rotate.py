@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from shellvault.display import printable
 from shellvault.errors import SessionError, ShellvaultError, VaultError
 from shellvault.profiles.grammar import word
-from shellvault.profiles.parse import printable
 from shellvault.rotation.access_keys import AccessKey, AccessKeys
 from shellvault.sessions.refusals import RefusedError
 from shellvault.vault import StoredKeys

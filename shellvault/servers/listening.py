@@ -1,6 +1,5 @@
 """A small HTTP server for this machine's own programs: bounded, and particular about who speaks to it."""
 
-import ipaddress
 import json
 import os
 import socket
@@ -14,6 +13,7 @@ from typing import Any
 
 from shellvault import threads
 from shellvault.connections import Connections, users
+from shellvault.loopback import is_loopback
 
 #: Connections at once.
 CONNECTIONS = 64
@@ -159,7 +159,7 @@ def _hang_up(connection: socket.socket) -> None:
 def is_local(connection: socket.socket) -> bool:
     """Whether a TCP connection comes from this machine: from a loopback address, or from the very one it went to."""
     address = connection.getpeername()[0]
-    return ipaddress.ip_address(address).is_loopback or address == connection.getsockname()[0]
+    return is_loopback(address) or address == connection.getsockname()[0]
 
 
 def is_of(user: int, connection: socket.socket) -> bool:

@@ -1,13 +1,13 @@
 """Where requests are sent on to: the agent's endpoint or a metadata service, over TCP or a Unix socket."""
 
 import http.client
-import ipaddress
 import socket
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from shellvault.errors import UsageError
+from shellvault.loopback import is_loopback
 
 #: Seconds that an answer may take: more than the agent takes.
 PATIENCE = 30.0
@@ -16,7 +16,7 @@ PATIENCE = 30.0
 LIMIT = 64 * 1024
 
 #: What containers call the machine that they run on, where that is another (Docker Desktop, podman machine).
-HOSTS = ("localhost", "host.docker.internal", "host.containers.internal")
+HOSTS = ("host.docker.internal", "host.containers.internal")
 
 
 class Target(NamedTuple):
@@ -47,16 +47,9 @@ def parse(text: str) -> Target:
         host, port = "", 0
     if not host or url.scheme != "http" or url.username is not None:
         raise UsageError(f"not a target: {text!r} (http://127.0.0.1:PORT, or unix:/PATH)")
-    if host not in HOSTS and not _is_loopback(host):
+    if host not in HOSTS and not is_loopback(host):
         raise UsageError(f"{host} is not this machine: a session would go there readable by everybody")
     return Target("", host, port)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.IPv4Address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def ask(target: Target, method: str, path: str, headers: Mapping[str, str]) -> Answer:

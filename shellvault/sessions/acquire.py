@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.plan import Plan, Step
-from shellvault.profiles.parse import printable
 from shellvault.sessions import mfa, processes
 from shellvault.sessions.cache import SessionCache
 from shellvault.sessions.context import Context, SignInTask

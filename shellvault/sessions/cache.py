@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError, VaultError
 from shellvault.plan import Plan, Step
-from shellvault.profiles.parse import printable
 from shellvault.sessions import unkept
 from shellvault.sessions.locks import exclusive
 from shellvault.sessions.model import Prompter, Session

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from shellvault import network
+from shellvault.deadline import within
+from shellvault.display import printable
 from shellvault.errors import SessionError
 from shellvault.plan import LONGEST, Endpoint, Step, account_of
 from shellvault.profiles.model import Service, Sso
-from shellvault.profiles.parse import printable
 from shellvault.sessions.answers import NOWHERE, Places, answer_of, one_line
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
 from shellvault.sessions.refusals import BusyError, UnreachableError, UnsentError, refusal
 from shellvault.sessions.replies import checked_session
-from shellvault.vault.deadline import within
 
 #: Seconds that one call may take, name resolution, retries and a slow answer included.
 DEADLINE = 12.0

@@ -58,7 +58,7 @@ def confirm(operation: str, subject: str, vault: "Vault", prompter: Prompter, re
     if vault.proves_by_passphrase:
         vault.prove(wanted.reason)
         return True
-    question = f"{wanted.question.format(printable(subject))} (y|N) "
+    question = f"{wanted.question.format(printable(subject, None))} (y|N) "
     if prompter.ask(Challenge("confirm", subject, question)).strip().lower() not in ("y", "yes"):
         raise SessionError("not confirmed: nothing was done")
     return True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from shellvault import guard, here, settings
 from shellvault import plan as plans
 from shellvault.callers import NO_SECRETS
+from shellvault.display import printable
 from shellvault.errors import ConfigError, NotForAgentError, UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Plan
@@ -15,7 +16,7 @@ from shellvault.plan.regions import near
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.model import Profile
 from shellvault.profiles.narrowing import of_command_line
-from shellvault.profiles.parse import load, printable
+from shellvault.profiles.parse import load
 from shellvault.profiles.policy_files import with_policies
 from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.sessions.acquire import KeysReplacedError, acquire

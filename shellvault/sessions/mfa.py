@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shellvault import files
+from shellvault.display import printable
 from shellvault.errors import SessionError
 from shellvault.plan import Step
-from shellvault.profiles.parse import printable
 from shellvault.sessions import processes
 from shellvault.sessions.context import Context
 from shellvault.sessions.locks import exclusive

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 from shellvault import settings
 from shellvault.callers import MUST_ALLOW, PERSON, Label, Rule, label, rules, session_name, without_secrets
-from shellvault.display import is_production
+from shellvault.display import is_production, printable
 from shellvault.errors import ApprovalNeededError, ConfigError, NotAllowedError
 from shellvault.profiles.model import Narrowing, Profile
-from shellvault.profiles.parse import printable
 
 #: The field `grant` of a caller whose lease is for other profiles.
 NOT_LEASED = "none"

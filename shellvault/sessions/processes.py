@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from shellvault.display import printable
 from shellvault.errors import SessionError
 from shellvault.plan import Step
-from shellvault.profiles.parse import printable
 from shellvault.sessions.answers import one_line
 from shellvault.sessions.model import Helper, HelperKind, Session
 from shellvault.sessions.recursion import environment_for_helper

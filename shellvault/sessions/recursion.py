@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from shellvault.display import printable
 from shellvault.errors import SessionError
 from shellvault.fastlane import request
-from shellvault.profiles.parse import printable
 from shellvault.sessions.model import Helper
 from shellvault.variables import for_programs, without_session
 

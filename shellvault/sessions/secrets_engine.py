@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shellvault import network, threads, vault_token
+from shellvault.deadline import within
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.plan import LONGEST, Step, account_of
 from shellvault.profiles.model import EngineServer, SecretsEngine
-from shellvault.profiles.parse import printable
 from shellvault.protocol import HAS_VAULT_TOKEN
 from shellvault.sessions.context import Context
 from shellvault.sessions.model import Challenge, Lease, Prompter, Session
 from shellvault.sessions.replies import checked_session
 from shellvault.text import is_visible_ascii
-from shellvault.vault.deadline import within
 
 #: Seconds for reading credentials or renewing a lease; Vault makes an IAM user meanwhile, which takes some.
 DEADLINE = 25.0

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from shellvault import __version__, network
+from shellvault.deadline import within
+from shellvault.display import printable
 from shellvault.errors import SessionError
 from shellvault.plan import Step
 from shellvault.profiles.model import INSTANCE_METADATA_KEYS
-from shellvault.profiles.parse import printable
 from shellvault.sessions.answers import one_line
 from shellvault.sessions.model import Session
 from shellvault.sessions.replies import checked_session
-from shellvault.vault.deadline import within
 
 #: Seconds; botocore gives EC2 one second for each of its three requests, and a container two for each of three.
 DEADLINE = 12.0

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import hvac
 import requests
@@ -11,6 +10,7 @@ from hvac import exceptions
 
 from shellvault import vault_token
 from shellvault.errors import NeedsPersonError, SessionError, ShellvaultError
+from shellvault.loopback import is_loopback_url
 from shellvault.profiles.model import EngineServer, SecretsEngine
 from shellvault.sessions.answers import one_line
 
@@ -19,7 +19,6 @@ REPLY_LIMIT = 256 * 1024
 
 _TIMEOUTS = (4.0, 20.0)
 _CHUNK = 16 * 1024
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class EndlessReplyError(requests.exceptions.RequestException):
@@ -33,7 +32,7 @@ class _Session(requests.Session):
         super().__init__()
         self.trust_env = False
         # A proxy would read what goes to this machine itself in plain text; Go's clients leave it out too.
-        if urlsplit(server.address).hostname not in _LOOPBACK:
+        if not is_loopback_url(server.address):
             self.proxies = requests.utils.get_environ_proxies(server.address)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:

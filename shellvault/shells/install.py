@@ -10,10 +10,14 @@ from shellvault import files
 from shellvault.errors import ShellvaultError
 from shellvault.shells import SET_UP
 
-#: Any active line that runs `shellvault init`, in whatever form.
-_RUNS_INIT = re.compile(r"^[^#\r\n]*\bshellvault\s+init\b", re.MULTILINE)
+_RUNS_INIT = re.compile(r"^[^#\r\n]*\bshellvault(?:\.cmd)?[\"']?\s+init\b", re.MULTILINE)
 
 _BACKUP_SUFFIX = ".before-shellvault"
+
+
+def runs_init(text: str) -> bool:
+    """Whether an active line of a start-up file runs `shellvault init`, in whatever form."""
+    return _RUNS_INIT.search(text) is not None
 
 
 def init_line(shell: str, options: Sequence[str]) -> str:
@@ -30,7 +34,7 @@ def install(path: Path, line: str) -> Path | None:
     Raises ShellvaultError when the file cannot be read or written.
     """
     text = _read(path)
-    if text is not None and _RUNS_INIT.search(text):
+    if text is not None and runs_init(text):
         return None
     newline = "\r\n" if text and "\r\n" in text else "\n"
     before = text or ""

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from shellvault import renewal
+from shellvault.display import printable
 from shellvault.errors import SessionError, VaultError
 from shellvault.plan import Step
 from shellvault.plan.regions import default_region, partition_of_region
-from shellvault.profiles.parse import printable
 from shellvault.profiles.shapes import looks_as
 from shellvault.sessions import unkept
 from shellvault.sessions.model import Challenge, Session

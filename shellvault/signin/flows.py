@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError
-from shellvault.profiles.parse import printable
 from shellvault.sessions.answers import Answer, one_line
 from shellvault.sessions.model import Challenge
 from shellvault.signin.listener import listening

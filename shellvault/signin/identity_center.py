@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from shellvault import settings
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError, VaultError
 from shellvault.plan import Endpoint, Step
 from shellvault.profiles.model import Sso
-from shellvault.profiles.parse import printable
 from shellvault.profiles.shapes import canonical_start_url as canonical
 from shellvault.sessions import unkept
 from shellvault.sessions.model import Challenge

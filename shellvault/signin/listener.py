@@ -13,7 +13,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
-from shellvault import threads
+from h11 import Request
+
+from shellvault import request_head, threads
 from shellvault.connections import Connections, accept
 from shellvault.errors import SessionError
 from shellvault.signin import pages
@@ -21,9 +23,6 @@ from shellvault.signin import pages
 #: As the AWS CLI has it: the path is part of a registration.
 CALLBACK_PATH = "/oauth/callback"
 
-#: Seconds in which one request must be whole, and the most bytes of its head.
-_REQUEST_SECONDS = 5.0
-_REQUEST_BYTES = 16 * 1024
 #: Connections at once, since browsers open some in advance and leave them idle; and those that wait to be accepted.
 _AT_ONCE, _BACKLOG = 64, 4096
 _POLL_SECONDS = 0.2
@@ -82,7 +81,7 @@ class Listener:
     def serve(self) -> None:
         """Takes connections until the socket is closed."""
         while connection := accept(self._sock, self._closed.is_set):
-            connection.settimeout(_REQUEST_SECONDS)
+            connection.settimeout(request_head.SECONDS)
             if self._connections.admit(connection):
                 threads.start(self._serve_one, connection)
             else:
@@ -91,17 +90,18 @@ class Listener:
     def _serve_one(self, connection: socket.socket) -> None:
         try:
             with connection, suppress(OSError, ValueError):
-                method, target, host = _request(connection)
-                connection.sendall(self._answer(connection, method, target, host))
+                asked = request_head.read(connection)
+                connection.sendall(self._answer(connection, asked))
                 connection.shutdown(socket.SHUT_WR)
         finally:
             self._connections.leave(connection)
             if self._answered.is_set():
                 self._sent.set()
 
-    def _answer(self, connection: socket.socket, method: str, target: str, host: str) -> bytes:
-        parts = urlsplit(target)
-        if method not in ("GET", "HEAD"):
+    def _answer(self, connection: socket.socket, asked: Request) -> bytes:
+        parts = urlsplit(asked.target.decode("latin-1"))
+        host = dict(asked.headers).get(b"host", b"").decode("latin-1")
+        if asked.method not in (b"GET", b"HEAD"):
             return pages.bare(405)
         # A page elsewhere that has its own name resolved to 127.0.0.1 says that name here.
         if host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}") or parts.path != CALLBACK_PATH:
@@ -110,7 +110,7 @@ class Listener:
         if not hmac.compare_digest(fields.get("state", "").encode(), self._state.encode()):
             return pages.render("other-state")
         self._connections.prove(connection)
-        if method == "HEAD":
+        if asked.method == b"HEAD":
             return pages.bare(200)
         if self._arrived.is_set():
             return pages.render("second-visit")
@@ -144,24 +144,3 @@ def listening(state: str) -> Iterator[Listener]:
 def _hang_up(connection: socket.socket) -> None:
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-
-
-def _request(connection: socket.socket) -> tuple[str, str, str]:
-    """Method, target and Host of one HTTP/1 request. Raises ValueError for anything else, OSError."""
-    end = time.monotonic() + _REQUEST_SECONDS
-    head = b""
-    while b"\r\n\r\n" not in head:
-        connection.settimeout(max(0.01, end - time.monotonic()))
-        data = connection.recv(4096)
-        head += data
-        if not data or len(head) > _REQUEST_BYTES:
-            raise ValueError("not a request")
-    first, *lines = head.split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
-    method, target, version = first.split(" ")
-    if not version.startswith("HTTP/1."):
-        raise ValueError("not a request")
-    headers = {
-        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
-    }
-    connection.settimeout(_REQUEST_SECONDS)
-    return method, target, headers.get("host", "")

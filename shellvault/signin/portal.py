@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shellvault import threads
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.plan import Endpoint, Step
-from shellvault.profiles.parse import printable
 from shellvault.sessions.answers import NOWHERE
 from shellvault.sessions.calls import described, invoke, role_session
 from shellvault.sessions.clients import client_for
@@ -59,7 +59,7 @@ class Portal:
         endpoint: Endpoint,
         name: str,
         again: Callable[[str], str],
-        waits_for: Callable[[str], None] = lambda what: None,
+        waits_for: Callable[[str], None],
         pace: Pace | None = None,
     ) -> None:
         """`name` is whose sign-in it is. `again` gives another token than the one with this digest."""

@@ -7,15 +7,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shellvault import network
+from shellvault.deadline import within
+from shellvault.display import printable
 from shellvault.errors import SessionError
 from shellvault.plan import Endpoint
 from shellvault.profiles.model import Service
-from shellvault.profiles.parse import printable
 from shellvault.sessions.answers import NOWHERE, Answer, Places, answer_of, explained, one_line
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
 from shellvault.sessions.refusals import BusyError, UnreachableError
-from shellvault.vault.deadline import within
 
 #: Seconds that one call may take, name resolution, retries and a slow answer included.
 DEADLINE = 12.0

@@ -4,8 +4,8 @@ import re
 from urllib.parse import urlsplit
 
 from shellvault import network
+from shellvault.display import printable
 from shellvault.errors import SessionError
-from shellvault.profiles.parse import printable
 from shellvault.profiles.shapes import canonical_start_url as canonical
 from shellvault.profiles.shapes import looks_as
 from shellvault.sessions.answers import one_line

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from shellvault.display import printable
 from shellvault.errors import ConfigError, UsageError
 from shellvault.plan import Step, aws_sign_in, sso_sign_in
 from shellvault.profiles.model import Profile
-from shellvault.profiles.parse import ConfigFile, printable
+from shellvault.profiles.parse import ConfigFile
 from shellvault.profiles.resolve import Overrides, resolve, resolve_sso_session
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shellvault import settings
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError
-from shellvault.profiles.parse import printable
 from shellvault.sessions.context import Context
 from shellvault.sessions.model import Prompter
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from shellvault import threads, waiting
+from shellvault.deadline import within
 from shellvault.errors import ShellvaultError, VaultError
 from shellvault.vault.backend import SERVICE
 from shellvault.vault.backends import RECORDS
-from shellvault.vault.deadline import within
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend

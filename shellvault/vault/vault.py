@@ -15,6 +15,7 @@ from typing import Any
 from shellvault import files
 from shellvault.attempts import attempt_all
 from shellvault.errors import VaultError
+from shellvault.locations import noted_names
 from shellvault.vault import orphans
 from shellvault.vault.kept_sessions import KeptSessions
 from shellvault.vault.orphans import KEY_INDEX, Orphan
@@ -349,14 +350,8 @@ class Vault:
             return key_index_from_json(self._items.read(KEY_INDEX))
         except ValueError:
             pass
-        found = {name: self._key_id_of(name) for name in self._noted_names()}
+        found = {name: self._key_id_of(name) for name in noted_names(self._names_file)}
         return {name: key_id for name, key_id in found.items() if key_id}
-
-    def _noted_names(self) -> list[str]:
-        try:
-            return self._names_file.read_text(encoding="utf-8").splitlines()
-        except (OSError, ValueError):
-            return []
 
     def _write_key_index(self, index: dict[str, str]) -> None:
         self._items.write(KEY_INDEX, index)

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError
-from shellvault.profiles.parse import printable
 from shellvault.protocol import Message, encode
 from shellvault.sessions.model import Challenge, Helper, Prompter
 

@@ -102,7 +102,14 @@ class Place:
     def obtain(
         self, profile: str, form: str = "env.bash", person: Person | None = None, **options: Any
     ) -> str:
-        return client.obtain(self.line(profile), form, person or Person(), self.environment, **options)
+        return client.obtain(
+            self.line(profile),
+            form,
+            person or Person(),
+            self.environment,
+            waits_for=lambda what: None,
+            **options,
+        )
 
     def calls(self, what: str) -> int:
         """How often the worker has started a job (`start`) or asked AWS (`sts`)."""

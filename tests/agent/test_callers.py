@@ -24,7 +24,7 @@ from shellvault.client import agent as client
 from shellvault.errors import ShellvaultError
 from tests.agent.conftest import Person
 try:
-    print(client.obtain(sys.argv[1], "exec", Person(), dict(os.environ), fresh=len(sys.argv) > 2))
+    print(client.obtain(sys.argv[1], "exec", Person(), dict(os.environ), waits_for=print, fresh=len(sys.argv) > 2))
 except ShellvaultError as error:
     print(type(error).__name__, error)
 """

@@ -43,7 +43,9 @@ def opened(person: Person, profile: str) -> dict[str, str]:
     """The variables of a container endpoint for this process."""
     environment = person.home.environment
     line = request.encode(profile, {}, environment, "/")
-    client.obtain(line, "exec", Prompter([environment["SHELLVAULT_FILE_PASSPHRASE"]]), environment)
+    client.obtain(
+        line, "exec", Prompter([environment["SHELLVAULT_FILE_PASSPHRASE"]]), environment, waits_for=print
+    )
     return client.open_endpoint(line, os.getpid(), environment)
 
 
@@ -76,18 +78,18 @@ def test_a_file_vault_stays_open_for_the_next_worker_until_it_is_locked(person: 
     prompter = Prompter([environment["SHELLVAULT_FILE_PASSPHRASE"]])
     line = request.encode("work", {}, environment, "/")
     client.lock(environment)
-    first = client.obtain(line, "json", prompter, environment)
+    first = client.obtain(line, "json", prompter, environment, waits_for=print)
     before = client.status(environment)
     assert before
     assert list(before["unlocked"]) == [
         str(Path(environment["XDG_DATA_HOME"], "shellvault/vault.shellvault"))
     ]
     os.kill(before["workers"][0], 9)
-    assert client.obtain(line, "env", prompter, environment)
-    assert client.obtain(line, "json", prompter, environment) == first
+    assert client.obtain(line, "env", prompter, environment, waits_for=print)
+    assert client.obtain(line, "json", prompter, environment, waits_for=print) == first
     assert len(prompter.questions) == 1
     client.lock(environment)
     prompter.answers = [environment["SHELLVAULT_FILE_PASSPHRASE"]]
-    assert client.obtain(line, "json", prompter, environment) == first
+    assert client.obtain(line, "json", prompter, environment, waits_for=print) == first
     assert len(prompter.questions) == 2
     assert person.front.calls.count("GetSessionToken") == 1

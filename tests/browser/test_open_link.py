@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault.browser import one_time_link as module
+from shellvault import request_head
 from shellvault.browser import open_link
 from shellvault.browser.one_time_link import one_time_link
 from shellvault.errors import UsageError
@@ -148,7 +148,7 @@ def test_it_works_once() -> None:
 
 
 def test_a_connection_that_says_nothing_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(request_head, "SECONDS", 0.2)
     with one_time_link(LINK) as once:
         host, port = once.url.split("/")[2].split(":")
         with socket.create_connection((host, int(port))):

@@ -6,6 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from shellvault.cli.main import command
+from shellvault.doctor import surroundings
+from shellvault.doctor.finding import Place
 from shellvault.shells import install
 
 
@@ -69,6 +71,31 @@ def test_a_symlink_stays_and_its_target_is_changed(tmp_path: Path) -> None:
     install.install(link, "the line")
     assert link.is_symlink()
     assert target.read_bytes() == b"a\r\nb\r\nthe line\r\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'eval "$(shellvault init bash)"',
+        'eval "$(~/.local/bin/shellvault init bash)"',
+        """eval "$('/opt/my tools/shellvault' init bash)" """,
+        'eval "$("$HOME/.local/bin/shellvault" init bash --no-prompt)"',
+        "shellvault init fish | source",
+        "& 'C:\\Tools\\shellvault.cmd' init powershell | Out-String | Invoke-Expression",
+    ],
+)
+def test_install_and_doctor_know_the_same_lines(
+    line: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    path = tmp_path / ".bashrc"
+    path.write_text(f"{line}\n")
+    place = Place({**environment, "SHELL": "/bin/bash"}, tmp_path, tmp_path / "config")
+    assert list(surroundings.shells(place)) == []
+    assert CliRunner(env=environment).invoke(command, ["init", "--install", "bash"]).exit_code == 0
+    assert path.read_text() == f"{line}\n"
+    path.write_text(f"# {line}\n")
+    assert len(list(surroundings.shells(place))) == 1
+    assert install.install(path, "x") is not None
 
 
 def test_a_line_typed_by_hand_is_recognised_and_left(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_no_renewal_fails_while_many_accounts_are_listed(desk: Desk) -> None:
     services.portal_calls_a_second = 20
     token = identity_center.token(desk.work(), desk.sign_in_step()).access_token
     where = Endpoint("eu-west-1", services.url)
-    lists = Portal(token, where, "corp", lambda rejected: token, pace=Pace(LISTED_A_SECOND))
+    lists = Portal(token, where, "corp", lambda rejected: token, print, pace=Pace(LISTED_A_SECOND))
     is_over = threading.Event()
     renewed: list[Session] = []
     failed: list[Exception] = []

@@ -313,7 +313,7 @@ def test_many_accounts_are_listed_at_a_thousand_a_minute_and_throttling_is_respe
     services.fail("GET /assignment/roles", None, busy, busy)
     token = services.issue_token()
     where = Endpoint("eu-west-1", services.url)
-    portal = Portal(token, where, "corp", lambda rejected: token, pace=Pace(LISTED_A_SECOND))
+    portal = Portal(token, where, "corp", lambda rejected: token, print, pace=Pace(LISTED_A_SECOND))
     begun = time.monotonic()
     found = portal.roles_of_all(portal.accounts(), lambda account: None)
     taken = time.monotonic() - begun

@@ -47,7 +47,7 @@ def _step(call: str, at: Endpoint) -> Step:
 
 
 def _portal(at: Endpoint) -> Portal:
-    return Portal("access-token", at, "corp", lambda rejected: "access-token")
+    return Portal("access-token", at, "corp", lambda rejected: "access-token", print)
 
 
 def _login() -> Login:

@@ -13,6 +13,7 @@ from shellvault.cli.suggest import Group
 from shellvault.client import agent as client
 from shellvault.client import starting
 from shellvault.dialogue import output, tables
+from shellvault.display import printable
 
 
 @click.group(name="agent", cls=Group)
@@ -72,7 +73,7 @@ def _shown(found: dict[str, Any]) -> str:
         lines += [f"cannot hear the {bus} bus: {problem}" for bus, problem in problems if problem]
     if not found["sessions"]:
         lines.append("no sessions")
-    shown = "".join(f"{output.printable(line)}\n" for line in lines)
+    shown = "".join(f"{printable(line, None)}\n" for line in lines)
     return shown + (_table(found["sessions"]) if found["sessions"] else "")
 
 

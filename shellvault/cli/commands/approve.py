@@ -7,6 +7,7 @@ import click
 from shellvault.callers import NO_SECRETS
 from shellvault.client import permits
 from shellvault.dialogue import output
+from shellvault.display import printable
 from shellvault.profiles.durations import parse_duration
 
 
@@ -23,5 +24,5 @@ def command(number: int, lasts: str, once: bool, read_only: bool) -> int:
     found = permits.approve(os.environ, number, seconds, {"read-only": NO_SECRETS} if read_only else {})
     how = "once" if once else f"for {lasts}"
     profiles = ", ".join(found["profiles"])
-    output.note(f"{output.printable(found['program'])} may use {output.printable(profiles)} {how}")
+    output.note(f"{printable(found['program'])} may use {printable(profiles, None)} {how}")
     return 0

@@ -15,7 +15,7 @@ from shellvault.cli.commands import sso
 from shellvault.cli.commands.signin import sign_in_options
 from shellvault.dialogue import output, picker
 from shellvault.dialogue.fields import TRIES, Field
-from shellvault.dialogue.output import printable
+from shellvault.display import printable
 from shellvault.errors import ConfigError, SessionError, UsageError
 from shellvault.profiles.edit import append_profile, append_section, check_editable, check_name
 from shellvault.profiles.parse import ConfigFile

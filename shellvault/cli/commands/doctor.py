@@ -12,7 +12,9 @@ import click
 from shellvault import here, threads
 from shellvault.cli import broker, orphans
 from shellvault.cli.options import wish
+from shellvault.deadline import within
 from shellvault.dialogue import output
+from shellvault.display import printable
 from shellvault.doctor import leftovers, permissions, plaintext_keys, profiles, surroundings
 from shellvault.doctor.finding import SEVERITIES, Finding, Place, Severity
 from shellvault.errors import NeedsPersonError, ShellvaultError
@@ -22,7 +24,6 @@ from shellvault.profiles.settings import Setting
 from shellvault.profiles.shapes import shaped
 from shellvault.rotation import ages
 from shellvault.vault import opening
-from shellvault.vault.deadline import within
 
 #: Seconds that one check may take, and one that asks AWS.
 DEADLINE, AWS_DEADLINE = 1.8, 30.0
@@ -155,6 +156,6 @@ def _lines(finding: Finding) -> Sequence[str]:
     severity = f"{finding.severity:8}"
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
         severity = click.style(severity, fg=_STYLES[finding.severity])
-    where, what = output.printable(finding.where), output.printable(finding.what)
+    where, what = printable(finding.where, None), printable(finding.what, None)
     said = what if what.startswith(where) else f"{where}: {what}"
-    return f"{severity} {said}", f"{'':8} fix: {output.printable(finding.fix)}"
+    return f"{severity} {said}", f"{'':8} fix: {printable(finding.fix, None)}"

@@ -10,8 +10,9 @@ from shellvault.cli import broker
 from shellvault.cli.options import Wish, known_names, link_option, server_option, session_options, wish
 from shellvault.cli.program import apply, or_shell, run
 from shellvault.dialogue import output
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, UsageError
-from shellvault.profiles.grammar import printable, word
+from shellvault.profiles.grammar import word
 from shellvault.shells import forms
 
 

@@ -11,11 +11,12 @@ from shellvault import here
 from shellvault.cli import broker, sign_ins, taken_over
 from shellvault.cli.options import backend_option
 from shellvault.dialogue import output, prompters, tables, terminal
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, UsageError
 from shellvault.importing import stores
 from shellvault.importing.found import SOURCES, Found, Source
 from shellvault.importing.take_over import Ways
-from shellvault.profiles.parse import ConfigFile, load, printable
+from shellvault.profiles.parse import ConfigFile, load
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.vault import StoredKeys
 

@@ -13,10 +13,11 @@ import click
 from shellvault import here
 from shellvault.cli.suggest import unknown_profile
 from shellvault.dialogue import output
+from shellvault.display import printable
 from shellvault.errors import ConfigError, ShellvaultError, UsageError
 from shellvault.importing import leftovers
 from shellvault.profiles.edit import append_profile, change_keys, remove_key, remove_profile, set_key
-from shellvault.profiles.parse import ConfigFile, load, printable
+from shellvault.profiles.parse import ConfigFile, load
 from shellvault.profiles.settings import IDENTITY_KEYS, OWN_PREFIX
 
 #: What an SDK prefers to `credential_process` in the same profile (botocore.credentials, the order of providers).

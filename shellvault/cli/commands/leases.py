@@ -9,6 +9,7 @@ import click
 from shellvault.cli import now
 from shellvault.client import permits
 from shellvault.dialogue import output, tables
+from shellvault.display import printable
 
 
 @click.command(name="leases")
@@ -30,9 +31,9 @@ def command(as_json: bool, number: int | None) -> int:
     rows = [
         (
             str(entry["number"]),
-            output.printable(entry["program"]),
+            printable(entry["program"]),
             now.process(entry["process"]),
-            output.printable(", ".join(entry["profiles"])),
+            printable(", ".join(entry["profiles"]), None),
             ", ".join(entry["narrowing"]) or "as asked",
             tables.time_left(entry["until"] - time.time()),
         )

@@ -14,6 +14,7 @@ from shellvault import here, settings
 from shellvault.cli import broker, first_steps
 from shellvault.cli.options import backend_option
 from shellvault.dialogue import output, tables
+from shellvault.display import printable
 from shellvault.errors import ShellvaultError
 from shellvault.plan import SIGN_INS
 
@@ -138,7 +139,7 @@ def _without_sign_in(rows: Sequence[ProfileRow]) -> Iterator[str]:
     signing_in = sign_ins.of_config(_config(), dict(os.environ))
     for row in rows:
         if row.name in signing_in and row.sessions and not any(its.call in SIGN_INS for its in row.sessions):
-            name = output.printable(row.name)
+            name = printable(row.name, None)
             yield f"the sign-in of {name} is over, its session is not: `shellvault clear {name}` forgets it"
 
 
@@ -155,7 +156,7 @@ def _sign_ins(labels: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Se
 
 
 def _print_names(names: Iterable[str]) -> int:
-    output.result("".join(f"{output.printable(name)}\n" for name in names))
+    output.result("".join(f"{printable(name, None)}\n" for name in names))
     return 0
 
 
@@ -186,7 +187,7 @@ def _sessions(sessions: Sequence[SessionRow]) -> "Text":
     now = time.time()
     parts = [
         Text.assemble(
-            f"{output.printable(session.call or 'agent')} ",
+            f"{printable(session.call or 'agent')} ",
             tables.left(None if session.expires_at is None else session.expires_at - now),
         )
         for session in sessions

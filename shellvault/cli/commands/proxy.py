@@ -13,6 +13,7 @@ import click
 from shellvault.cli.parent import ENDING
 from shellvault.dialogue import output
 from shellvault.errors import SessionError, UsageError
+from shellvault.loopback import is_loopback
 from shellvault.servers import address, listening, upstream
 from shellvault.servers.forward import Forwarder
 
@@ -80,9 +81,7 @@ def _listening(bind: str) -> Iterator[tuple[socket.socket, frozenset[str] | None
                 yield listener, None
             return
         host, port = _place(bind)
-        hosts = frozenset(
-            {host, f"{host}:{port}", *([f"localhost:{port}"] if host.startswith("127.") else [])}
-        )
+        hosts = frozenset({host, f"{host}:{port}", *([f"localhost:{port}"] if is_loopback(host) else [])})
         with ExitStack() as stack:
             if host == address.ADDRESS:
                 address.check_free()

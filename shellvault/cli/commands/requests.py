@@ -8,6 +8,7 @@ import click
 
 from shellvault.client import permits
 from shellvault.dialogue import output, tables
+from shellvault.display import printable
 
 
 @click.command(name="requests")
@@ -24,9 +25,9 @@ def command(as_json: bool) -> int:
     rows = [
         (
             str(entry["number"]),
-            output.printable("; ".join(entry["about"])),
-            output.printable(" < ".join(entry["names"])),
-            output.printable(entry["reason"]) or "-",
+            printable("; ".join(entry["about"]), None),
+            printable(" < ".join(entry["names"]), None),
+            printable(entry["reason"]) or "-",
             tables.time_left(time.time() - entry["asked_at"]),
         )
         for entry in found

@@ -16,6 +16,7 @@ from shellvault import here
 from shellvault.cli import broker, sign_ins
 from shellvault.cli.commands.signin import asked, sign_in_options
 from shellvault.dialogue import output, progress, tables
+from shellvault.display import printable
 from shellvault.errors import UsageError
 from shellvault.plan import Endpoint
 from shellvault.plan.regions import checked
@@ -114,7 +115,7 @@ def populate(
         due = generated.apply(path, name, wanted, prune=prune)
     would = "would be " if dry_run else ""
     for mark, names in (("+", due.added), ("~", due.changed), ("-", due.removed)):
-        output.result("".join(f"{mark} {output.printable(each)}\n" for each in names))
+        output.result("".join(f"{mark} {printable(each, None)}\n" for each in names))
     for each in due.conflicts:
         output.note(f"profile {each} exists and was not made by populate: it stays as it is")
     counts = f"{len(due.added)} added, {len(due.changed)} changed, {len(due.removed)} removed"
@@ -221,7 +222,7 @@ def _roles(portal: "Portal", wanted: list["Account"]) -> "Found":
     with _progress(len(wanted)) as done:
         found = portal.roles_of_all(wanted, done)
     for account, error in found.refused:
-        name = f" ({output.printable(account.name)})" if account.name else ""
+        name = f" ({printable(account.name, None)})" if account.name else ""
         output.complain(f"the roles of {account.account_id}{name} are left out: {error}")
     return found
 

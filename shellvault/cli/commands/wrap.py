@@ -9,6 +9,7 @@ from shellvault.cli import broker
 from shellvault.cli.options import Wish
 from shellvault.cli.program import replace
 from shellvault.dialogue import output
+from shellvault.display import printable
 from shellvault.errors import ShellvaultError
 from shellvault.fastlane import wrapping
 from shellvault.fastlane.program import beginning, find
@@ -40,7 +41,7 @@ def command(context: click.Context, /) -> int:
     file = find(program[0], environment.get("PATH", ""), passes_shims=True) if program else None
     if file is None:
         # Never started by name: what would be found is a shim, which starts this again.
-        what = output.printable(program[0]) if program else "no program is named"
+        what = printable(program[0]) if program else "no program is named"
         output.complain(f"{what}: not found on PATH (shims of ours aside): install the program itself")
         return 127
     try:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from shellvault import locations, settings, threads
+from shellvault.deadline import within
 from shellvault.errors import ConfigError, ShellvaultError
 from shellvault.vault import bus_address
 from shellvault.vault.backend import DISPLAYS, Backend, can_ask, is_of
 from shellvault.vault.backends import file, keychain, keyctl, kwallet, password_store, secret_service, wincred
 from shellvault.vault.backends.file import path as file_path
-from shellvault.vault.deadline import within
 from shellvault.vault.presence import Presence
 
 __all__ = ["BACKENDS", "DISPLAYS", "RECORDS", "can_ask", "choose", "file_path", "probe", "session_backend"]

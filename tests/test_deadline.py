@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from shellvault.vault.deadline import within
+from shellvault.deadline import within
 
 
 def test_the_result_and_the_error_of_a_call_come_through() -> None:
@@ -24,6 +24,6 @@ def test_a_stuck_call_ends_at_its_deadline() -> None:
 
 
 def test_a_process_ends_though_a_call_is_stuck() -> None:
-    script = "import time; from shellvault.vault.deadline import within; within(0.1, lambda: time.sleep(60))"
+    script = "import time; from shellvault.deadline import within; within(0.1, lambda: time.sleep(60))"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20)
     assert "TimeoutError" in result.stderr
