@@ -42,6 +42,7 @@ source_profile = base
         source=Profile("base", True, where="config:18"),
         region="eu-west-1",
         region_origin="config",
+        own_region="eu-west-1",
         endpoint_url="https://localhost:4566/base",
         endpoint_url_origin="config",
         sts_regional_endpoints="regional",

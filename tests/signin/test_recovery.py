@@ -109,7 +109,7 @@ def test_every_command_that_may_sign_in_is_a_door() -> None:
             found.add(name)
 
     for name, module in COMMANDS.items():
-        look(importlib.import_module(f"shellvault.cli.{module}").command, name)
+        look(importlib.import_module(f"shellvault.cli.commands.{module}").command, name)
     assert found | {"exec"} == DOORS.keys()
 
 
