@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from shellvault import __version__
 from shellvault.fastlane import request
+from shellvault.fastlane.starting import WORKER_VARIABLES as WORKER_VARIABLES
 
 #: Bytes of a text request and of one JSON message, the newline included; more costs the sender the
 #: connection.
@@ -37,44 +38,6 @@ FORMATS = frozenset(
 
 #: The form in which the worker renders a session for the container endpoint; never sent to anybody else.
 CONTAINER_FORM = "container"
-
-#: What the worker process itself reads from its environment. A worker started with other values is replaced.
-WORKER_VARIABLES = (
-    "ALL_PROXY",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "DBUS_SYSTEM_BUS_ADDRESS",
-    "DISPLAY",
-    "GNOME_KEYRING_CONTROL",
-    "GNUPGHOME",
-    "HOME",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "KDE_FULL_SESSION",
-    "KDE_SESSION_VERSION",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "LOGNAME",
-    "NO_PROXY",
-    "PASSAGE_DIR",
-    "PASSWORD_STORE_DIR",
-    "REQUESTS_CA_BUNDLE",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-    "TZ",
-    "USER",
-    "WAYLAND_DISPLAY",
-    "XAUTHORITY",
-    "XDG_CONFIG_HOME",
-    "XDG_CURRENT_DESKTOP",
-    "XDG_DATA_HOME",
-    "XDG_RUNTIME_DIR",
-    "XDG_STATE_HOME",
-    "all_proxy",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-)
 
 #: In the environment of a command that has a VAULT_TOKEN: it stays there, and no other takes its place.
 HAS_VAULT_TOKEN = "SHELLVAULT_HAS_VAULT_TOKEN"  # noqa: S105 - it says that there is one

@@ -29,6 +29,7 @@ def watcher_command() -> tuple[str, ...]:
 def detach() -> None:
     """Leaves the terminal, its process group and the command that started us (daemon(7))."""
     os.setsid()
+    os.chdir("/")
     if os.fork():
         os._exit(0)
 
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> None:
         server.run(Path(folder), *commands, state=int(state[0]))
     elif how == "detached":
         detach()
-        server.run(Path(folder), *commands, ready=tell_starter)
+        server.run(Path(folder), *commands, ready=tell_starter, is_awaited=True)
     else:
         server.run(Path(folder), *commands)
 

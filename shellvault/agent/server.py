@@ -100,10 +100,11 @@ class Agent:
 
     # Its life.
 
-    def run(self, ready: Callable[[], None]) -> None:
+    def run(self, ready: Callable[[], None], *, is_awaited: bool = False) -> None:
         """Serves until nothing is left to do. Returns at once when another agent of this user serves already.
 
-        `ready` is called as soon as connections are accepted. Raises AgentError when the folder is not private,
+        `ready` is called as soon as connections are accepted. `is_awaited`: a command waits to ask for a session, so a
+        worker is started before that. Raises AgentError when the folder is not private,
         OSError when the socket cannot be made.
         """
         hardening.check_folder(self._folder)
@@ -112,6 +113,8 @@ class Agent:
         if not locks.is_locked_now(self._lock):
             os.close(self._lock)
             return
+        if is_awaited:
+            self.jobs.make_ready()
         self._path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self._listener.bind(str(self._path))
@@ -495,6 +498,7 @@ def run(
     watcher_command: tuple[str, ...] = (),
     *,
     ready: Callable[[], None] = lambda: None,
+    is_awaited: bool = False,
     state: int | None = None,
 ) -> None:
     """Serves in this process until nothing is left to do; see `Agent.run`.
@@ -509,7 +513,7 @@ def run(
         signal.signal(number, _leave)
     agent = Agent(folder, worker_command, os.environ, fresh_command, watcher_command)
     if state is None:
-        agent.run(ready)
+        agent.run(ready, is_awaited=is_awaited)
     else:
         agent.go_on(afresh.state_from(state))
 

@@ -13,16 +13,13 @@ from typing import Literal, NoReturn
 
 from shellvault import hardening, locations, locks
 from shellvault.errors import AgentError, ShellvaultError
-from shellvault.protocol import WORKER_VARIABLES
+from shellvault.fastlane.starting import AGENT_VARIABLES
 
 #: Seconds for an agent to come up (a cold disk included), between two looks, and for a connection.
 START_PATIENCE, PAUSE, CONNECT_PATIENCE = 5.0, 0.01, 5.0
 
 #: How often an agent is started that ends at once, and seconds in between.
 START_TRIES, START_PAUSE = 3, 0.05
-
-#: What the agent, and with it a worker that a shell's request starts, gets of its starter's environment.
-AGENT_VARIABLES = ("PATH", *WORKER_VARIABLES)
 
 
 def agent_command(folder: Path, how: Literal["detached", "foreground"]) -> list[str]:

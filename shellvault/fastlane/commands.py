@@ -25,16 +25,6 @@ POLICY_FILE_LIMIT = 65536
 #: The folder that holds the package.
 FOLDER = __file__.rpartition("/shellvault/")[0]
 
-#: Starts the agent as every command does; its argument is the folder that holds the package.
-STARTER = """
-import os, sys
-sys.path.insert(0, sys.argv[1])
-import shellvault
-del sys.path[0]
-from shellvault.client import agent
-agent.ensure_agent(os.environ)
-"""
-
 #: Exit statuses of `refresh` (sysexits.h: EX_TEMPFAIL, EX_NOPERM).
 NOT_READY, NEEDS_YOU = 75, 77
 
@@ -72,6 +62,9 @@ OWN_OPTIONS: dict[str, tuple[str, ...]] = {
     "exec": (),
     "export": ("format", "prompt"),
 }
+
+#: `variables.PASSPHRASE_VARIABLES`. A test holds the two together.
+PASSPHRASE_VARIABLES = ("SHELLVAULT_FILE_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE")
 
 Environment = dict[str, str]
 
@@ -266,11 +259,23 @@ def session(
         return None
     # Asked twice, so that an agent that hangs is told from one whose worker is busy.
     status, text = connection.ask(environment, "peek", form, pid, key, PEEK_PATIENCE)
+    if status == connection.ABSENT:
+        from shellvault.fastlane import starting
+
+        if not starting.start(environment) or has_passphrase(environment):
+            # The full command line gives the passphrase to the agent, or says what is wrong with it.
+            return None
+        status = "wait"
     if status in ("miss", "wait"):
         # On a terminal a person is told what takes long: that is for the full command line, which joins the wait.
         patience = SHORT_PATIENCE if posix.isatty(2) else GET_PATIENCE
         status, text = connection.ask(environment, "get", form, pid, key, patience)
     return text if status == "ok" else None
+
+
+def has_passphrase(environment: Environment) -> bool:
+    """Whether the environment answers for a person who is asked to open the vault."""
+    return any(environment.get(name) for name in PASSPHRASE_VARIABLES)
 
 
 def refresh(arguments: list[str], environment: Environment) -> int | None:
@@ -285,7 +290,10 @@ def refresh(arguments: list[str], environment: Environment) -> int | None:
     if status == "ok":
         return show(text)
     if status == connection.ABSENT:
-        start_agent()
+        from shellvault.fastlane import starting
+
+        # The hook asks again later.
+        starting.begin(environment)
     return NEEDS_YOU if status == "needs-you" else NOT_READY
 
 
@@ -300,16 +308,6 @@ def folder() -> str:
 def _may_ask(environment: Environment) -> bool:
     """Whether an agent may be used, and is not itself waiting for this command."""
     return not environment.get("SHELLVAULT_RESOLVING") and connection.agent_allowed(environment)
-
-
-def start_agent() -> None:
-    """Has another process start the agent, and does not wait for it: the hook asks again later."""
-    command = [sys.executable, "-I", "-c", STARTER, FOLDER]
-    silence = [(posix.POSIX_SPAWN_OPEN, descriptor, "/dev/null", posix.O_RDWR, 0) for descriptor in range(3)]
-    try:
-        posix.posix_spawn(sys.executable, command, posix.environ, file_actions=silence, setsid=True)
-    except (OSError, NotImplementedError):
-        return
 
 
 def kept(what: str, shell: str, environment: Environment, options: list[str] | None = None) -> bytes | None:

@@ -101,6 +101,18 @@ def ask(
         channel.close()
 
 
+def listens(environment: dict[str, str], deadline: float) -> bool:
+    """Whether an agent takes connections. Raises OSError for what can be neither reached nor replaced."""
+    channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        _connect(channel, socket_path(environment), deadline)
+        return True
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+        return False
+    finally:
+        channel.close()
+
+
 def _connect(channel: _socket.socket, path: str, deadline: float) -> None:
     while True:
         channel.settimeout(_left(deadline))

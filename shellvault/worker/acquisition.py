@@ -14,6 +14,7 @@ from typing import NamedTuple
 from shellvault import callers_terminal, guard, locations, marks, renewal, settings, threads, waiting
 from shellvault.errors import NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
+from shellvault.fastlane.sections import text_of
 from shellvault.files import stamp
 from shellvault.plan import SIGN_INS, Step, assumed_role
 from shellvault.profiles.policy_files import policy_files
@@ -46,28 +47,53 @@ _step_holders: dict[str, int] = {}
 """The jobs that hold these locks."""
 
 
-#: What jobs import: before there are threads that do them (see `threads`). Vault's library is not among it.
-_MODULES = (
-    "boto3.session",
+#: What a session of stored keys and roles imports: before there are threads that get them (see `threads`).
+_USUAL = (
     "botocore.client",
-    "botocore.credentials",
     "botocore.session",
     "encodings.idna",
     "jinja2",
-    "shellvault.rotation.operation",
     "shellvault.sessions.reply_limit",
+    "shellvault.shells.export",
+)
+
+#: What other jobs import besides. Vault's library is not among it.
+_OTHER = (
+    "boto3.session",
+    "botocore.credentials",
+    "shellvault.rotation.operation",
     "shellvault.sessions.secrets_engine",
     "shellvault.sessions.sources",
-    "shellvault.shells.export",
     "shellvault.signin.actions",
     "shellvault.signin.sessions",
     "shellvault.worker.leases",
 )
 
+#: What a profile that needs them has among its keys.
+_KEYS_OF_OTHERS = ("credential_source", "login_session", "shellvault_vault", "sso_")
+
 
 def load_modules() -> None:
-    """Imports what jobs need."""
-    threads.load(*_MODULES, *opening.modules(os.environ))
+    """Imports what usual jobs need."""
+    threads.load(*_USUAL, *opening.modules(os.environ))
+
+
+def modules_of(job: Message) -> tuple[str, ...]:
+    """What a job imports beside what every worker has: before there is a thread for it."""
+    is_usual = (
+        "request" in job and job["forms"][0] not in guard.SIGN_INS and not _may_need_others(job["request"])
+    )
+    return () if is_usual else _OTHER
+
+
+def _may_need_others(line: str) -> bool:
+    """Whether a session may come from elsewhere than from stored keys and roles: what is said of one profile counts
+    for all, since this is to take no time."""
+    try:
+        config = request.decode(line)[1]["config"]
+    except (ValueError, KeyError):
+        return True
+    return any(key in text for text in (line, text_of(config)) for key in _KEYS_OF_OTHERS)
 
 
 def warm_up_steps() -> list[Callable[[], object]]:
@@ -281,10 +307,10 @@ def _leases(
     acquired: Acquired, cache: "AgentCache", environment: Mapping[str, str], *, is_local: bool
 ) -> list[Message]:
     """What the agent notes of the leases that a session is on."""
-    from shellvault.worker.leases import note
-
     if not any(step.engine for step in acquired.plan.steps):
         return []
+    from shellvault.worker.leases import note
+
     held = [(step, cache.held(step)) for step in acquired.plan.steps if step.engine]
     return [
         note(step, session, environment, is_local=is_local)

@@ -28,6 +28,9 @@ HAND_OUT_PATIENCE = 2.0
 #: ShellvaultError.
 Perform = Callable[[Message, Desk], Message]
 
+#: The modules that a job imports, and that the worker has not imported for all.
+ModulesOf = Callable[[Message], tuple[str, ...]]
+
 
 def main(descriptor: int, perform: Perform | None = None) -> None:
     """Serves the agent at the other end of the descriptor until it goes away."""
@@ -36,7 +39,7 @@ def main(descriptor: int, perform: Perform | None = None) -> None:
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
     channel = Channel(sock)
-    done_by, warm_up = (perform, ()) if perform else _real_perform()
+    done_by, modules_of, warm_up = (perform, _no_modules, ()) if perform else _real_perform()
     _warm_up(channel, sock, warm_up)
     lines = Lines(JSON_LIMIT)
     while True:
@@ -45,16 +48,20 @@ def main(descriptor: int, perform: Perform | None = None) -> None:
         )
         channel.connections.extend(socket.socket(fileno=descriptor) for descriptor in descriptors)
         for line in lines.feed(data):
-            _receive(channel, decode(line), done_by)
+            _receive(channel, decode(line), done_by, modules_of)
         if not data:
             os._exit(0)
 
 
-def _real_perform() -> tuple[Perform, Iterable[Callable[[], object]]]:
+def _real_perform() -> tuple[Perform, ModulesOf, Iterable[Callable[[], object]]]:
     from shellvault.worker import acquisition
 
     acquisition.load_modules()
-    return acquisition.perform, acquisition.warm_up_steps()
+    return acquisition.perform, acquisition.modules_of, acquisition.warm_up_steps()
+
+
+def _no_modules(message: Message) -> tuple[str, ...]:
+    return ()
 
 
 def _warm_up(channel: Channel, sock: socket.socket, steps: Iterable[Callable[[], object]]) -> None:
@@ -69,11 +76,11 @@ def _warm_up(channel: Channel, sock: socket.socket, steps: Iterable[Callable[[],
     channel.send({"ready": True})
 
 
-def _receive(channel: Channel, message: Message, perform: Perform) -> None:
+def _receive(channel: Channel, message: Message, perform: Perform, modules_of: ModulesOf) -> None:
     if "request" in message or "vault" in message or "revoke" in message:
         channel.answers[message["job"]] = queue.SimpleQueue()
         channel.send({"job": message["job"], "begun": True})
-        threads.start(_do, channel, message, perform)
+        threads.start(_do, channel, message, perform, modules=modules_of(message))
     elif "answer" in message or "failed" in message:
         if answers := channel.answers.get(message["job"]):
             answers.put(message)

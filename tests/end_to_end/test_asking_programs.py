@@ -36,7 +36,7 @@ STARTS = {
     ("agent/workers.py", "spawn"): "the worker, which gets each command's environment",
     ("agent/afresh.py", "begin"): "the agent",
     ("cli/parent.py", "run"): "the user's command, whose environment is its own",
-    ("fastlane/commands.py", "start_agent"): "the agent",
+    ("fastlane/starting.py", "_spawn"): "the agent",
     ("fastlane/program.py", "become"): "the user's command, whose environment is its own",
     ("servers/address.py", "_change"): "ip and ifconfig, which ask nobody",
 }
