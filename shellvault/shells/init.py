@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from shellvault import __version__, files, locations, settings
 from shellvault.errors import ShellvaultError, UsageError
-from shellvault.shells import RECORDS, lines, render, shims
+from shellvault.shells import RECORDS, render, shims
 from shellvault.shells.quote import quote
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def hook_text(shell: str, production: str | None = None, *, quiet: bool = False)
         **render.starting(shell),
         again=RECORDS[shell].evaluated.replace("{}", "shellvault env {}").split("{}"),
         brought=True,
-        leave=lines.evaluated(shell, "env", "--leave"),
+        command="shellvault",
         production=production,
         quiet=quiet,
         prompt=False,
