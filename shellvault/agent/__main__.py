@@ -6,24 +6,18 @@ has a door of its own.
 
 import os
 import sys
-from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def worker_command() -> tuple[str, ...]:
-    """The command line of a worker, without its descriptor."""
-    return (sys.executable, "-I", str(PACKAGE / "worker" / "__main__.py"))
+PACKAGE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 - pathlib waits, see `main`
 
 
 def fresh_command(folder: str) -> tuple[str, ...]:
     """The command line of an agent that goes on in the same process, without its descriptor."""
-    return (sys.executable, "-I", "-S", str(PACKAGE / "agent" / "__main__.py"), "afresh", folder)
+    return (sys.executable, "-I", "-S", PACKAGE + "/agent/__main__.py", "afresh", folder)
 
 
 def watcher_command() -> tuple[str, ...]:
     """The command line of a watcher, without what it watches for and its descriptor."""
-    return (sys.executable, "-I", str(PACKAGE / "watcher" / "__main__.py"))
+    return (sys.executable, "-I", PACKAGE + "/watcher/__main__.py")
 
 
 def detach() -> None:
@@ -32,6 +26,7 @@ def detach() -> None:
     os.chdir("/")
     if os.fork():
         os._exit(0)
+    os.umask(0o077)
 
 
 def tell_starter() -> None:
@@ -43,16 +38,25 @@ def tell_starter() -> None:
 
 def main(arguments: list[str]) -> None:
     """Becomes the agent."""
-    sys.path.append(str(PACKAGE.parent))
-    from shellvault.agent import server
+    sys.path.append(os.path.dirname(PACKAGE))  # noqa: PTH120 - see above
+    from shellvault.agent import spawning
 
     how, folder, *state = arguments
-    commands = worker_command(), fresh_command(folder), watcher_command()
+    worker = None
+    if how == "detached":
+        # A command waits to ask for a session: what a worker imports takes longer than what we do.
+        detach()
+        environment = spawning.worker_part(os.environ)
+        worker = (*spawning.spawn(spawning.worker_command(), environment), environment)
+    from pathlib import Path
+
+    from shellvault.agent import server
+
+    commands = spawning.worker_command(), fresh_command(folder), watcher_command()
     if how == "afresh":
         server.run(Path(folder), *commands, state=int(state[0]))
     elif how == "detached":
-        detach()
-        server.run(Path(folder), *commands, ready=tell_starter, is_awaited=True)
+        server.run(Path(folder), *commands, ready=tell_starter, worker=worker)
     else:
         server.run(Path(folder), *commands)
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from shellvault import guard, hardening
 from shellvault.agent import processes
 from shellvault.agent.processes import Process
+from shellvault.agent.spawning import worker_part as worker_part
 from shellvault.fastlane import request
 from shellvault.protocol import HAS_VAULT_TOKEN, WORKER_VARIABLES, Message
 
@@ -137,11 +138,6 @@ def with_network_of(one: Caller, other: Caller) -> Caller:
         return other
     rest = {name: value for name, value in one.environment.items() if name not in WORKER_VARIABLES}
     return one._replace(environment={**rest, **worker_part(other.environment)})
-
-
-def worker_part(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a worker process gets of an environment."""
-    return {name: environment[name] for name in WORKER_VARIABLES if name in environment}
 
 
 def _belong_together(peer: int, pid: int) -> bool:

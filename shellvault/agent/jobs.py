@@ -252,9 +252,8 @@ class Jobs:
         if self._ready:
             self._ready.kill()
 
-    def make_ready(self, environment: dict[str, str] | None = None) -> None:
-        """Starts a worker ahead of time, with the environment of the one before (None: the agent's own)."""
-        environment = self._default_environment if environment is None else environment
+    def _make_ready(self, environment: dict[str, str]) -> None:
+        """Starts the worker after the current one ahead of time."""
         if self._ready and self._ready.environment != environment:
             self._end_ready()
         try:
@@ -271,7 +270,7 @@ class Jobs:
             worker.kill()
         else:
             self._idle = self._loop.later(LINGER, worker.kill)
-            self.make_ready(worker.environment)
+            self._make_ready(worker.environment)
 
     def _watch(self, job: Job) -> None:
         if job.timer:

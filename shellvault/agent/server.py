@@ -100,11 +100,11 @@ class Agent:
 
     # Its life.
 
-    def run(self, ready: Callable[[], None], *, is_awaited: bool = False) -> None:
+    def run(self, ready: Callable[[], None], worker: tuple[int, int, dict[str, str]] | None = None) -> None:
         """Serves until nothing is left to do. Returns at once when another agent of this user serves already.
 
-        `ready` is called as soon as connections are accepted. `is_awaited`: a command waits to ask for a session, so a
-        worker is started before that. Raises AgentError when the folder is not private,
+        `ready` is called as soon as connections are accepted. `worker` is one that has been started already: its
+        number, our end of its socket and its environment. Raises AgentError when the folder is not private,
         OSError when the socket cannot be made.
         """
         hardening.check_folder(self._folder)
@@ -113,8 +113,11 @@ class Agent:
         if not locks.is_locked_now(self._lock):
             os.close(self._lock)
             return
-        if is_awaited:
-            self.jobs.make_ready()
+        if worker:
+            pid, descriptor, environment = worker
+            self.jobs.adopt(
+                {"pid": pid, "descriptor": descriptor, "environment": environment, "is_ready": False}
+            )
         self._path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self._listener.bind(str(self._path))
@@ -498,12 +501,13 @@ def run(
     watcher_command: tuple[str, ...] = (),
     *,
     ready: Callable[[], None] = lambda: None,
-    is_awaited: bool = False,
+    worker: tuple[int, int, dict[str, str]] | None = None,
     state: int | None = None,
 ) -> None:
     """Serves in this process until nothing is left to do; see `Agent.run`.
 
-    `state` is the descriptor of what the agent that this process was before has left; see `Agent.go_on`.
+    `worker`: see there. `state` is the descriptor of what the agent that this process was before has left; see
+    `Agent.go_on`.
     """
     os.umask(0o077)
     hardening.protect_process()
@@ -513,7 +517,7 @@ def run(
         signal.signal(number, _leave)
     agent = Agent(folder, worker_command, os.environ, fresh_command, watcher_command)
     if state is None:
-        agent.run(ready, is_awaited=is_awaited)
+        agent.run(ready, worker)
     else:
         agent.go_on(afresh.state_from(state))
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from shellvault.agent import spawning
 from shellvault.agent.loop import Loop, Stream, Timer
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 
@@ -27,19 +28,8 @@ class Process(NamedTuple):
 
 def spawn(command: tuple[str, ...], environment: Mapping[str, str]) -> Process:
     """Starts a worker process. Raises OSError, and ValueError for an environment that cannot be passed on."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        theirs.set_inheritable(True)
-        pid = os.posix_spawn(
-            command[0],
-            [*command, str(theirs.fileno())],
-            environment,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, descriptor, os.devnull, os.O_RDWR, 0) for descriptor in (0, 1, 2)
-            ],
-            setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
-        )
-    return Process(pid, dict(environment), ours)
+    pid, descriptor = spawning.spawn(command, environment)
+    return Process(pid, dict(environment), socket.socket(fileno=descriptor))
 
 
 _killed: set[int] = set()

@@ -6,6 +6,7 @@ botocore's choice.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -67,6 +68,8 @@ def client_for(service: Service, endpoint: Endpoint, source: "Session | None", a
         settings["proxies"] = {}
     if source is None:
         settings["signature_version"] = UNSIGNED
+    if service == "sts":
+        session.register_component("data_loader", _loader())
     client = _create(session, service)(
         service,
         region_name=endpoint.region,
@@ -89,6 +92,20 @@ def _named(service: Service, url: str) -> str:
 def warm_up() -> None:
     """Makes and drops a client: the first one loads most of botocore."""
     client_for("sts", Endpoint("us-east-1"), None)
+
+
+@cache
+def _loader() -> Any:
+    """botocore's reader of its own files, which keeps what it has read: one for all clients of STS in this process.
+
+    The name of a service is not looked up among all, which takes two thousand looks at the disk. boto3 changes the
+    reader of each of its sessions, and so cannot share one.
+    """
+    from botocore.loaders import Loader
+
+    loader = Loader()
+    loader.list_available_services = lambda type_name: ["sts"]  # type: ignore[method-assign]
+    return loader
 
 
 def _create(session: Any, service: Service) -> Any:

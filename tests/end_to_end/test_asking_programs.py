@@ -33,7 +33,7 @@ STARTS = {
     ("client/starting.py", "_spawn"): "the agent",
     ("client/starting.py", "become_agent"): "the agent",
     ("agent/approvals.py", "_notify"): "notify-send, which shows a line",
-    ("agent/workers.py", "spawn"): "the worker, which gets each command's environment",
+    ("agent/spawning.py", "spawn"): "the worker, which gets each command's environment",
     ("agent/afresh.py", "begin"): "the agent",
     ("cli/parent.py", "run"): "the user's command, whose environment is its own",
     ("fastlane/starting.py", "_spawn"): "the agent",
