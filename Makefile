@@ -9,7 +9,7 @@ INSTALLED = .venv/.installed
 .PHONY: test lint demo bench tools packages clean
 
 test: lint tools
-	$(PYTHON) -m pytest -n auto --dist worksteal
+	$(PYTHON) -m scripts.without_callers $(PYTHON) -m pytest -n auto --dist worksteal
 
 lint: $(INSTALLED)
 	$(PYTHON) -m ruff check
