@@ -146,6 +146,13 @@ SETTINGS = (
         'secrets = ["s3:GetObject"]',
         "More actions that `read-only` for coding agents and `--no-secrets` deny.",
     ),
+    Key(
+        "history",
+        "true or false",
+        "true",
+        "history = false",
+        "Record who got or was refused which session, for `shellvault history`.",
+    ),
 )
 
 PROFILE_KEYS = (
@@ -162,6 +169,13 @@ PROFILE_KEYS = (
         "none",
         "shellvault_agent_role = arn:aws:iam::123456789012:role/agents",
         "The role on top for coding agents that get read-only, where AWS cannot narrow the session itself.",
+    ),
+    Key(
+        "shellvault_reason",
+        "required",
+        "none",
+        "shellvault_reason = required",
+        "A session is had only with `--reason TEXT`, which `shellvault history` shows.",
     ),
     Key(
         "shellvault_duration",

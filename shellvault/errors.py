@@ -45,6 +45,10 @@ class ApprovalNeededError(NotAllowedError):
     """A person has to allow this caller the session first."""
 
 
+class MoreWantedError(NotAllowedError):
+    """The command has to bring along a reason, or a person's yes."""
+
+
 class AgentError(ShellvaultError):
     """The agent cannot be used; the direct way can."""
 

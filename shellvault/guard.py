@@ -89,6 +89,7 @@ FOUND_LATER = {
         confirmation=Confirmation("Replace the stored keys of {}?", "stored keys are replaced"),
         changes_keys=True,
     ),
+    "passphrase": Rule(),
     "migrate": Rule(confirmation=Confirmation("Copy the long-term keys of {}?", "long-term keys are copied")),
 }
 

@@ -51,6 +51,8 @@ class Settings:
     """Programs and variables that mark a coding agent, besides the known ones."""
     secrets: tuple[str, ...] = ()
     """Actions that count as reading secrets, besides the known ones."""
+    history: bool = True
+    """Whether what is handed out and refused is recorded (shellvault.history)."""
     given: frozenset[str] = frozenset()
     """The names of what the file sets."""
     unknown: tuple[str, ...] = ()

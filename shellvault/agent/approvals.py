@@ -41,11 +41,14 @@ class Approvals:
 
     def actor(self, connection: socket.socket) -> Actor:
         """What the other side of a connection is. No person sits in a container of its own."""
-        pid = hardening.peer_pid(connection)
-        found = self._actors.of(pid) if pid > 0 else UNKNOWN
+        found = self.actor_of(hardening.peer_pid(connection))
         return (
             found._replace(kind="background") if found.is_person and not self._is_local(connection) else found
         )
+
+    def actor_of(self, pid: int) -> Actor:
+        """What the process with this number is."""
+        return self._actors.of(pid) if pid > 0 else UNKNOWN
 
     def marked(self, line: str, actor: Actor) -> str:
         """The request line as it is served to this caller. Raises ValueError for one that marks itself."""

@@ -1,18 +1,19 @@
 """One connection to the agent's socket: its request, checked, and the replies to it."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
 from typing import Protocol
 
 from shellvault import guard, hardening, protocol
-from shellvault.actors import Actor
+from shellvault.actors import UNKNOWN, Actor
 from shellvault.agent.afresh import LetGo
 from shellvault.agent.approvals import Approvals, refusal
 from shellvault.agent.caller import Caller, Callers
 from shellvault.agent.job import HandOver, Reply, Waiter, Want, failure, forms_with
 from shellvault.agent.jobs import NO_ANSWER, Jobs
 from shellvault.agent.leases import Lease
+from shellvault.agent.ledger import Ledger
 from shellvault.agent.loop import Loop, Stream
 from shellvault.agent.memory import Memory
 from shellvault.agent.permits import RefusedError
@@ -30,6 +31,9 @@ TRIES = 3
 #: Kinds of questions that the command's own programs answer, and no person.
 ANSWERED_BY_PROGRAMS = ("helper", "vault-token")
 
+#: What a command hears that does not bring along what a session wants (request.SAID).
+WANTS = "this profile wants a reason (--reason TEXT), or a person's yes: run `shellvault exec` in a terminal"
+
 #: Most bytes of a form's name; the worker knows which forms there are.
 FORM_LIMIT = 32
 
@@ -42,17 +46,25 @@ class Agent(Protocol):
     memory: Memory
     callers: Callers
     approvals: Approvals
+    ledger: Ledger
 
     def closed(self, client: "Client") -> None: ...  # noqa: D102 - the methods are described there
     def remembered(  # noqa: D102
-        self, line: str, form: str, pid: int | None, asking: Callable[[], Caller | None]
+        self,
+        line: str,
+        form: str,
+        pid: int | None,
+        asking: Callable[[], Caller | None],
+        said: Set[str] = frozenset(),
     ) -> str | None: ...
     def caller_of(self, line: str, connection: socket.socket) -> Caller: ...  # noqa: D102
     def peek(  # noqa: D102
         self, line: str, form: str, pid: int | None, connection: socket.socket
     ) -> tuple[str, str]: ...
     def use(self, line: str, pid: int | None, asking: Caller | None = None) -> None: ...  # noqa: D102
-    def handed_out(self, line: str, form: str, pid: int | None, connection: socket.socket) -> None: ...  # noqa: D102
+    def handed_out(  # noqa: D102
+        self, line: str, form: str, pid: int | None, actor: Actor, reason: object, result: Message | None
+    ) -> None: ...
     def revoke(  # noqa: D102
         self, leases: list[Lease], waiter: Waiter | None, asking: Caller | None
     ) -> None: ...
@@ -79,6 +91,12 @@ class Client:
         self._question: tuple[int, Callable[[str], None]] | None = None
         """The number of the question to persons that it waits for, and what hears the answer."""
         self._proof = ""
+        self._asker = UNKNOWN
+        """What the other side was when its request was last marked."""
+        self._reason: object = ""
+        """Why it wants a session, as it says itself."""
+        self._said: Set[str] = frozenset()
+        """What it brings along, of request.SAID."""
         self._deadline = agent.loop.later(protocol.REQUEST_DEADLINE, self._end)
         self._stream = Stream(agent.loop, sock, self._receive, self._closed)
 
@@ -130,17 +148,17 @@ class Client:
         elif asked.verb == "peek":
             status, peeked = self._agent.peek(asked.key, asked.form, asked.pid, self._socket)
             if status == "ok":
-                self._agent.handed_out(asked.key, asked.form, asked.pid, self._socket)
+                self._given(asked.key, asked.form, asked.pid)
             self._finish_text(status, self._with_secret(asked, peeked) if status == "ok" else "")
         elif text := self._agent.remembered(asked.key, asked.form, asked.pid, partial(self._seen, asked)):
-            self._agent.handed_out(asked.key, asked.form, asked.pid, self._socket)
+            self._given(asked.key, asked.form, asked.pid)
             self._finish_text("ok", self._with_secret(asked, text))
         else:
             self._deadline = self._agent.loop.later(TEXT_PATIENCE, partial(self._finish_text, "needs-you"))
             asking = self._seen(asked)
             self._waiter = Waiter(
                 partial(self._text_done, asked, asking),
-                hand_over=partial(self._hand_over, asked.form, is_text=True),
+                hand_over=partial(self._hand_over, asked.key, asked.form, is_text=True),
             )
             want = Want(asked.key, forms_with(asked.form), quiet=True)
             self._agent.jobs.start(want, self._waiter, asking)
@@ -151,9 +169,9 @@ class Client:
         return known or self._agent.caller_of(asked.key, self._socket)
 
     def _text_done(self, asked: protocol.TextRequest, asking: Caller, outcome: Message) -> None:
-        if "result" in outcome:
+        if "result" in outcome and not outcome["result"].get("wants"):
             self._agent.use(asked.key, asked.pid, asking)
-            self._agent.handed_out(asked.key, asked.form, asked.pid, self._socket)
+            self._given(asked.key, asked.form, asked.pid)
             self._finish_text("ok", self._with_secret(asked, outcome["result"]["texts"][asked.form]))
         else:
             kind = outcome["error"]["type"] if "error" in outcome else ""
@@ -164,7 +182,19 @@ class Client:
         return self._agent.approvals.actor(self._socket)
 
     def _marked(self, line: str) -> str:
-        return self._agent.approvals.marked(line, self._actor())
+        self._asker = self._actor()
+        return self._agent.approvals.marked(line, self._asker)
+
+    def _given(self, line: str, form: str, pid: int | None, result: Message | None = None) -> None:
+        """The other side gets a session with the reply that comes next."""
+        if form not in guard.SIGN_INS:
+            self._agent.handed_out(line, form, pid, self._asker, self._reason, result)
+
+    def _refuse(self, line: str, form: str, message: str) -> None:
+        """Refuses a session, and ends the conversation."""
+        if form not in guard.SIGN_INS:
+            self._agent.ledger.refused(line, form, self._asker, message, self._reason)
+        self._finish(failure("NotAllowedError", message))
 
     def _prove(self, pid: int | None) -> bool:
         """Has the reply begin with the secret of the shell that asks; False when it has none."""
@@ -247,6 +277,13 @@ class Client:
     def _session(self, message: Message) -> None:
         line, form, pid = message["request"], message["form"], message["pid"]
         request.decode(line)
+        self._reason = message.get("reason")
+        self._said = {
+            name for name, is_said in (("reason", self._reason), ("yes", message.get("yes"))) if is_said
+        }
+        if message["mfa_token"] is not None and self._is_coding_agent():
+            self._finish(failure("NotAllowedError", guard.FOR_A_PERSON))
+            return
         asking = self._caller(message)
         if (
             len(form) > FORM_LIMIT
@@ -261,9 +298,11 @@ class Client:
     def _obtain(self, message: Message, pid: int | None, asking: Caller, tries: int) -> None:
         """Answers with the session that this caller may have."""
         line, form = self._marked(message["request"]), message["form"]
-        text = None if message["fresh"] else self._agent.remembered(line, form, pid, lambda: asking)
+        text = (
+            None if message["fresh"] else self._agent.remembered(line, form, pid, lambda: asking, self._said)
+        )
         if text:
-            self._agent.handed_out(line, form, pid, self._socket)
+            self._given(line, form, pid)
             self._finish({"result": {"text": with_secret(text, form, self._agent.memory.secret(pid))}})
             return
         self._handle = self._answer
@@ -272,7 +311,7 @@ class Client:
             partial(self._session_done, message, line, pid, asking, tries),
             self._ask,
             self._tell,
-            partial(self._hand_over, form, is_text=False),
+            partial(self._hand_over, line, form, is_text=False),
             self._withdraw,
             hardening.peer_pid(self._socket),
         )
@@ -292,9 +331,13 @@ class Client:
             self._ask_persons(
                 outcome["error"]["message"], partial(self._obtain, message, pid, asking), message
             )
+        elif kind == "NotAllowedError":
+            self._refuse(line, form, outcome["error"]["message"])
+        elif not self._said >= set(outcome.get("result", {}).get("wants", ())):
+            self._finish(failure("MoreWantedError", WANTS))
         elif "result" in outcome:
             self._agent.use(line, pid, asking)
-            self._agent.handed_out(line, form, pid, self._socket)
+            self._given(line, form, pid, outcome["result"])
             text = with_secret(outcome["result"]["texts"][form], form, self._agent.memory.secret(pid))
             self._finish({"result": {"text": text}})
         else:
@@ -307,7 +350,7 @@ class Client:
             self._question = None
             self._deadline.cancel()
             if refused:
-                self._finish(failure("NotAllowedError", f"{about}: {refused}"))
+                self._refuse(message["request"], message["form"], f"{about}: {refused}")
             else:
                 then(0)
 
@@ -316,7 +359,7 @@ class Client:
                 self._actor(), message["request"], about, message.get("reason"), answered
             )
         except RefusedError as error:
-            self._finish(failure("NotAllowedError", f"{about}: {error}"))
+            self._refuse(message["request"], message["form"], f"{about}: {error}")
             return
         self._question = number, answered
         told = (
@@ -333,9 +376,10 @@ class Client:
         else:
             self._finish({"result": result})
 
-    def _hand_over(self, form: str, *, is_text: bool) -> HandOver:
+    def _hand_over(self, line: str, form: str, result: Message, *, is_text: bool) -> HandOver:
         """Lets go of the connection: the worker answers the request."""
         self._waiter = None
+        self._given(line, form, None, result)
         sock, unsent = self.detach()
         return HandOver(
             sock, form, unsent + protocol.text_reply(f"{self._proof}ok") if is_text else unsent, is_text

@@ -13,6 +13,7 @@ import shlex
 import socket
 import time
 from _operator import _compare_digest as compare_digest  # hmac's own; hmac itself loads OpenSSL, 4 MiB
+from collections.abc import Callable
 from functools import partial
 
 import h11
@@ -51,12 +52,14 @@ MARGIN = 60.0
 class Grant:
     """One process's right to the session of one request line."""
 
-    __slots__ = ("caller", "line", "process", "token")
+    __slots__ = ("caller", "line", "noted", "process", "token")
 
     def __init__(self, process: Process, line: str, caller: Caller) -> None:
         self.process = process
         self.line = line
         self.caller = caller
+        self.noted: object = None
+        """The session that it was given last, as the history has it."""
         self.token = (
             binascii.b2a_base64(os.urandom(32), newline=False)
             .decode("ascii")
@@ -85,10 +88,21 @@ class Endpoint:
     """The HTTP server on a port of 127.0.0.1 that the kernel chooses."""
 
     def __init__(
-        self, loop: Loop, memory: Memory, jobs: Jobs, permits: Permits, before: Message | None = None
+        self,
+        loop: Loop,
+        memory: Memory,
+        jobs: Jobs,
+        permits: Permits,
+        served: Callable[[Process, str, str, str], None],
+        before: Message | None = None,
     ) -> None:
-        """`before` is the `state` of the one to go on with."""
+        """`before` is the `state` of the one to go on with.
+
+        `served` hears of each session once, before it is sent: the process, its request line, the key of the session
+        in the memory, and what it was refused for, if it was.
+        """
         self.permits = permits
+        self._served = served
         self.loop = loop
         self.memory = memory
         self.jobs = jobs
@@ -143,6 +157,14 @@ class Endpoint:
             if compare_digest(grant.token.encode(), token.encode("utf-8", "replace"))
         ]
         return found[0] if found and processes.is_alive(found[0].process) else None
+
+    def note(self, grant: Grant, key: str, why: str = "") -> None:
+        """A session of this key is about to be sent, or was refused: SDKs ask for the same one again and again."""
+        entry = self.memory.entries.get(key)
+        what = (key, why or (entry and entry.expires_at))
+        if grant.noted != what:
+            grant.noted = what
+            self._served(grant.process, grant.line, key, why)
 
     def proven(self, exchange: "Exchange") -> None:
         """A connection has shown a token: it is not dropped for others any more."""
@@ -269,28 +291,34 @@ class Exchange:
             if entry.expires_at - now > lead + margin or not self._endpoint.memory.may_try(
                 want.memory_key, now
             ):
-                self._send(200, text)
+                self._hand_out(grant, want, text)
                 return
         if self._endpoint.memory.needs_person(want.memory_key):
             self._needs_person(grant)
             return
-        self._waiter = Waiter(partial(self._done, text, grant))
+        self._waiter = Waiter(partial(self._done, text, grant, want))
         patience = PATIENCE_WITH_SESSION if text else PATIENCE
-        self._deadline = self._endpoint.loop.later(patience, partial(self._late, text))
+        self._deadline = self._endpoint.loop.later(patience, partial(self._late, text, grant, want))
         self._endpoint.jobs.start(want, self._waiter, grant.caller)
 
-    def _done(self, text: str | None, grant: Grant, outcome: Message) -> None:
+    def _hand_out(self, grant: Grant, want: Want, text: str) -> None:
+        self._endpoint.note(grant, want.memory_key)
+        self._send(200, text)
+
+    def _done(self, text: str | None, grant: Grant, want: Want, outcome: Message) -> None:
         self._waiter = None
         self._deadline.cancel()
         if "result" in outcome:
-            self._send(200, outcome["result"]["texts"][CONTAINER_FORM])
+            self._hand_out(grant, want, outcome["result"]["texts"][CONTAINER_FORM])
         elif text:
-            self._send(200, text)
+            self._hand_out(grant, want, text)
         elif "error" not in outcome:
             self._fail(500, "NoSession", "everything was forgotten: ask again")
         elif outcome["error"]["type"] == "NeedsPersonError":
             self._needs_person(grant)
         else:
+            if outcome["error"]["type"] in ("NotAllowedError", "ApprovalNeededError"):
+                self._endpoint.note(grant, want.memory_key, outcome["error"]["message"])
             self._fail(500, "NoSession", outcome["error"]["message"])
 
     def _needs_person(self, grant: Grant) -> None:
@@ -300,10 +328,10 @@ class Exchange:
             403, "NeedsPerson", f"a person is needed: run `shellvault exec {words} -- true` in a terminal"
         )
 
-    def _late(self, text: str | None) -> None:
+    def _late(self, text: str | None, grant: Grant, want: Want) -> None:
         self._stop_waiting()
         if text:
-            self._send(200, text)
+            self._hand_out(grant, want, text)
         else:
             self._fail(500, "NoSession", "no session in time: run the command again")
 

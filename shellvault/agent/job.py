@@ -33,7 +33,7 @@ class Waiter:
         done: Callable[[Message], None],
         ask: Callable[[Message, Reply], None] | None = None,
         tell: Callable[[Message], None] | None = None,
-        hand_over: Callable[[], HandOver] | None = None,
+        hand_over: Callable[[Message], HandOver] | None = None,
         withdraw: Callable[[], None] = lambda: None,
         pid: int = 0,
     ) -> None:
@@ -41,7 +41,10 @@ class Waiter:
         self.ask = ask
         self.tell = tell
         self.hand_over = hand_over
-        """Lets go of the connection, where the worker itself has to answer: what it holds may not pass through us."""
+        """Lets go of the connection, where the worker itself has to answer: what it holds may not pass through us.
+
+        It hears the job's result, whose texts are not in it.
+        """
         self.withdraw = withdraw
         """Takes its question back: another one is asked."""
         self.pid = pid

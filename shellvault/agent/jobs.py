@@ -57,14 +57,15 @@ class Jobs:
         remembered: Callable[[], None],
         watch_for: Callable[[list[str], Mapping[str, str]], None],
         may_ask: Callable[[str, Caller | None], bool],
-        coding_agents: Callable[[list[str]], None],
+        callers: Callable[[list[str], bool], None],
     ) -> None:
         """`remembered` is called whenever there is a new session in the memory.
 
         `watch_for` hears the signs at which to lock, and the environment of the worker that has read them. `may_ask`
-        says whether a request line is for a caller. `coding_agents` hears the names that mark these, too.
+        says whether a request line is for a caller. `callers` hears what marks coding agents, too, and whether there is
+        a history.
         """
-        self._coding_agents = coding_agents
+        self._callers = callers
         self._may_ask = may_ask
         self._watch_for = watch_for
         self._loop = loop
@@ -310,7 +311,7 @@ class Jobs:
         elif "lock_on" in message:
             self._watch_for(message["lock_on"], worker.environment)
         elif "coding_agents" in message:
-            self._coding_agents(message["coding_agents"])
+            self._callers(message["coding_agents"], message["history"])
         elif "unlock" in message:
             self._memory.unlock(message["unlock"])
         elif job := self._jobs.get(message["job"]):
@@ -441,7 +442,7 @@ class Jobs:
         if job.want:
             self._remember(job, job.want, outcome)
             if "result" in outcome and not outcome["result"]["keep"]:
-                self._hand_out(job)
+                self._hand_out(job, outcome["result"])
         self._kill_when_idle(job.worker)
         needs_person = outcome.get("error", {}).get("type") == "NeedsPersonError"
         for waiter in job.waiters:
@@ -450,14 +451,14 @@ class Jobs:
             else:
                 waiter.done(outcome)
 
-    def _hand_out(self, job: Job) -> None:
+    def _hand_out(self, job: Job, result: Message) -> None:
         """Has the worker give long-term keys to those who wait: they are not to be in our memory at all."""
         number = job.message["job"]
         takers = [waiter for waiter in job.waiters if waiter.hand_over]
         job.waiters = [waiter for waiter in job.waiters if not waiter.hand_over]
         for waiter in takers:
             assert waiter.hand_over  # noqa: S101 - as chosen
-            taken = waiter.hand_over()
+            taken = waiter.hand_over(result)
             with taken.socket:
                 before = taken.before.decode("latin-1")
                 message = {"job": number, "hand_out": taken.form, "before": before, "is_text": taken.is_text}

@@ -7,7 +7,7 @@ look-ups.
 import json
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import NamedTuple
 
 from shellvault import renewal
@@ -42,6 +42,7 @@ class Entry:
 
     __slots__ = (
         "_texts",
+        "about",
         "expires_at",
         "files",
         "issued_at",
@@ -50,6 +51,7 @@ class Entry:
         "packed_caller",
         "profile",
         "usable_until",
+        "wants",
     )
 
     def __init__(self, result: Message, caller: Caller | None) -> None:
@@ -60,6 +62,10 @@ class Entry:
         self.files: dict[str, Stamp] = result["files"]
         self.leases: tuple[str, ...] = tuple(note["id"] for note in result.get("leases", ()))
         """The ids of the leases that it is on."""
+        self.about: dict[str, str] = result.get("about", {})
+        """What may be told of it (sessions.about)."""
+        self.wants = frozenset(result.get("wants", ()))
+        """What a command has to bring along to have it, of request.SAID."""
         self.packed_caller = pack({"caller": caller})
         self.jitter = os.urandom(1)[0] / 255
         self._texts = pack(result["texts"])
@@ -152,10 +158,15 @@ class Memory:
             entry.keep_older_texts(older)
         self.entries[line] = entry
 
-    def usable_text(self, line: str, form: str, now: float) -> str | None:
-        """The text of a session with enough life left, if nothing it depends on has changed."""
+    def usable_text(self, line: str, form: str, now: float, said: Set[str] = frozenset()) -> str | None:
+        """The text of a session with enough life left, if nothing it depends on has changed.
+
+        `said` is what the command brings along, of request.SAID.
+        """
         entry = self.entries.get(line)
         if entry is None or now >= entry.usable_until or not entry.is_current():
+            return None
+        if not entry.wants <= said:
             return None
         return entry.texts().get(form)
 

@@ -74,6 +74,8 @@ def seat(pid: int) -> Seat:
 def is_alive(process: Process) -> bool:
     """Whether exactly this process still runs. One that cannot be looked at now has not ended."""
     try:
-        return find(process.pid) == process
+        found = find(process.pid)
+        # Where the system does not say when it began, the number alone has to do.
+        return found == process or bool(found and not found.started)
     except OSError:
         return True

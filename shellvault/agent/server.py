@@ -9,13 +9,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from shellvault import __version__, hardening, locks
-from shellvault.agent import afresh, caller, processes, workers
+from shellvault.actors import Actor
+from shellvault.agent import afresh, caller, holders, workers
 from shellvault.agent.afresh import LetGo
 from shellvault.agent.approvals import Approvals
 from shellvault.agent.caller import Caller, Callers
@@ -23,8 +24,10 @@ from shellvault.agent.clients import Client
 from shellvault.agent.job import Waiter, Want, forms_with
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.leases import Lease
+from shellvault.agent.ledger import Ledger
 from shellvault.agent.loop import Loop, Stream
 from shellvault.agent.memory import Memory
+from shellvault.agent.processes import Process
 from shellvault.fastlane import request
 from shellvault.protocol import REQUEST_DEADLINE, Message
 
@@ -72,6 +75,7 @@ class Agent:
         self.memory = Memory()
         self.callers = Callers(environment)
         self.approvals = Approvals(self.loop, self.callers.is_local)
+        self.ledger = Ledger(self.loop, environment)
         self.jobs = Jobs(
             self.loop,
             self.memory,
@@ -80,7 +84,7 @@ class Agent:
             self._look_soon,
             self._watch_for,
             self.callers.may_ask,
-            self.approvals.also,
+            self._settings_of_callers,
         )
         self._fresh_command = fresh_command
         self._watcher_command = watcher_command
@@ -137,6 +141,7 @@ class Agent:
         self.memory.restore(state["memory"])
         self.callers.restore(state["callers"])
         self.approvals.permits.restore(state["permits"])
+        self.ledger.restore(state["ledger"])
         workers.reap(self.loop, state["children"])
         if state["worker"]:
             self.jobs.adopt(state["worker"])
@@ -239,6 +244,7 @@ class Agent:
 
     def _leave(self) -> None:
         self._stop_listening()
+        self.ledger.flush()
         self.jobs.kill_workers()
 
     def _look_around(self) -> None:
@@ -293,10 +299,15 @@ class Agent:
     # What it is asked.
 
     def remembered(
-        self, line: str, form: str, pid: int | None, asking: Callable[[], Caller | None]
+        self,
+        line: str,
+        form: str,
+        pid: int | None,
+        asking: Callable[[], Caller | None],
+        said: Set[str] = frozenset(),
     ) -> str | None:
         """The text of a session in memory, if it will do; the shell with this pid uses it from now on."""
-        text = self.memory.usable_text(line, form, time.time())
+        text = self.memory.usable_text(line, form, time.time(), said)
         if text is not None:
             self.use(line, pid, asking() if pid is not None else None)
         return text
@@ -334,18 +345,36 @@ class Agent:
             self.memory.register(pid, line, asking)
             self._look_soon()
 
-    def handed_out(self, line: str, form: str, pid: int | None, connection: socket.socket) -> None:
-        """Somebody has got a session: whoever has one that is on a lease is noted, so that it ends with the last."""
+    def handed_out(
+        self, line: str, form: str, pid: int | None, actor: Actor, reason: object, result: Message | None
+    ) -> None:
+        """A caller gets a session, `result` where it is not in memory: every door says so here, before it replies.
+
+        Whoever has one that is on a lease is noted, so that it ends with the last.
+        """
         entry = self.memory.entries.get(line)
+        if result:
+            self.ledger.given(line, form, actor, result.get("about", {}), result["expires_at"], reason)
+        elif entry:
+            self.ledger.given(line, form, actor, entry.about, entry.expires_at, reason)
         kind = form.partition(".")[0]
         if entry is None or not entry.leases or (kind in ("env", "refresh") and pid is not None):
             return
-        peer = hardening.peer_pid(connection) if kind == "exec" else 0
-        try:
-            process = processes.find(peer) if peer > 0 else None
-        except OSError:
-            process = None
+        process = actor.chain[0] if kind == "exec" and actor.chain[0].pid else None
         self.memory.leases.handed_out(entry.leases, process, time.time())
+
+    def _served(self, process: Process, line: str, key: str, why: str) -> None:
+        """The endpoint has given a process the session that the memory has by this key, or refused it (`why`)."""
+        actor = self.approvals.actor_of(process.pid)
+        entry = self.memory.entries.get(key)
+        if why:
+            self.ledger.refused(line, "endpoint", actor, why)
+        elif entry:
+            self.ledger.given(line, "endpoint", actor, entry.about, entry.expires_at)
+
+    def _settings_of_callers(self, coding_agents: list[str], is_recorded: bool) -> None:
+        self.approvals.also(coding_agents)
+        self.ledger.is_recorded = is_recorded
 
     def revoke(
         self,
@@ -387,7 +416,7 @@ class Agent:
             site.main()
         from shellvault.agent.endpoint import Endpoint
 
-        return Endpoint(self.loop, self.memory, self.jobs, self.approvals.permits, before)
+        return Endpoint(self.loop, self.memory, self.jobs, self.approvals.permits, self._served, before)
 
     def status(self) -> Message:
         """What `shellvault agent status` shows; nothing secret."""
@@ -415,6 +444,7 @@ class Agent:
             "worker_ready": self.jobs.is_ready(),
             "jobs": len(self.jobs),
             "sessions": sessions,
+            "holders": holders.all_of(self.memory, self.ledger, self._endpoint, now),
             "steps": self.memory.step_ends(now),
             "shells": sorted(self.memory.shells),
             "recent": [request.unescape(name) for name in self.memory.recent()],
@@ -464,6 +494,7 @@ class Agent:
     def _begin_afresh(self, profiles: list[str] | None, let_go: LetGo) -> None:
         """Becomes a fresh process, which answers the request; one that cannot is left for a new agent to replace."""
         self.jobs.abandon()
+        self.ledger.flush()
         reply, text = let_go()
         try:
             if self._listener is None or not self._fresh_command:
@@ -476,6 +507,7 @@ class Agent:
                 "memory": self.memory.state(),
                 "callers": self.callers.state(),
                 "permits": self.approvals.permits.state(),
+                "ledger": self.ledger.state(),
                 "children": workers.unreaped(),
                 "worker": self.jobs.ready_worker(),
                 "endpoint": self._endpoint.state(profiles) if self._endpoint else None,

@@ -3,19 +3,23 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shellvault import guard, here, locations, marks, settings, waiting
-from shellvault.actors import Actors, seen, words_of
-from shellvault.callers import field_of
+from shellvault import guard, here, history, locations, marks, myself, settings, waiting
+from shellvault.callers import PERSON, field_of
 from shellvault.cli import now, told
 from shellvault.cli.foreign_config import tell_programs
 from shellvault.cli.options import Wish
 from shellvault.cli.suggest import suggesting
 from shellvault.dialogue import output, progress, prompters
+from shellvault.display import printable
 from shellvault.errors import (
     AgentError,
+    MoreWantedError,
     NeedsPersonError,
+    NotAllowedError,
     NotForAgentError,
     ShellvaultError,
     UsageError,
@@ -46,6 +50,10 @@ def answer(wish: Wish, form: str) -> str:
 def _answer(wish: Wish, form: str) -> str:
     tell_programs(wish)
     tell_unknown_settings(wish.environment)
+    if form in guard.SIGN_INS:
+        myself.check(form, wish.environment)
+    if wish.mfa_token and myself.is_coding_agent(wish.environment):
+        raise NotAllowedError(guard.FOR_A_PERSON)
     prompter = prompters.choose(wish.prompt, wish.environment)
     if wish.debug and wish.agent:
         _show_plan(wish, explain(wish)[:2], prompter)
@@ -57,16 +65,7 @@ def _answer(wish: Wish, form: str) -> str:
 
         try:
             if client.has_place(wish.environment):
-                return client.obtain(
-                    wish.line,
-                    form,
-                    prompter,
-                    wish.environment,
-                    mfa_token=wish.mfa_token,
-                    fresh=wish.fresh,
-                    reason=wish.reason,
-                    waits_for=progress.waits_for,
-                )
+                return _by_agent(wish, form, prompter)
         except NotForAgentError:
             pass
         except AgentError as error:
@@ -89,6 +88,7 @@ def endpoint(wish: Wish, pid: int, *, lazy: bool = False) -> "Change":
     if wish.options.get("no-session"):
         raise UsageError("--server hands out sessions only: leave --no-session out")
     if lazy:
+        _confirmed(wish)
         from shellvault.sessions.environment import change_without_session
         from shellvault.sessions.for_request import profile_for_request
 
@@ -98,7 +98,80 @@ def endpoint(wish: Wish, pid: int, *, lazy: bool = False) -> "Change":
     return change.with_endpoint(client.open_endpoint(wish.line, pid, wish.environment))
 
 
+def _by_agent(wish: Wish, form: str, prompter: Prompter) -> str:
+    from shellvault.client import agent as client
+
+    def obtained(wish: Wish) -> str:
+        return client.obtain(
+            wish.line,
+            form,
+            prompter,
+            wish.environment,
+            mfa_token=wish.mfa_token,
+            fresh=wish.fresh,
+            reason=wish.reason,
+            yes=wish.is_confirmed,
+            waits_for=progress.waits_for,
+        )
+
+    try:
+        return obtained(wish)
+    except MoreWantedError:
+        return obtained(_confirmed(wish))
+
+
+def _confirmed(wish: Wish) -> Wish:
+    """The wish with what its profile wants besides the request (request.SAID): a reason, a person's yes.
+
+    Raises UsageError without a reason, NotAllowedError without a yes, NeedsPersonError where it cannot be asked for.
+    """
+    from shellvault.sessions.for_request import profile_for_request
+    from shellvault.sessions.permission import described, rule_for
+
+    profile = profile_for_request(wish.line)
+    if profile.wants_reason and not wish.reason:
+        raise UsageError(f"{printable(wish.profile)} wants a reason: add --reason TEXT")
+    if rule_for(profile, PERSON, wish.environment) != "ask" or not myself.actor(wish.environment).is_person:
+        return wish
+    from shellvault.dialogue import terminal
+
+    if not terminal.confirm(f"Use {described(profile)}?"):
+        raise NotAllowedError(f"{printable(wish.profile)} was not allowed")
+    return replace(wish, is_confirmed=True)
+
+
 def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
+    """The same without an agent, recorded as the agent does."""
+    actor = myself.actor(wish.environment)
+    line = marks.marked(wish.line, {"actor": field_of(actor)})
+    if form in guard.SIGN_INS:
+        return _obtain(wish, line, form, prompter)[0]
+
+    def record(answer: history.Answer, about: Mapping[str, str], until: float | None, why: str = "") -> None:
+        if settings.load(wish.environment).history:
+            folder = history.folder_of(os.getpid())
+            entry = history.entry(
+                actor, folder, form, wish.profile, answer, about, until=until, reason=wish.reason, why=why
+            )
+            # What cannot be recorded is done all the same.
+            with suppress(OSError):
+                history.append(locations.state_directory(wish.environment), [entry])
+
+    try:
+        _confirmed(wish)
+        text, about, until = _obtain(wish, line, form, prompter)
+    except NotAllowedError as error:
+        record("refused", {}, None, str(error))
+        raise
+    record("given", about, until)
+    return text
+
+
+def _obtain(
+    wish: Wish, line: str, form: str, prompter: Prompter
+) -> tuple[str, Mapping[str, str], float | None]:
+    """The text of a form, what may be told of the session, and its end (epoch seconds)."""
+    from shellvault.sessions.about import about
     from shellvault.sessions.cache import DirectCache, is_anyones
     from shellvault.sessions.confirmation import policy
     from shellvault.sessions.context import Context
@@ -118,14 +191,14 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
         waits_for=progress.waits_for,
         signed_in=signed_in,
     )
-    line = own_line(wish)
     check_caller(line, wish.environment)
-    vault = opened_vault(wish.options.get("backend"), wish.environment, prompter)
+    operation = form if form in guard.SIGN_INS else "session"
+    vault = opened_vault(wish.options.get("backend"), wish.environment, prompter, operation)
     if form in guard.SIGN_INS:
         from shellvault.signin import actions
 
         lock = DirectCache(vault, state, prompter).lock
-        return actions.perform(form, wish.line, vault, lock, prompter, context)
+        return actions.perform(form, wish.line, vault, lock, prompter, context), {}, None
     planned = plan_for_request(line, vault.stored_keys(), wish.environment)
     if wish.debug and not wish.agent:
         # From the same vault: to open it again would ask for its passphrase again.
@@ -141,7 +214,8 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
         )
     narrowed = acquired.plan.narrowing.label
     change = change_for(acquired.profile, acquired.session, wish.line, time.time(), narrowed)
-    return forms.text(form, change, acquired.profile.name)
+    text = forms.text(form, change, acquired.profile.name)
+    return text, about(acquired.plan, acquired.session), acquired.session.expires_at
 
 
 def listed(
@@ -156,13 +230,6 @@ def listed(
     except (VaultError, NeedsPersonError) as error:
         names = dict.fromkeys(here.stored_names(environment), "")
         return {"keys": names, "sessions": [], "sign_ins": {}}, error
-
-
-def own_line(wish: Wish) -> str:
-    """The request line with the caller that this process is, where no agent is there to see it."""
-    actors = Actors(seen, words_of)
-    actors.also(settings.load(wish.environment).coding_agents)
-    return marks.marked(wish.line, {"actor": field_of(actors.of(os.getpid()))})
 
 
 def plan(wish: Wish) -> "Plan":
@@ -244,6 +311,7 @@ def vault_operations(
             return perform(operation)
 
     def perform(operation: Message) -> Message:
+        myself.check(operation["do"], environment)
         if by_agent and not opened:
             try:
                 return client.operate(operation, backend, asked, environment, progress.waits_for)
@@ -256,7 +324,7 @@ def vault_operations(
         from shellvault.sessions.context import Context
 
         if not opened:
-            opened.append(opened_vault(backend, environment, asked))
+            opened.append(opened_vault(backend, environment, asked, operation["do"]))
         vault = opened[0]
         context = Context(
             locations.state_directory(environment), environment, mfa_token=operation.get("mfa_token")
@@ -290,8 +358,14 @@ def protect_process(environment: Mapping[str, str]) -> None:
     forbid_tracing()
 
 
-def opened_vault(backend: str | None, environment: Mapping[str, str], prompter: Prompter) -> "Vault":
-    """The vault, for this process's own use; `prompter` is asked for a passphrase."""
+def opened_vault(
+    backend: str | None, environment: Mapping[str, str], prompter: Prompter, operation: str
+) -> "Vault":
+    """The vault, for this process's own use in an `operation` (guard); `prompter` is asked for a passphrase.
+
+    Raises NotAllowedError for one that is not for this process, and whatever opening the vault raises.
+    """
+    myself.check(operation, environment)
     from shellvault.sessions.passphrase import asker
     from shellvault.vault import open_vault
 

@@ -1,10 +1,10 @@
 """The commands by what they are for, in the order of the help, the manual and the README."""
 
 GROUPS = {
-    "Every day": ("add", "use", "leave", "env", "exec", "export", "list", "why", "console"),
+    "Every day": ("add", "use", "leave", "env", "exec", "export", "list", "status", "why", "console"),
     "Signing in": ("signin", "signout", "configure", "sso"),
     "Keys": ("rotate", "remove", "clear", "unlock", "lock", "passphrase", "migrate-backend"),
-    "Coding agents": ("requests", "approve", "deny", "leases"),
+    "Coding agents": ("requests", "approve", "deny", "leases", "revoke", "history"),
     "Moving in": ("import", "install-process"),
     "The shell": ("init", "shim"),
     "Upkeep": ("doctor", "config", "agent", "proxy", "help", "version"),

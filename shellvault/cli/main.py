@@ -34,6 +34,7 @@ COMMANDS = {
     "exec": "exec",
     "export": "export",
     "help": "help",
+    "history": "history",
     "import": "import_",
     "init": "init",
     "install-process": "install_process",
@@ -45,11 +46,13 @@ COMMANDS = {
     "proxy": "proxy",
     "remove": "remove",
     "requests": "requests",
+    "revoke": "revoke",
     "rotate": "rotate",
     "shim": "shim",
     "signin": "signin",
     "signout": "signout",
     "sso": "sso",
+    "status": "status",
     "unlock": "unlock",
     "version": "version",
     "why": "why",
@@ -58,7 +61,7 @@ COMMANDS = {
 #: What only wrappers and shims start.
 INTERNAL = {"wrap": "wrap"}
 
-ALIASES = {"login": "console", "ls": "list", "rm": "remove", "server": "proxy"}
+ALIASES = {"login": "console", "ls": "list", "rm": "remove", "server": "proxy", "whoami": "status"}
 
 #: The narrowest terminal that click knows how to write for (columns).
 _CLICK_COLUMNS = 52

@@ -35,6 +35,8 @@ class Wish:
     agent: bool = True
     reason: str = ""
     """Why, for the person who may be asked to allow it, and for the history."""
+    is_confirmed: bool = False
+    """Whether a person has said yes to it just now."""
 
     @property
     def line(self) -> str:

@@ -66,12 +66,12 @@ def of_aws_cli(config: ConfigFile, environment: Mapping[str, str]) -> Iterator[s
         users = f"by {', '.join(map(printable, profiles))}" if profiles else "once a profile names it"
         if step.sso is not None:
             told.add(cli_cache.sso_path(_aws_directory(environment), step.sso))
-        yield f"signed in by the AWS CLI: {_title(step)} ({_state(found, now)}): used as it is {users}"
+        yield f"signed in by the AWS CLI: {_title(step)} ({state(found)}): used as it is {users}"
     for url, file, token in cli_cache.portals(_aws_directory(environment)):
         if file.path not in told and (token.expires_at > now or token.can_refresh(now)):
             found = Known(token.expires_at, token.can_refresh(now), "aws")
             yield (
-                f"signed in by the AWS CLI: {printable(url)} ({_state(found, now)}): no profile uses it, "
+                f"signed in by the AWS CLI: {printable(url)} ({state(found)}): no profile uses it, "
                 "`shellvault configure sso` makes one"
             )
 
@@ -82,7 +82,9 @@ def _title(step: "Step") -> str:
     return printable(step.sso.session_name or step.sso.start_url)
 
 
-def _state(found: Known, now: float) -> str:
+def state(found: Known) -> str:
+    """How long a sign-in lives, in words."""
+    now = time.time()
     if found.ends_at <= now:
         return "renewed when it is needed"
     return f"{time_left(found.ends_at - now)} left{', renewed by itself' * found.renewable}"

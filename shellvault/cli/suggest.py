@@ -39,7 +39,6 @@ NEIGHBOURS = {
     "profiles": _SHOW,
     "quit": _LEAVE,
     "renew": "a session is renewed by itself; `shellvault exec NAME --fresh -- COMMAND` gets a new one",
-    "revoke": "`shellvault clear NAME` forgets sessions here, `shellvault signout NAME` ends a sign-in at AWS",
     "run": "`shellvault exec NAME -- COMMAND` runs a command with a session",
     "save": _ADD,
     "sessions": _SHOW,
@@ -47,13 +46,11 @@ NEIGHBOURS = {
     "setup": f"{_ADD}, `shellvault init --install` sets up the shell",
     "shell": "`shellvault exec NAME` opens a shell in the session",
     "show": "`shellvault list` shows profiles, keys and sessions, `shellvault why NAME` how one session comes about",
-    "status": "`shellvault list` shows profiles, keys and sessions, `shellvault agent status` what the agent holds",
     "store": _ADD,
     "switch": _USE,
     "unset": _LEAVE,
     "unuse": _LEAVE,
     "verify": "`shellvault doctor --keys` asks AWS about the stored keys",
-    "whoami": _HERE,
 }
 
 

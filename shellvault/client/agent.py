@@ -46,6 +46,7 @@ def obtain(
     mfa_token: str | None = None,
     fresh: bool = False,
     reason: str = "",
+    yes: bool = False,
     waits_for: Callable[[str], None],
 ) -> str:
     """The session of a request line as the text of a form (see shells.forms), by an agent that is started
@@ -66,6 +67,7 @@ def obtain(
         "pid": None if not shell else os.getpid() if kind == "exec" else shell_pid(),
         "fresh": fresh,
         "reason": reason,
+        "yes": yes,
         "mfa_token": mfa_token,
         "environment": for_agent(environment),
         "directory": here.working_directory(),

@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
-from shellvault import settings, vault_token
+from shellvault import guard, myself, settings, vault_token
 from shellvault.dialogue import invitation, output, progress, terminal
 from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.shells.quote import quote
-from shellvault.variables import PASSPHRASE_VARIABLES, for_programs, setting_of
+from shellvault.variables import for_programs, setting_of
 
 #: The graphical drivers, as aws-vault names them; each exists where its program is on PATH.
 GRAPHICAL = ("kdialog", "osascript", "zenity")
@@ -69,6 +69,26 @@ class NobodyPrompter(TerminalPrompter):
         if given is not None:
             return given
         raise NeedsPersonError(f"{_needed(challenge)}: run a command in a terminal once, then try again")
+
+
+class NoPerson(TerminalPrompter):
+    """Asks nobody and takes no passphrase of the environment: what a coding agent gets."""
+
+    def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
+        """Returns a token of Vault's, which is the command's own. Raises NeedsPersonError for everything else."""
+        if challenge.kind == "vault-token" and (token := _given(challenge, self._environment)):
+            return token
+        raise NeedsPersonError(f"{_needed(challenge)}: {guard.FOR_A_PERSON}")
+
+    @contextmanager
+    def invite(self, challenge: Challenge) -> Iterator[Callable[[], bool]]:
+        """Raises NeedsPersonError."""
+        raise NeedsPersonError(f"{_needed(challenge)}: {guard.FOR_A_PERSON}")
+        yield lambda: False
+
+    def hurry(self, other: int, seconds: float) -> bool | None:
+        """See Prompter."""
+        return None
 
 
 class Once:
@@ -205,7 +225,7 @@ def _given(challenge: Challenge, environment: Mapping[str, str]) -> str | None:
         raise NeedsPersonError(f"there is no Vault token for {challenge.subject}: {vault_token.REMEDY}")
     if challenge.kind not in ("passphrase", "new-passphrase"):
         return None
-    return next(filter(None, map(environment.get, PASSPHRASE_VARIABLES)), None)
+    return myself.passphrase(environment)
 
 
 def _needed(challenge: Challenge) -> str:
@@ -243,6 +263,7 @@ def _is_installed(driver: str, path: str) -> bool:
 def choose(driver: str | None, environment: Mapping[str, str]) -> Prompter:
     """The prompter for `--prompt`, else SHELLVAULT_PROMPT, else AWS_VAULT_PROMPT, the settings, whatever can ask here.
 
+    A coding agent has none that asks or answers anything.
     Raises UsageError for a driver that does not exist on this machine.
     """
     named = driver or setting_of("PROMPT", environment) or settings.load(environment).prompt
@@ -255,6 +276,8 @@ def choose(driver: str | None, environment: Mapping[str, str]) -> Prompter:
         raise UsageError(
             f"no prompt driver {named!r}: choose {', '.join(DRIVERS)}, or set mfa_process in the profile"
         )
+    if myself.is_coding_agent(environment):
+        return NoPerson(environment)
     if named == "terminal":
         return TerminalPrompter(environment)
     if named == "none":

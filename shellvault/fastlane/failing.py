@@ -43,11 +43,12 @@ OTHERS = (
         "exec",
         "export",
         "help",
+        "history",
         "import",
     ),
     *("install-process", "leases", "list", "lock", "login", "ls", "migrate-backend", "passphrase", "proxy"),
-    *("remove", "requests", "rm", "rotate"),
-    *("server", "shim", "signin", "signout", "sso", "unlock", "version", "why", "wrap"),
+    *("remove", "requests", "revoke", "rm", "rotate"),
+    *("server", "shim", "signin", "signout", "sso", "status", "unlock", "version", "whoami", "why", "wrap"),
 )
 
 #: Options that stand for commands.

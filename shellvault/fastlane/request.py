@@ -90,6 +90,9 @@ NARROWING = ("policy", "policy-arns", "read-only")
 #: What the agent, or a command without it, adds of the caller (shellvault.callers). No command sends these.
 GIVEN = ("actor", "grant")
 
+#: What a command says besides the request where a profile wants it: why, and that a person has said yes just now.
+SAID = ("reason", "yes")
+
 #: The most characters of an escaped policy: AWS takes 2048 plain ones, the agent's language lines of 16 KiB.
 POLICY_LIMIT = 8192
 

@@ -151,6 +151,8 @@ class Profile:
     """What each kind of caller gets (shellvault.callers), as it is written."""
     agent_role: str | None = None
     """The role on top for coding agents, where AWS cannot narrow the session itself."""
+    wants_reason: bool = False
+    """Whether a session is had only with a reason."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """What else a program of this profile finds in its environment."""
     instance_metadata: Mapping[str, str] = field(default_factory=dict)

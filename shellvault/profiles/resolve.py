@@ -197,6 +197,7 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
         narrowing=_narrowing(lookup),
         callers=_text(lookup.find("shellvault_callers"), "text"),
         agent_role=_text(lookup.find("shellvault_agent_role"), "role_arn"),
+        wants_reason=_wants_reason(lookup.find("shellvault_reason")),
         variables=_variables(lookup),
         instance_metadata={
             key: shaped(setting, "text")
@@ -207,6 +208,12 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
         where=lookup.config.at(section.line) if section else named,
         unsupported=unsupported,
     )
+
+
+def _wants_reason(setting: Setting | None) -> bool:
+    if setting and setting.text != "required":
+        raise setting.error("is not `required`")
+    return setting is not None
 
 
 def _text(setting: Setting | None, kind: str) -> str | None:

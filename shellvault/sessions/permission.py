@@ -9,6 +9,7 @@ from shellvault.callers import MUST_ALLOW, PERSON, Label, Rule, label, rules, se
 from shellvault.display import is_production, printable
 from shellvault.errors import ApprovalNeededError, ConfigError, NotAllowedError
 from shellvault.profiles.model import Narrowing, Profile
+from shellvault.sessions.about import account_and_role
 
 #: The field `grant` of a caller whose lease is for other profiles.
 NOT_LEASED = "none"
@@ -40,6 +41,15 @@ def for_caller(profile: Profile, fields: Mapping[str, str], environment: Mapping
     return _marked(profile, caller, environment)
 
 
+def wants(profile: Profile, fields: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
+    """What a command has to bring along for a session of this profile, of request.SAID. Raises ConfigError."""
+    caller = _label(fields)
+    is_asked = (
+        caller == PERSON and not fields.get("grant") and rule_for(profile, caller, environment) == "ask"
+    )
+    return [*(["reason"] if profile.wants_reason else []), *(["yes"] if is_asked else [])]
+
+
 def rule_for(profile: Profile, caller: Label, environment: Mapping[str, str]) -> Rule:
     """The rule of this caller for this profile. Raises ConfigError."""
     own = settings.load(environment)
@@ -49,11 +59,8 @@ def rule_for(profile: Profile, caller: Label, environment: Mapping[str, str]) ->
 
 def described(profile: Profile) -> str:
     """A profile in a question: its name, and the account and role where they are known."""
-    role = profile.role_arn or (profile.sso and profile.sso.role_name) or ""
-    account = role.split(":")[4] if role.startswith("arn:") else profile.sso and profile.sso.account_id
-    more = [
-        part for part in (account and f"account {account}", role and f"role {role.split('/')[-1]}") if part
-    ]
+    account, role = account_and_role(profile)
+    more = [part for part in (account and f"account {account}", role and f"role {role}") if part]
     return printable(profile.name) + (f" ({', '.join(map(printable, more))})" if more else "")
 
 

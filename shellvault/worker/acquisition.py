@@ -21,6 +21,7 @@ from shellvault.profiles.policy_files import policy_files
 from shellvault.protocol import CONTAINER_FORM, Message
 from shellvault.rotation import guarded
 from shellvault.sessions import clients, passphrase
+from shellvault.sessions.about import about
 from shellvault.sessions.cache import DirectCache, is_anyones
 from shellvault.sessions.calls import call_sts
 from shellvault.sessions.confirmation import Policy, policy, stricter
@@ -35,6 +36,7 @@ from shellvault.sessions.for_request import (
     plan_for_request,
 )
 from shellvault.sessions.model import Session
+from shellvault.sessions.permission import wants
 from shellvault.sessions.unlocking import unlock_ttl
 from shellvault.shells import SHELLS, forms, render
 from shellvault.signin import signed_in
@@ -204,6 +206,8 @@ def _obtained(job: Message, desk: Desk) -> Message:
         ),
         "needs_person": any(step.prompts_mfa or step.call in SIGN_INS for step in acquired.plan.steps),
         "leases": on,
+        "about": about(acquired.plan, session) | ({"role": job["role_arn"]} if job["role_arn"] else {}),
+        "wants": wants(acquired.profile, fields, environment),
     }
 
 
@@ -230,7 +234,7 @@ def _say_settings(environment: Mapping[str, str], desk: Desk) -> None:
     """What the agent has to know of the settings, which it does not read itself."""
     own = settings.load(environment)
     desk.channel.lock_on(list(own.lock_on))
-    desk.channel.coding_agents(list(own.coding_agents))
+    desk.channel.callers(list(own.coding_agents), history=own.history)
 
 
 def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk) -> tuple[Vault, Keeping]:

@@ -25,7 +25,7 @@ class Channel:
         self._numbering = threading.Lock()
         self._number = 0
         self._lock_on: list[str] | None = None
-        self._coding_agents: list[str] | None = None
+        self._callers: Message | None = None
         self.answers: dict[int, queue.SimpleQueue[Message]] = {}
         self.sessions: dict[int, queue.SimpleQueue[Message | None]] = {}
         self.unlocked: dict[str, Message] = {}
@@ -67,11 +67,15 @@ class Channel:
             self.unlocked[path] = {"key": key.hex(), "confirm": confirm, "until": time.time() + seconds}
             self.send({"unlock": {path: self.unlocked[path]}})
 
-    def coding_agents(self, names: list[str]) -> None:
-        """Says which programs and variables mark coding agents besides the known ones, where that is new."""
-        if names != self._coding_agents:
-            self._coding_agents = names
-            self.send({"coding_agents": names})
+    def callers(self, coding_agents: list[str], *, history: bool) -> None:
+        """Says what the settings have on callers, where that is new: what marks coding agents, and if it is recorded.
+
+        `coding_agents` are programs and variables besides the known ones.
+        """
+        told = {"coding_agents": coding_agents, "history": history}
+        if told != self._callers:
+            self._callers = told
+            self.send(told)
 
     def lock_on(self, signs: list[str]) -> None:
         """Has the agent lock at these signs of the desktop's, and at no others."""

@@ -14,7 +14,7 @@ from tests.support.home import Home
         (["lst"], "did you mean `shellvault list`?"),
         (["exce", "work"], "did you mean `shellvault exec`?"),
         (["laeve"], "did you mean `shellvault leave`?"),
-        (["statsu"], "`shellvault agent status`"),
+        (["statsu"], "did you mean `shellvault status`?"),
         (["agent", "statsu"], "did you mean `shellvault agent status`?"),
         (["shim", "ad"], "did you mean `shellvault shim add`?"),
         (["env", "--regoin", "x"], "did you mean `--region`?"),

@@ -14,13 +14,8 @@ from shellvault.display import printable
 
 @click.command(name="leases")
 @click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
-@click.option("--end", "number", type=int, metavar="NUMBER", help="End this one.")
-def command(as_json: bool, number: int | None) -> int:
-    """Show which programs may use which profiles, and for how long: leases and approved requests."""
-    if number is not None:
-        permits.end(os.environ, number)
-        output.note(f"lease {number} has ended; a session that was given out lives until its own end")
-        return 0
+def command(as_json: bool) -> int:
+    """Show which programs may use which profiles, and for how long. `shellvault revoke NUMBER` ends one."""
     found = permits.permits(os.environ)
     if as_json:
         output.result(json.dumps(found, indent=2) + "\n")

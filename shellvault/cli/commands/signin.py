@@ -14,6 +14,7 @@ from shellvault.browser import NO_BROWSER
 from shellvault.cli import broker, sign_ins
 from shellvault.cli.options import Wish, backend_option, wish
 from shellvault.dialogue import output, tables
+from shellvault.display import printable
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.plan.regions import of_environment
 from shellvault.profiles.edit import append_profile
@@ -43,6 +44,9 @@ def sign_in_options(function: Any) -> Any:
 @click.command(name="signin")
 @click.argument("name", required=False)
 @click.option("--all", "every", is_flag=True, help="Sign in to everything the config file knows.")
+@click.option(
+    "--check", is_flag=True, help="Only say whether there is a sign-in, and how long; status 3 if not."
+)
 @click.option("--new", "new", metavar="NAME", help="Sign in to AWS as anybody, and make profile NAME for it.")
 @click.option(
     "--fresh", is_flag=True, help="End this sign-in, at the portal too, and sign in again from now."
@@ -54,7 +58,9 @@ def sign_in_options(function: Any) -> Any:
 )
 @click.option("--region", metavar="REGION", help="With --new: the region to sign in to, and of the profile.")
 @sign_in_options
-def command(name: str | None, every: bool, new: str | None, export_token: bool, **given: Any) -> int:
+def command(
+    name: str | None, every: bool, check: bool, new: str | None, export_token: bool, **given: Any
+) -> int:
     """Sign in for profile (or sso-session) NAME.
 
     Nothing is done where a sign-in is good still. Other commands do this by themselves when they must. The sign-in
@@ -62,6 +68,8 @@ def command(name: str | None, every: bool, new: str | None, export_token: bool, 
     """
     if sum((bool(name), every, bool(new))) > 1:
         raise UsageError("give a NAME, --all or --new NAME")
+    if check and not new:
+        return _check(None if every else name or _picked(), given["backend"])
     if new:
         return _sign_in_as_new(new, given)
     if export_token:
@@ -83,6 +91,21 @@ def command(name: str | None, every: bool, new: str | None, export_token: bool, 
     if not steps:
         raise UsageError("no profile of the config file signs in: `shellvault configure sso` makes one")
     return int(failed)
+
+
+def _check(name: str | None, backend: str | None) -> int:
+    """Says of one sign-in (None: of every one) whether it lives. Returns 0 when all do, else 3."""
+    environment = dict(os.environ)
+    steps = sign_ins.of_config(sign_ins.config_of(environment), environment)
+    if name is not None and name not in steps:
+        raise UsageError(f"{printable(name)} does not sign in: `shellvault list` shows what does")
+    labels = broker.vault_operations(backend, environment)({"do": "list"})["sign_ins"]
+    names = [name] if name else [shared[0] for shared in sign_ins.distinct(steps).values()]
+    found = {each: sign_ins.known(steps[each], labels, environment) for each in names}
+    for each, known in found.items():
+        said = f"signed in ({sign_ins.state(known)})" if known else "not signed in"
+        output.result(f"{printable(each)}: {said}\n")
+    return 0 if all(found.values()) else 3
 
 
 def asked(name: str, given: Mapping[str, Any]) -> Wish:

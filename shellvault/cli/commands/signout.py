@@ -27,6 +27,14 @@ def command(name: str | None, every: bool, **given: Any) -> int:
     """
     if bool(name) == every:
         raise UsageError("give a NAME or --all")
+    return sign_out(name, given)
+
+
+def sign_out(name: str | None, given: Mapping[str, Any]) -> int:
+    """Ends the sign-in of one profile or sso-session, None: every one. `given` as the command line has it.
+
+    Returns the exit status. Raises any ShellvaultError.
+    """
     environment = dict(os.environ)
     steps = sign_ins.of_config(sign_ins.config_of(environment), environment)
     groups = sign_ins.distinct(steps)
@@ -57,9 +65,7 @@ def command(name: str | None, every: bool, **given: Any) -> int:
         operate({"do": "forget-sign-ins"})
 
     try:
-        forgetting.agent_first(
-            environment, profiles, [in_vault, sessions, *([all_sign_ins] if every else [])]
-        )
+        forgetting.agent_first(environment, profiles, [in_vault, sessions, *([] if name else [all_sign_ins])])
     finally:
         # What it got of a sign-in that was about to end.
         broker.forget(environment, profiles)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shellvault import locations
+from shellvault import locations, myself
 from shellvault.vault.backend import Backend, Opening
 from shellvault.vault.presence import Presence
 
@@ -24,11 +24,10 @@ def open_file(opening: Opening) -> "FileKeyring":
     from shellvault.vault.file import FileKeyring
 
     environment = opening.environment
-    passphrase = environment.get("SHELLVAULT_FILE_PASSPHRASE") or environment.get("AWS_VAULT_FILE_PASSPHRASE")
     return FileKeyring(
         path(environment),
         opening.ask_passphrase,
-        passphrase,
+        myself.passphrase(environment),
         opening.unlock_key,
         tell=opening.tell,
         writes_file=locations.state_directory(environment) / "vault-writes.json",

@@ -1,0 +1,81 @@
+"""`shellvault revoke`: what was given out ended, as far as it can be."""
+
+import os
+import time
+from typing import Any
+
+import click
+
+from shellvault import myself
+from shellvault.cli import broker, holders, now, sign_ins
+from shellvault.cli.commands import clear, signout
+from shellvault.cli.commands.console import session_of
+from shellvault.cli.options import wish
+from shellvault.client import permits
+from shellvault.dialogue import output, tables, terminal
+from shellvault.display import printable
+from shellvault.errors import NotAllowedError, UsageError
+from shellvault.shells import forms
+
+
+@click.command(name="revoke")
+@click.argument("name", metavar="NAME|LEASE")
+@click.option("--at-aws", is_flag=True, help="Deny all older sessions of the role, at AWS too.")
+@click.option("--as", "by", metavar="NAME", help="With --at-aws: the profile that may iam:PutRolePolicy.")
+@click.option("-f", "--force", is_flag=True, help="With --at-aws: do not ask.")
+def command(name: str, at_aws: bool, by: str | None, force: bool) -> int:
+    """End the sessions of profile NAME, or the lease of this number.
+
+    They are forgotten here, leases and sign-ins of the profile end. What was given out lives until its own end, unless
+    --at-aws has the role deny all sessions from before now, in every place.
+    """
+    environment = dict(os.environ)
+    myself.check("forget", environment)
+    if name.isdigit():
+        if at_aws:
+            raise UsageError("--at-aws goes with the NAME of a profile")
+        permits.end(environment, int(name))
+        output.note(f"lease {name} has ended; a session that was given out lives until its own end")
+        return 0
+    held = [holder for holder in holders.everything(environment) if holder["profile"] == name]
+    if at_aws:
+        _deny_older(name, by, force=force)
+    for permit in permits.permits(environment):
+        if name in permit["profiles"]:
+            permits.end(environment, permit["number"])
+            output.note(f"lease {permit['number']} of {printable(permit['program'])} has ended")
+    status = 0
+    if name in sign_ins.of_config(sign_ins.config_of(environment), environment):
+        status = signout.sign_out(name, {"backend": None, "no_agent": False})
+    clear.forget(name, None)
+    for line in _living(held, is_denied=at_aws):
+        output.note(line)
+    return status
+
+
+def _deny_older(name: str, by: str | None, *, force: bool) -> None:
+    """Raises NotAllowedError without a yes, UsageError where the profile has no role to change, SessionError."""
+    from shellvault.sessions import older_sessions
+    from shellvault.sessions.for_request import profile_for_request
+
+    profile = profile_for_request(wish(name, {}).line)
+    role = older_sessions.checked_role(profile)
+    question = f"Deny all sessions of {printable(role)} from before now, whoever has them?"
+    if not (force or terminal.confirm(question)):
+        raise NotAllowedError("nothing was revoked")
+    signing = session_of(forms.change(broker.answer(wish(by or name, {}), "exec")))
+    older_sessions.deny(profile, role, signing)
+    output.note(f"{printable(role)} denies every session from before now ({older_sessions.POLICY})")
+
+
+def _living(held: list[dict[str, Any]], *, is_denied: bool) -> list[str]:
+    """A line for each process that has a session which no command can take back."""
+    lines = []
+    for holder in held:
+        end = holder.get("expires_at")
+        if holder["kind"] not in ("shell", "command") or (end and end <= time.time()):
+            continue
+        left = f"for another {tables.time_left(end - time.time())}" if end else "until its end"
+        what = "has a session that AWS now denies" if is_denied else f"has its session {left}"
+        lines.append(f"{now.process(holder['process'])} in {printable(holder['folder']) or '?'} {what}")
+    return lines

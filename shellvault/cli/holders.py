@@ -1,0 +1,139 @@
+"""What holds a session now: this shell by its environment, and all others as the agent knows them."""
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from shellvault import here, history
+from shellvault.cli import now
+from shellvault.errors import ShellvaultError
+
+if TYPE_CHECKING:
+    from shellvault.plan import Plan
+
+#: How a session goes on: renewed in this shell or by an endpoint, a person is needed then, or not at all.
+Renewal = Literal["renewed", "needs you", "ends", "does not expire"]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The session of this shell. Times are epoch seconds."""
+
+    profile: str
+    account: str
+    account_name: str
+    role: str
+    narrowed: str
+    source: str
+    """The calls that it comes from, such as `stored-keys, assume-role`."""
+    kept: Literal["environment", "endpoint"]
+    expires_at: float | None
+    """None: it does not expire, or its end is the endpoint's to know."""
+    renewal: Renewal
+    valid: bool
+
+
+def receipt(environment: Mapping[str, str]) -> Receipt | None:
+    """The session of this environment; None where it has none of shellvault's."""
+    profile = environment.get("AWS_VAULT", "")
+    has_endpoint = "AWS_CONTAINER_CREDENTIALS_FULL_URI" in environment
+    if not profile or not (environment.get("AWS_ACCESS_KEY_ID") or has_endpoint):
+        return None
+    line = environment.get("SHELLVAULT_REQUEST", "")
+    plan = _plan(line, environment)
+    told = _about(plan)
+    kept: Literal["environment", "endpoint"] = "endpoint" if has_endpoint else "environment"
+    agent = now.agent_status(environment)
+    ours = _holder(agent, kept)
+    expires_at = _end(environment) if kept == "environment" else ours.get("expires_at")
+    is_over = expires_at is not None and expires_at <= time.time()
+    return Receipt(
+        profile=profile,
+        account=environment.get("AWS_ACCOUNT_ID") or told["account"],
+        account_name=_account_name(profile, environment),
+        role=told["role"].rpartition("/")[2],
+        narrowed=environment.get("SHELLVAULT_NARROWED", ""),
+        source=", ".join(step.call for step in plan.steps) if plan else "",
+        kept=kept,
+        expires_at=expires_at,
+        renewal=_renewal(plan, ours, kept, expires_at),
+        valid=bool(ours) if kept == "endpoint" else not is_over,
+    )
+
+
+def everything(environment: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Each shell, command, lease and endpoint that holds a session, with its process and folder."""
+    agent = now.agent_status(environment)
+    found = list(agent.get("holders", ()))
+    if agent:
+        from shellvault.client import permits
+
+        found += [
+            {
+                "kind": "lease" if permit["is_lease"] else "approval",
+                "process": permit["process"],
+                "profile": ", ".join(permit["profiles"]),
+                "narrowed": ", ".join(permit["narrowing"]),
+                "expires_at": permit["until"],
+                "number": permit["number"],
+            }
+            for permit in permits.permits(environment)
+        ]
+    return [{**holder, "folder": history.folder_of(holder["process"])} for holder in found]
+
+
+def _plan(line: str, environment: Mapping[str, str]) -> "Plan | None":
+    """How the session comes about, as far as the vault need not be opened for it; None where that cannot be said."""
+    from shellvault.sessions.for_request import plan_for_request
+
+    with suppress(ShellvaultError):
+        stored = dict.fromkeys(here.stored_names(environment), "")
+        return plan_for_request(line, stored, environment, permits=False)[1]
+    return None
+
+
+def _about(plan: "Plan | None") -> dict[str, str]:
+    from shellvault.sessions.about import about
+
+    return about(plan, None) if plan else {"account": "", "role": ""}
+
+
+def _account_name(profile: str, environment: Mapping[str, str]) -> str:
+    """`sso_account_name` of the profile, which tools write beside the account."""
+    from shellvault.profiles.parse import load
+    from shellvault.profiles.settings import layers_of
+
+    with suppress(ShellvaultError):
+        found = layers_of(load(here.config_file(environment)), profile).find("sso_account_name")
+        return found.text if found else ""
+    return ""
+
+
+def _end(environment: Mapping[str, str]) -> float | None:
+    text = environment.get("SHELLVAULT_EXPIRES_AT", "")
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
+def _holder(agent: Mapping[str, Any], kept: str) -> Mapping[str, Any]:
+    """What the agent knows of the session that we are below of; nothing where it knows none."""
+    import psutil
+
+    try:
+        above = [process.pid for process in psutil.Process().parents()]
+    except psutil.Error:
+        above = [os.getppid()]
+    kinds = ("endpoint",) if kept == "endpoint" else ("shell",)
+    found = {holder["process"]: holder for holder in agent.get("holders", ()) if holder["kind"] in kinds}
+    return next((found[pid] for pid in above if pid in found), {})
+
+
+def _renewal(plan: "Plan | None", ours: Mapping[str, Any], kept: str, expires_at: float | None) -> Renewal:
+    if expires_at is None and kept == "environment":
+        return "does not expire"
+    if not ours:
+        return "ends"
+    needs_code = plan is not None and any(step.prompts_mfa for step in plan.steps)
+    return "needs you" if ours.get("needs_you") or needs_code else "renewed"

@@ -1,0 +1,48 @@
+"""What may be told of a session: nothing of it is secret."""
+
+from shellvault.plan import Plan, Step
+from shellvault.profiles.model import Profile
+from shellvault.sessions.model import Session
+
+
+def about(plan: Plan, session: Session | None) -> dict[str, str]:
+    """The account, role, name and narrowing of a plan's session, each "" where that is not known.
+
+    `session` is the session itself, where there is one.
+    """
+    role = next((step.role_arn for step in reversed(plan.steps) if step.role_arn), "") or _role_of_sso(plan)
+    last = plan.steps[-1]
+    return {
+        "account": (session and session.account_id) or _account(plan, role),
+        "role": role,
+        "session_name": _name(last, session),
+        "narrowed": plan.narrowing.label,
+    }
+
+
+def account_and_role(profile: Profile) -> tuple[str, str]:
+    """What the config file says of both, "" where it says nothing; the role without its account."""
+    role = profile.role_arn or (profile.sso and profile.sso.role_name) or ""
+    account = (
+        role.split(":")[4] if role.startswith("arn:") else (profile.sso and profile.sso.account_id) or ""
+    )
+    return account, role.split("/")[-1]
+
+
+def _role_of_sso(plan: Plan) -> str:
+    return next((step.sso.role_name or "" for step in plan.steps if step.call == "sso" and step.sso), "")
+
+
+def _account(plan: Plan, role: str) -> str:
+    """The account as ARNs and the config file name it."""
+    arns = [role, *(arn for step in plan.steps for arn in (step.mfa_serial, step.login_session) if arn)]
+    named = [step.sso.account_id for step in plan.steps if step.call == "sso" and step.sso]
+    found = [arn.split(":")[4] for arn in arns if arn.count(":") >= 5]
+    return next(filter(None, [*found[:1], *named, *found]), "")
+
+
+def _name(last: Step, session: Session | None) -> str:
+    """The name of a role's session, as CloudTrail shows it (sessions.calls gives it)."""
+    if last.call != "assume-role":
+        return ""
+    return last.session_name or (f"shellvault-{session.issued_at}" if session else "")
