@@ -67,6 +67,7 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
         "callers": ("coding-agent=read-only", str(file)),
         "coding_agents": ("the known ones", "default"),
         "secrets": ("the known ones", "default"),
+        "history": ("true", "default"),
         "browsers.corp": ("chromium", str(file)),
     }
 

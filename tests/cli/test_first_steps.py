@@ -22,7 +22,7 @@ NAMED = (
         ["export", "--format", "json", "NAME"],
     ),
     *(["why", "NAME"], ["console", "NAME"], ["rotate", "NAME"], ["clear", "NAME"], ["remove", "NAME"]),
-    *(["config", "NAME"], ["install-process", "NAME"], ["use", "NAME"]),
+    *(["config", "NAME"], ["install-process", "NAME"], ["use", "NAME"], ["revoke", "NAME"]),
 )
 #: What takes a NAME and needs no profile of that name.
 NEEDS_NONE = {"add", "configure", "import", "list", "migrate-backend", "signin", "signout"}
@@ -108,7 +108,6 @@ def test_other_tools_words_lead_to_commands_of_ours() -> None:
         named = set(re.findall(r"`shellvault ([a-z-]+)", told))
         assert named, word
         assert named <= words, word
-    assert "remove" not in suggest.NEIGHBOURS["revoke"]
     assert "signout" in suggest.NEIGHBOURS["logout"]
 
 
