@@ -6,7 +6,6 @@ find a deadlock (importlib's _ModuleLock). tests/test_threads.py holds every thr
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, TypeVar
@@ -54,5 +53,8 @@ def at_once(
     load(*modules)
     if not arguments:
         return []
+    # Not above: it imports logging, and few commands look at several things at once.
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(most or len(arguments)) as pool:
         return list(pool.map(function, arguments))

@@ -13,9 +13,6 @@ from shellvault.display import printable
 from shellvault.fastlane import request
 from shellvault.profiles.parse import ConfigFile, load
 from shellvault.profiles.resolve import Overrides
-from shellvault.signin import cli_cache
-from shellvault.signin.aws_sign_in import login_of
-from shellvault.signin.steps import all_sign_ins
 
 if TYPE_CHECKING:
     from shellvault.plan import Step
@@ -40,6 +37,8 @@ def config_of(environment: Mapping[str, str]) -> ConfigFile:
 
 def of_config(config: ConfigFile, environment: Mapping[str, str]) -> dict[str, "Step"]:
     """The sign-in that each profile and sso-session begins with."""
+    from shellvault.signin.steps import all_sign_ins
+
     overrides = Overrides(environment=request.overrides(dict(environment)))
     return dict(all_sign_ins(config, overrides))
 
@@ -54,6 +53,8 @@ def distinct(steps: Mapping[str, "Step"]) -> dict[str, list[str]]:
 
 def of_aws_cli(config: ConfigFile, environment: Mapping[str, str]) -> Iterator[str]:
     """A line for each living sign-in that the AWS CLI keeps: what it is good for, and for whom."""
+    from shellvault.signin import cli_cache
+
     now = time.time()
     steps = of_config(config, environment)
     told: set[Path] = set()
@@ -94,6 +95,9 @@ def known(
     step: "Step", labels: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]
 ) -> Known | None:
     """The sign-in of a step, if one lives: ours by the vault's `labels`, else the AWS CLI's."""
+    # Importing what reads these takes longer than all else, and most have none.
+    from shellvault.signin import cli_cache
+
     now = time.time()
     label = labels.get(step.fingerprint)
     if label and label["expires_at"] > now:
@@ -105,6 +109,8 @@ def known(
         if token and (token.expires_at > now or token.can_refresh(now)):
             return Known(token.expires_at, token.can_refresh(now), "aws")
         return None
+    from shellvault.signin.aws_sign_in import login_of
+
     path = cli_cache.login_path(aws_directory, environment, step.login_session or "")
     file = cli_cache.read(path)
     login = login_of(file, step.endpoint.region) if file else None

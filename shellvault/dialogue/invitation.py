@@ -69,7 +69,7 @@ def _is_named(environment: Mapping[str, str]) -> bool:
 
 
 def _open(link: str, environment: Mapping[str, str], browser: str | None) -> None:
-    from shellvault.browser import open_link
+    from shellvault.browser.opener import open_link
 
     try:
         if open_link(link, environment, browser):

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 #: What is known of one thing, column by column.
 Row = tuple[str, ...]
 
+#: Variables that rich takes for a terminal.
+_COLOUR_ALL_THE_SAME = ("FORCE_COLOR", "TTY_COMPATIBLE")
+
 #: Seconds of life below which the prompt shows a session in yellow.
 SOON = 600
 
@@ -29,16 +32,25 @@ def time_left(seconds: float | None) -> str:
     return f"{minutes // 60}h{minutes % 60:02}m" if minutes >= 60 else f"{minutes}m"
 
 
-def left(seconds: float | None) -> "Text":
+def in_colour() -> bool:
+    """Whether tables are for a terminal. Elsewhere they are plain text, and rich (60 ms) is not imported."""
+    return sys.stdout.isatty() or any(os.environ.get(name) for name in _COLOUR_ALL_THE_SAME)
+
+
+def left(seconds: float | None) -> "Text | str":
     """`time_left` in the prompt's colour."""
+    if not in_colour():
+        return time_left(seconds)
     from rich.text import Text
 
     style = "green" if seconds is None or seconds >= SOON else "yellow" if seconds > 0 else "red"
     return Text(time_left(seconds), style)
 
 
-def profile(name: str, patterns: str | None) -> "Text":
+def profile(name: str, patterns: str | None) -> "Text | str":
     """A profile's name, bold red where the prompt shows it so; `patterns` as for `is_production`."""
+    if not in_colour():
+        return printable(name)
     from rich.text import Text
 
     return Text(printable(name, None), "bold red" if is_production(name, patterns) else "")
@@ -57,6 +69,9 @@ def table(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], spare:
 
     On a terminal that is too narrow the columns in `spare` go, in that order, and then cells wrap; elsewhere neither.
     """
+    if not in_colour():
+        lines = [list(heading), *([printable(str(cell), None) for cell in row] for row in rows)]
+        return "".join(f"{line}\n" for line in aligned(lines))
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -85,17 +100,24 @@ def table(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], spare:
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
-def aligned(rows: Sequence[Row]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """The rows as plain lines whose columns stand below each other."""
-    from rich.cells import cell_len
-
-    columns = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    columns = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, columns, strict=True)
+            cell + " " * (width - _cells(cell)) for cell, width in zip(row, columns, strict=True)
         ).rstrip()
         for row in rows
     ]
+
+
+def _cells(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def _width(widths: Sequence[int], shown: Sequence[int]) -> int:

@@ -9,6 +9,9 @@ from shellvault.profiles.model import Profile
 from shellvault.profiles.parse import ConfigFile
 from shellvault.profiles.resolve import Overrides, resolve, resolve_sso_session
 
+#: Without one of these a profile begins with no sign-in (`resolve`); none comes from `[default]` or a variable.
+_KEYS = frozenset(("login_session", "sso_account_id", "sso_role_name", "sso_session", "sso_start_url"))
+
 
 def sign_in_of(config: ConfigFile, name: str, overrides: Overrides) -> tuple[Profile, Step]:
     """The sign-in that profile `name` (or the sso-session of that name) begins with, and whose settings it has.
@@ -35,8 +38,33 @@ def sign_in_of(config: ConfigFile, name: str, overrides: Overrides) -> tuple[Pro
 
 def all_sign_ins(config: ConfigFile, overrides: Overrides) -> Iterator[tuple[str, Step]]:
     """Each profile that begins with a sign-in, then each sso-session, with that sign-in; unusable ones are left out."""
+    may_sign_in = _leading_to_sign_ins(config)
     for name in dict.fromkeys([*config.profile_names, *config.sso_sessions]):
+        if name in config.profiles and name not in may_sign_in and name not in config.sso_sessions:
+            continue
         try:
             yield name, sign_in_of(config, name, overrides)[1]
         except (ConfigError, UsageError):
             continue
+
+
+def _leading_to_sign_ins(config: ConfigFile) -> set[str]:
+    """The profiles that have a key of a sign-in, or take credentials or keys from one that has: the others need not be
+    resolved, which takes 0.1 ms each.
+    """
+    followed: dict[str, list[str]] = {}
+    found = []
+    for name, section in config.profiles.items():
+        if not _KEYS.isdisjoint(section.values):
+            found.append(name)
+        for key in ("source_profile", "include_profile"):
+            value = section.values.get(key)
+            if isinstance(value, str):
+                followed.setdefault(value, []).append(name)
+    leading = set(found)
+    while found:
+        for name in followed.get(found.pop(), ()):
+            if name not in leading:
+                leading.add(name)
+                found.append(name)
+    return leading

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from shellvault import request_head
-from shellvault.browser import open_link
 from shellvault.browser.one_time_link import one_time_link
+from shellvault.browser.opener import open_link
 from shellvault.errors import UsageError
 
 LINK = "https://signin.example/federation?SigninToken=a-secret"

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from shellvault import here, settings
-from shellvault.browser import NO_BROWSER, open_link
+from shellvault.browser import NO_BROWSER
+from shellvault.browser.opener import open_link
 from shellvault.cli import broker
 from shellvault.cli.options import Wish, narrowing, session_options, wish
 from shellvault.console import links

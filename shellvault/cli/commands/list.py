@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -21,6 +22,7 @@ from shellvault.plan import SIGN_INS
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from shellvault.plan import Step
     from shellvault.profiles.parse import ConfigFile
 
 #: Oddities of the config file that are told one by one.
@@ -48,6 +50,16 @@ class ProfileRow:
     sessions: tuple[SessionRow, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Everything that there is to list, and the config file that part of it comes from."""
+
+    config: "ConfigFile"
+    rows: Sequence[ProfileRow]
+    signing_in: Mapping[str, "Step"]
+    """The sign-in that each profile and sso-session begins with."""
+
+
 @click.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="Print it for a program.")
 @click.option("--credentials", is_flag=True, help="Only the names with stored keys, one a line.")
@@ -64,17 +76,16 @@ def command(
     # Of several the first of these counts, as in aws-vault.
     if profiles and not credentials:
         return _print_names(_config().profile_names)
-    rows, problem = gather(backend)
-    _show(rows, as_json=as_json, credentials=credentials, sessions=sessions, is_whole=not problem)
+    found, problem = gather(backend)
+    _show(found, as_json=as_json, credentials=credentials, sessions=sessions, is_whole=not problem)
     if problem:
         output.complain(str(problem))
         return problem.exit_status
     return 0
 
 
-def _show(
-    rows: Sequence[ProfileRow], *, as_json: bool, credentials: bool, sessions: bool, is_whole: bool
-) -> None:
+def _show(found: Found, *, as_json: bool, credentials: bool, sessions: bool, is_whole: bool) -> None:
+    rows = found.rows
     if credentials:
         _print_names(row.name for row in rows if row.access_key_id is not None)
         return
@@ -89,9 +100,9 @@ def _show(
         output.result(_table(rows))
     from shellvault.profiles import remarks
 
-    for remark in _without_sign_in(rows) if is_whole else ():
+    for remark in _without_sign_in(found) if is_whole else ():
         output.note(remark)
-    _tell_remarks(remarks.of_file(_config()))
+    _tell_remarks(remarks.of_file(found.config))
 
 
 def _config() -> "ConfigFile":
@@ -108,9 +119,12 @@ def _tell_remarks(remarks: Sequence[str]) -> None:
         output.note(f"{len(remarks) - _MAX_REMARKS} more lines of the config file are odd")
 
 
-def gather(backend: str | None) -> tuple[list[ProfileRow], ShellvaultError | None]:
+def gather(backend: str | None) -> tuple[Found, ShellvaultError | None]:
     """All profiles of the config file and all names in the vault, in that order; and why that is not all."""
-    configured = _config().profile_names
+    from shellvault.cli import sign_ins
+
+    config = _config()
+    signing_in = sign_ins.of_config(config, os.environ)
     found, problem = broker.listed(broker.vault_operations(backend, dict(os.environ)), os.environ)
     keys: dict[str, str] = found["keys"]
     now = time.time()
@@ -120,37 +134,42 @@ def gather(backend: str | None) -> tuple[list[ProfileRow], ShellvaultError | Non
             row = SessionRow(label["call"], label["expires_at"], "vault")
             sessions.setdefault(label["profile"], []).append(row)
     for name, expires_at in broker.agent_sessions(dict(os.environ)):
-        rows = sessions.setdefault(name, [])
-        if expires_at not in (row.expires_at for row in rows):
-            rows.append(SessionRow(None, expires_at, "agent"))
-    for name, row in _sign_ins(found["sign_ins"]):
+        its = sessions.setdefault(name, [])
+        if expires_at not in (row.expires_at for row in its):
+            its.append(SessionRow(None, expires_at, "agent"))
+    for name, row in _sign_ins(config, signing_in, found["sign_ins"]):
         sessions.setdefault(name, []).append(row)
-    names = dict.fromkeys([*configured, *keys, *sessions])
-    profiles = [
-        ProfileRow(name, name in configured, keys.get(name), tuple(sessions.get(name, ()))) for name in names
+    names = dict.fromkeys([*config.profiles, *keys, *sessions])
+    rows = [
+        ProfileRow(name, name in config.profiles, keys.get(name), tuple(sessions.get(name, ())))
+        for name in names
     ]
-    return profiles, problem
+    return Found(config, rows, signing_in), problem
 
 
-def _without_sign_in(rows: Sequence[ProfileRow]) -> Iterator[str]:
+def _without_sign_in(found: Found) -> Iterator[str]:
     """Sessions that outlive their sign-in, which `aws sso logout` may have ended: AWS takes them to their end."""
-    from shellvault.cli import sign_ins
-
-    signing_in = sign_ins.of_config(_config(), dict(os.environ))
-    for row in rows:
-        if row.name in signing_in and row.sessions and not any(its.call in SIGN_INS for its in row.sessions):
+    for row in found.rows:
+        if (
+            row.name in found.signing_in
+            and row.sessions
+            and not any(its.call in SIGN_INS for its in row.sessions)
+        ):
             name = printable(row.name, None)
             yield f"the sign-in of {name} is over, its session is not: `shellvault clear {name}` forgets it"
 
 
-def _sign_ins(labels: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, SessionRow]]:
+def _sign_ins(
+    config: "ConfigFile", signing_in: Mapping[str, "Step"], labels: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, SessionRow]]:
     """The living sign-in of each profile that begins with one."""
     from shellvault.cli import sign_ins
 
-    environment = dict(os.environ)
-    config = _config()
-    for name, step in sign_ins.of_config(config, environment).items():
-        known = sign_ins.known(step, labels, environment) if name in config.profiles else None
+    # Many profiles share one.
+    known_of = cache(lambda fingerprint: sign_ins.known(steps[fingerprint], labels, os.environ))
+    steps = {step.fingerprint: step for step in signing_in.values()}
+    for name, step in signing_in.items():
+        known = known_of(step.fingerprint) if name in config.profiles else None
         if known:
             yield name, SessionRow(step.call, known.ends_at, "vault" if known.by == "shellvault" else "aws")
 
@@ -181,18 +200,22 @@ def _with_second_line(table: str) -> str:
     return f"{header}{separator}{re.sub(r'[^ ]+(?: [^ ]+)*', lambda word: '=' * len(word[0]), words)}\n{rest}"
 
 
-def _sessions(sessions: Sequence[SessionRow]) -> "Text":
-    from rich.text import Text
-
+def _sessions(sessions: Sequence[SessionRow]) -> "Text | str":
     now = time.time()
     parts = [
-        Text.assemble(
+        (
             f"{printable(session.call or 'agent')} ",
             tables.left(None if session.expires_at is None else session.expires_at - now),
         )
         for session in sessions
     ]
-    return Text(", ").join(parts) if parts else Text("-")
+    if not parts:
+        return "-"
+    if not tables.in_colour():
+        return ", ".join(f"{what}{left}" for what, left in parts)
+    from rich.text import Text
+
+    return Text(", ").join(Text.assemble(what, left) for what, left in parts)
 
 
 def _list_backends(backend: str | None, as_json: bool) -> int:
