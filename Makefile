@@ -1,4 +1,5 @@
 # make test    everything that must pass, from a fresh clone (as root it installs what is missing)
+# make others  the fast parts with every other Python >= 3.11 on this machine
 # make demo    the main job on an emulated AWS, in a throw-away home
 # make bench   the time budgets of an installed wheel, measured (`.venv/bin/python -m scripts.bench --quick` sees whether it runs)
 # make clean   remove what the above made inside the checkout
@@ -6,10 +7,13 @@
 PYTHON = .venv/bin/python
 INSTALLED = .venv/.installed
 
-.PHONY: test lint demo bench tools packages clean
+.PHONY: test others lint demo bench tools packages clean
 
 test: lint tools
 	$(PYTHON) -m scripts.without_callers $(PYTHON) -m pytest -n auto --dist worksteal
+
+others:
+	scripts/other-pythons
 
 lint: $(INSTALLED)
 	$(PYTHON) -m ruff check
@@ -35,4 +39,4 @@ packages:
 	scripts/system-packages
 
 clean:
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-3.* dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

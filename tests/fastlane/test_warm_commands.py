@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -131,7 +132,7 @@ def test_an_interrupt_while_waiting_ends_the_command(lane: Lane, agent: StandIn)
     assert running.returncode == 130
 
 
-def test_a_warm_command_imports_only_a_socket(lane: Lane, agent: StandIn) -> None:
+def test_a_warm_command_imports_only_a_socket(lane: Lane, agent: StandIn, tmp_path: Path) -> None:
     """The list of modules is written where the process would end."""
     bare = {
         "_abc",
@@ -169,9 +170,11 @@ def test_a_warm_command_imports_only_a_socket(lane: Lane, agent: StandIn) -> Non
         "from shellvault.__main__ import main\n"
         "main()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", watch], env=lane.environment, capture_output=True, check=True
-    )
+    # From a file, as the launcher starts it: from 3.13 on `-c` loads linecache.
+    watcher = tmp_path / "watch.py"
+    watcher.write_text(watch)
+    command = [sys.executable, "-I", "-S", str(watcher)]
+    done = subprocess.run(command, env=lane.environment, capture_output=True, check=True)
 
     assert done.stdout == b"text of env.bash\n"
     assert set(done.stderr.decode().split()) - bare == {*ours, "shellvault.__main__", "_socket"}
