@@ -102,6 +102,14 @@ def shells(place: Place) -> Iterator[Finding]:
                 f"{shell} has no prompt, refresh and completion of shellvault",
                 f"shellvault init {shell} --install",
             )
+        elif (options := install.evaluated_options(text, shell)) is not None:
+            yield Finding(
+                "shells",
+                "advice",
+                str(path),
+                "the line starts a process with every shell; a newer one reads a kept text",
+                f"shellvault init {shell} --install {options}".rstrip(),
+            )
 
 
 def clock(url: str, deadline: float) -> Iterator[Finding]:

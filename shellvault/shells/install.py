@@ -10,7 +10,12 @@ from shellvault import files
 from shellvault.errors import ShellvaultError
 from shellvault.shells import SET_UP
 
-_RUNS_INIT = re.compile(r"^[^#\r\n]*\bshellvault(?:\.cmd)?[\"']?\s+init\b", re.MULTILINE)
+_RUNS_INIT = re.compile(
+    r"^[^#\r\n]*(?:\bshellvault(?:\.cmd)?[\"']?\s+init\b|\binit\b[^\r\n]* --start )", re.MULTILINE
+)
+
+#: The line that reads a kept text (`shells/NAME/line.jinja`).
+_STARTS = r"^(?!\s*#)[^\r\n]*\binit\b[^\r\n]* --start [^\r\n]*shellvault[^\r\n]*(?:\r?\n)?"
 
 _BACKUP_SUFFIX = ".before-shellvault"
 
@@ -25,22 +30,30 @@ def init_line(shell: str, options: Sequence[str]) -> str:
     return SET_UP[shell].line.format("".join(f" {shlex.quote(option)}" for option in options))
 
 
-def install(path: Path, line: str) -> Path | None:
-    """Appends `line` to `path` and returns the backup, or None if such a line is there already.
+def evaluated_options(text: str, shell: str) -> str | None:
+    """The options of a line that an earlier `init --install` wrote, which starts a process; None without one."""
+    found = re.search(_evaluates(shell), text, re.MULTILINE)
+    return found and (found[1] or "").strip()
 
-    Without a file before there is no backup, and `path` itself is returned.
 
-    Everything else in the file stays byte for byte, its mode too, and a symlink is followed.
+def install(path: Path, shell: str, line: str) -> Path | None:
+    """Puts `line` into `path` and returns the backup; None if it is there already, or a person has written another.
+
+    What an earlier `init --install` wrote is replaced. Without a file before there is no backup, and `path` itself is
+    returned. Everything else in the file stays byte for byte, its mode too, and a symlink is followed.
     Raises ShellvaultError when the file cannot be read or written.
     """
     text = _read(path)
-    if text is not None and runs_init(text):
-        return None
-    newline = "\r\n" if text and "\r\n" in text else "\n"
     before = text or ""
-    if before and not before.endswith("\n"):
-        before += newline
-    return _write(path, text, before + line + newline)
+    if line in before.splitlines() or runs_init(_without_ours(before, shell)):
+        return None
+    newline = "\r\n" if "\r\n" in before else "\n"
+    ours = re.search(_ours(shell), before, re.MULTILINE)
+    if ours:
+        after = before[: ours.start()] + line + newline + _without_ours(before[ours.end() :], shell)
+    else:
+        after = before + (newline if before and not before.endswith("\n") else "") + line + newline
+    return _write(path, text, after)
 
 
 def uninstall(path: Path, shell: str) -> Path | None:
@@ -49,9 +62,21 @@ def uninstall(path: Path, shell: str) -> Path | None:
     Raises ShellvaultError when the file cannot be read or written.
     """
     text = _read(path) or ""
-    start, end = (re.escape(part) for part in SET_UP[shell].line.split("{}"))
-    kept = re.sub(rf"^{start}(?: [^\r\n]*)?{end}\r?\n?", "", text, flags=re.MULTILINE)
+    kept = _without_ours(text, shell)
     return None if kept == text else _write(path, text, kept)
+
+
+def _without_ours(text: str, shell: str) -> str:
+    return re.sub(_ours(shell), "", text, flags=re.MULTILINE)
+
+
+def _ours(shell: str) -> str:
+    return f"{_evaluates(shell)}|{_STARTS}"
+
+
+def _evaluates(shell: str) -> str:
+    start, end = (re.escape(part) for part in SET_UP[shell].line.split("{}"))
+    return rf"^{start}( [^\r\n]*)?{end}(?:\r?\n)?"
 
 
 def _read(path: Path) -> str | None:

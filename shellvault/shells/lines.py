@@ -11,8 +11,12 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 
 def command(shell: str, *words: str) -> str:
     """`shellvault` with these words, quoted where they must be. Raises UsageError (see `quote`)."""
-    written = (word if _PLAIN.fullmatch(word) else quote(shell, word) for word in words)
-    return " ".join(("shellvault", *written))
+    return " ".join(("shellvault", *(word(shell, text) for text in words)))
+
+
+def word(shell: str, text: str) -> str:
+    """A text as one word, quoted where it must be. Raises UsageError (see `quote`)."""
+    return text if _PLAIN.fullmatch(text) else quote(shell, text)
 
 
 def evaluated(shell: str, *words: str) -> str:

@@ -55,7 +55,7 @@ def healthy(home: Home) -> Home:
     """A home with a profile, its stored keys, and a shell that runs `init`."""
     home.write_config("[default]\nregion = eu-central-1\n\n[profile good]\n")
     home.environment["SHELL"] = "/bin/bash"
-    (home.path / ".bashrc").write_text('eval "$(shellvault init bash)"\n')
+    (home.path / ".bashrc").write_text('eval "$(~/bin/shellvault init bash)"\n')
     added = home.run(
         "shellvault",
         "add",

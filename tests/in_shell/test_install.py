@@ -43,7 +43,7 @@ def test_the_line_is_written_once_and_taken_out_again(
     assert str(path) in first.stderr
     installed = path.read_bytes()
     assert installed.startswith(b"# mine \xff\nalias x=y\n")
-    assert installed.count(b"shellvault init") == 1
+    assert installed.count(b" --start ") == 1
     assert path.stat().st_mode & 0o777 == 0o640
     assert path.with_name(path.name + ".before-shellvault").read_bytes() == b"# mine \xff\nalias x=y"
     assert "already" in run(command, ["init", "--install", shell]).stderr
@@ -55,9 +55,8 @@ def test_the_line_is_written_once_and_taken_out_again(
 def test_options_are_part_of_the_line(tmp_path: Path, environment: dict[str, str]) -> None:
     arguments = ["init", "--install", "bash", "--no-prompt", "--wrap", "cdk", "--cmd", "sv"]
     assert CliRunner(env=environment).invoke(command, arguments).exit_code == 0
-    assert (
-        tmp_path / ".bashrc"
-    ).read_text() == 'eval "$(shellvault init bash --no-prompt --wrap cdk --cmd sv)"\n'
+    (line,) = (tmp_path / ".bashrc").read_text().splitlines()
+    assert line.endswith("shellvault bash --no-prompt --wrap cdk --cmd sv")
     CliRunner(env=environment).invoke(command, ["init", "--uninstall", "bash"])
     assert (tmp_path / ".bashrc").read_text() == ""
 
@@ -68,7 +67,7 @@ def test_a_symlink_stays_and_its_target_is_changed(tmp_path: Path) -> None:
     target.write_text("a\r\nb\r\n")
     link = tmp_path / ".bashrc"
     link.symlink_to(target)
-    install.install(link, "the line")
+    install.install(link, "bash", "the line")
     assert link.is_symlink()
     assert target.read_bytes() == b"a\r\nb\r\nthe line\r\n"
 
@@ -76,7 +75,6 @@ def test_a_symlink_stays_and_its_target_is_changed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        'eval "$(shellvault init bash)"',
         'eval "$(~/.local/bin/shellvault init bash)"',
         """eval "$('/opt/my tools/shellvault' init bash)" """,
         'eval "$("$HOME/.local/bin/shellvault" init bash --no-prompt)"',
@@ -95,16 +93,30 @@ def test_install_and_doctor_know_the_same_lines(
     assert path.read_text() == f"{line}\n"
     path.write_text(f"# {line}\n")
     assert len(list(surroundings.shells(place))) == 1
-    assert install.install(path, "x") is not None
+    assert install.install(path, "bash", "x") is not None
+
+
+def test_doctor_advises_to_replace_a_line_that_starts_a_process(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    path = tmp_path / ".bashrc"
+    path.write_text('a\neval "$(shellvault init bash --no-prompt)"\nb\n')
+    place = Place({**environment, "SHELL": "/bin/bash"}, tmp_path, tmp_path / "config")
+    (finding,) = surroundings.shells(place)
+    assert finding.fix == "shellvault init bash --install --no-prompt"
+    assert CliRunner(env=environment).invoke(command, finding.fix.split()[1:]).exit_code == 0
+    lines = path.read_text().splitlines()
+    assert (lines[0], lines[2:]) == ("a", ["b"])
+    assert list(surroundings.shells(place)) == []
 
 
 def test_a_line_typed_by_hand_is_recognised_and_left(tmp_path: Path) -> None:
     path = tmp_path / ".bashrc"
     path.write_text('command -v shellvault >/dev/null && eval "$(shellvault  init bash)"\n')
-    assert install.install(path, "x") is None
+    assert install.install(path, "bash", "x") is None
     assert install.uninstall(path, "bash") is None
     path.write_text('# eval "$(shellvault init bash)"\n')
-    assert install.install(path, install.init_line("bash", [])) is not None
+    assert install.install(path, "bash", install.init_line("bash", [])) is not None
 
 
 def test_uninstalling_from_nothing_says_so(environment: dict[str, str]) -> None:

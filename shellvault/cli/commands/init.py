@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     "--cmd", default="shellvault", metavar="FUNCTION", help="The name of the function (default: shellvault)."
 )
 @click.option("--completions-only", is_flag=True, hidden=True)
+@click.option("--start", metavar="PROGRAM", hidden=True)
 @click.option(
     "--install", is_flag=True, help="Write the line that runs this into the shell's start-up file, once."
 )
@@ -42,6 +43,7 @@ def command(
     wrap: tuple[str, ...],
     cmd: str,
     completions_only: bool,
+    start: str | None,
     install: bool,
     uninstall: bool,
 ) -> None:
@@ -75,18 +77,27 @@ def command(
         _uninstall(shell)
     elif install:
         _install(shell, options)
+    elif start:
+        from shellvault.shells.start import start_text
+
+        output.result(start_text(shell, options, start, os.environ))
     else:
         output.result(init.init_text(shell, options, os.environ))
 
 
 def _install(shell: str, options: "InitOptions") -> None:
-    from shellvault.shells import init, install
+    from shellvault.shells import init, install, start
 
+    program, words = start.program(os.environ), init.init_words(options)
     # Renders first: what cannot be rendered must not be run at every start, and the next shell finds the text ready.
-    init.init_text(shell, options, os.environ)
+    if program:
+        start.start_text(shell, options, program, os.environ)
+        line = start.line(shell, program, words, os.environ)
+    else:
+        init.init_text(shell, options, os.environ)
+        line = install.init_line(shell, words)
     path = SET_UP[shell].start_up_file(os.environ)
-    line = install.init_line(shell, init.init_words(options))
-    backup = install.install(path, line)
+    backup = install.install(path, shell, line)
     if backup is None:
         output.note(f"{path} runs `shellvault init` already; nothing was changed")
         return
