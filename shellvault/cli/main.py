@@ -1,6 +1,8 @@
 """The command tree, and the one place where errors become a line on stderr and an exit status."""
 
+import contextlib
 import importlib
+import io
 import os
 import shutil
 import sys
@@ -17,6 +19,7 @@ from shellvault.cli.suggest import NEIGHBOURS, Group, no_command, no_option, sim
 from shellvault.dialogue import output
 from shellvault.dialogue.output import OutputError, ReaderGoneError, complain
 from shellvault.errors import ConfigError, ShellvaultError, UsageError
+from shellvault.fastlane import helping
 from shellvault.profiles.unknown import how_to_get
 
 #: Each command's module under shellvault.cli.commands, imported when it is used: none pays for another.
@@ -218,4 +221,25 @@ def describe_origin(error: Exception) -> str:
 def main() -> int:
     """The full command line, as the fast lane hands over to it; its exit status."""
     output.replace_closed()
-    return run(sys.argv[1:])
+    words = helping.words(sys.argv[1:])
+    return run(sys.argv[1:]) if words is None or output.is_closed() else _help(words)
+
+
+def _help(words: list[str]) -> int:
+    """Writes the help that the command line asks for, and keeps it for the fast lane."""
+    # Where there is no profile yet it says how to get one.
+    is_lasting = bool(words or _names())
+    with contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape")) as written:
+        status = run(sys.argv[1:])
+    text = written.buffer.getvalue().decode("utf-8", "surrogateescape")
+    if status == 0 and is_lasting:
+        from shellvault.shells import init
+
+        init.keep_help(helping.columns(dict(os.environ)), words, text, os.environ)
+    try:
+        output.result(text)
+    except (OutputError, ReaderGoneError) as error:
+        drop_output()
+        complain(str(error))
+        return error.exit_status
+    return status

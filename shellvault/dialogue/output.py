@@ -23,6 +23,11 @@ def replace_closed() -> None:
         sys.stderr = _Closed()
 
 
+def is_closed() -> bool:
+    """Whether there is no stdout."""
+    return isinstance(sys.stdout, _Closed)
+
+
 def note(message: str) -> None:
     """Tells the person something, on stderr."""
     _say(f"shellvault: {printable(message, None)}")

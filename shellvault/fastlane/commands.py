@@ -100,6 +100,10 @@ def answer(arguments: list[str], environment: Environment) -> int | None:
         return wrap(rest, environment)
     if command == "init":
         return show(kept("init", rest[0], environment, rest[1:])) if rest and rest[0] in HOOKED else None
+    if arguments in (["--version"], ["-v"], ["version"]):
+        return show(f"shellvault, version {__version__}\n".encode())
+    if arguments[-1:] in (["--help"], ["-h"]) or command == "help":
+        return show(kept_help(arguments, environment))
     if command in OWN_OPTIONS and _may_ask(environment):
         return serve(command, rest, environment)
     return None
@@ -328,6 +332,33 @@ def kept(what: str, shell: str, environment: Environment, options: list[str] | N
     except (OSError, ValueError):
         return None
     return text if ours and stamp == settings_stamp(environment) else None
+
+
+def kept_help(arguments: list[str], environment: Environment) -> bytes | None:
+    """The help that the full command line once wrote for a screen of this width; None without it."""
+    from shellvault.fastlane import helping
+
+    words = helping.words(arguments)
+    if words is None or not (words or _has_files(environment)):
+        return None
+    return kept("help", str(helping.columns(environment)), environment, words)
+
+
+def _has_files(environment: Environment) -> bool:
+    """Whether there may be a profile: without one, help says how to get it."""
+    from shellvault.fastlane.request import config_path
+
+    try:
+        paths = config_path(environment, folder()), connection.state_directory(environment) + "/names"
+    except ValueError:
+        return False
+    for path in paths:
+        try:
+            if posix.stat(path).st_size:
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def settings_stamp(environment: Environment) -> bytes:

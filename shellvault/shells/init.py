@@ -160,6 +160,19 @@ def kept_leave_text(shell: str, environment: Mapping[str, str]) -> str:
     return text
 
 
+def keep_help(columns: int, words: Sequence[str], text: str, environment: Mapping[str, str]) -> None:
+    """Keeps what help shows for a command (no words: for all) on a screen so wide, where the folder can be used."""
+    with suppress(ShellvaultError):
+        keep(
+            locations.state_directory(environment),
+            "help",
+            str(columns),
+            text,
+            _settings_stamp(environment),
+            words,
+        )
+
+
 def keep(state: Path, what: str, shell: str, text: str, stamp: str, options: Sequence[str] = ()) -> str:
     """Keeps a text where the fast lane finds it, and returns it. Where that fails the next shell waits a little longer.
 

@@ -19,7 +19,11 @@ from tests.fastlane.conftest import FULL, Lane
     "arguments",
     [
         [],
-        ["--version"],
+        ["--version", "env"],
+        ["help"],
+        ["help", "env"],
+        ["exec", "work", "--help"],
+        ["wrap", "--help"],
         ["--debug", "env", "work"],
         ["list"],
         ["add", "work"],
