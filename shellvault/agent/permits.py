@@ -26,6 +26,8 @@ OPEN = 100
 
 #: The field `grant` where a lease has not this profile, or no session as narrow as it says.
 NONE = "none"
+#: The same below a lease that has ended: nothing that was not asked for is had there afterwards.
+ENDED = "ended"
 
 
 class Permit(NamedTuple):
@@ -94,6 +96,8 @@ class Permits:
         self._numbers = itertools.count(1)
         self._permits: dict[int, Permit] = {}
         self._questions: dict[int, Question] = {}
+        self._ended: set[Process] = set()
+        """The living processes whose lease is over."""
         self._never: set[str] = set()
         """Programs that were refused for as long as this agent runs."""
 
@@ -108,7 +112,7 @@ class Permits:
         for permit in self.living(now):
             if not permit.is_lease and profile in permit.profiles and actor.has_above(permit.root):
                 return known | permit.marks(line)
-        return known
+        return known | {"grant": ENDED} if self._ended.intersection(actor.chain) else known
 
     def counts(self, line: str, now: float) -> bool:
         """Whether what allowed this marked line still does; True for a line that needed no permit."""
@@ -120,8 +124,20 @@ class Permits:
 
     def living(self, now: float) -> list[Permit]:
         """The permits that count; the others are forgotten."""
-        self._permits = {number: permit for number, permit in self._permits.items() if permit.is_live(now)}
+        for permit in [permit for permit in self._permits.values() if not permit.is_live(now)]:
+            self._over(permit)
         return list(self._permits.values())
+
+    def void(self) -> None:
+        """Ends every permit."""
+        for permit in list(self._permits.values()):
+            self._over(permit)
+
+    def _over(self, permit: Permit) -> None:
+        del self._permits[permit.number]
+        self._ended = {process for process in self._ended if is_alive(process)}
+        if permit.is_lease and is_alive(permit.root):
+            self._ended.add(permit.root)
 
     def lease(
         self,
@@ -134,6 +150,8 @@ class Permits:
         """A lease for the process that asks for it. Raises RefusedError where that may give none, or a narrower one."""
         wanted = tuple(dict.fromkeys(profiles))
         above = next((p for p in reversed(self.living(now)) if p.is_lease and actor.has_above(p.root)), None)
+        if above is None and self._ended.intersection(actor.chain):
+            raise RefusedError("the lease that this runs below has ended: start the command again")
         until = now + min(seconds, LONGEST)
         if above:
             if not set(wanted) <= set(above.profiles) or not _is_narrower(narrowing, above.narrowing):
@@ -207,18 +225,27 @@ class Permits:
         """Ends a permit. Raises RefusedError as `allow`, KeyError when there is none."""
         if not by.is_person:
             raise RefusedError("only a person can end a lease")
-        return self._permits.pop(number)
+        permit = self._permits[number]
+        self._over(permit)
+        return permit
 
     def state(self) -> Message:
         """What a fresh agent has to know (see `afresh`)."""
         permits = [[*permit[:1], list(permit.root), *permit[2:]] for permit in self._permits.values()]
-        return {"next": next(self._numbers), "permits": permits, "never": sorted(self._never)}
+        ended = [list(process) for process in self._ended]
+        return {
+            "next": next(self._numbers),
+            "permits": permits,
+            "ended": ended,
+            "never": sorted(self._never),
+        }
 
     def restore(self, state: Message) -> None:
         """Takes back what `state` gave."""
         self._numbers = itertools.count(state["next"])
         for number, root, profiles, *rest in state["permits"]:
             self._permits[number] = Permit(number, Process(*root), tuple(profiles), *rest)
+        self._ended = {Process(*process) for process in state["ended"]}
         self._never = set(state["never"])
 
     def _put(

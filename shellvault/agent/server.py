@@ -468,6 +468,7 @@ class Agent:
     def lock(self, let_go: LetGo) -> None:
         """Forgets every session, every endpoint, and what unlocks a vault, in the worker too."""
         self.memory.lock()
+        self.approvals.permits.void()
         self._begin_afresh(None, let_go)
 
     def _watch_for(self, signs: list[str], environment: Mapping[str, str]) -> None:

@@ -11,8 +11,8 @@ from shellvault.errors import ApprovalNeededError, ConfigError, NotAllowedError
 from shellvault.profiles.model import Narrowing, Profile
 from shellvault.sessions.about import account_and_role
 
-#: The field `grant` of a caller whose lease is for other profiles.
-NOT_LEASED = "none"
+#: The field `grant` of a caller whose lease is for other profiles, and of one whose lease has ended.
+NOT_LEASED, LEASE_ENDED = "none", "ended"
 
 
 def for_caller(profile: Profile, fields: Mapping[str, str], environment: Mapping[str, str]) -> Profile:
@@ -29,7 +29,10 @@ def for_caller(profile: Profile, fields: Mapping[str, str], environment: Mapping
             f"{printable(profile.name)} is not part of this lease: start the command with --lease-for "
             f"{printable(profile.name)}"
         )
-    rule = "allow" if grant else rule_for(profile, caller, environment)
+    has_ended = grant == LEASE_ENDED
+    rule = "allow" if grant and not has_ended else rule_for(profile, caller, environment)
+    if has_ended and (rule != "ask" or caller == PERSON):
+        raise NotAllowedError("the lease that this runs below has ended: start the command again")
     if rule == "refuse":
         raise NotAllowedError(
             f"{_named(caller)} may not use {printable(profile.name)} (shellvault_callers, [callers] in config.toml)"

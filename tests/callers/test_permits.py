@@ -217,6 +217,38 @@ def test_only_a_person_ends_a_permit(permits: Permits) -> None:
     assert permits.living(NOW) == []
 
 
+def test_below_an_ended_lease_nothing_is_had_unasked(permits: Permits) -> None:
+    shell = actor("person", 11, 1)
+    child = actor("person", 30, 11, 1)
+    lease = permits.lease(shell, ["prod"], {}, 600, NOW)
+    assert fields(permits, child)["grant"] == str(lease.number)
+    assert fields(permits, child, now=NOW + 601)["grant"] == "ended"
+    with pytest.raises(RefusedError, match="has ended"):
+        permits.lease(child, ["prod"], {}, 600, NOW + 602)
+    number, _ = ask(permits)
+    permits.allow(number, PERSON, 900, {}, NOW)
+    assert fields(permits)["grant"].isdigit()
+
+
+def test_locking_voids_every_permit(permits: Permits) -> None:
+    permits.lease(actor("person", 11, 1), ["prod"], {}, 600, NOW)
+    number, _ = ask(permits, by=actor("coding-agent", 40, 41))
+    permits.allow(number, PERSON, 900, {}, NOW)
+    permits.void()
+    assert permits.living(NOW) == []
+    assert fields(permits)["grant"] == "ended"
+
+
+def test_a_thousand_questions_wait_in_a_few(permits: Permits) -> None:
+    runs = [actor("coding-agent", pid, program=f"robo{pid}") for pid in range(200, 210)]
+    for number in range(1000):
+        ask(permits, f"profile{number} config=/c", runs[number % 10])
+    assert len(permits.open(NOW)) == 10 * module.QUESTIONS_A_MINUTE
+    with pytest.raises(RefusedError, match="too many questions"):
+        for pid in range(1000, 1000 + module.OPEN):
+            ask(permits, by=actor("coding-agent", pid))
+
+
 def test_permits_outlive_the_agents_becoming_fresh(permits: Permits) -> None:
     lease = permits.lease(actor("person", os.getpid(), 1), ["prod"], READ_ONLY, 600, NOW)
     fresh = Permits()

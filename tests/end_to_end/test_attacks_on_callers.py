@@ -1,0 +1,187 @@
+"""What a coding agent may try to get a session that is a person's: each attack is refused, at the installed command.
+
+A person has a warm session in a terminal, and knows nothing of it. The rules refuse coding agents, and background.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from shellvault import __version__
+from tests.end_to_end.conftest import Person
+from tests.support.terminal import Terminal, terminal
+
+pytestmark = pytest.mark.real
+
+AGENT = {"CLAUDECODE": "1"}
+
+#: Says something to the agent's socket and prints what comes back: `say.py SOCKET LINE`.
+SAY = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as agent:
+    agent.connect(sys.argv[1])
+    agent.sendall(sys.argv[2].encode() + b"\\n")
+    while data := agent.recv(65536):
+        sys.stdout.buffer.write(data)
+"""
+
+#: Starts a program as an orphan in a session of its own, and waits for what it prints.
+ORPHAN = """
+import os, sys
+read, write = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    os.dup2(write, 1)
+    os.dup2(write, 2)
+    while os.getppid() != 1 and os.getppid() == int(sys.argv[1]):
+        pass
+    os.execvp(sys.argv[2], sys.argv[2:])
+os.close(write)
+os.wait()
+sys.stdout.write(os.fdopen(read).read())
+"""
+
+
+#: What gets no session from anybody: a person's mark, another's shell, or no person to open the vault.
+NEVER = {
+    *("copied request line, marked as a person", "copied request line, with a grant"),
+    *("raw socket as a shell", "stolen secret", "hook's refresh"),
+}
+#: What says itself that it is refused, and would need more than a session to show one.
+REFUSED = {"console", "without the agent"}
+
+
+class Victim(NamedTuple):
+    """The person's shell, as whoever looks around on the machine sees it."""
+
+    pid: str
+    line: str
+    secret: str
+    token: str
+    terminal: str
+
+
+def rules(owner: Person, **given: str) -> None:
+    """Makes these the rules; `coding_agent` stands for coding-agent."""
+    file = owner.home.path / ".config" / "shellvault" / "config.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(f'{kind.replace("_", "-")} = "{rule}"\n' for kind, rule in given.items())
+    file.write_text(f"[callers]\n{lines}")
+
+
+@pytest.fixture
+def shell(person: Person) -> Iterator[Terminal]:
+    """A person's terminal with a session of `work`."""
+    rules(person, coding_agent="refuse", background="refuse")
+    for name, script in (("say.py", SAY), ("orphan.py", ORPHAN)):
+        (person.home.path / name).write_text(script)
+    with terminal(person.home, "bash") as opened:
+        opened.run('eval "$(shellvault env work)"')
+        yield opened
+
+
+def victim(shell: Terminal) -> Victim:
+    """What an attacker has found out."""
+    values = shell.printed(
+        'echo "$$"; echo "$SHELLVAULT_REQUEST"; echo "${__shellvault_secret-none}"; echo "$AWS_SECRET_ACCESS_KEY"; tty'
+    )
+    return Victim(*values.splitlines())
+
+
+def attacks(found: Victim, socket: Path) -> dict[str, list[str]]:
+    """Each attack as the words of a command."""
+    exec_ = ["shellvault", "exec", "work", "--", "env"]
+    kept = [f"{name}={os.environ[name]}" for name in ("LANG",) if name in os.environ]
+
+    def say(text: str) -> list[str]:
+        return [sys.executable, "say.py", str(socket), text]
+
+    python = sys.executable
+    return {
+        "warm cache": exec_,
+        "env -i": ["bash", "-c", f'exec env -i HOME="$HOME" PATH="$PATH" XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR" '
+                   f'XDG_CONFIG_HOME="$XDG_CONFIG_HOME" SHELLVAULT_BACKEND=file {" ".join(kept + exec_)}'],
+        "setsid": ["setsid", "--wait", *exec_],
+        "nohup": ["nohup", *exec_],
+        "double fork": [python, "orphan.py", "0", *exec_],
+        "a shell of its own": ["bash", "-ic", " ".join(exec_)],
+        "a changed program name": ["bash", "-c", f'exec -a bash {" ".join(exec_)}'],
+        "raw socket": say(f"SV1 {__version__} get json - {found.line}"),
+        "raw socket as a shell": say(f"SV1 - peek refresh.bash {found.pid} {found.line}"),
+        "copied request line, marked as a person": say(f"SV1 {__version__} get json - {found.line} actor=person"),
+        "copied request line, with a grant": say(f"SV1 {__version__} get json - {found.line} grant=1"),
+        "stolen secret": say(f"SV1 - get refresh.bash {found.pid} {found.line}"),
+        "hook's refresh": ["bash", "-c", f"export SHELLVAULT_REQUEST='{found.line}'; shellvault refresh --shell bash"],
+        "wrapper": ["bash", "-c", "AWS_PROFILE=work exec shellvault wrap env"],
+        "console": ["shellvault", "console", "work", "--stdout"],
+        "without the agent": ["shellvault", "exec", "--no-agent", "work", "--", "env"],
+        "another's terminal": ["bash", "-c", f"exec {' '.join(exec_)} <{found.terminal} 2>&1"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_no_attack_gets_a_session(person: Person, shell: Terminal) -> None:
+    found = victim(shell)
+    socket = Path(person.home.environment["XDG_RUNTIME_DIR"]) / "shellvault" / "agent.sock"
+    assert socket.exists() and found.line.startswith("work ")
+    control = shell.printed("shellvault exec work -- env")
+    assert "AWS_SECRET_ACCESS_KEY=" in control
+    for name, words in attacks(found, socket).items():
+        done = person.home.run(*words, **AGENT)
+        printed = done.stdout + done.stderr
+        assert "AWS_SECRET_ACCESS_KEY" not in printed, name
+        assert "SecretAccessKey" not in printed, name
+        assert found.token not in printed, name
+        assert not printed.startswith("ok"), name
+        assert name not in REFUSED or "may not use work" in printed, (name, printed)
+    rules(person, coding_agent="allow")
+    shown = {name: person.home.run(*words, **AGENT).stdout for name, words in attacks(found, socket).items()}
+    works = {
+        name for name, out in shown.items() if "AWS_SECRET_ACCESS_KEY" in out or "SecretAccessKey" in out
+    }
+    assert works == set(shown) - NEVER - REFUSED
+
+
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_locking_ends_leases(person: Person, shell: Terminal) -> None:
+    script = person.home.path / "job.sh"
+    script.write_text(
+        "shellvault exec work -- true && echo has it; read _; shellvault exec work -- true; echo over"
+    )
+    shell.type(f"shellvault exec --lease 1h --full work -- bash {script}")
+    shell.wait_for("has it")
+    person.home.succeed("lock")
+    shell.type("")
+    shell.wait_for("the lease that this runs below has ended")
+    shell.wait_for("over")
+
+
+def test_a_person_can_be_asked_for_a_yes(person: Person) -> None:
+    rules(person, person="ask")
+    with terminal(person.home, "bash") as one:
+        for answer, expected in (("n", "work was not allowed"), ("y", "it ran"), ("", "was not allowed")):
+            one.screen = ""
+            one.type("shellvault exec work -- echo it ran")
+            one.wait_for("Use work?")
+            one.type(answer)
+            one.wait_for(expected)
+    rules(person, person="refuse")
+    with terminal(person.home, "bash") as one:
+        assert "may not use work" in one.printed("shellvault exec work -- true 2>&1")
+
+
+def test_the_marks_are_off_for_the_suite_itself() -> None:
+    shows = "import os; from shellvault import myself; print(myself.actor(os.environ).kind)"
+    words = [sys.executable, "-m", "scripts.without_callers", sys.executable, "-c", shows]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        words, cwd=root, env={**os.environ, **AGENT}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "background\n"
