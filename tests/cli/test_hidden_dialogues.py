@@ -40,6 +40,8 @@ DOORS = {
 
 #: Where these are asked.
 ASKING = {
+    "cli/broker.py:_confirmed",
+    "cli/commands/revoke.py:_deny_older",
     "cli/commands/add.py:_wants_to_replace",
     "dialogue/fields.py:get",
     "cli/commands/import_.py:_chosen",

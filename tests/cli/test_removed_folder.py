@@ -23,7 +23,12 @@ ASKS = {"cwd", "getcwd", "getcwdb", "abspath", "absolute"}
 CONFIG = "[default]\nregion = eu-central-1\n[profile work]\nmfa_serial = arn:aws:iam::123456789012:mfa/me\n"
 
 #: Arguments by which a command does something without a network.
-MORE = {"doctor": ["--offline"], "init": ["bash"], "exec": ["work", "--", "true"]}
+MORE = {
+    "doctor": ["--offline"],
+    "init": ["bash"],
+    "exec": ["work", "--", "true"],
+    "env": ["--shell", "bash", "work"],
+}
 
 #: Runs each command line of argv[1] in a process of its own, in the current folder; prints status and stderr of each.
 RUNNER = """
@@ -121,7 +126,7 @@ def test_a_relative_config_file_is_said_to_lead_nowhere(tmp_path: Path) -> None:
     by_name = {" ".join(line): outcome for line, outcome in zip(LINES, found, strict=True)}
     for line, outcome in by_name.items():
         assert "internal error" not in outcome.said, (line, outcome)
-    for line in ("list", "why work", "env work", "doctor --offline", "exec work -- true"):
+    for line in ("list", "why work", "env --shell bash work", "doctor --offline", "exec work -- true"):
         assert by_name[line].status == 2
         assert "the current folder has been removed" in by_name[line].said
     assert by_name["init bash"].status == by_name["version"].status == by_name["wrap true"].status == 0

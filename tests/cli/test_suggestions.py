@@ -34,7 +34,8 @@ def test_the_nearest_word_is_named(
 
 
 @pytest.mark.parametrize(
-    "typed", [["env", "wrok"], ["exec", "wrok", "--", "true"], ["export", "wrok"], ["why", "wrok"]]
+    "typed",
+    [["env", "--shell", "bash", "wrok"], ["exec", "wrok", "--", "true"], ["export", "wrok"], ["why", "wrok"]],
 )
 def test_the_nearest_profile_is_named(home: Home, typed: list[str]) -> None:
     home.write_config(
