@@ -21,6 +21,8 @@ class Key:
     example: str
     meaning: str
     variables: tuple[str, ...] = ()
+    is_source: bool = False
+    """Whether a profile has its credentials by this key."""
 
 
 SETTINGS = (
@@ -226,6 +228,7 @@ PROFILE_KEYS = (
         "none",
         "shellvault_vault_role = deploy",
         "The role of a HashiCorp Vault or OpenBao secrets engine that gives the credentials.",
+        is_source=True,
     ),
     Key(
         "shellvault_vault_mount",

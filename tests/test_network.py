@@ -14,7 +14,8 @@ import pytest
 from shellvault import network, waiting
 from shellvault.console import signin_token
 from shellvault.errors import ShellvaultError
-from shellvault.plan import Endpoint, Step
+from shellvault.plan import Endpoint
+from shellvault.plan.steps import Leased, SessionToken, Source, SsoRole, SsoSignIn
 from shellvault.profiles.model import EngineServer, SecretsEngine, Sso
 from shellvault.sessions import calls, clients, secrets_engine, sources
 from shellvault.sessions.model import Session
@@ -31,13 +32,13 @@ PYTHONS = re.compile(
 
 
 def _sts(url: str) -> object:
-    step = Step("get-session-token", "work", "vault", duration=900, endpoint=Endpoint("us-east-1", url))
+    step = SessionToken("work", duration=900, endpoint=Endpoint("us-east-1", url))
     return calls.call_sts(step, KEYS, time.time(), "123456")
 
 
 def _role(url: str) -> object:
     sso = Sso("https://x.awsapps.com/start", "us-east-1", "123456789012", "dev", None, ())
-    step = Step("sso", "work", "memory", sso=sso, endpoint=Endpoint("us-east-1", url))
+    step = SsoRole("work", sso=sso, sign_in=SsoSignIn("work", sso), endpoint=Endpoint("us-east-1", url))
     return calls.get_role_credentials(step, sso, "token", time.time())
 
 
@@ -62,23 +63,22 @@ def _console(url: str) -> object:
 
 
 def _vault(url: str) -> object:
-    engine = SecretsEngine("aws", "deploy", "creds", EngineServer(url))
-    step = Step("secrets-engine", "work", "memory", engine=engine)
+    server = EngineServer(url)
+    engine = SecretsEngine("aws", "deploy", "creds", server)
+    step = Leased("work", engine=engine, server=server)
     return secrets_engine.credentials(step, None, "root", time.time())
 
 
 def _container(url: str) -> object:
-    step = Step("credential-source", "work", "memory", credential_source="EcsContainer")
+    step = Source("work", source="EcsContainer")
     environment = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url.replace('no-such.invalid', '127.0.0.1')}/x"}
     return sources.from_source(step, environment, time.time())
 
 
 def _machine(url: str) -> object:
-    step = Step(
-        "credential-source",
+    step = Source(
         "work",
-        "memory",
-        credential_source="Ec2InstanceMetadata",
+        source="Ec2InstanceMetadata",
         instance_metadata={"ec2_metadata_service_endpoint": url},
     )
     return sources.from_source(step, {"AWS_EC2_METADATA_SERVICE_ENDPOINT": url}, time.time())

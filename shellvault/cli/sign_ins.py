@@ -15,7 +15,7 @@ from shellvault.profiles.parse import ConfigFile, load
 from shellvault.profiles.resolve import Overrides
 
 if TYPE_CHECKING:
-    from shellvault.plan import Step
+    from shellvault.plan.steps import SignIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def config_of(environment: Mapping[str, str]) -> ConfigFile:
     return load(here.config_file(environment))
 
 
-def of_config(config: ConfigFile, environment: Mapping[str, str]) -> dict[str, "Step"]:
+def of_config(config: ConfigFile, environment: Mapping[str, str]) -> dict[str, "SignIn"]:
     """The sign-in that each profile and sso-session begins with."""
     from shellvault.signin.steps import all_sign_ins
 
@@ -43,7 +43,7 @@ def of_config(config: ConfigFile, environment: Mapping[str, str]) -> dict[str, "
     return dict(all_sign_ins(config, overrides))
 
 
-def distinct(steps: Mapping[str, "Step"]) -> dict[str, list[str]]:
+def distinct(steps: Mapping[str, "SignIn"]) -> dict[str, list[str]]:
     """The names that share each sign-in, by its fingerprint."""
     names: dict[str, list[str]] = {}
     for name, step in steps.items():
@@ -53,6 +53,7 @@ def distinct(steps: Mapping[str, "Step"]) -> dict[str, list[str]]:
 
 def of_aws_cli(config: ConfigFile, environment: Mapping[str, str]) -> Iterator[str]:
     """A line for each living sign-in that the AWS CLI keeps: what it is good for, and for whom."""
+    from shellvault.plan.steps import SsoSignIn
     from shellvault.signin import cli_cache
 
     now = time.time()
@@ -65,9 +66,9 @@ def of_aws_cli(config: ConfigFile, environment: Mapping[str, str]) -> Iterator[s
             continue
         profiles = [name for name in names if name in config.profiles]
         users = f"by {', '.join(map(printable, profiles))}" if profiles else "once a profile names it"
-        if step.sso is not None:
+        if isinstance(step, SsoSignIn):
             told.add(cli_cache.sso_path(_aws_directory(environment), step.sso))
-        yield f"signed in by the AWS CLI: {_title(step)} ({state(found)}): used as it is {users}"
+        yield f"signed in by the AWS CLI: {printable(step.subject)} ({state(found)}): used as it is {users}"
     for url, file, token in cli_cache.portals(_aws_directory(environment)):
         if file.path not in told and (token.expires_at > now or token.can_refresh(now)):
             found = Known(token.expires_at, token.can_refresh(now), "aws")
@@ -75,12 +76,6 @@ def of_aws_cli(config: ConfigFile, environment: Mapping[str, str]) -> Iterator[s
                 f"signed in by the AWS CLI: {printable(url)} ({state(found)}): no profile uses it, "
                 "`shellvault configure sso` makes one"
             )
-
-
-def _title(step: "Step") -> str:
-    if step.sso is None:
-        return printable(step.login_session or "")
-    return printable(step.sso.session_name or step.sso.start_url)
 
 
 def state(found: Known) -> str:
@@ -92,10 +87,11 @@ def state(found: Known) -> str:
 
 
 def known(
-    step: "Step", labels: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]
+    step: "SignIn", labels: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]
 ) -> Known | None:
     """The sign-in of a step, if one lives: ours by the vault's `labels`, else the AWS CLI's."""
     # Importing what reads these takes longer than all else, and most have none.
+    from shellvault.plan.steps import SsoSignIn
     from shellvault.signin import cli_cache
 
     now = time.time()
@@ -103,7 +99,7 @@ def known(
     if label and label["expires_at"] > now:
         return Known(label["valid_until"], label["expires_at"] > label["valid_until"], "shellvault")
     aws_directory = _aws_directory(environment)
-    if step.sso is not None:
+    if isinstance(step, SsoSignIn):
         file = cli_cache.read(cli_cache.sso_path(aws_directory, step.sso))
         token = cli_cache.token_of(file) if file else None
         if token and (token.expires_at > now or token.can_refresh(now)):
@@ -111,7 +107,7 @@ def known(
         return None
     from shellvault.signin.aws_sign_in import login_of
 
-    path = cli_cache.login_path(aws_directory, environment, step.login_session or "")
+    path = cli_cache.login_path(aws_directory, environment, step.login_session)
     file = cli_cache.read(path)
     login = login_of(file, step.endpoint.region) if file else None
     return Known(login.session.expires_at or 0, True, "aws") if login else None

@@ -11,6 +11,7 @@ from shellvault.fastlane import request
 from shellvault.profiles import remarks
 from shellvault.profiles.parse import ConfigFile, load
 from shellvault.profiles.resolve import Overrides, resolve
+from shellvault.profiles.settings import SOURCE_KEYS
 
 #: Seconds of age from which a key should be replaced (AWS's own advice: 90 days).
 OLD = 90 * 24 * 3600
@@ -31,7 +32,7 @@ IDENTITY = frozenset(
         "sso_role_name",
         "login_session",
         "mfa_serial",
-        "shellvault_vault_role",
+        *SOURCE_KEYS,
     }
 )
 

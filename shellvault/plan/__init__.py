@@ -1,12 +1,13 @@
 """The plan: the ordered calls from a profile to its session, pure and shown before they are made."""
 
 from shellvault.plan.endpoints import Endpoint, account_of, endpoint_for
-from shellvault.plan.model import LONGEST, SIGN_INS, Options, Plan, Step
-from shellvault.plan.rules import assumed_role, aws_sign_in, build, federation_token, sso_sign_in
+from shellvault.plan.model import Plan
+from shellvault.plan.options import Options
+from shellvault.plan.rules import assumed_role, build, federation_token
 from shellvault.plan.show import describe, to_json
+from shellvault.plan.steps import SIGN_INS, Step
 
 __all__ = [
-    "LONGEST",
     "SIGN_INS",
     "Endpoint",
     "Options",
@@ -14,11 +15,9 @@ __all__ = [
     "Step",
     "account_of",
     "assumed_role",
-    "aws_sign_in",
     "build",
     "describe",
     "endpoint_for",
     "federation_token",
-    "sso_sign_in",
     "to_json",
 ]

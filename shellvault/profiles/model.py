@@ -145,6 +145,8 @@ class Profile:
     credential_process: str | None = None
     credential_source: CredentialSource | None = None
     engine: SecretsEngine | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """What our own keys say of where its credentials come from (`settings.SOURCE_KEYS`)."""
     narrowing: Narrowing | None = None
     """The session policies that this profile asks for; None: it says nothing of them."""
     callers: str | None = None

@@ -26,6 +26,7 @@ from shellvault.profiles.narrowing import of_profile
 from shellvault.profiles.parse import ConfigFile, Section
 from shellvault.profiles.secrets_engine import secrets_engine
 from shellvault.profiles.settings import (
+    SOURCE_KEYS,
     Layers,
     Setting,
     check_chain,
@@ -194,6 +195,7 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
         credential_process=_text(lookup.find("credential_process"), "command"),
         credential_source=_credential_source(lookup),
         engine=secrets_engine(lookup.find, lookup.variable),
+        sources={key: shaped(found, "text") for key in SOURCE_KEYS if (found := lookup.find(key))},
         narrowing=_narrowing(lookup),
         callers=_text(lookup.find("shellvault_callers"), "text"),
         agent_role=_text(lookup.find("shellvault_agent_role"), "role_arn"),

@@ -13,6 +13,9 @@ from shellvault.profiles.parse import ConfigFile, Section, place
 #: More links of source_profile or include_profile than this are a mistake.
 MAX_CHAIN = 32
 
+#: The keys of ours by which a profile has its credentials.
+SOURCE_KEYS = tuple(key.name for key in PROFILE_KEYS if key.is_source)
+
 #: Who a profile is. `[default]` keeps these to itself: a profile without them must not become another one.
 IDENTITY_KEYS = frozenset(
     (
@@ -23,7 +26,6 @@ IDENTITY_KEYS = frozenset(
         "login_session",
         "role_arn",
         "role_session_name",
-        "shellvault_vault_role",
         "source_profile",
         "sso_account_id",
         "sso_region",
@@ -32,6 +34,7 @@ IDENTITY_KEYS = frozenset(
         "sso_start_url",
         "web_identity_token_file",
         "web_identity_token_process",
+        *SOURCE_KEYS,
     )
 )
 

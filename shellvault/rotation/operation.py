@@ -10,6 +10,7 @@ from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Plan, endpoint_for
+from shellvault.plan.steps import StoredKeys
 from shellvault.profiles.model import Profile
 from shellvault.rotation import ages
 from shellvault.rotation.access_keys import IamAccessKeys
@@ -131,7 +132,7 @@ def _prove(operation: dict[str, Any], vault: "Vault", context: Context) -> dict[
 def _root(profile: Profile, plan: Plan) -> Profile:
     """The profile whose stored keys the chain begins with."""
     step = plan.steps[0]
-    if step.call != "stored-keys":
+    if not isinstance(step, StoredKeys):
         raise UsageError(
             f"{printable(profile.name)} has no stored keys at the end of its chain ({step.call}): "
             "there is nothing to rotate"

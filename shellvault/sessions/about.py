@@ -1,6 +1,7 @@
 """What may be told of a session: nothing of it is secret."""
 
-from shellvault.plan import Plan, Step
+from shellvault.plan import Plan
+from shellvault.plan.steps import AssumeRole, AwsSignIn, NarrowableCall, SsoRole, Step
 from shellvault.profiles.model import Profile
 from shellvault.sessions.model import Session
 
@@ -10,7 +11,8 @@ def about(plan: Plan, session: Session | None) -> dict[str, str]:
 
     `session` is the session itself, where there is one.
     """
-    role = next((step.role_arn for step in reversed(plan.steps) if step.role_arn), "") or _role_of_sso(plan)
+    roles = [step.role_arn for step in plan.steps if isinstance(step, NarrowableCall) and step.role_arn]
+    role = roles[-1] if roles else _role_of_sso(plan)
     last = plan.steps[-1]
     return {
         "account": (session and session.account_id) or _account(plan, role),
@@ -30,19 +32,20 @@ def account_and_role(profile: Profile) -> tuple[str, str]:
 
 
 def _role_of_sso(plan: Plan) -> str:
-    return next((step.sso.role_name or "" for step in plan.steps if step.call == "sso" and step.sso), "")
+    return next((step.sso.role_name or "" for step in plan.steps if isinstance(step, SsoRole)), "")
 
 
 def _account(plan: Plan, role: str) -> str:
     """The account as ARNs and the config file name it."""
-    arns = [role, *(arn for step in plan.steps for arn in (step.mfa_serial, step.login_session) if arn)]
-    named = [step.sso.account_id for step in plan.steps if step.call == "sso" and step.sso]
+    arns = [role, *(step.device for step in plan.steps if step.device)]
+    arns += [step.login_session for step in plan.steps if isinstance(step, AwsSignIn)]
+    named = [step.sso.account_id for step in plan.steps if isinstance(step, SsoRole)]
     found = [arn.split(":")[4] for arn in arns if arn.count(":") >= 5]
     return next(filter(None, [*found[:1], *named, *found]), "")
 
 
 def _name(last: Step, session: Session | None) -> str:
     """The name of a role's session, as CloudTrail shows it (sessions.calls gives it)."""
-    if last.call != "assume-role":
+    if not isinstance(last, AssumeRole):
         return ""
     return last.session_name or (f"shellvault-{session.issued_at}" if session else "")

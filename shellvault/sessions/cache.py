@@ -37,10 +37,7 @@ def is_anyones(plan: Plan) -> bool:
 
     What a program of the user's says, or the machine around the process, may be another in another container.
     """
-    return not any(
-        step.credential_process or step.web_identity_token_process or step.credential_source
-        for step in plan.steps
-    )
+    return all(step.is_anyones for step in plan.steps)
 
 
 class DirectCache:

@@ -12,8 +12,9 @@ from shellvault import network
 from shellvault.deadline import within
 from shellvault.display import printable
 from shellvault.errors import SessionError
-from shellvault.plan import LONGEST, Endpoint, Step, account_of
-from shellvault.profiles.model import Service, Sso
+from shellvault.plan import Endpoint, account_of
+from shellvault.plan.steps import SsoRole, StsCall
+from shellvault.profiles.model import Service
 from shellvault.sessions.answers import NOWHERE, Places, answer_of, one_line
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
@@ -23,27 +24,28 @@ from shellvault.sessions.replies import checked_session
 #: Seconds that one call may take, name resolution, retries and a slow answer included.
 DEADLINE = 12.0
 
-#: A console session may do what the user may do: without a policy a federation token may do nothing.
-_EVERYTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
-
 
 def call_sts(
-    step: Step, source: Session | None, now: float, code: str | None = None, token: str | None = None
+    step: StsCall, source: Session | None, now: float, code: str | None = None, token: str | None = None
 ) -> Session:
     """Makes the STS call of `step` with the credentials `source`, an MFA `code` or a web identity `token`.
 
     Raises RefusedError when AWS says no, SessionError when it cannot be reached or answers nonsense.
     """
-    operation, parameters = _request(step, now, code, token)
-    what = described(step)
+    parameters = step.parameters(now)
+    if code:
+        parameters |= {"SerialNumber": step.device, "TokenCode": code}
+    if token:
+        parameters |= {"WebIdentityToken": token}
+    what = step.title
     # A code is good for one attempt: a retry after a lost answer would only report it as used.
-    reply = invoke("sts", operation, parameters, step.endpoint, source, 1 if code else 2, what)
+    reply = invoke("sts", step.operation, parameters, step.endpoint, source, 1 if code else 2, what)
     return _credentials(reply, step, what, now)
 
 
-def role_session(reply: Mapping[str, Any], step: Step, sso: Sso, now: float) -> Session:
+def role_session(reply: Mapping[str, Any], step: SsoRole, now: float) -> Session:
     """The session in a reply of sso:GetRoleCredentials. Raises SessionError when it holds none."""
-    what = described(step)
+    what = step.title
     found = reply.get("roleCredentials")
     given: Mapping[str, Any] = found if isinstance(found, dict) else {}
     expiration = given.get("expiration")
@@ -51,48 +53,11 @@ def role_session(reply: Mapping[str, Any], step: Step, sso: Sso, now: float) -> 
         raise SessionError(f"AWS gave no expiry time for {what}: try again, or check endpoint_url")
     parts = (given.get("accessKeyId"), given.get("secretAccessKey"), given.get("sessionToken"))
     return checked_session(
-        "AWS", *parts, expiration // 1000, now, longest=LONGEST["sso"], account_id=sso.account_id
+        "AWS", *parts, expiration // 1000, now, longest=step.longest, account_id=step.sso.account_id
     )
 
 
-def described(step: Step) -> str:
-    """The step in the words of a message."""
-    if step.sso:
-        role, account = printable(step.sso.role_name or ""), printable(step.sso.account_id or "")
-        return f"role {role} in account {account} (profile {printable(step.profile)})"
-    of = f" of {printable(step.role_arn)}" if step.role_arn else ""
-    return f"{step.call}{of} (profile {printable(step.profile)})"
-
-
-def _request(step: Step, now: float, code: str | None, token: str | None) -> tuple[str, dict[str, Any]]:
-    parameters: dict[str, Any] = {"DurationSeconds": step.duration}
-    if code:
-        parameters |= {"SerialNumber": step.mfa_serial, "TokenCode": code}
-    if step.call == "get-session-token":
-        return "get_session_token", parameters
-    policies = _session_policies(step)
-    if step.call == "get-federation-token":
-        policies = policies or {"Policy": _EVERYTHING}
-        return "get_federation_token", parameters | {"Name": step.session_name} | policies
-    parameters |= policies
-    parameters |= {"RoleArn": step.role_arn, "RoleSessionName": step.session_name or f"shellvault-{int(now)}"}
-    if step.call == "assume-role-with-web-identity":
-        return "assume_role_with_web_identity", parameters | {"WebIdentityToken": token}
-    optional = {
-        "ExternalId": step.external_id,
-        "SourceIdentity": step.source_identity,
-        "Tags": [{"Key": key, "Value": value} for key, value in step.session_tags],
-        "TransitiveTagKeys": list(step.transitive_session_tags),
-    }
-    return "assume_role", parameters | {name: value for name, value in optional.items() if value}
-
-
-def _session_policies(step: Step) -> dict[str, Any]:
-    arns = {"PolicyArns": [{"arn": arn} for arn in step.policy_arns]} if step.policy_arns else {}
-    return arns | ({"Policy": step.policy} if step.policy else {})
-
-
-def _credentials(reply: Mapping[str, Any], step: Step, what: str, now: float) -> Session:
+def _credentials(reply: Mapping[str, Any], step: StsCall, what: str, now: float) -> Session:
     found = reply.get("Credentials")
     given: Mapping[str, Any] = found if isinstance(found, dict) else {}
     try:
@@ -107,8 +72,8 @@ def _credentials(reply: Mapping[str, Any], step: Step, what: str, now: float) ->
         *parts,
         expires_at,
         now,
-        longest=LONGEST[step.call],
-        account_id=account or account_of(step.role_arn or step.mfa_serial),
+        longest=step.longest,
+        account_id=account or account_of(step.arn),
     )
 
 

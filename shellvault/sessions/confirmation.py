@@ -11,6 +11,7 @@ from shellvault import guard, settings
 from shellvault.display import printable
 from shellvault.errors import ConfigError, SessionError
 from shellvault.plan import Plan
+from shellvault.plan.steps import StoredKeys
 from shellvault.sessions.model import Challenge, Prompter
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def confirm_keys(plan: Plan, vault: "Vault", prompter: Prompter, required: Polic
 
 def hands_out_keys(plan: Plan) -> bool:
     """Whether what a plan ends with are long-term keys."""
-    return plan.steps[-1].call == "stored-keys"
+    return isinstance(plan.steps[-1], StoredKeys)
 
 
 def _known(name: str) -> Policy:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shellvault import here
-from shellvault.plan import Step
+from shellvault.plan.steps import AwsSignIn, SsoRole
 from shellvault.sessions.model import Prompter, Session
 
 if TYPE_CHECKING:
@@ -59,10 +59,7 @@ class Context:
 class SignInTask:
     """The part of a plan that begins with a person in a browser."""
 
-    sign_in: Step
-    """The step `sso-sign-in` or `aws-sign-in`."""
-    role: Step | None
-    """The role that is had with an `sso-sign-in`."""
+    step: AwsSignIn | SsoRole
     vault: "Vault"
     prompter: Prompter
     context: Context

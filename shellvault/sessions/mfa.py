@@ -14,7 +14,7 @@ from pathlib import Path
 from shellvault import files
 from shellvault.display import printable
 from shellvault.errors import SessionError
-from shellvault.plan import Step
+from shellvault.plan.steps import StsCall
 from shellvault.sessions import processes
 from shellvault.sessions.context import Context
 from shellvault.sessions.locks import exclusive
@@ -33,7 +33,7 @@ _CODE = re.compile(r"[0-9]{6,8}", re.ASCII)
 
 
 def with_code(
-    step: Step, prompter: Prompter, context: Context, run: RunHelper, use: Callable[[str], Session]
+    step: StsCall, prompter: Prompter, context: Context, run: RunHelper, use: Callable[[str], Session]
 ) -> Session:
     """What `use` returns for a code that AWS takes.
 
@@ -47,7 +47,7 @@ def with_code(
     return _from_person(step, prompter, context, use)
 
 
-def _from_token(step: Step, code: str, context: Context, use: Callable[[str], Session]) -> Session:
+def _from_token(step: StsCall, code: str, context: Context, use: Callable[[str], Session]) -> Session:
     if not _CODE.fullmatch(code):
         raise SessionError("the code of --mfa-token is not 6 digits: give the one your device shows")
     if not _claim(step, code, context):
@@ -61,7 +61,7 @@ def _from_token(step: Step, code: str, context: Context, use: Callable[[str], Se
 
 
 def _from_process(
-    step: Step, prompter: Prompter, context: Context, run: RunHelper, use: Callable[[str], Session]
+    step: StsCall, prompter: Prompter, context: Context, run: RunHelper, use: Callable[[str], Session]
 ) -> Session:
     for tried in range(TRIES):
         if tried:
@@ -90,7 +90,9 @@ def _wait_for_next_code(prompter: Prompter, context: Context) -> None:
     context.sleep(seconds + 0.1)
 
 
-def _from_person(step: Step, prompter: Prompter, context: Context, use: Callable[[str], Session]) -> Session:
+def _from_person(
+    step: StsCall, prompter: Prompter, context: Context, use: Callable[[str], Session]
+) -> Session:
     serial = step.mfa_serial or ""
     challenge = Challenge("mfa-code", serial, f"Enter MFA code for {printable(serial)}: ")
     tries = TRIES
@@ -115,7 +117,7 @@ def _from_person(step: Step, prompter: Prompter, context: Context, use: Callable
     raise SessionError(f"no MFA code was accepted for {printable(serial)}: check the device and the clock")
 
 
-def _sent(step: Step, code: str, context: Context, use: Callable[[str], Session]) -> Session:
+def _sent(step: StsCall, code: str, context: Context, use: Callable[[str], Session]) -> Session:
     """What `use` returns for a claimed code, which is good still when AWS has not got it."""
     try:
         return use(code)
@@ -124,7 +126,7 @@ def _sent(step: Step, code: str, context: Context, use: Callable[[str], Session]
         raise
 
 
-def _claim(step: Step, code: str, context: Context) -> bool:
+def _claim(step: StsCall, code: str, context: Context) -> bool:
     """Whether `code` may be sent; from now on it counts as used, by this and every other process."""
     digest, now = _digest(step, code), context.clock()
     with _remembered(context) as used:
@@ -134,12 +136,12 @@ def _claim(step: Step, code: str, context: Context) -> bool:
     return True
 
 
-def _release(step: Step, code: str, context: Context) -> None:
+def _release(step: StsCall, code: str, context: Context) -> None:
     with _remembered(context) as used:
         used.pop(_digest(step, code), None)
 
 
-def _digest(step: Step, code: str) -> str:
+def _digest(step: StsCall, code: str) -> str:
     return hashlib.sha256(f"{step.mfa_serial}\0{code}".encode()).hexdigest()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shellvault.display import printable
 from shellvault.errors import SessionError
-from shellvault.plan import Step
+from shellvault.plan.steps import Process, StsCall, WebIdentity
 from shellvault.sessions.answers import one_line
 from shellvault.sessions.model import Helper, HelperKind, Session
 from shellvault.sessions.recursion import environment_for_helper
@@ -31,14 +31,14 @@ _LOOK_SECONDS = 0.1
 RunHelper = Callable[[HelperKind, str], bytes]
 
 
-def credential_process(step: Step, run: RunHelper, now: float) -> Session:
+def credential_process(step: Process, run: RunHelper, now: float) -> Session:
     """What the step's credential_process gives.
 
     Its output is read as boto3 reads it (AWS CLI User Guide, "Sourcing credentials with an external process"):
     SessionToken and Expiration are optional, other members are ignored. Raises SessionError.
     """
     who = f"credential_process of profile {printable(step.profile)}"
-    output = run("credential_process", step.credential_process or "")
+    output = run("credential_process", step.command)
     try:
         reply = json.loads(output)
     except (ValueError, RecursionError):
@@ -54,15 +54,15 @@ def credential_process(step: Step, run: RunHelper, now: float) -> Session:
     return checked_session(who, *parts, expires_at, now, account_id=account if is_account else None)
 
 
-def web_identity_token(step: Step, run: RunHelper) -> str:
+def web_identity_token(step: WebIdentity, run: RunHelper) -> str:
     """The token of web_identity_token_file, else of web_identity_token_process. Raises SessionError."""
     name = printable(step.profile)
-    if step.web_identity_token_file:
+    if step.token_file:
         who = f"web_identity_token_file of profile {name}"
-        data = _read_file(Path(step.web_identity_token_file), who)
+        data = _read_file(Path(step.token_file), who)
     else:
         who = f"web_identity_token_process of profile {name}"
-        data = run("web_identity_token_process", step.web_identity_token_process or "")
+        data = run("web_identity_token_process", step.token_process or "")
     token = data.decode("ascii", "replace").strip()
     # 4 to 20,000 characters: STS API reference, AssumeRoleWithWebIdentity.
     if not (4 <= len(token) <= 20_000 and token.isascii() and token.isprintable()):
@@ -70,7 +70,7 @@ def web_identity_token(step: Step, run: RunHelper) -> str:
     return token
 
 
-def mfa_code(step: Step, run: RunHelper) -> str:
+def mfa_code(step: StsCall, run: RunHelper) -> str:
     """What the shell command mfa_process prints, trimmed. Raises SessionError."""
     return run("mfa_process", step.mfa_process or "").decode("ascii", "replace").strip()
 

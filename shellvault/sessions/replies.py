@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 
 from shellvault.errors import SessionError
-from shellvault.plan import LONGEST
+from shellvault.plan.steps import Process
 from shellvault.sessions.model import Session
 from shellvault.text import is_visible_ascii
 
@@ -20,7 +20,7 @@ def checked_session(
     expires_at: int | None,
     now: float,
     *,
-    longest: int = LONGEST["credential-process"],
+    longest: int = Process.longest,
     account_id: str | None = None,
 ) -> Session:
     """A session from a reply's parts; times are epoch seconds.

@@ -12,7 +12,8 @@ from shellvault import network, threads, vault_token
 from shellvault.deadline import within
 from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError
-from shellvault.plan import LONGEST, Step, account_of
+from shellvault.plan import account_of
+from shellvault.plan.steps import Leased
 from shellvault.profiles.model import EngineServer, SecretsEngine
 from shellvault.protocol import HAS_VAULT_TOKEN
 from shellvault.sessions.context import Context
@@ -47,13 +48,13 @@ class _Visit:
         return f"Vault at {printable(self.server.address)}"
 
 
-def credentials(step: Step, held: Session | None, token: str, now: float) -> Session:
+def credentials(step: Leased, held: Session | None, token: str, now: float) -> Session:
     """The credentials of a step `secrets-engine`: those `held` for longer, where that is worth it, else new ones.
 
     Raises NeedsPersonError where a new token would help, SessionError for everything else.
     """
-    engine, server = _of(step)
-    visit = _Visit(server, token, f"{engine.path} (profile {printable(step.profile)})")
+    engine = step.engine
+    visit = _Visit(step.server, token, f"{engine.path} (profile {printable(step.profile)})")
     if held and held.lease and held.lease.renewable and (longer := _renewed(visit, held, held.lease, now)):
         return longer
     ttl = f"{step.duration}s" if step.duration else None
@@ -92,12 +93,6 @@ def ask_token(server: EngineServer, prompter: Prompter, context: Context) -> str
     return token
 
 
-def _of(step: Step) -> tuple[SecretsEngine, EngineServer]:
-    if step.engine is None or step.engine.server is None:
-        raise ValueError("not a step of a secrets engine")
-    return step.engine, step.engine.server
-
-
 def _renewed(visit: _Visit, held: Session, lease: Lease, now: float) -> Session | None:
     """The same credentials for longer; None where Vault does not give them much more life, or none at all."""
     remaining = held.remaining(now)
@@ -113,7 +108,7 @@ def _renewed(visit: _Visit, held: Session, lease: Lease, now: float) -> Session 
         return None
     if life < remaining * WORTH_RENEWING:
         return None
-    return replace(held, issued_at=int(now), expires_at=int(now) + min(life, LONGEST["secrets-engine"]))
+    return replace(held, issued_at=int(now), expires_at=int(now) + min(life, Leased.longest))
 
 
 def _session(visit: _Visit, reply: Mapping[str, Any], now: float) -> Session:
@@ -128,7 +123,7 @@ def _session(visit: _Visit, reply: Mapping[str, Any], now: float) -> Session:
         *parts,
         int(now) + life,
         now,
-        longest=LONGEST["secrets-engine"],
+        longest=Leased.longest,
         account_id=account_of(data.get("arn")),
     )
     return replace(session, lease=_lease(reply, revocable=token is None))

@@ -7,7 +7,7 @@ from shellvault import __version__, network
 from shellvault.deadline import within
 from shellvault.display import printable
 from shellvault.errors import SessionError
-from shellvault.plan import Step
+from shellvault.plan.steps import Source
 from shellvault.profiles.model import INSTANCE_METADATA_KEYS
 from shellvault.sessions.answers import one_line
 from shellvault.sessions.model import Session
@@ -23,14 +23,14 @@ _MISSING = {
 }
 
 
-def from_source(step: Step, environment: Mapping[str, str], now: float) -> Session:
+def from_source(step: Source, environment: Mapping[str, str], now: float) -> Session:
     """The credentials of the step's `credential_source`, in the command's own `environment`.
 
     Raises SessionError when the source has none, and for a session of ours in the environment: it is where the
     role's own session goes, and must not become its source.
     """
-    who = f"credential_source {step.credential_source} of profile {printable(step.profile)}"
-    if step.credential_source == "Environment" and environment.get("SHELLVAULT_REQUEST"):
+    who = f"credential_source {step.source} of profile {printable(step.profile)}"
+    if step.source == "Environment" and environment.get("SHELLVAULT_REQUEST"):
         raise SessionError(
             f"{who}: the keys in the environment are a session of shellvault, not a source: "
             "run `shellvault leave` first"
@@ -47,7 +47,7 @@ def from_source(step: Step, environment: Mapping[str, str], now: float) -> Sessi
             said = "it cannot be used as it is set, or as it answers"
         raise SessionError(f"{who} failed: {said}") from None
     if found is None:
-        raise SessionError(f"{who}: {_MISSING[str(step.credential_source)]}")
+        raise SessionError(f"{who}: {_MISSING[step.source]}")
     credentials, expires_at = found
     return checked_session(
         who,
@@ -60,7 +60,7 @@ def from_source(step: Step, environment: Mapping[str, str], now: float) -> Sessi
     )
 
 
-def _frozen(step: Step, environment: Mapping[str, str]) -> tuple[Any, int | None] | None:
+def _frozen(step: Source, environment: Mapping[str, str]) -> tuple[Any, int | None] | None:
     """botocore's credentials as they are now, and their expiry in epoch seconds."""
     loaded = _provider(step, environment).load()
     if loaded is None:
@@ -70,15 +70,15 @@ def _frozen(step: Step, environment: Mapping[str, str]) -> tuple[Any, int | None
     return frozen, int(expiry.timestamp()) if expiry else None
 
 
-def _provider(step: Step, environment: Mapping[str, str]) -> Any:
+def _provider(step: Source, environment: Mapping[str, str]) -> Any:
     from botocore import credentials, utils
 
     from shellvault.sessions.reply_limit import limit_replies
 
     limit_replies()
-    if step.credential_source == "Environment":
+    if step.source == "Environment":
         return credentials.EnvProvider(dict(environment))
-    if step.credential_source == "EcsContainer":
+    if step.source == "EcsContainer":
         return credentials.ContainerProvider(dict(environment))
     config: dict[str, Any] = {
         key: environment.get(f"AWS_{key.upper()}") or step.instance_metadata.get(key)

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shellvault import plan
 from shellvault.errors import NeedsPersonError, SessionError, UsageError
-from shellvault.plan import Step, endpoint_for
+from shellvault.plan import endpoint_for
+from shellvault.plan.steps import AwsSignIn, SignIn, SsoSignIn
 from shellvault.profiles.model import Profile
 from shellvault.profiles.parse import load
 from shellvault.profiles.resolve import resolve, resolve_new_sso_session
@@ -31,7 +31,7 @@ from shellvault.signin.work import Work
 if TYPE_CHECKING:
     from shellvault.vault import Vault
 
-Lock = Callable[[Step], AbstractContextManager[None]]
+Lock = Callable[[SignIn], AbstractContextManager[None]]
 
 
 def perform(form: str, line: str, vault: "Vault", lock: Lock, prompter: Prompter, context: Context) -> str:
@@ -47,7 +47,7 @@ def perform(form: str, line: str, vault: "Vault", lock: Lock, prompter: Prompter
     return json.dumps((_sign_in if form == "sign-in" else _sign_out)(work, profile, step))
 
 
-def _asked_for(name: str, fields: Mapping[str, str]) -> tuple[Profile, Step]:
+def _asked_for(name: str, fields: Mapping[str, str]) -> tuple[Profile, SignIn]:
     """The sign-in of a profile or sso-session, or of an sso-session that is to be written once this has worked."""
     config, overrides = load(Path(fields["config"])), overrides_of(fields)
     start_url = fields.get("sso-start-url")
@@ -55,7 +55,7 @@ def _asked_for(name: str, fields: Mapping[str, str]) -> tuple[Profile, Step]:
         return sign_in_of(config, name, overrides)
     profile = resolve_new_sso_session(config, name, start_url, fields.get("sso-region", ""), overrides)
     assert profile.sso is not None  # noqa: S101 - it has just been made
-    return profile, plan.sso_sign_in(profile, profile.sso)
+    return profile, SsoSignIn.of(profile, profile.sso)
 
 
 def _new_login(
@@ -63,35 +63,33 @@ def _new_login(
 ) -> dict[str, Any]:
     """A sign-in that is kept for the profile which the command will write."""
     profile = resolve(load(Path(fields["config"])), name, overrides_of(fields))
-    anybody = plan.aws_sign_in(profile, "")
+    anybody = AwsSignIn.of(profile, "")
     work = Work(vault.sign_ins, prompter, context, partial(lock, anybody), name)
     found, principal = aws_sign_in.new(work, anybody)
-    aws_sign_in.keep(work, plan.aws_sign_in(profile, principal), found)
+    aws_sign_in.keep(work, AwsSignIn.of(profile, principal), found)
     return {"subject": principal, "expires_at": found.session.expires_at}
 
 
-def _sign_in(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
+def _sign_in(work: Work, profile: Profile, step: SignIn) -> dict[str, Any]:
     # Who asks for it by name gets a browser tab again.
-    subject = identity_center.subject(step.sso) if step.sso else step.login_session or ""
-    work.unanswered(subject).unlink(missing_ok=True)
-    if step.sso is None:
+    work.unanswered(step.subject).unlink(missing_ok=True)
+    if isinstance(step, AwsSignIn):
         if work.context.fresh:
             aws_sign_in.sign_in(work, step)
         session = aws_sign_in.session(work.anew(), step)
         ends_at = (login := aws_sign_in.current(work, step)) and login.signed_in_at + LONGEST
-        return {"subject": step.login_session, "expires_at": session.expires_at, "renewed_until": ends_at}
+        return {"subject": step.subject, "expires_at": session.expires_at, "renewed_until": ends_at}
     token = _fresh(work, profile, step) if work.context.fresh else _proven(work, profile, step)
     renews = token.can_refresh(work.context.clock())
     return {
-        "subject": subject,
+        "subject": step.subject,
         "expires_at": token.expires_at,
         "renewed_until": None if not renews or not token.client else token.client.expires_at,
     }
 
 
-def _proven(work: Work, profile: Profile, step: Step) -> Token:
+def _proven(work: Work, profile: Profile, step: SsoSignIn) -> Token:
     """A token that the portal takes: one that was ended elsewhere is replaced before it is called good."""
-    assert step.sso is not None  # noqa: S101 - the caller says so
     begun = int(work.context.clock())
     found = identity_center.token(work, step)
     if found.issued_at >= begun:
@@ -100,7 +98,7 @@ def _proven(work: Work, profile: Profile, step: Step) -> Token:
     return identity_center.token(work, step)
 
 
-def _fresh(work: Work, profile: Profile, step: Step) -> Token:
+def _fresh(work: Work, profile: Profile, step: SsoSignIn) -> Token:
     """A new sign-in, and with it a new session at the portal.
 
     The old one ends first: AWS would go on with it, and so with its end. Shown at the real Identity Center by
@@ -117,12 +115,11 @@ def _fresh(work: Work, profile: Profile, step: Step) -> Token:
         raise
 
 
-def _end_at_portal(work: Work, profile: Profile, step: Step) -> tuple[bool, str | None]:
+def _end_at_portal(work: Work, profile: Profile, step: SsoSignIn) -> tuple[bool, str | None]:
     """Ends our own sign-in at AWS and forgets it, wherever it lies.
 
     Returns whether there was one, and why AWS could not be told, if it could not.
     """
-    assert step.sso is not None  # noqa: S101 - the callers say so
     path = cli_cache.sso_path(work.aws_directory, step.sso)
     file = cli_cache.read(path)
     theirs = cli_cache.token_of(file) if file else None
@@ -147,11 +144,11 @@ def _end_at_portal(work: Work, profile: Profile, step: Step) -> tuple[bool, str 
     return bool(tokens), problem
 
 
-def _sign_out(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
+def _sign_out(work: Work, profile: Profile, step: SignIn) -> dict[str, Any]:
     """Ends a sign-in: at the portal, where there is a call for it, and here. What fails there is told."""
     problem: str | None = None
-    if step.sso is None:
-        path = cli_cache.login_path(work.aws_directory, work.context.environment, step.login_session or "")
+    if isinstance(step, AwsSignIn):
+        path = cli_cache.login_path(work.aws_directory, work.context.environment, step.login_session)
         ours = Login.from_json(work.store.load(step.fingerprint))
         try:
             if ours:
@@ -162,7 +159,7 @@ def _sign_out(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
         other = cli_cache.read(path)
         remains = bool(other and aws_sign_in.login_of(other, step.endpoint.region))
         return {
-            "subject": step.login_session,
+            "subject": step.subject,
             "was": was_signed_in,
             "problem": problem,
             "cli_remains": remains,
@@ -171,20 +168,20 @@ def _sign_out(work: Work, profile: Profile, step: Step) -> dict[str, Any]:
     file = cli_cache.read(cli_cache.sso_path(work.aws_directory, step.sso))
     theirs = cli_cache.token_of(file) if file else None
     return {
-        "subject": identity_center.subject(step.sso),
+        "subject": step.subject,
         "was": was_signed_in,
         "problem": problem,
         "cli_remains": bool(theirs and theirs.expires_at > work.context.clock()),
     }
 
 
-def _is_exported(work: Work, step: Step, client: Client | None) -> bool:
+def _is_exported(work: Work, step: SsoSignIn, client: Client | None) -> bool:
     registered = identity_center.exported_client(work, step)
     return bool(client and registered and client.client_id == registered.client_id)
 
 
-def _token(work: Work, profile: Profile, step: Step, rejected: frozenset[str]) -> dict[str, Any]:
-    if step.sso is None:
+def _token(work: Work, profile: Profile, step: SignIn, rejected: frozenset[str]) -> dict[str, Any]:
+    if not isinstance(step, SsoSignIn):
         raise UsageError("accounts and roles are listed for IAM Identity Center only: name an sso_session")
     token = identity_center.token(work, step, rejected)
     endpoint = endpoint_for(profile, "sso", step.sso.region)

@@ -7,8 +7,8 @@ from typing import Any
 from shellvault import renewal
 from shellvault.display import printable
 from shellvault.errors import SessionError, VaultError
-from shellvault.plan import Step
 from shellvault.plan.regions import default_region, partition_of_region
+from shellvault.plan.steps import AwsSignIn
 from shellvault.profiles.shapes import looks_as
 from shellvault.sessions import unkept
 from shellvault.sessions.model import Challenge, Session
@@ -38,7 +38,7 @@ _REVOKED_AT_ONCE = 5
 _THE_FILE = "the AWS CLI's file"
 
 
-def session(work: Work, step: Step, rejected: str | None = None) -> Session:
+def session(work: Work, step: AwsSignIn, rejected: str | None = None) -> Session:
     """Credentials of the sign-in `step` that AWS should take; not those with the access key id `rejected`.
 
     They are ours or the AWS CLI's, whichever is newer; renewed when they are due; a person's where nothing else
@@ -54,35 +54,35 @@ def session(work: Work, step: Step, rejected: str | None = None) -> Session:
         return (found or _from_person(work, step)).session
 
 
-def sign_in(work: Work, step: Step) -> Login:
+def sign_in(work: Work, step: AwsSignIn) -> Login:
     """A new sign-in, by a person, in any case. Raises as `session`."""
     with work.lock():
         return _from_person(work, step)
 
 
-def current(work: Work, step: Step) -> Login | None:
+def current(work: Work, step: AwsSignIn) -> Login | None:
     """The newest sign-in there is, whatever its life."""
     return next((found for found, _ in _candidates(work, step)), None)
 
 
-def new(work: Work, step: Step) -> tuple[Login, str]:
+def new(work: Work, step: AwsSignIn) -> tuple[Login, str]:
     """A sign-in of anybody, and the ARN of who it is; nothing is kept. Raises as `session`."""
     return _by_flow(work, step)
 
 
-def keep(work: Work, step: Step, found: Login) -> None:
+def keep(work: Work, step: AwsSignIn, found: Login) -> None:
     """Keeps a person's sign-in in the vault."""
     from shellvault.vault import SignInLabel
 
     end = found.signed_in_at + LONGEST
-    label = SignInLabel("aws", step.login_session or "", end, found.session.expires_at or end)
+    label = SignInLabel("aws", step.login_session, end, found.session.expires_at or end)
     try:
         work.store.save(step.fingerprint, label, found.to_json(), work.context.clock())
     except VaultError as error:
         unkept.tell(work.prompter, "the sign-in", error)
 
 
-def revoke(work: Work, step: Step, found: Login) -> None:
+def revoke(work: Work, step: AwsSignIn, found: Login) -> None:
     """Ends a sign-in at AWS: what was issued to this client within a minute of it. Raises SessionError."""
     endpoint = replace(step.endpoint, region=found.region)
     now = work.context.clock()
@@ -139,9 +139,9 @@ def login_of(file: CachedFile, region: str) -> Login | None:
     )
 
 
-def _candidates(work: Work, step: Step) -> list[tuple[Login, CachedFile | None]]:
+def _candidates(work: Work, step: AwsSignIn) -> list[tuple[Login, CachedFile | None]]:
     """Our sign-in and the AWS CLI's (with its file), the newer first."""
-    path = cli_cache.login_path(work.aws_directory, work.context.environment, step.login_session or "")
+    path = cli_cache.login_path(work.aws_directory, work.context.environment, step.login_session)
     file = cli_cache.read(path)
     found: list[tuple[Login | None, CachedFile | None]] = [
         (Login.from_json(work.store.load(step.fingerprint)), None),
@@ -154,7 +154,9 @@ def _candidates(work: Work, step: Step) -> list[tuple[Login, CachedFile | None]]
     )
 
 
-def _fit(work: Work, step: Step, rejected: str | None, since: float, *, fresh: bool = False) -> Login | None:
+def _fit(
+    work: Work, step: AwsSignIn, rejected: str | None, since: float, *, fresh: bool = False
+) -> Login | None:
     """The newest sign-in whose credentials are not due, or are new since somebody has asked."""
     now = work.context.clock()
     for found, _ in _candidates(work, step):
@@ -168,7 +170,7 @@ def _fit(work: Work, step: Step, rejected: str | None, since: float, *, fresh: b
     return None
 
 
-def _renewed(work: Work, step: Step, rejected: str | None) -> Login | None:
+def _renewed(work: Work, step: AwsSignIn, rejected: str | None) -> Login | None:
     """A sign-in without a person; None when only a person helps. Raises UnreachableError when AWS cannot say."""
     problem: SessionError | None = None
     now = work.context.clock()
@@ -205,7 +207,7 @@ def _renewed(work: Work, step: Step, rejected: str | None) -> Login | None:
     return None
 
 
-def _renewed_where_made(work: Work, step: Step, found: Login) -> Login:
+def _renewed_where_made(work: Work, step: AwsSignIn, found: Login) -> Login:
     """The sign-in with new credentials. AWS renews it only in the region where it was made.
 
     The AWS CLI does not say in its file which that was: it may have been that of its command line or environment. So
@@ -224,7 +226,7 @@ def _renewed_where_made(work: Work, step: Step, found: Login) -> Login:
     raise refusal
 
 
-def _likely_regions(work: Work, step: Step, found: Login) -> list[str]:
+def _likely_regions(work: Work, step: AwsSignIn, found: Login) -> list[str]:
     """Where it may have been made: its own region first, and none of another partition."""
     if step.endpoint.url:
         return [found.region]
@@ -262,7 +264,7 @@ def _refresh_in_place(file: CachedFile, found: Login, again: Login) -> None:
     )
 
 
-def _after_refusal(work: Work, step: Step, old: Login, file: CachedFile | None) -> Login | None:
+def _after_refusal(work: Work, step: AwsSignIn, old: Login, file: CachedFile | None) -> Login | None:
     """What is left when AWS takes a refresh token no more: perhaps another program has used it just before."""
     if file is None:
         # It would be refused again: only its credentials may still live a little.
@@ -274,13 +276,13 @@ def _after_refusal(work: Work, step: Step, old: Login, file: CachedFile | None) 
     return newer if newer and is_new and newer.session.remaining(work.context.clock()) > TOO_SHORT else None
 
 
-def _from_person(work: Work, step: Step) -> Login:
-    wanted = step.login_session or ""
+def _from_person(work: Work, step: AwsSignIn) -> Login:
+    wanted = step.login_session
     work.require_person(f"nobody is signed in as {printable(wanted)}")
     return _by_flow(work, step, wanted)[0]
 
 
-def _by_flow(work: Work, step: Step, wanted: str | None = None) -> tuple[Login, str]:
+def _by_flow(work: Work, step: AwsSignIn, wanted: str | None = None) -> tuple[Login, str]:
     base = login.base_url(step.endpoint)
     subject = wanted or "AWS"
 
@@ -312,7 +314,7 @@ def _by_flow(work: Work, step: Step, wanted: str | None = None) -> tuple[Login, 
     )
 
 
-def _elsewhere(work: Work, step: Step, wanted: str | None) -> Callable[[], tuple[Login, str] | None]:
+def _elsewhere(work: Work, step: AwsSignIn, wanted: str | None) -> Callable[[], tuple[Login, str] | None]:
     """What finds a sign-in that the AWS CLI makes from now on, as the principal that is `wanted`."""
     path = cli_cache.login_path(work.aws_directory, work.context.environment, wanted or "")
     begun = int(work.context.clock())

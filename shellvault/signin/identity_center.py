@@ -9,8 +9,9 @@ from typing import Any
 
 from shellvault import settings
 from shellvault.display import printable
-from shellvault.errors import NeedsPersonError, SessionError, VaultError
-from shellvault.plan import Endpoint, Step
+from shellvault.errors import SessionError, VaultError
+from shellvault.plan import Endpoint
+from shellvault.plan.steps import SsoSignIn
 from shellvault.profiles.model import Sso
 from shellvault.profiles.shapes import canonical_start_url as canonical
 from shellvault.sessions import unkept
@@ -32,7 +33,7 @@ DUE, TOO_SHORT = 15 * 60, 20
 _SLOWER = 5.0
 
 
-def token(work: Work, step: Step, rejected: frozenset[str] = frozenset()) -> Token:
+def token(work: Work, step: SsoSignIn, rejected: frozenset[str] = frozenset()) -> Token:
     """A token that AWS should take, for the sign-in `step`; `rejected` holds digests of those that it did not take.
 
     It is ours or the AWS CLI's, whichever is newer; renewed when it is due; a person's where nothing else helps.
@@ -52,7 +53,7 @@ def token(work: Work, step: Step, rejected: frozenset[str] = frozenset()) -> Tok
         return _from_person(work, step)
 
 
-def portal(work: Work, step: Step, endpoint: Endpoint) -> Portal:
+def portal(work: Work, step: SsoSignIn, endpoint: Endpoint) -> Portal:
     """The portal of a sign-in, with a token that AWS should take, and others when it does not. Raises as `token`."""
 
     def again(rejected: str) -> str:
@@ -62,53 +63,48 @@ def portal(work: Work, step: Step, endpoint: Endpoint) -> Portal:
     return Portal(found, endpoint, work.profile, again, work.context.waits_for)
 
 
-def sign_in(work: Work, step: Step) -> Token:
+def sign_in(work: Work, step: SsoSignIn) -> Token:
     """A new token, by a person, in any case. Raises as `token`."""
     with work.lock(), _naming_settings(step):
         return _from_person(work, step)
 
 
 @contextmanager
-def _naming_settings(step: Step) -> Iterator[None]:
+def _naming_settings(step: SsoSignIn) -> Iterator[None]:
     """Lets a refusal name the sign-in, and where the settings stand that it may be about."""
     try:
         yield
     except ServiceRefusalError as error:
-        sso = _sso(step)
+        sso = step.sso
         raise ServiceRefusalError(
-            f"the sign-in to {printable(subject(sso))}", error.answer, sso.places
+            f"the sign-in to {printable(step.subject)}", error.answer, sso.places
         ) from None
 
 
-def current(work: Work, step: Step) -> Token | None:
+def current(work: Work, step: SsoSignIn) -> Token | None:
     """The newest token there is, whatever its life."""
     return next((found for found, _ in _candidates(work, step)), None)
 
 
-def kept(work: Work, step: Step) -> Token | None:
+def kept(work: Work, step: SsoSignIn) -> Token | None:
     """Our own token, as the vault has it."""
     return Token.from_json(work.store.load(step.fingerprint))
 
 
-def exported_client(work: Work, step: Step) -> Client | None:
+def exported_client(work: Work, step: SsoSignIn) -> Client | None:
     """The registration of a sign-in that was moved to the AWS CLI's cache, by which it is known there."""
     return Client.from_json(work.store.load(_client_item(step)))
 
 
-def forget(work: Work, step: Step) -> None:
+def forget(work: Work, step: SsoSignIn) -> None:
     """Forgets our own sign-in, also that it lies in the AWS CLI's cache."""
     work.store.remove(step.fingerprint)
     work.store.remove(_client_item(step))
 
 
-def subject(sso: Sso) -> str:
-    """How people call this sign-in."""
-    return sso.session_name or sso.start_url
-
-
-def _candidates(work: Work, step: Step) -> list[tuple[Token, CachedFile | None]]:
+def _candidates(work: Work, step: SsoSignIn) -> list[tuple[Token, CachedFile | None]]:
     """Our token and the AWS CLI's (with its file), the newer first."""
-    sso = _sso(step)
+    sso = step.sso
     file = cli_cache.read(cli_cache.sso_path(work.aws_directory, sso))
     found: list[tuple[Token | None, CachedFile | None]] = [
         (kept(work, step), None),
@@ -121,7 +117,7 @@ def _candidates(work: Work, step: Step) -> list[tuple[Token, CachedFile | None]]
     )
 
 
-def _fit(work: Work, step: Step, rejected: frozenset[str], least: float) -> Token | None:
+def _fit(work: Work, step: SsoSignIn, rejected: frozenset[str], least: float) -> Token | None:
     """The newest token with so many seconds of life left; one that cannot be renewed is used to its end."""
     now = work.context.clock()
     for found, _ in _candidates(work, step):
@@ -133,7 +129,7 @@ def _fit(work: Work, step: Step, rejected: frozenset[str], least: float) -> Toke
     return None
 
 
-def _renewed(work: Work, step: Step, rejected: frozenset[str]) -> Token | None:
+def _renewed(work: Work, step: SsoSignIn, rejected: frozenset[str]) -> Token | None:
     """A token without a person; None when only a person helps. Raises UnreachableError when AWS cannot say."""
     problem: SessionError | None = None
     for found, file in _candidates(work, step):
@@ -155,7 +151,7 @@ def _renewed(work: Work, step: Step, rejected: frozenset[str]) -> Token | None:
     return None
 
 
-def _refreshed(work: Work, step: Step, old: Token, file: CachedFile | None) -> Token:
+def _refreshed(work: Work, step: SsoSignIn, old: Token, file: CachedFile | None) -> Token:
     assert old.client and old.refresh_token  # noqa: S101 - `can_refresh` says so
     new = oidc.refreshed(step.endpoint, old.client, old.refresh_token, work.context.clock())
     if file:
@@ -165,7 +161,7 @@ def _refreshed(work: Work, step: Step, old: Token, file: CachedFile | None) -> T
     return new
 
 
-def _after_refusal(work: Work, step: Step, old: Token, file: CachedFile | None) -> Token | None:
+def _after_refusal(work: Work, step: SsoSignIn, old: Token, file: CachedFile | None) -> Token | None:
     """What is left when AWS takes a refresh token no more: perhaps another program has used it just before.
 
     Ours is forgotten, so that it is not tried again.
@@ -179,9 +175,9 @@ def _after_refusal(work: Work, step: Step, old: Token, file: CachedFile | None) 
     return None
 
 
-def _from_person(work: Work, step: Step) -> Token:
-    sso = _sso(step)
-    work.require_person(f"nobody is signed in to {printable(subject(sso))}")
+def _from_person(work: Work, step: SsoSignIn) -> Token:
+    sso = step.sso
+    work.require_person(f"nobody is signed in to {printable(step.subject)}")
     start_url = resolved(sso.start_url, step.endpoint.ca_bundle)
     # A new client each time: one that AWS has forgotten meanwhile shows an error in the browser, and nothing here.
     if is_elsewhere(work.context.environment):
@@ -198,13 +194,12 @@ def _from_person(work: Work, step: Step) -> Token:
             work, step, oidc.token_for_code(step.endpoint, client, code, secrets.verifier, redirect, now)
         )
 
-    return flows.by_browser(work, subject(sso), link_for, redeem, _elsewhere(work, step))
+    return flows.by_browser(work, step.subject, link_for, redeem, _elsewhere(work, step))
 
 
-def _by_device(work: Work, step: Step, client: Client, start_url: str) -> Token:
-    sso = _sso(step)
+def _by_device(work: Work, step: SsoSignIn, client: Client, start_url: str) -> Token:
     device = oidc.start_device(step.endpoint, client, start_url)
-    name = printable(subject(sso))
+    name = printable(step.subject)
 
     def poll() -> Token | float:
         try:
@@ -216,7 +211,7 @@ def _by_device(work: Work, step: Step, client: Client, start_url: str) -> Token:
             if error.name == "AuthorizationPendingException":
                 return 0.0
             if error.name == "ExpiredTokenException":
-                raise flows.nobody(work, subject(sso)) from None
+                raise flows.nobody(work, step.subject) from None
             if error.name == "AccessDeniedException":
                 raise SessionError(
                     f"the sign-in to {name} was refused in the browser: try again to allow it"
@@ -225,14 +220,14 @@ def _by_device(work: Work, step: Step, client: Client, start_url: str) -> Token:
         return _keep(work, step, new)
 
     challenge = Challenge(
-        "sign-in", subject(sso), f"Sign in to {name}", link=device.link_with_code, code=device.user_code
+        "sign-in", step.subject, f"Sign in to {name}", link=device.link_with_code, code=device.user_code
     )
     return flows.by_polling(work, challenge, device.seconds, device.interval, poll, _elsewhere(work, step))
 
 
-def _elsewhere(work: Work, step: Step) -> Callable[[], Token | None]:
+def _elsewhere(work: Work, step: SsoSignIn) -> Callable[[], Token | None]:
     """What finds a sign-in that the AWS CLI makes from now on. Other commands of ours wait for the lock we hold."""
-    path = cli_cache.sso_path(work.aws_directory, _sso(step))
+    path = cli_cache.sso_path(work.aws_directory, step.sso)
     begun = int(work.context.clock())
 
     def look() -> Token | None:
@@ -243,13 +238,13 @@ def _elsewhere(work: Work, step: Step) -> Callable[[], Token | None]:
     return look
 
 
-def _keep(work: Work, step: Step, new: Token) -> Token:
+def _keep(work: Work, step: SsoSignIn, new: Token) -> Token:
     """Keeps a person's new sign-in: in the vault, or where the AWS CLI looks if that is wished."""
     environment = work.context.environment
     told = environment.get("SHELLVAULT_EXPORT_TOKEN")
     if told not in (None, "", "0") or (not told and settings.load(environment).export_token):
         # There alone: a refresh token works once, so two places would take it from each other.
-        cli_cache.export(cli_cache.sso_path(work.aws_directory, _sso(step)), _sso(step), new)
+        cli_cache.export(cli_cache.sso_path(work.aws_directory, step.sso), step.sso, new)
         work.store.remove(step.fingerprint)
         if new.client:
             _save(work, _client_item(step), "client", step, new.client.expires_at, new.client.to_json())
@@ -258,34 +253,28 @@ def _keep(work: Work, step: Step, new: Token) -> Token:
     return new
 
 
-def _store(work: Work, step: Step, new: Token) -> None:
+def _store(work: Work, step: SsoSignIn, new: Token) -> None:
     end = new.client.expires_at if new.client and new.refresh_token else new.expires_at
     _save(work, step.fingerprint, "sso", step, end, new.to_json(), new.expires_at)
 
 
 def _save(
-    work: Work, item: str, kind: str, step: Step, end: int, data: dict[str, Any], valid_until: int = 0
+    work: Work, item: str, kind: str, step: SsoSignIn, end: int, data: dict[str, Any], valid_until: int = 0
 ) -> None:
     from shellvault.vault import SignInLabel
 
-    label = SignInLabel(kind, subject(_sso(step)), end, valid_until)
+    label = SignInLabel(kind, step.subject, end, valid_until)
     try:
         work.store.save(item, label, data, work.context.clock())
     except VaultError as error:
         unkept.tell(work.prompter, "the sign-in", error)
 
 
-def _client_item(step: Step) -> str:
-    sso = _sso(step)
+def _client_item(step: SsoSignIn) -> str:
+    sso = step.sso
     facts = ["client", canonical(sso.start_url), sso.region, _scopes(sso), step.endpoint.authority]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _scopes(sso: Sso) -> tuple[str, ...]:
     return sso.registration_scopes or oidc.DEFAULT_SCOPES
-
-
-def _sso(step: Step) -> Sso:
-    if step.sso is None:
-        raise NeedsPersonError("this step is no sign-in")
-    return step.sso

@@ -12,9 +12,10 @@ from typing import Any
 from shellvault import threads
 from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError
-from shellvault.plan import Endpoint, Step
+from shellvault.plan import Endpoint
+from shellvault.plan.steps import SsoRole
 from shellvault.sessions.answers import NOWHERE
-from shellvault.sessions.calls import described, invoke, role_session
+from shellvault.sessions.calls import invoke, role_session
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
 from shellvault.sessions.refusals import RefusedError
@@ -108,12 +109,11 @@ class Portal:
                 found.roles.append((account, outcome))
         return found
 
-    def credentials(self, step: Step, now: float) -> Session:
+    def credentials(self, step: SsoRole, now: float) -> Session:
         """The session of a role (GetRoleCredentials)."""
-        assert step.sso is not None  # noqa: S101 - the plan says so
         parameters = {"roleName": step.sso.role_name, "accountId": step.sso.account_id}
         reply = self._call("get_role_credentials", parameters, step)
-        return role_session(reply, step, step.sso, now)
+        return role_session(reply, step, now)
 
     def check(self) -> None:
         """Gets another token if AWS does not take this one; when AWS cannot say that now, nothing is done."""
@@ -142,7 +142,7 @@ class Portal:
             parameters["nextToken"] = following
 
     def _call(
-        self, operation: str, parameters: Mapping[str, Any], step: Step | None = None
+        self, operation: str, parameters: Mapping[str, Any], step: SsoRole | None = None
     ) -> Mapping[str, Any]:
         """The reply to one call. Only 401 means that AWS does not take the token; another one is tried once."""
         token = self._access_token
@@ -162,11 +162,11 @@ class Portal:
             ) from None
 
     def _patient_call(
-        self, operation: str, parameters: Mapping[str, Any], step: Step | None, token: str
+        self, operation: str, parameters: Mapping[str, Any], step: SsoRole | None, token: str
     ) -> Mapping[str, Any]:
         given = {**parameters, "accessToken": token}
-        what = described(step) if step else _LISTS[operation]
-        places = step.sso.places if step and step.sso else NOWHERE
+        what = step.title if step else _LISTS[operation]
+        places = step.sso.places if step else NOWHERE
 
         def call() -> Mapping[str, Any]:
             return invoke("sso", operation, given, self._endpoint, None, 1, what, places, self._client)

@@ -1,5 +1,6 @@
 """The sessions of those who sign in through a browser: what `sessions.acquire` and the commands get from this room."""
 
+from shellvault.plan.steps import AwsSignIn
 from shellvault.sessions.context import SignInTask
 from shellvault.sessions.model import Session
 from shellvault.signin import aws_sign_in, identity_center
@@ -12,8 +13,9 @@ def signed_in(task: SignInTask) -> Session:
     Raises NeedsPersonError where a person is needed and nobody can be asked, SessionError, RefusedError when AWS says
     no, and VaultError.
     """
-    work = Work(task.vault.sign_ins, task.prompter, task.context, task.lock, task.sign_in.profile)
-    if task.role is None:
-        return aws_sign_in.session(work, task.sign_in, task.rejected)
-    portal = identity_center.portal(work, task.sign_in, task.role.endpoint)
-    return portal.credentials(task.role, task.context.clock())
+    step = task.step
+    work = Work(task.vault.sign_ins, task.prompter, task.context, task.lock, step.profile)
+    if isinstance(step, AwsSignIn):
+        return aws_sign_in.session(work, step, task.rejected)
+    portal = identity_center.portal(work, step.sign_in, step.endpoint)
+    return portal.credentials(step, task.context.clock())

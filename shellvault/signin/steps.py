@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from shellvault.display import printable
 from shellvault.errors import ConfigError, UsageError
-from shellvault.plan import Step, aws_sign_in, sso_sign_in
+from shellvault.plan.steps import AwsSignIn, SignIn, SsoSignIn
 from shellvault.profiles.model import Profile
 from shellvault.profiles.parse import ConfigFile
 from shellvault.profiles.resolve import Overrides, resolve, resolve_sso_session
@@ -13,7 +13,7 @@ from shellvault.profiles.resolve import Overrides, resolve, resolve_sso_session
 _KEYS = frozenset(("login_session", "sso_account_id", "sso_role_name", "sso_session", "sso_start_url"))
 
 
-def sign_in_of(config: ConfigFile, name: str, overrides: Overrides) -> tuple[Profile, Step]:
+def sign_in_of(config: ConfigFile, name: str, overrides: Overrides) -> tuple[Profile, SignIn]:
     """The sign-in that profile `name` (or the sso-session of that name) begins with, and whose settings it has.
 
     Raises UsageError for a name without one, ConfigError for a profile that cannot be used.
@@ -25,9 +25,9 @@ def sign_in_of(config: ConfigFile, name: str, overrides: Overrides) -> tuple[Pro
     while root.sso is None and root.login_session is None and root.source is not None:
         root = root.source
     if root.sso is not None:
-        return root, sso_sign_in(root, root.sso)
+        return root, SsoSignIn.of(root, root.sso)
     if root.login_session is not None:
-        return root, aws_sign_in(root, root.login_session)
+        return root, AwsSignIn.of(root, root.login_session)
     known = printable(name)
     if not root.defined:
         raise UsageError(f"there is no profile or sso-session {known}: `shellvault configure sso` makes one")
@@ -36,7 +36,7 @@ def sign_in_of(config: ConfigFile, name: str, overrides: Overrides) -> tuple[Pro
     )
 
 
-def all_sign_ins(config: ConfigFile, overrides: Overrides) -> Iterator[tuple[str, Step]]:
+def all_sign_ins(config: ConfigFile, overrides: Overrides) -> Iterator[tuple[str, SignIn]]:
     """Each profile that begins with a sign-in, then each sso-session, with that sign-in; unusable ones are left out."""
     may_sign_in = _leading_to_sign_ins(config)
     for name in dict.fromkeys([*config.profile_names, *config.sso_sessions]):

@@ -16,7 +16,8 @@ from shellvault.errors import NotForAgentError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.fastlane.sections import text_of
 from shellvault.files import stamp
-from shellvault.plan import SIGN_INS, Step, assumed_role
+from shellvault.plan import Step, assumed_role
+from shellvault.plan.steps import Leased, NarrowableCall, Source
 from shellvault.profiles.policy_files import policy_files
 from shellvault.protocol import CONTAINER_FORM, Message
 from shellvault.rotation import guarded
@@ -168,21 +169,21 @@ def _obtained(job: Message, desk: Desk) -> Message:
         # Read again, now that they are stamped.
         planned = plan_for_request(line, vault.stored_keys(), environment, job["directory"])
     steps = planned[1].steps
-    if any(step.credential_source == "Environment" for step in steps):
+    if any(isinstance(step, Source) and step.source == "Environment" for step in steps):
         raise NotForAgentError(
             "the keys of credential_source = Environment stay in the command's own process"
         )
     # What a program in another container says is for the commands there.
-    is_shared = job["is_local"] or not any(_gives_credentials(step) for step in steps)
+    is_shared = job["is_local"] or not any(step.is_by_program for step in steps)
     # What the agent revokes must not be found in the vault afterwards.
-    may_lie_there = is_anyones(planned[1]) and not any(step.engine for step in steps)
+    may_lie_there = is_anyones(planned[1]) and not any(isinstance(step, Leased) for step in steps)
     cache = _cache(job, environment, vault, desk, is_shared=is_shared, is_anyones=may_lie_there)
     try:
         acquired = acquire_for_request(
             line, planned, vault, cache, desk, _context(job, environment, desk), keeping.confirm
         )
     except SessionError as error:
-        if any(step.credential_source for step in steps):
+        if any(isinstance(step, Source) for step in steps):
             # A container's authorization token is not sent to the agent.
             raise NotForAgentError(str(error)) from error
         raise
@@ -200,11 +201,8 @@ def _obtained(job: Message, desk: Desk) -> Message:
         "usable_until": (session.expires_at or 0) - remaining,
         # Long-term keys are not the agent's to hold.
         "keep": session.expires_at is not None and is_shared,
-        "uses_environment": any(
-            _gives_credentials(step) or step.mfa_process or step.credential_source or step.engine
-            for step in steps
-        ),
-        "needs_person": any(step.prompts_mfa or step.call in SIGN_INS for step in acquired.plan.steps),
+        "uses_environment": any(step.uses_environment for step in steps),
+        "needs_person": any(step.needs_person for step in acquired.plan.steps),
         "leases": on,
         "about": about(acquired.plan, session) | ({"role": job["role_arn"]} if job["role_arn"] else {}),
         "wants": wants(acquired.profile, fields, environment),
@@ -261,10 +259,6 @@ def _keep_unlocked(vault: Vault, environment: Mapping[str, str], desk: Desk, kee
         desk.channel.keep_unlock_key(path, vault.unlock_key, keeping.seconds, keeping.file_confirm)
 
 
-def _gives_credentials(step: Step) -> bool:
-    return bool(step.credential_process or step.web_identity_token_process)
-
-
 def _context(job: Message, environment: Mapping[str, str], desk: Desk) -> Context:
     return Context(
         state_directory=locations.state_directory(environment),
@@ -303,7 +297,9 @@ def _assumed(role_arn: str, base: Acquired) -> Session:
     """The session of a role that a container asks for, assumed from the profile's own."""
     last = base.plan.steps[-1]
     # No wider than the session that it is assumed from.
-    step = replace(assumed_role(base.profile, role_arn), policy=last.policy, policy_arns=last.policy_arns)
+    step = assumed_role(base.profile, role_arn)
+    if isinstance(last, NarrowableCall):
+        step = replace(step, policy=last.policy, policy_arns=last.policy_arns)
     return call_sts(step, base.session, time.time())
 
 
@@ -311,13 +307,11 @@ def _leases(
     acquired: Acquired, cache: "AgentCache", environment: Mapping[str, str], *, is_local: bool
 ) -> list[Message]:
     """What the agent notes of the leases that a session is on."""
-    if not any(step.engine for step in acquired.plan.steps):
-        return []
     from shellvault.worker.leases import note
 
-    held = [(step, cache.held(step)) for step in acquired.plan.steps if step.engine]
+    held = [(step, cache.held(step)) for step in acquired.plan.steps if isinstance(step, Leased)]
     return [
-        note(step, session, environment, is_local=is_local)
+        note(step, session, session.lease, environment, is_local=is_local)
         for step, session in held
         if session and session.lease
     ]

@@ -7,12 +7,12 @@ from dataclasses import asdict
 
 from shellvault import locations
 from shellvault.errors import ShellvaultError
-from shellvault.plan import Step
+from shellvault.plan.steps import Leased
 from shellvault.profiles.model import EngineServer
 from shellvault.protocol import HAS_VAULT_TOKEN, Message
 from shellvault.sessions import secrets_engine
 from shellvault.sessions.context import Context
-from shellvault.sessions.model import Session
+from shellvault.sessions.model import Lease, Session
 from shellvault.worker.channel import Desk
 
 #: Seconds for all leases of one job; the agent itself waits no longer for them at its end (`server.REVOKING`).
@@ -22,17 +22,17 @@ DEADLINE = 7.0
 _STS = "AWS takes no session of STS back"
 
 
-def note(step: Step, session: Session, environment: Mapping[str, str], *, is_local: bool) -> Message:
+def note(
+    step: Leased, session: Session, lease: Lease, environment: Mapping[str, str], *, is_local: bool
+) -> Message:
     """What has to be known to revoke the lease of a session, without the token: where that lies is known."""
-    if session.lease is None or step.engine is None or step.engine.server is None:
-        raise ValueError("not a session on a lease")
     return {
-        "id": session.lease.id,
-        "revocable": session.lease.revocable,
+        "id": lease.id,
+        "revocable": lease.revocable,
         "profile": step.profile,
         "expires_at": session.expires_at,
         "fingerprint": step.fingerprint,
-        "server": asdict(step.engine.server),
+        "server": asdict(step.server),
         "environment": {name: environment[name] for name in ("HOME", HAS_VAULT_TOKEN) if name in environment},
         "is_local": is_local,
     }

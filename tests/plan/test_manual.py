@@ -3,6 +3,7 @@
 import pytest
 
 from shellvault.plan import Options, Step, build
+from shellvault.plan.steps import StsCall
 from shellvault.profiles.model import Profile
 from tests.plan.profiles import HOUR, STORED, bar_role2, foo_admin, foo_readonly, jonsmith, lasting
 
@@ -11,7 +12,7 @@ STORED_KEYS = "stored-keys"
 
 def _shown(step: Step) -> str:
     code = " MFA" if step.prompts_mfa else ""
-    hours = f" {step.duration / HOUR:g}h" if step.duration else ""
+    hours = f" {step.duration / HOUR:g}h" if isinstance(step, StsCall) else ""
     return f"{step.call}{hours}{code} {step.cache}"
 
 

@@ -36,7 +36,7 @@ def test_a_user_without_a_device_gets_a_session_without_a_code() -> None:
 
 def test_only_the_first_role_is_sent_the_code() -> None:
     plan = plan_of(replace(foo_admin, source=bar_role1), no_session=True)
-    assert [step.mfa_serial for step in plan.steps] == [None, MFA, None]
+    assert [step.device for step in plan.steps] == [None, MFA, None]
 
 
 def test_a_role_of_another_device_is_not_assumed_from_a_session() -> None:
@@ -196,7 +196,7 @@ def test_a_role_is_assumed_from_its_credential_source() -> None:
     profile = replace(foo_admin, source=None, credential_source="Ec2InstanceMetadata")
     plan = plan_of(lasting(2 * HOUR, profile))
     assert calls(plan) == ["credential-source", "assume-role"]
-    assert plan.steps[0].credential_source == "Ec2InstanceMetadata"
+    assert plan.steps[0].source == "Ec2InstanceMetadata"
     assert (plan.steps[1].duration, plan.steps[1].mfa_serial) == (HOUR, None)
 
 

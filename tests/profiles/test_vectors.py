@@ -9,6 +9,7 @@ import pytest
 
 from shellvault.errors import ConfigError
 from shellvault.plan import Options, Step, build
+from shellvault.plan.steps import AssumeRole, Source, SsoRole, StoredKeys, WebIdentity
 from shellvault.profiles.parse import ConfigFile, parse
 from shellvault.profiles.resolve import Overrides, resolve
 
@@ -127,23 +128,17 @@ def steps(given: Mapping[str, Any]) -> tuple[Step, ...]:
 
 def seen(step: Step) -> dict[str, Any]:
     """A step as the vectors write it."""
-    role = {
-        "role_arn": step.role_arn,
-        "role_session_name": step.session_name,
-        "external_id": step.external_id,
-    }
-    if step.sso:
+    if isinstance(step, SsoRole):
         shown = {"sso_account_id": step.sso.account_id, "sso_region": step.sso.region}
         return {"Sso": {**shown, "sso_role_name": step.sso.role_name, "sso_start_url": step.sso.start_url}}
-    kinds = {
-        "stored-keys": ("AccessKey", {"access_key_id": step.access_key_id}),
-        "assume-role": ("AssumeRole", role),
-        "assume-role-with-web-identity": (
-            "WebIdentityToken", {**role, "web_identity_token_file": step.web_identity_token_file}
-        ),
-        "credential-source": ("NamedSource", step.credential_source),
-    }  # fmt: skip
-    kind, details = kinds[step.call]
-    if isinstance(details, dict):
-        details = {key: value for key, value in details.items() if value}
-    return {kind: details}
+    if isinstance(step, Source):
+        return {"NamedSource": step.source}
+    if isinstance(step, StoredKeys):
+        return {"AccessKey": {"access_key_id": step.access_key_id}}
+    assert isinstance(step, AssumeRole | WebIdentity)
+    role = {"role_arn": step.role_arn, "role_session_name": step.session_name}
+    if isinstance(step, WebIdentity):
+        kind, details = "WebIdentityToken", role | {"web_identity_token_file": step.token_file}
+    else:
+        kind, details = "AssumeRole", role | {"external_id": step.external_id}
+    return {kind: {key: value for key, value in details.items() if value}}

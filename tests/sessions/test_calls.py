@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from shellvault.errors import ConfigError, SessionError
-from shellvault.plan import Endpoint, Step, endpoint_for
-from shellvault.plan.model import Call
+from shellvault.plan import Endpoint, endpoint_for
+from shellvault.plan.steps import KINDS, AssumeRole, NarrowableCall, SessionToken, Step, WebIdentity
 from shellvault.profiles.model import Service
 from shellvault.sessions import calls
 from shellvault.sessions.calls import call_sts
@@ -50,9 +50,7 @@ def front(monkeypatch: pytest.MonkeyPatch) -> Iterator[MfaFront]:
 
 
 def _step(front: MfaFront) -> Step:
-    return Step(
-        "get-session-token", "work", "vault", duration=900, endpoint=Endpoint("us-east-1", front.endpoint)
-    )
+    return SessionToken("work", duration=900, endpoint=Endpoint("us-east-1", front.endpoint))
 
 
 def _reply(**changes: str) -> bytes:
@@ -89,10 +87,8 @@ def test_an_expiry_beyond_what_aws_gives_is_not_believed(front: MfaFront) -> Non
 
 def test_a_role_is_asked_for_with_everything_in_its_step(front: MfaFront) -> None:
     front.failure = (403, "AccessDenied", "no")
-    step = Step(
-        "assume-role",
+    step = AssumeRole(
         "home",
-        "memory",
         role_arn="arn:aws:iam::111111111111:role/Home",
         duration=3600,
         external_id="external",
@@ -119,16 +115,18 @@ def test_a_role_is_asked_for_with_everything_in_its_step(front: MfaFront) -> Non
     ]
 
 
-@pytest.mark.parametrize(
-    "call", ["assume-role", "assume-role-with-web-identity", "get-federation-token"], ids=str
-)
-def test_session_policies_go_with_every_call_that_takes_them(front: MfaFront, call: Call) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if issubclass(kind, NarrowableCall)])
+def test_session_policies_go_with_every_call_that_takes_them(
+    front: MfaFront, kind: type[NarrowableCall]
+) -> None:
     front.failure = (403, "AccessDenied", "no")
     arns = ("arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B")
-    step = replace(_step(front), call=call, role_arn="arn:aws:iam::111111111111:role/Home", session_name="me")
+    role, endpoint = "arn:aws:iam::111111111111:role/Home", Endpoint("us-east-1", front.endpoint)
+    step = kind("work", duration=900, role_arn=role, session_name="me", endpoint=endpoint)
+    token = "token" if kind is WebIdentity else None
     for policy in (POLICY, None):
         with pytest.raises(RefusedError):
-            call_sts(replace(step, policy=policy, policy_arns=arns), SOURCE, NOW, token="token")
+            call_sts(replace(step, policy=policy, policy_arns=arns), SOURCE, NOW, token=token)
     both, alone = front.forms
     assert both["Policy"] == POLICY
     assert "Policy" not in alone
@@ -254,7 +252,7 @@ def test_an_answer_that_is_not_awss_is_told_from_a_refusal(
 
 def test_a_certificate_of_somebody_else_is_told_from_a_dead_network(tmp_path: Path) -> None:
     with answering_over_tls(tmp_path, _reply()) as (url, bundle):
-        step = Step("get-session-token", "work", "vault", duration=900, endpoint=Endpoint("us-east-1", url))
+        step = SessionToken("work", duration=900, endpoint=Endpoint("us-east-1", url))
         with pytest.raises(SessionError, match="is not AWS: check endpoint_url and ca_bundle"):
             call_sts(step, SOURCE, NOW)
         text = f"[profile work]\nendpoint_url = {url}\n"
@@ -309,7 +307,7 @@ def test_nobody_at_the_endpoint_is_an_error_that_names_it() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        step = Step("get-session-token", "work", "vault", duration=900, endpoint=Endpoint("us-east-1", url))
+        step = SessionToken("work", duration=900, endpoint=Endpoint("us-east-1", url))
         with pytest.raises(SessionError, match=f"{url} cannot be reached: check network and proxy"):
             call_sts(step, SOURCE, NOW)
 
@@ -333,14 +331,14 @@ def test_a_region_that_is_none_is_an_error(region: str) -> None:
 
 @pytest.mark.parametrize("url", ["nonsense", "http://", "http://[", "ftp://127.0.0.1:1", "http://a b"])
 def test_an_endpoint_that_is_none_is_an_error(url: str) -> None:
-    step = Step("get-session-token", "work", "vault", duration=900, endpoint=Endpoint("us-east-1", url))
+    step = SessionToken("work", duration=900, endpoint=Endpoint("us-east-1", url))
     with pytest.raises(SessionError):
         call_sts(step, SOURCE, NOW)
 
 
 def test_a_missing_ca_bundle_is_an_error(tmp_path: Path) -> None:
     endpoint = Endpoint("us-east-1", ca_bundle=str(tmp_path / "none.pem"))
-    step = Step("get-session-token", "work", "vault", duration=900, endpoint=endpoint)
+    step = SessionToken("work", duration=900, endpoint=endpoint)
     with pytest.raises(SessionError, match=r"there is no CA bundle .*none.pem: correct ca_bundle"):
         call_sts(step, SOURCE, NOW)
 

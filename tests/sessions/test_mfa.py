@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shellvault.errors import NeedsPersonError, SessionError
-from shellvault.plan import Step
+from shellvault.plan.steps import SessionToken, Step
 from shellvault.sessions import mfa, processes
 from shellvault.sessions.context import Context
 from shellvault.sessions.model import Helper, HelperKind, Session
@@ -14,7 +14,7 @@ from shellvault.sessions.refusals import RefusedError, UnsentError
 from tests.sessions.parts import Clock, Person, context, person, session
 
 SERIAL = "arn:aws:iam::111111111111:mfa/work"
-STEP = Step("get-session-token", "work", "vault", mfa_serial=SERIAL)
+STEP = SessionToken("work", duration=900, mfa_serial=SERIAL)
 
 
 class Aws:
@@ -50,7 +50,7 @@ def _printing(folder: Path, *codes: str) -> Step:
     lines = folder / "codes"
     lines.write_text("".join(f"{code}\n" for code in codes))
     command = f"head -n1 {lines}; sed -i 1d {lines}"
-    return Step("get-session-token", "work", "vault", mfa_serial=SERIAL, mfa_process=command)
+    return SessionToken("work", duration=900, mfa_serial=SERIAL, mfa_process=command)
 
 
 def test_the_person_is_asked_for_the_code_of_the_device(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_used_code_is_not_sent_and_costs_no_try(tmp_path: Path) -> None:
 def test_a_used_code_of_one_device_is_good_for_another(tmp_path: Path) -> None:
     around, aws = _around(tmp_path), Aws("123456")
     with_code(STEP, person("123456"), around, aws)
-    other = Step("get-session-token", "work", "vault", mfa_serial=SERIAL + "2")
+    other = SessionToken("work", duration=900, mfa_serial=SERIAL + "2")
     with_code(other, person("123456"), around, aws)
     assert len(aws.sent) == 2
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shellvault.errors import SessionError
-from shellvault.plan import Step
+from shellvault.plan.steps import Process, SessionToken, WebIdentity
 from shellvault.sessions import processes
 from shellvault.sessions.model import Helper, HelperKind, Session
 
@@ -25,7 +25,7 @@ def _answer(reply: object) -> Session:
 
 
 def _run(command: str) -> Session:
-    step = Step("credential-process", "work", "memory", credential_process=command)
+    step = Process("work", command=command)
     return processes.credential_process(step, _here, NOW)
 
 
@@ -158,33 +158,25 @@ def test_a_process_reads_nothing_of_ours() -> None:
 
 def test_a_token_is_read_from_a_file_and_trimmed(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("  eyJ0.token\n")
-    step = Step(
-        "assume-role-with-web-identity", "web", "memory", web_identity_token_file=str(tmp_path / "token")
-    )
+    step = WebIdentity("web", duration=900, token_file=str(tmp_path / "token"))
     assert processes.web_identity_token(step, _here) == "eyJ0.token"
 
 
 def test_a_token_is_read_from_a_shell_command_and_trimmed() -> None:
-    step = Step(
-        "assume-role-with-web-identity", "web", "memory", web_identity_token_process="echo eyJ0.$((1+1))"
-    )
+    step = WebIdentity("web", duration=900, token_process="echo eyJ0.$((1+1))")
     assert processes.web_identity_token(step, _here) == "eyJ0.2"
 
 
 @pytest.mark.parametrize("content", ["", "abc", "two\nlines", "x" * 20_001, "ünicode"])
 def test_a_file_without_a_token_is_an_error(tmp_path: Path, content: str) -> None:
     (tmp_path / "token").write_text(content)
-    step = Step(
-        "assume-role-with-web-identity", "web", "memory", web_identity_token_file=str(tmp_path / "token")
-    )
+    step = WebIdentity("web", duration=900, token_file=str(tmp_path / "token"))
     with pytest.raises(SessionError, match="web_identity_token_file of profile web gave no token"):
         processes.web_identity_token(step, _here)
 
 
 def test_a_missing_token_file_is_an_error(tmp_path: Path) -> None:
-    step = Step(
-        "assume-role-with-web-identity", "web", "memory", web_identity_token_file=str(tmp_path / "none")
-    )
+    step = WebIdentity("web", duration=900, token_file=str(tmp_path / "none"))
     with pytest.raises(SessionError, match=r"cannot read .*No such file"):
         processes.web_identity_token(step, _here)
 
@@ -192,9 +184,7 @@ def test_a_missing_token_file_is_an_error(tmp_path: Path) -> None:
 def test_a_code_process_may_ask_on_the_terminal() -> None:
     pid, terminal = os.forkpty()
     if pid == 0:  # pragma: no cover - runs in the child
-        step = Step(
-            "get-session-token", "work", "vault", mfa_process="printf 'Touch: ' >&2; read code; echo $code"
-        )
+        step = SessionToken("work", duration=900, mfa_process="printf 'Touch: ' >&2; read code; echo $code")
         code = processes.mfa_code(step, _here)
         os._exit(0 if code == "123456" else 1)
     shown = b""

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from shellvault.errors import SessionError
-from shellvault.plan import Step
+from shellvault.plan.steps import Source, Step
 from shellvault.profiles.model import CredentialSource
 from shellvault.sessions.model import Session
 from shellvault.sessions.sources import from_source
@@ -62,7 +62,7 @@ def credentials(**changes: str) -> str:
 
 
 def step(source: CredentialSource, **metadata: str) -> Step:
-    return Step("credential-source", "work", "memory", credential_source=source, instance_metadata=metadata)
+    return Source("work", source=source, instance_metadata=metadata)
 
 
 def on_ec2(machine: Machine) -> None:

@@ -33,13 +33,13 @@ def token(desk: Desk, name: str = "admin", **changes: Any) -> Token:
 
 
 def role(desk: Desk, name: str = "admin", **changes: Any) -> Session:
-    sign_in, its_role = desk.plan(name).steps
+    its_role = desk.plan(name).steps[-1]
     work = desk.work(**changes)
 
     class Vault:
         sign_ins = desk.store
 
-    return signed_in(SignInTask(sign_in, its_role, Vault(), work.prompter, work.context, work.lock))  # type: ignore[arg-type]
+    return signed_in(SignInTask(its_role, Vault(), work.prompter, work.context, work.lock))  # type: ignore[arg-type]
 
 
 def cli_file(desk: Desk, key: str = "corp") -> Path:

@@ -14,7 +14,8 @@ from types import SimpleNamespace
 import pytest
 
 from shellvault.errors import SessionError
-from shellvault.plan import Endpoint, Step
+from shellvault.plan import Endpoint
+from shellvault.plan.steps import AssumeRole, SsoRole, SsoSignIn, Step
 from shellvault.profiles.model import Sso
 from shellvault.sessions.answers import ADVICE, Answer, explained
 from shellvault.sessions.calls import call_sts
@@ -37,13 +38,9 @@ DEVICE = oidc.Device("device-code", "ABCD-EFGH", "https://x", "https://x", 600, 
 
 
 def _step(call: str, at: Endpoint) -> Step:
-    made = Step("sso", "work", "memory", sso=SSO, endpoint=at)
+    made = SsoRole("work", sso=SSO, sign_in=SsoSignIn("work", SSO), endpoint=at)
     role = "arn:aws:iam::000000000000:role/x"
-    return (
-        made
-        if call == "sso"
-        else Step("assume-role", "work", "vault", role_arn=role, duration=900, endpoint=at)
-    )
+    return made if call == "sso" else AssumeRole("work", role_arn=role, duration=900, endpoint=at)
 
 
 def _portal(at: Endpoint) -> Portal:

@@ -21,6 +21,7 @@ from shellvault.errors import ShellvaultError, UsageError
 from shellvault.fastlane import request
 from shellvault.plan import Options, Plan, build
 from shellvault.plan.regions import of_environment, partition_of_region
+from shellvault.plan.steps import AssumeRole, StoredKeys, StsCall
 from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.parse import ConfigFile, load
 from shellvault.profiles.resolve import resolve
@@ -158,7 +159,9 @@ def _federated(
     profile = resolve(nothing, "environment", overrides)
     asked = Options(console=True, insecure_endpoint="insecure-endpoint" in options)
     plan = build(profile, {profile.name: keys.access_key_id}, asked)
-    return call_sts(plan.steps[-1], keys, time.time()), plan
+    step = plan.steps[-1]
+    assert isinstance(step, StsCall)  # noqa: S101 - `console` ends a plan with long-term keys so
+    return call_sts(step, keys, time.time()), plan
 
 
 def _of(asked: Wish) -> SigningIn:
@@ -180,8 +183,8 @@ def may_set_length(plan: Plan) -> bool:
 
     For all others the console session lasts as long as the session itself.
     """
-    calls = [step.call for step in plan.steps]
-    return calls[-2:] == ["stored-keys", "assume-role"]
+    kinds = [type(step) for step in plan.steps]
+    return kinds[-2:] == [StoredKeys, AssumeRole]
 
 
 def session_of(change: Change) -> Session:

@@ -123,13 +123,14 @@ def _replaced(
 def _check_serves(config: ConfigFile, target: str, tool: str, environment: Mapping[str, str]) -> None:
     """Raises UsageError where there is no way to a session of `target` but by the tool itself."""
     from shellvault import plan
+    from shellvault.plan.steps import Process
     from shellvault.profiles.resolve import Overrides, resolve
 
     try:
         names = here.stored_names(environment)
         profile = resolve(config, target, Overrides(None, None, {}))
         steps = plan.build(profile, dict.fromkeys(names, "stored"), plan.Options()).steps
-        served = not any(step.credential_process for step in steps)
+        served = not any(isinstance(step, Process) for step in steps)
     except ConfigError:
         served = False
     if not served:

@@ -22,7 +22,7 @@ from shellvault.plan import SIGN_INS
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from shellvault.plan import Step
+    from shellvault.plan.steps import SignIn
     from shellvault.profiles.parse import ConfigFile
 
 #: Oddities of the config file that are told one by one.
@@ -56,7 +56,7 @@ class Found:
 
     config: "ConfigFile"
     rows: Sequence[ProfileRow]
-    signing_in: Mapping[str, "Step"]
+    signing_in: Mapping[str, "SignIn"]
     """The sign-in that each profile and sso-session begins with."""
 
 
@@ -160,7 +160,7 @@ def _without_sign_in(found: Found) -> Iterator[str]:
 
 
 def _sign_ins(
-    config: "ConfigFile", signing_in: Mapping[str, "Step"], labels: Mapping[str, Mapping[str, Any]]
+    config: "ConfigFile", signing_in: Mapping[str, "SignIn"], labels: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, SessionRow]]:
     """The living sign-in of each profile that begins with one."""
     from shellvault.cli import sign_ins

@@ -23,10 +23,11 @@ def command(name: str | None, form: str, **given: Any) -> int:
     Shows what of it is there now. Makes no call to AWS.
     """
     from shellvault import plan
+    from shellvault.plan.steps import SignIn
 
     asked = wish(name, given)
     found, held, labels, problem = broker.explain(asked)
-    sign_in = next((step for step in found.steps if step.call in plan.SIGN_INS), None)
+    sign_in = next((step for step in found.steps if isinstance(step, SignIn)), None)
     living = sign_ins.known(sign_in, labels, asked.environment) if sign_in else None
     if form == "json":
         state = {"sign_in": asdict(living) if living else None} if sign_in else {}
