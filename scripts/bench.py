@@ -12,12 +12,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts import bench_report, bench_shells
+from scripts import bench_day, bench_report, bench_shells
 from scripts.bench_report import Row
 from scripts.measuring import Case, difference, interleaved, program, ratio
 from shellvault.client import agent as client
@@ -119,14 +119,9 @@ def warm(home: Home, installation: Installation, rounds: int) -> Iterator[Row]:
 def cold(home: Home, aws: Aws, keys: Keys, rounds: int) -> Iterator[Row]:
     """Nothing cached: with a worker that lives, and with nothing running at all."""
     command = program("shellvault", "env", "work", "--shell", "bash", environment=home.environment)
-    sts = aws.client("sts", keys)
+    call_sts = sts_call(aws, keys)
 
-    def call_sts() -> float:
-        started = time.perf_counter()
-        sts.get_session_token()
-        return time.perf_counter() - started
-
-    def after(forget: Case) -> Case:
+    def after(forget: Callable[[], object]) -> Case:
         def run() -> float:
             forget()
             return command()
@@ -152,6 +147,18 @@ def cold(home: Home, aws: Aws, keys: Keys, rounds: int) -> Iterator[Row]:
     over = difference(stopped["nothing"], stopped["STS"]) * MS
     yield Row("cold, with nothing running", f"STS + {over:.0f} ms", "STS + 1000 ms", over <= 1000)
     yield Row("the STS round trip, for scale", f"{statistics.median(taken['STS']) * MS:.1f} ms", "", True)
+
+
+def sts_call(aws: Aws, keys: Keys) -> Case:
+    """One round trip to STS."""
+    sts = aws.client("sts", keys)
+
+    def run() -> float:
+        started = time.perf_counter()
+        sts.get_session_token()
+        return time.perf_counter() - started
+
+    return run
 
 
 def difference_of(taken: list[float], base: list[float]) -> list[float]:
@@ -289,6 +296,10 @@ def main() -> int:
             warm(home, installation, rounds),
             cold(home, aws, keys, rounds),
             crowd(home, aws),
+            bench_day.starts(home, keys, sts_call(aws, keys), rounds),
+            bench_day.lists(home, rounds),
+            bench_day.commands(home, bare(home), rounds),
+            bench_day.kept_in_memory(home),
             in_shells(home, max(rounds // 4, 3)),
             memory(home),
         ):

@@ -1,0 +1,159 @@
+"""What a person waits for besides warm commands: the first command of the day, lists, help; and the memory."""
+
+import math
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.bench_report import Row
+from scripts.measuring import Case, difference, interleaved, program, ratio
+from shellvault.client import agent as client
+from tests.support.emulator import Keys
+from tests.support.home import Home
+
+MIB, MS = 1024 * 1024, 1000
+
+#: Profiles in the config file, with the milliseconds that `list` may take.
+LISTS = ((10, 30), (1000, 80), (10_000, 600))
+#: A time that grows as the profiles do has the exponent 1; what every command takes makes it less.
+LINEAR = 1.1
+#: Commands started together where nothing runs.
+CROWDS = (20, 100)
+
+#: Commands that ask nobody, and the multiple of F that each may take.
+COMMANDS: Sequence[tuple[Sequence[str], float]] = (
+    (("--version",), 1.3),
+    (("--help",), 1.3),
+    (("help", "env"), 1.3),
+    (("why", "work"), 4),
+    (("status",), 4),
+    (("config",), 4),
+    (("agent", "status"), 4),
+)
+
+
+@contextmanager
+def in_a_keyring(home: Home, keys: Keys) -> Iterator[tuple[str, dict[str, str]]]:
+    """A name whose keys lie where no passphrase is needed (the kernel's keyring), and the environment for it."""
+    name = f"bench-{os.getpid()}"
+    environment = {name: value for name, value in home.environment.items() if "PASSPHRASE" not in name}
+    environment["SHELLVAULT_BACKEND"] = "keyctl"
+    pair = {"AWS_ACCESS_KEY_ID": keys.access_key_id, "AWS_SECRET_ACCESS_KEY": keys.secret_access_key}
+    _run(environment | pair, "add", "--env", "--no-check", name)
+    try:
+        yield name, environment
+    finally:
+        _run(environment, "remove", "--force", name)
+
+
+def starts(home: Home, keys: Keys, sts: Case, rounds: int) -> Iterator[Row]:
+    """The first command of the day, alone and in crowds, with keys in a keyring that is open."""
+    with in_a_keyring(home, keys) as (name, environment):
+        export = ("shellvault", "export", name, "--format", "json")
+        command = program(*export, environment=environment)
+
+        def first() -> float:
+            client.stop(environment)
+            return command()
+
+        taken = interleaved({"STS": sts, "first": first}, max(rounds // 4, 3))
+        over = difference(taken["first"], taken["STS"]) * MS
+        yield Row("first command, nothing running", f"STS + {over:.0f} ms", "STS + 250 ms", over <= 250)
+        for size in CROWDS:
+            client.stop(environment)
+            cold = _together(environment, export, size)
+            client.forget(environment)
+            warm = _together(environment, export, size)
+            budget = 1.5 * warm + 0.3
+            title = f"{size} commands at once, nothing running"
+            stated = f"1.5 x {warm:.2f} s (agent up) + 0.3 s = {budget:.2f} s"
+            yield Row(title, f"{cold:.2f} s", stated, cold <= budget)
+        client.stop(environment)
+
+
+def _together(environment: dict[str, str], command: Sequence[str], size: int) -> float:
+    started = time.perf_counter()
+    running = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(size)
+    ]
+    statuses = [process.wait(120) for process in running]
+    if any(statuses):
+        raise RuntimeError("a command of the crowd has failed")
+    return time.perf_counter() - started
+
+
+def lists(home: Home, rounds: int) -> Iterator[Row]:
+    """`list` by the number of profiles, and how it grows."""
+    head = home.config_file.read_text().partition("[profile work]")[0]
+    cases = {}
+    for count, _ in LISTS:
+        path = home.path / f"config-{count}"
+        role = "source_profile = work\nrole_arn = arn:aws:iam::123456789012:role/r"
+        path.write_text(
+            f"{head}[profile work]\n" + "".join(f"[profile p{n}]\n{role}\n" for n in range(1, count))
+        )
+        environment = home.environment | {"AWS_CONFIG_FILE": str(path), "SHELLVAULT_BACKEND": "keyctl"}
+        cases[str(count)] = program("shellvault", "list", environment=environment)
+    taken = interleaved(cases, max(rounds // 4, 3))
+    times = [statistics.median(taken[str(count)]) * MS for count, _ in LISTS]
+    for (count, limit), measured in zip(LISTS, times, strict=True):
+        title = f"`list`, {count:,} profiles"
+        yield Row(title, f"{measured:.0f} ms", f"{limit} ms", measured <= limit)
+    yield _growth("`list`", [count for count, _ in LISTS][1:], times[1:])
+
+
+def _growth(what: str, sizes: Sequence[int], times: Sequence[float]) -> Row:
+    """The exponent of the growth from the first size to the last."""
+    exponent = math.log(times[-1] / times[0]) / math.log(sizes[-1] / sizes[0])
+    title = f"{what}: growth from {sizes[0]:,} to {sizes[-1]:,}"
+    return Row(title, f"exponent {exponent:.2f}", f"exponent {LINEAR}", exponent <= LINEAR)
+
+
+def commands(home: Home, bare: Case, rounds: int) -> Iterator[Row]:
+    """Commands that need no session, through the installed command."""
+    cases = {"F": bare}
+    for words, _ in COMMANDS:
+        home.shellvault(*words)
+        cases[" ".join(words)] = program(
+            "shellvault", *words, environment=home.environment, statuses=(0, 1, 2, 3)
+        )
+    taken = interleaved(cases, max(rounds // 2, 3))
+    for words, limit in COMMANDS:
+        times = ratio(taken[" ".join(words)], taken["F"])
+        yield Row(f"`{' '.join(words)}`", f"{times:.2f} F", f"{limit} F", times <= limit, figure=times)
+
+
+def kept_in_memory(home: Home) -> Iterator[Row]:
+    """What the agent and the worker that it keeps ready occupy together."""
+    client.stop(home.environment)
+    home.succeed("env", "work", "--shell", "bash")
+    # The worker that did it leaves after a second, and the next one gets ready.
+    time.sleep(4)
+    status = client.status(home.environment)
+    if status is None:
+        raise RuntimeError("the agent does not run")
+    agent = int(status["pid"])
+    children = Path(f"/proc/{agent}/task/{agent}/children").read_text().split()
+    alone, together = proportional(agent), sum(map(proportional, (agent, *map(int, children))))
+    measured = f"{together / MIB:.1f} MiB"
+    yield Row("agent and ready worker (PSS)", measured, "40 MiB", together <= 40 * MIB, figure=together / MIB)
+    measured = f"{alone / MIB:.1f} MiB"
+    title = "agent alone, as after 5 idle minutes (PSS)"
+    yield Row(title, measured, "15 MiB", alone <= 15 * MIB, figure=alone / MIB)
+
+
+def proportional(pid: int) -> int:
+    """Bytes of memory that a process takes, what it shares divided among those who share it (proc_pid_smaps(5))."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("no Pss")
+
+
+def _run(environment: dict[str, str], *arguments: str) -> None:
+    subprocess.run(["shellvault", *arguments], env=environment, check=True, capture_output=True, timeout=60)
