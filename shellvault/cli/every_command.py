@@ -74,7 +74,7 @@ def complete(command: click.Command) -> click.Command:
     has = {name for parameter in command.params for name in parameter.opts}
     for parameter in command.params:
         if isinstance(parameter, click.Option) and _takes_no_opposite(parameter):
-            # The decorators have made it, and a copy would lose what else they did.
+            # click has no class of options for all commands, and a `cls=Flag` at each could be left out.
             parameter.__class__ = Flag
     missing = [_hidden(option) for option in GLOBAL_OPTIONS if option.name not in has]
     command.params.extend(missing)

@@ -31,10 +31,10 @@ _NAMES: Mapping[Service, str] = {
 }
 
 
-def client_for(service: Service, endpoint: Endpoint, source: "Session | None", attempts: int = 2) -> Any:
+def client_for(service: Service, endpoint: Endpoint, source: "Session | None", attempts: int) -> Any:
     """A client of `service` that signs with `source`, or not at all without one, and tries `attempts` times.
 
-    Making it may take 0.1 s, a call of it longer: see `calls.bounded`. Raises botocore's BotoCoreError, and
+    Making it may take 0.1 s, a call of it longer: see `calls.invoke`. Raises botocore's BotoCoreError, and
     ValueError for a URL that is none.
     """
     import botocore.session
@@ -91,7 +91,7 @@ def _named(service: Service, url: str) -> str:
 
 def warm_up() -> None:
     """Makes and drops a client: the first one loads most of botocore."""
-    client_for("sts", Endpoint("us-east-1"), None)
+    client_for("sts", Endpoint("us-east-1"), None, 1)
 
 
 @cache

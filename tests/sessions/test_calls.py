@@ -358,5 +358,5 @@ def test_each_region_has_its_endpoint(endpoint: Endpoint, url: str, signed_in: s
 
 
 def test_boto3_makes_the_clients_of_commands_and_botocore_those_of_sessions() -> None:
-    assert client_for("iam", Endpoint("eu-west-1"), SOURCE).meta.config.user_agent.startswith("Boto3/")
-    assert client_for("sts", Endpoint("eu-west-1"), SOURCE).meta.config.user_agent.startswith("Botocore/")
+    assert client_for("iam", Endpoint("eu-west-1"), SOURCE, 1).meta.config.user_agent.startswith("Boto3/")
+    assert client_for("sts", Endpoint("eu-west-1"), SOURCE, 1).meta.config.user_agent.startswith("Botocore/")
