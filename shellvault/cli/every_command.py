@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from shellvault.cli import help_text
 from shellvault.dialogue import output
 
 
@@ -78,6 +79,7 @@ def complete(command: click.Command) -> click.Command:
             parameter.__class__ = Flag
     missing = [_hidden(option) for option in GLOBAL_OPTIONS if option.name not in has]
     command.params.extend(missing)
+    command.context_class = help_text.Context
     return command
 
 

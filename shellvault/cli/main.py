@@ -12,11 +12,11 @@ from pathlib import Path
 import click
 
 from shellvault import __version__
-from shellvault.cli import every_command, first_steps
+from shellvault.cli import every_command, first_steps, help_text
 from shellvault.cli.groups import FUNCTION_WORDS, GROUPS
 from shellvault.cli.options import known_names
 from shellvault.cli.suggest import NEIGHBOURS, Group, no_command, no_option, similar
-from shellvault.dialogue import output
+from shellvault.dialogue import folding, output
 from shellvault.dialogue.output import OutputError, ReaderGoneError, complain
 from shellvault.errors import ConfigError, ShellvaultError, UsageError
 from shellvault.fastlane import helping
@@ -66,12 +66,14 @@ INTERNAL = {"wrap": "wrap"}
 
 ALIASES = {"login": "console", "ls": "list", "rm": "remove", "server": "proxy", "whoami": "status"}
 
-#: The narrowest terminal that click knows how to write for (columns).
-_CLICK_COLUMNS = 52
+#: The columns of help on a wider terminal.
+_WIDEST_HELP = 100
 
 
 class LazyGroup(Group):
     """A group whose commands are imported by name. Each module calls its own `command`."""
+
+    context_class = help_text.Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All command names, in the order of GROUPS."""
@@ -136,14 +138,14 @@ def _by_hand() -> str:
     from shellvault.shells import detect, lines
 
     try:
-        return lines.evaluated(detect.detect(os.getppid()), "env", "NAME")
+        return f"`{lines.evaluated(detect.detect(os.getppid()), 'env', 'NAME')}`"
     except UsageError:
         return "`shellvault exec NAME`"
 
 
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST_HELP},
     epilog="`shellvault help COMMAND` has the options of one.",
 )
 @click.version_option(__version__, "-v", "--version", prog_name="shellvault")
@@ -155,7 +157,7 @@ def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit status. Nothing it meets becomes a traceback."""
     try:
         result = command.main(
-            list(arguments), prog_name="shellvault", standalone_mode=False, terminal_width=_narrow_width()
+            list(arguments), prog_name="shellvault", standalone_mode=False, terminal_width=_help_width()
         )
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
@@ -197,10 +199,11 @@ def _names() -> list[str]:
         return [""]
 
 
-def _narrow_width() -> int | None:
-    """The columns of help on a terminal that is narrower than click takes any to be; None: click's own choice."""
-    columns = shutil.get_terminal_size().columns
-    return max(columns - 2, 20) if columns < _CLICK_COLUMNS else None
+def _help_width() -> int:
+    """The columns of help on the terminal that shows it, also where stdout is a pipe and help is on stderr."""
+    shown_on = next((number for number in (1, 2) if os.isatty(number)), None)
+    columns = shutil.get_terminal_size().columns if shown_on is None else folding.columns(shown_on)
+    return max(min(columns, _WIDEST_HELP) - 2, 20)
 
 
 def drop_output() -> None:

@@ -41,7 +41,7 @@ def check(environment: Mapping[str, str]) -> Iterator[Finding]:
         return
 
 
-def findings(operate: Operate, fix: str = "shellvault doctor --fix") -> Iterator[Finding]:
+def findings(operate: Operate, fix: str = "`shellvault doctor --fix`") -> Iterator[Finding]:
     """What there is to say of the vault's items; `fix` is the command that removes those that can go."""
     listed = operate({"do": "orphans"})
     where = f"the vault ({listed['backend']})"
@@ -53,7 +53,7 @@ def findings(operate: Operate, fix: str = "shellvault doctor --fix") -> Iterator
         if not each["is_safe"]:
             kind, name = each["kind"], each["name"]
             what = f"it holds {'a rotation' if kind == 'rotation' else 'keys'} of {name} that no list names"
-            remedy = f"shellvault remove {name}; to go on with these keys, shellvault add {name}"
+            remedy = f"`shellvault remove {name}`; to go on with these keys, `shellvault add {name}`"
             yield Finding("vault-items", "advice", where, what, remedy)
 
 

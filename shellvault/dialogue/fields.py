@@ -42,7 +42,7 @@ class Field:
             try:
                 return self.check(answer or suggestion)
             except ValueError as error:
-                terminal.show(f"{error}.\n")
+                terminal.show(f"{error}{'' if str(error).endswith('?') else '.'}\n")
         raise UsageError(f"{TRIES} answers were not what was asked for: nothing was written")
 
     def _is_shown(self, answer: str) -> bool:

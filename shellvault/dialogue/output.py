@@ -41,8 +41,10 @@ def complain(message: str) -> None:
 
 
 def _say(line: str) -> None:
-    from shellvault.dialogue import progress
+    from shellvault.dialogue import folding, progress
 
+    if sys.stderr.isatty():
+        line = folding.for_screen(line, sys.stderr.fileno())
     with progress.paused():
         print(line, file=sys.stderr, flush=True)
 
@@ -61,6 +63,13 @@ class LeftError(ShellvaultError):
     """A person has left a question without an answer; nothing is to be said of that."""
 
     exit_status = 130
+
+
+def prose(text: str, indent: str | None = None) -> None:
+    """Writes a result made of sentences: on a terminal its lines are broken between words (see `folded`)."""
+    from shellvault.dialogue import folding
+
+    result(folding.for_screen(text, sys.stdout.fileno(), indent) if sys.stdout.isatty() else text)
 
 
 def result(text: str) -> None:

@@ -1,7 +1,6 @@
 """What a command waits for, on stderr: shown after a second, only on a terminal, and gone when it is done."""
 
 import os
-import shutil
 import sys
 import threading
 import time
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from shellvault import threads
+from shellvault.dialogue.folding import columns
 from shellvault.display import printable
 from shellvault.waiting import COUNTED
 
@@ -82,7 +82,7 @@ class _Progress:
         seconds = int(time.monotonic() - self._since)
         counted = f", {seconds} s" if seconds and self._what.startswith(COUNTED) else ""
         line = f"shellvault: waiting for {printable(self._what)}{counted} …"
-        most = shutil.get_terminal_size().columns - 1
+        most = columns(sys.stderr.fileno()) - 1
         _write(_CLEARED + (line if len(line) <= most else f"{line[: most - 1]}…"))
 
 
@@ -99,7 +99,8 @@ _current: _Progress | None = None
 def waiting(what: str) -> Iterator[None]:
     """Shows `what` is waited for, or what `waits_for` says later, while the block takes long."""
     global _current
-    if _current or not sys.stderr.isatty():
+    # A dumb terminal cannot take the line away again.
+    if _current or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield
         return
     _current = progress = _Progress(what)

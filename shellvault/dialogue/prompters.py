@@ -104,6 +104,11 @@ class Once:
         self._given: dict[str, str] = {}
         """Those that were given for the operation that is under way."""
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The passphrases that were given last: good where what they were for has succeeded."""
+        return tuple(self._given.values())
+
     @contextmanager
     def once(self) -> Iterator[None]:
         """One operation: what was answered in it is good if it succeeds."""

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from shellvault.dialogue.folding import columns
 from shellvault.display import is_production, printable
 
 if TYPE_CHECKING:
@@ -83,8 +84,9 @@ def table(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], spare:
         max([len(title), *(row[index].cell_len for row in texts)]) for index, title in enumerate(heading)
     ]
     shown = list(range(len(heading)))
-    console = Console(file=sys.stdout, highlight=False)
     if sys.stdout.isatty():
+        # rich takes a dumb terminal to have 80 columns, unless it is given both.
+        console = Console(file=sys.stdout, width=columns(sys.stdout.fileno()), height=25, highlight=False)
         for title in spare:
             if _width(widths, shown) > console.width:
                 shown.remove(heading.index(title))
@@ -102,10 +104,10 @@ def table(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], spare:
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """The rows as plain lines whose columns stand below each other."""
-    columns = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            cell + " " * (width - _cells(cell)) for cell, width in zip(row, columns, strict=True)
+            cell + " " * (width - _cells(cell)) for cell, width in zip(row, widths, strict=True)
         ).rstrip()
         for row in rows
     ]

@@ -1,7 +1,6 @@
 """Questions on the terminal itself: stdout is evaluated by a shell and stdin may be a pipe."""
 
 import os
-import re
 import select
 import signal
 import time
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any, NamedTuple
 
-from shellvault.dialogue import progress
+from shellvault.dialogue import folding, progress
 from shellvault.display import printable
 from shellvault.errors import NeedsPersonError
 from shellvault.sessions.model import WithdrawnError
@@ -70,7 +69,7 @@ def is_available() -> bool:
 def write(text: str) -> None:
     """Shows text on the terminal. Raises NeedsPersonError where there is none."""
     with opened() as terminal:
-        os.write(terminal, text.encode("utf-8", "surrogateescape"))
+        os.write(terminal, folding.for_screen(text, terminal).encode("utf-8", "surrogateescape"))
 
 
 def ask(
@@ -155,28 +154,11 @@ def show(text: str) -> None:
 
 
 def _write(terminal: int, text: str) -> None:
-    os.write(terminal, printable(text, None, keep="\n").encode())
-
-
-def folded(question: str, columns: int) -> str:
-    """The question with its lines broken between words; the answer is typed behind the last of them."""
-    lines = [""]
-    for word in re.split(r"(?<=\s)(?=\S)", question):
-        if lines[-1] and len(lines[-1]) + len(word.rstrip()) > columns - 1:
-            lines.append("")
-        lines[-1] += word
-    return "\n".join([*(line.rstrip() for line in lines[:-1]), lines[-1]])
-
-
-def _columns(terminal: int) -> int:
-    try:
-        return os.get_terminal_size(terminal).columns or 80
-    except OSError:
-        return 80
+    os.write(terminal, folding.for_screen(printable(text, None, keep="\n"), terminal).encode())
 
 
 def _asked(terminal: int, prompt: str, withdrawn: int | None = None) -> str:
-    _write(terminal, folded(printable(prompt, None), _columns(terminal)))
+    _write(terminal, printable(prompt, None))
     line = _read_line(terminal, withdrawn)
     if not line:
         raise NeedsPersonError("the terminal was closed before the question was answered")

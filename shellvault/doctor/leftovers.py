@@ -24,5 +24,5 @@ def check(place: Place) -> Iterator[Finding]:
             "advice" if there else "trouble",
             f"profile {printable(name)}",
             f"credential_process calls {found.tool}" + ("" if there else ", which is not installed"),
-            f"shellvault install-process {word(name)}",
+            f"`shellvault install-process {word(name)}`",
         )

@@ -1,6 +1,7 @@
 """Files that others can read or write though they are about keys."""
 
 import os
+import shlex
 import stat
 import sys
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ def _finding(path: Path, mode: int, what: str, wanted: int) -> Finding:
         "danger",
         str(path),
         f"{what} (mode {mode:04o})",
-        f"chmod {wanted:o} {path}",
+        f"`chmod {wanted:o} {shlex.quote(str(path))}`",
         partial(_chmod, path, wanted),
     )
 

@@ -45,7 +45,7 @@ def check(place: Place) -> Iterator[Finding]:
                 "danger",
                 at(path, line),
                 f"a secret key{more} was typed on a command line and is kept in the history",
-                "rotate that key (shellvault rotate NAME), then delete the line",
+                "rotate that key (`shellvault rotate NAME`), then delete the line",
             )
     for path in sorted(place.directory.glob(".env*")):
         for line, more in _lines_with_secrets(path):
@@ -54,7 +54,7 @@ def check(place: Place) -> Iterator[Finding]:
                 "danger",
                 at(path, line),
                 f"a secret key{more} stands in plaintext",
-                "shellvault add NAME, delete the line, and use shellvault exec NAME -- COMMAND",
+                "`shellvault add NAME`, delete the line, and use `shellvault exec NAME -- COMMAND`",
             )
     if list(plaintext.in_environment(place.environment, "default")):
         yield Finding(
@@ -62,7 +62,7 @@ def check(place: Place) -> Iterator[Finding]:
             "danger",
             "AWS_SECRET_ACCESS_KEY in the environment",
             "long-term keys are in this shell, and in every program that it starts",
-            "shellvault import env, then unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY",
+            "`shellvault import env`, then `unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY`",
         )
 
 
@@ -79,7 +79,7 @@ def _aws_files(place: Place) -> Iterator[Finding]:
                 "danger",
                 found[0].where,
                 f"the keys of {names}{more} stand in plaintext",
-                "shellvault import",
+                "`shellvault import`",
             )
 
 

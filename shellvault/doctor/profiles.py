@@ -54,7 +54,7 @@ def check(place: Place, stored: Collection[str]) -> Iterator[Finding]:
             if not _is_only_settings(config, name):
                 what = str(error)
                 yield Finding(
-                    "profiles", "trouble", f"profile {printable(name)}", what, f"shellvault why {name}"
+                    "profiles", "trouble", f"profile {printable(name)}", what, f"`shellvault why {name}`"
                 )
     yield from _mistaken_headers(config)
     for remark in remarks.of_file(config):
@@ -89,4 +89,4 @@ def old_keys(created: Mapping[str, int], stored: Collection[str]) -> Iterator[Fi
         age = now - created.get(name, now)
         if age > OLD:
             where, what = f"profile {printable(name)}", f"its key is {int(age // 86400)} days old"
-            yield Finding("old-keys", "advice", where, what, f"shellvault rotate {name}")
+            yield Finding("old-keys", "advice", where, what, f"`shellvault rotate {name}`")

@@ -37,17 +37,21 @@ def vault(place: Place) -> Iterator[Finding]:
                 "trouble",
                 f"{what} ({status.name})",
                 status.reason,
-                "unlock it, or choose another: shellvault list --backends",
+                "unlock it, or choose another: `shellvault list --backends`",
             )
 
 
-def passphrase(place: Place) -> Iterator[Finding]:
-    """Whether the passphrase of the encrypted file is weak, where the environment has it."""
+def known_passphrase(place: Place) -> str | None:
+    """The passphrase of the encrypted file, where there is one and the environment has it."""
     given = next(filter(None, map(place.environment.get, PASSPHRASE_VARIABLES)), None)
-    problem = weakness(given) if given and file_path(place.environment).exists() else None
-    if problem:
+    return given if given and file_path(place.environment).exists() else None
+
+
+def passphrase(given: str) -> Iterator[Finding]:
+    """Whether the passphrase of the encrypted file is weak."""
+    if problem := weakness(given):
         where = "the passphrase of the encrypted file"
-        yield Finding("passphrase", "advice", where, f"it is weak: {problem}", "shellvault passphrase")
+        yield Finding("passphrase", "advice", where, f"it is weak: {problem}", "`shellvault passphrase`")
 
 
 def unknown_settings(place: Place) -> Iterator[Finding]:
@@ -66,7 +70,7 @@ def agent(place: Place) -> Iterator[Finding]:
     try:
         status = client.status(place.environment)
     except AgentError as error:
-        yield Finding("agent", "trouble", "the agent", str(error), "shellvault agent stop")
+        yield Finding("agent", "trouble", "the agent", str(error), "`shellvault agent stop`")
         return
     if status and status.get("version") != __version__:
         yield Finding(
@@ -74,7 +78,7 @@ def agent(place: Place) -> Iterator[Finding]:
             "advice",
             "the agent",
             f"it is of version {status.get('version')}, this is {__version__}",
-            "shellvault agent stop (the next command starts a new one)",
+            "`shellvault agent stop` (the next command starts a new one)",
             partial(_stop, place),
         )
 
@@ -100,7 +104,7 @@ def shells(place: Place) -> Iterator[Finding]:
                 "advice",
                 str(path),
                 f"{shell} has no prompt, refresh and completion of shellvault",
-                f"shellvault init {shell} --install",
+                f"`shellvault init {shell} --install`",
             )
         elif (options := install.evaluated_options(text, shell)) is not None:
             yield Finding(
@@ -132,5 +136,5 @@ def clock(url: str, deadline: float) -> Iterator[Finding]:
             "trouble" if abs(skew) > DANGEROUS_SKEW else "advice",
             "the clock",
             f"it is {abs(int(skew))} s {'ahead of' if skew > 0 else 'behind'} AWS's, which refuses from 300 s on",
-            "turn on network time: timedatectl set-ntp true",
+            "turn on network time: `timedatectl set-ntp true`",
         )

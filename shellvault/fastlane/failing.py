@@ -87,7 +87,8 @@ def is_evaluated(arguments: list[str]) -> bool:
         if word in EVALUATED or not (word.startswith("-") or before.startswith("-")):
             return True
         before = word
-    return True
+    # Without a word the help is shown, and there is nothing to evaluate.
+    return bool(arguments)
 
 
 def _asked_by_powershell(arguments: list[str]) -> bool:

@@ -58,7 +58,7 @@ def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) 
     if shell == "fish" and options.completions:
         _shadow_generated(state)
     stamp, own = _settings(environment)
-    text = render_init(shell, options, state, own.production_patterns)
+    text = render_init(shell, options, state, own.production_patterns, quiet=own.quiet)
     return keep(state, "init", shell, text, stamp, init_words(options))
 
 
@@ -71,7 +71,9 @@ def init_words(options: InitOptions) -> list[str]:
     return words + ([] if options.command == "shellvault" else ["--cmd", options.command])
 
 
-def render_init(shell: str, options: InitOptions, state: Path, production: str | None = None) -> str:
+def render_init(
+    shell: str, options: InitOptions, state: Path, production: str | None = None, *, quiet: bool = False
+) -> str:
     """The text itself.
 
     `state` is where PowerShell, which cannot pass arguments on unchanged, finds its scripts; `production` are the
@@ -91,7 +93,9 @@ def render_init(shell: str, options: InitOptions, state: Path, production: str |
         brought=False,
         command=options.command,
         completions=completions,
+        leave=f"{options.command} leave",
         production=production,
+        quiet=quiet,
         prompt=options.prompt,
         wrap=options.wrap,
         wrappers=quote(shell, str(state / WRAPPERS)),
@@ -137,6 +141,7 @@ def hook_text(shell: str, production: str | None = None, *, quiet: bool = False)
         **render.starting(shell),
         again=RECORDS[shell].evaluated.replace("{}", "shellvault env {}").split("{}"),
         brought=True,
+        leave="shellvault leave",
         command="shellvault",
         production=production,
         quiet=quiet,

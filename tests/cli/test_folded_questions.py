@@ -2,7 +2,7 @@
 
 import pytest
 
-from shellvault.dialogue.terminal import folded
+from shellvault.dialogue.folding import folded
 
 QUESTIONS = (
     "Enter Access Key Id: ",

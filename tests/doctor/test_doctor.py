@@ -8,12 +8,15 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from shellvault.doctor import surroundings
 from shellvault.rotation import ages
-from shellvault.vault import open_vault
-from tests.support.home import PASSPHRASE, Home
+from shellvault.vault import open_vault, sealed
+from shellvault.vault.backends import file_path
+from tests.signin.terminal import start
+from tests.support.home import CHEAP, PASSPHRASE, Home
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 KEY_ID = "AKIAQ3EGDOCTORPAIR23"
@@ -89,6 +92,24 @@ def test_a_weak_passphrase_is_found_where_the_environment_has_it(healthy: Home) 
         healthy, SHELLVAULT_FILE_PASSPHRASE="a" * 16
     )
     assert "passphrase" not in [check for check, _, _ in findings(healthy)]
+
+
+@pytest.mark.parametrize("is_weak", [True, False])
+def test_the_passphrase_that_opens_the_vault_is_looked_at(home: Home, is_weak: bool) -> None:
+    given = "a" * 16 if is_weak else PASSPHRASE
+    path = file_path(home.environment)
+    path.parent.mkdir(parents=True, mode=0o700)
+    path.write_bytes(sealed.seal(b"{}", sealed.new_key(given, CHEAP)))
+    path.chmod(0o600)
+    del home.environment["SHELLVAULT_FILE_PASSPHRASE"]
+    assert "passphrase" not in home.shellvault("doctor", "--offline").stderr
+    doctor = start(home, "doctor", "--offline", "--keys")
+    doctor.expect("Enter passphrase to unlock .*: ")
+    doctor.sendline(given)
+    doctor.expect(pexpect.EOF)
+    printed = str(doctor.before)
+    assert ("it is weak: it is the same text again and again" in printed) is is_weak
+    assert is_weak or ("all is well: looked at" in printed and "passphrase" in printed)
 
 
 def test_every_seeded_trouble_is_named_and_nothing_else(healthy: Home) -> None:

@@ -194,7 +194,8 @@ def test_the_launcher_knows_the_same_commands(tmp_path: Path) -> None:
         ("exec work -- env", False),
         ("export work --format json", False),
         ("export work --format export-env", True),
-        ("", True),
+        ("", False),
+        ("--backend file", True),
         ("--version", False),
     ],
 )

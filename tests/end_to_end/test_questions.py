@@ -56,7 +56,7 @@ that is no region: give its name, such as eu-central-1.
 Enter region, such as eu-central-1 (blank: none): eu-central-1
 """
     )
-    assert told.endswith('shellvault: next: eval "$(shellvault env work)"\n')
+    assert told.endswith('shellvault: next: `eval "$(shellvault env work)"`\n')
     assert pair[1] not in shell.screen
     assert home.config_file.read_text() == f"[profile work]\nmfa_serial = {serial}\nregion = eu-central-1\n"
     assert home.succeed("list", "--credentials") == "work\n"
@@ -78,7 +78,7 @@ def test_a_paste_of_both_is_taken_and_never_shown(home: Home, pair: tuple[str, s
         shell.press(pasted.format(*pair))
         printed = shell.finish()
         assert pair[1][:12] not in shell.screen
-        assert 'next: eval "$(shellvault env work)"' in printed
+        assert 'next: `eval "$(shellvault env work)"`' in printed
         shell.type(
             "shellvault exec --no-session work -- printenv AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY >keys"
         )

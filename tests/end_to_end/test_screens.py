@@ -121,7 +121,7 @@ def test_tables_fit_the_screen_and_cut_nothing_that_identifies(person: Person, s
     assert shown(screen, "shellvault clear wrok") == (
         "shellvault: error: there is no profile wrok: did you mean work?\n"
     )
-    assert shown(screen, f"shellvault clear {long[:20]}").replace("\n", "") == (
-        f"shellvault: error: there is no profile {long[:20]}"
+    assert shown(screen, f"shellvault clear {long[:20]}") == (
+        f"shellvault: error: there is no profile {long[:20]}: store keys with\n`shellvault add {long[:20]}`\n"
     )
     assert shown(screen, "shellvault clear work") == "shellvault: forgot 1 session of work\n"

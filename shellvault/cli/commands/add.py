@@ -210,6 +210,6 @@ def _name_next_step(name: str) -> None:
 
     try:
         shell = detect.detect(os.getppid())
-        output.note(f"next: {lines.evaluated(shell, 'env', name)}")
+        output.note(f"next: `{lines.evaluated(shell, 'env', name)}`")
     except UsageError:
-        output.note(f"next: shellvault exec {word(name)} -- COMMAND")
+        output.note(f"next: `shellvault exec {word(name)} -- COMMAND`")

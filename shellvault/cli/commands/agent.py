@@ -36,10 +36,10 @@ def status(as_json: bool) -> int:
         import json
 
         output.result(json.dumps(found, indent=2) + "\n")
+    elif found:
+        output.result(_shown(found))
     else:
-        output.result(
-            _shown(found) if found else "the agent does not run: it starts when a session is asked for\n"
-        )
+        output.prose("the agent does not run: it starts when a session is asked for\n")
     return 0 if found else 3
 
 

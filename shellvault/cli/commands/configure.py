@@ -13,10 +13,11 @@ from shellvault import here
 from shellvault.cli import sign_ins
 from shellvault.cli.commands import sso
 from shellvault.cli.commands.signin import sign_in_options
-from shellvault.dialogue import output, picker
+from shellvault.dialogue import output, picker, terminal
 from shellvault.dialogue.fields import TRIES, Field
 from shellvault.display import printable
 from shellvault.errors import ConfigError, SessionError, UsageError
+from shellvault.plan.regions import near
 from shellvault.profiles.edit import append_profile, append_section, check_editable, check_name
 from shellvault.profiles.parse import ConfigFile
 from shellvault.profiles.resolve import USUAL_SCOPES
@@ -178,6 +179,8 @@ def _region(text: str) -> str:
     region = text.strip().lower()
     if not re.fullmatch(r"[a-z]{2,5}(?:-[a-z]+)+-[0-9]{1,2}", region, re.ASCII):
         raise ValueError("that is no region: give its name, such as eu-central-1")
+    if meant := near(region):
+        raise ValueError(f"there is no region {region}: did you mean {meant}?")
     return region
 
 
@@ -203,5 +206,9 @@ def _new_name(text: str, taken: Container[str]) -> str:
 
 
 def _chosen(names: Sequence[str], what: str) -> str:
-    """The one name, or what a person chooses."""
-    return names[0] if len(names) == 1 else picker.pick([picker.Choice(each) for each in names], what)
+    """The one name, or what a person chooses; it stays on the screen when the list is gone."""
+    if len(names) == 1:
+        return names[0]
+    chosen = picker.pick([picker.Choice(each) for each in names], what)
+    terminal.show(f"{what.capitalize()}: {chosen}\n")
+    return chosen

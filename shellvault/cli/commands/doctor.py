@@ -13,7 +13,7 @@ from shellvault import here, threads
 from shellvault.cli import broker, orphans
 from shellvault.cli.options import wish
 from shellvault.deadline import within
-from shellvault.dialogue import output
+from shellvault.dialogue import output, prompters
 from shellvault.display import printable
 from shellvault.doctor import leftovers, permissions, plaintext_keys, profiles, surroundings
 from shellvault.doctor.finding import SEVERITIES, Finding, Place, Severity
@@ -33,6 +33,9 @@ STATUS: Mapping[Severity, int] = {"advice": 1, "trouble": 3, "danger": 4}
 
 #: Looks at one thing.
 Check = Callable[[], Iterator[Finding]]
+
+#: What stands below a severity.
+_INDENT = " " * 9
 
 _STYLES: Mapping[Severity, str] = {"advice": "cyan", "trouble": "yellow", "danger": "red"}
 
@@ -55,11 +58,14 @@ def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
     checks = _checks(place, offline=offline, looks_into_vault=not check_keys)
     found, looked_at = _examined(place, checks), [*checks]
     if check_keys:
+        asker = prompters.Once(prompters.choose(None, environment))
+        operate = broker.vault_operations(None, environment, asker)
         looked_at += ["vault-items", "stored keys"]
-        found += orphans.findings(
-            broker.vault_operations(None, environment), "shellvault doctor --keys --fix"
-        )
-        found += _unknown_keys(environment)
+        found += orphans.findings(operate, "`shellvault doctor --keys --fix`")
+        found += _unknown_keys(operate)
+        if asker.given and "passphrase" not in checks:
+            looked_at.append("passphrase")
+            found += surroundings.passphrase(asker.given[-1])
     found.sort(key=lambda each: (SEVERITIES.index(each.severity), each.check, each.where))
     if fix:
         found = [each for each in found if not _mended(each)]
@@ -69,7 +75,7 @@ def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
             json.dumps([{name: getattr(each, name) for name in names} for each in found], indent=2) + "\n"
         )
     else:
-        output.result("".join(f"{line}\n" for each in found for line in _lines(each)))
+        output.prose("".join(f"{line}\n" for each in found for line in _lines(each)), _INDENT)
         if not found:
             output.note(f"all is well: looked at {', '.join(each.replace('-', ' ') for each in looked_at)}")
     return max((STATUS[each.severity] for each in found), default=0)
@@ -85,11 +91,12 @@ def _checks(place: Place, *, offline: bool, looks_into_vault: bool) -> dict[str,
         "leftovers": partial(leftovers.check, place),
         "old-keys": lambda: profiles.old_keys(ages.known(place.environment), names),
         "vault": partial(surroundings.vault, place),
-        "passphrase": partial(surroundings.passphrase, place),
         "settings": partial(surroundings.unknown_settings, place),
         "agent": partial(surroundings.agent, place),
         "shells": partial(surroundings.shells, place),
     }
+    if given := surroundings.known_passphrase(place):
+        checks["passphrase"] = partial(surroundings.passphrase, given)
     if looks_into_vault:
         checks["vault-items"] = partial(orphans.check, place.environment)
     if not offline:
@@ -126,9 +133,8 @@ def _clock_url(environment: Mapping[str, str]) -> str:
     return f"https://{host('sts', partition_of_region(region), region)}/"
 
 
-def _unknown_keys(environment: Mapping[str, str]) -> list[Finding]:
+def _unknown_keys(operate: broker.Operate) -> list[Finding]:
     """Stored keys that AWS does not take any more."""
-    operate = broker.vault_operations(None, environment)
     found = []
     for name in operate({"do": "list"})["keys"]:
         try:
@@ -136,7 +142,7 @@ def _unknown_keys(environment: Mapping[str, str]) -> list[Finding]:
         except NeedsPersonError:
             raise
         except ShellvaultError as error:
-            fix = f"shellvault add {name} with keys that work, or shellvault remove {name}"
+            fix = f"`shellvault add {name}` with keys that work, or `shellvault remove {name}`"
             found.append(Finding("unknown-keys", "trouble", f"profile {name}", str(error), fix))
     return found
 
@@ -154,8 +160,8 @@ def _mended(finding: Finding) -> bool:
 
 def _lines(finding: Finding) -> Sequence[str]:
     severity = f"{finding.severity:8}"
-    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+    if sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         severity = click.style(severity, fg=_STYLES[finding.severity])
     where, what = printable(finding.where, None), printable(finding.what, None)
     said = what if what.startswith(where) else f"{where}: {what}"
-    return f"{severity} {said}", f"{'':8} fix: {printable(finding.fix, None)}"
+    return f"{severity} {said}", f"{_INDENT}fix: {printable(finding.fix, None)}"

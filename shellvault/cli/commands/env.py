@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from shellvault.cli import broker
-from shellvault.cli.options import link_option, server_option, session_options, typed, wish
+from shellvault.cli import broker, first_steps
+from shellvault.cli.options import known_names, link_option, server_option, session_options, typed, wish
 from shellvault.dialogue import output
 from shellvault.errors import UsageError
 from shellvault.shells import HOOKED, SHELLS
@@ -49,8 +49,10 @@ def command(
 
     shell = shell or detect.detect(os.getppid())
     if not force and sys.stdout.isatty():
+        if not leave:
+            first_steps.require_any(known_names(os.environ))
         raise UsageError(
-            f"this is for the shell to evaluate: {lines.evaluated(shell, 'env', *typed(context))}"
+            f"this is for the shell to evaluate: `{lines.evaluated(shell, 'env', *typed(context))}`"
         )
     if leave:
         output.result(init.kept_leave_text(shell, os.environ))

@@ -7,8 +7,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from shellvault.cli import broker
-from shellvault.cli.options import link_option, session_options, typed, wish
+from shellvault.cli import broker, first_steps
+from shellvault.cli.options import known_names, link_option, session_options, typed, wish
 from shellvault.dialogue import output
 from shellvault.errors import UsageError
 from shellvault.shells.export import FORMATS
@@ -32,11 +32,12 @@ def command(context: click.Context, /, name: str | None, form: str, force: bool,
     """
     is_chosen = force or context.get_parameter_source("form") is ParameterSource.COMMANDLINE
     if not is_chosen and sys.stdout.isatty():
+        first_steps.require_any(known_names(os.environ))
         from shellvault.shells import detect, lines
 
         line = lines.evaluated(detect.detect(os.getppid()), "env", *typed(context))
         raise UsageError(
-            f"this would show secrets: name a --format to have it here, or enter the session: {line}"
+            f"this would show secrets: name a --format to have it here, or enter the session: `{line}`"
         )
     output.result(broker.answer(wish(name, given), form))
     return 0

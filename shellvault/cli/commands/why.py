@@ -35,7 +35,7 @@ def command(name: str | None, form: str, **given: Any) -> int:
     else:
         shown = f"{plan.describe(found, now.places(asked.environment))}\n{now.describe(found, held)}"
         shown += f"\n{_state(living)}" if sign_in else ""
-    output.result(f"{shown}\n")
+    (output.result if form == "json" else output.prose)(f"{shown}\n")
     if problem:
         output.complain(str(problem))
         return problem.exit_status
