@@ -168,3 +168,26 @@ def test_a_name_with_a_blank_is_quoted_where_it_is_shown(home: Home) -> None:
     said = home.shellvault("install-process", "my work").stderr
     assert "AWS_PROFILE='my work' works in SDKs that read such a name" in said
     assert "every SDK" not in said
+
+
+def test_a_profile_of_granted_says_what_to_write_and_is_then_taken_over(home: Home) -> None:
+    values = {
+        "start_url": "https://d-1234567890.awsapps.com/start",
+        "region": "eu-west-1",
+        "account_id": "123456789012",
+        "role_name": "Admin",
+    }
+    lines = [f"{{}}sso_{key} = {value}\n" for key, value in values.items()]
+    process = "credential_process = granted credential-process --profile admin\n"
+    granted = "".join(line.format("granted_") for line in lines)
+    home.write_config(f"[profile admin]\n{granted}{process}")
+    refused = home.fail("install-process", "admin")
+    for key in values:
+        assert f"sso_{key}" in refused
+    home.write_config(f"[profile admin]\n{granted}{''.join(line.format('') for line in lines)}{process}")
+    home.succeed("install-process", "admin")
+    started = [
+        line for line in home.config_file.read_text().splitlines() if line.startswith("credential_process")
+    ]
+    assert [line for line in started if "granted" in line] == []
+    assert "shellvault export" in started[0]

@@ -133,6 +133,11 @@ def _check_serves(config: ConfigFile, target: str, tool: str, environment: Mappi
         served = not any(isinstance(step, Process) for step in steps)
     except ConfigError:
         served = False
+    if not served and "granted_sso_start_url" in config.section(target):
+        raise UsageError(
+            f"write sso_start_url, sso_region, sso_account_id and sso_role_name into [profile {printable(target)}], "
+            "with the values of its granted_sso_ keys"
+        )
     if not served:
         raise UsageError(
             f"shellvault has no keys of {printable(target)}: `shellvault import` takes over {tool}'s, "
