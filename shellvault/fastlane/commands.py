@@ -320,15 +320,15 @@ def kept(what: str, shell: str, environment: Environment, options: list[str] | N
     `shells.init.keep` says what such a file is called and what is in it.
     """
     state = connection.state_directory(environment)
-    name = " ".join([f"{shell}-{__version__}", *(options or ())])
-    path = f"{state}/{what}/{name}"
+    door = f"{FOLDER}/shellvault/__main__.py"
     try:
+        name = kept_name(shell, door, options or [])
         if not state or "/" in name:
             return None
-        python, script, stamp, text = read(path, ours=True).split(b"\0", 3)
+        python, script, stamp, text = read(f"{state}/{what}/{name}", ours=True).split(b"\0", 3)
         # Another installation of this version names its own interpreter and files. Files are compared and not
         # their names: links and `..` give one many.
-        ours = same_file(python, sys.executable) and same_file(script, f"{FOLDER}/shellvault/__main__.py")
+        ours = same_file(python, sys.executable) and same_file(script, door)
     except (OSError, ValueError):
         return None
     return text if ours and stamp == settings_stamp(environment) else None
@@ -359,6 +359,11 @@ def _has_files(environment: Environment) -> bool:
         except OSError:
             continue
     return False
+
+
+def kept_name(shell: str, script: str, options: list[str]) -> str:
+    """The name of a kept text: each installation has its own, known by its script's inode. Raises OSError."""
+    return " ".join([f"{shell}-{__version__}-{posix.stat(script).st_ino}", *options])
 
 
 def settings_stamp(environment: Environment) -> bytes:

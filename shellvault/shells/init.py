@@ -181,16 +181,18 @@ def keep_help(columns: int, words: Sequence[str], text: str, environment: Mappin
 def keep(state: Path, what: str, shell: str, text: str, stamp: str, options: Sequence[str] = ()) -> str:
     """Keeps a text where the fast lane finds it, and returns it. Where that fails the next shell waits a little longer.
 
-    The file is `WHAT/SHELL-VERSION OPTIONS` in the state directory. Before the text stand the interpreter and the
-    script that it starts (two installations of one version may share a home) and the stamp of the settings that it
-    was made with, each ended by a NUL.
+    The file is `WHAT/SHELL-VERSION-INODE OPTIONS` in the state directory (`fastlane.commands.kept_name`). Before the
+    text stand the interpreter and the script that it starts and the stamp of the settings that it was made with, each
+    ended by a NUL.
     """
-    path = state / what / " ".join([f"{shell}-{__version__}", *options])
     belongs_to = (os.fsencode(locations.PYTHON), os.fsencode(locations.DOOR), stamp.encode())
     content = b"\0".join((*belongs_to, text.encode("utf-8", "surrogateescape")))
-    with suppress(OSError, ShellvaultError):
-        locations.private_directory(path.parent)
-        files.replace(path, content, 0o600)
+    with suppress(ImportError, OSError, ShellvaultError):
+        # Without POSIX there is no fast lane.
+        from shellvault.fastlane.commands import kept_name
+
+        folder = locations.private_directory(state / what)
+        files.replace(folder / kept_name(shell, str(locations.DOOR), list(options)), content, 0o600)
     return text
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import __version__
+from shellvault.fastlane.commands import kept_name
 from tests.fastlane.agent_stand_in import StandIn, standing_in
 
 PACKAGE = Path(__file__).parents[2] / "shellvault"
@@ -68,7 +68,7 @@ def keep_hooks(folder: Path, package: Path) -> None:
     folder.mkdir(parents=True)
     for shell in ("bash", "fish", "powershell", "zsh"):
         hook = belonging_to(package / "__main__.py", b"# the hook\n")
-        (folder / f"{shell}-{__version__}").write_bytes(hook)
+        (folder / kept_name(shell, str(package / "__main__.py"), [])).write_bytes(hook)
 
 
 @pytest.fixture

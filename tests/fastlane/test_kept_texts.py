@@ -1,6 +1,7 @@
 """`init SHELL` and `env --leave`, from the texts that the full command line has kept for this version."""
 
 import os
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from shellvault import __version__, files
+from shellvault.fastlane.commands import kept_name
 from tests.fastlane.agent_stand_in import StandIn
 from tests.fastlane.conftest import Lane, belonging_to
 
@@ -17,7 +19,8 @@ TEXT = b"text of init\n\xff"
 def keep(
     lane: Lane, what: str, *, version: str = __version__, options: str = "", content: bytes | None = None
 ) -> Path:
-    name = f"bash-{version}{options}"
+    inode = lane.script.stat().st_ino
+    name = f"bash-{version}-{inode}{options}"
     path = Path(lane.environment["HOME"], ".local", "state", "shellvault", what, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(belonging_to(lane.script, TEXT) if content is None else content)
@@ -41,6 +44,15 @@ def test_the_text_of_an_installation_is_found_by_whatever_path_it_is_started(lan
         lane.script.parents[1] / ".." / lane.script.parents[1].name / "shellvault" / "__main__.py",
     ):
         assert replace(lane, script=script).run("init", "bash").stdout == TEXT
+
+
+def test_two_installations_in_turns_have_a_text_each(lane: Lane, tmp_path: Path) -> None:
+    other = shutil.copytree(lane.script.parent, tmp_path / "other" / "shellvault") / "__main__.py"
+    both = [lane, replace(lane, script=other)]
+    for installed in both:
+        keep(installed, "init", content=belonging_to(installed.script, str(installed.script).encode()))
+    for installed in both * 2:
+        assert installed.run("init", "bash").stdout == str(installed.script).encode()
 
 
 @pytest.mark.parametrize(
@@ -82,7 +94,14 @@ def test_a_text_that_says_of_no_installation_is_a_miss(lane: Lane, content: byte
 
 
 def test_a_missing_hook_is_a_miss(lane: Lane, agent: StandIn) -> None:
-    Path(lane.environment["HOME"], ".local", "state", "shellvault", "hook", f"bash-{__version__}").unlink()
+    Path(
+        lane.environment["HOME"],
+        ".local",
+        "state",
+        "shellvault",
+        "hook",
+        kept_name("bash", str(lane.script), []),
+    ).unlink()
 
     assert lane.misses("env", "work", "--shell", "bash")
 
@@ -128,5 +147,12 @@ def test_a_text_that_somebody_else_owns_is_not_printed(lane: Lane) -> None:
 
 def test_a_folder_in_its_place_is_a_miss(lane: Lane) -> None:
     keep(lane, "init").unlink()
-    Path(lane.environment["HOME"], ".local", "state", "shellvault", "init", f"bash-{__version__}").mkdir()
+    Path(
+        lane.environment["HOME"],
+        ".local",
+        "state",
+        "shellvault",
+        "init",
+        kept_name("bash", str(lane.script), []),
+    ).mkdir()
     assert lane.misses("init", "bash")
