@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scripts.measuring import Case, difference, interleaved, program, ratio
 from shellvault import locations
+from shellvault.shells import SET_UP
 from tests.support.home import Home
 
 #: Turns before those that count: .NET compiles a function when it is used, and again when it is used often.
@@ -35,6 +36,8 @@ class Shell:
     """Evaluates the file FILE."""
     init: str
     """Evaluates what `shellvault init` prints."""
+    has_function: str
+    """Fails where `init` has not defined the function."""
     complete: str
     """Defines the function `tab`, which completes `shellvault env profile-0` as the key does."""
     ask: str
@@ -54,6 +57,7 @@ SHELLS = {
         later="function __shellvault_clock { __shellvault_now=$(( 4000000000 + 100 * i )); }",
         load="source FILE",
         init='eval "$(shellvault init bash)"',
+        has_function="declare -F shellvault >/dev/null || exit 9",
         complete="COMP_WORDS=(shellvault env profile-0) COMP_CWORD=2; COMP_LINE=${COMP_WORDS[*]}; "
         "COMP_POINT=${#COMP_LINE}; [[ $(complete -p shellvault) =~ -F\\ ([^ ]+) ]]; "
         "function tab { ${BASH_REMATCH[1]} shellvault profile-0 env; }; ",
@@ -67,6 +71,7 @@ SHELLS = {
         later="function __shellvault_clock { __shellvault_now=$(( 4000000000 + 100 * i )); }",
         load="source FILE",
         init='eval "$(shellvault init zsh)"',
+        has_function="(( $+functions[shellvault] )) || exit 9",
         # Outside of a completion there is no compadd: what zsh itself does with the names is not measured.
         complete="function compadd { : }; function _describe { : }; function tab { local CURRENT=3; "
         "local -a words; words=(shellvault env profile-0); __shellvault_complete; }",
@@ -82,6 +87,7 @@ SHELLS = {
         later="function __shellvault_clock; set -g __shellvault_now (math 4000000000 + 100 x $i); end",
         load="source FILE",
         init="shellvault init fish | source",
+        has_function="functions -q shellvault; or exit 9",
         complete="function tab; complete -C 'shellvault env profile-0' >/dev/null; end",
         ask="set -l answer (BARE </dev/null 2>/dev/null)",
     ),
@@ -93,6 +99,7 @@ SHELLS = {
         later="function __shellvault_hook { __shellvault_due (4000000000 + 100 * $i) }",
         load=". FILE",
         init="Invoke-Expression (& shellvault init powershell | Out-String)",
+        has_function="if (-not $function:shellvault) { exit 9 }",
         complete="function tab { $null = TabExpansion2 'shellvault env profile-0' 24 }",
         ask="""
 $socket = [Net.Sockets.Socket]::new([Net.Sockets.AddressFamily]::Unix, [Net.Sockets.SocketType]::Stream, 0)
@@ -219,38 +226,41 @@ def _turns(
 
 @dataclass(frozen=True)
 class StartUp:
-    """Seconds that are added to a shell's start: by reading a text, and by evaluating a program's output."""
+    """Seconds added to a shell's start: by the line of `init --install`, and by evaluating a program's output."""
 
-    file: float
+    installed: float
     evaluated: float
-    least_file: float
+    least_installed: float
     least_evaluated: float
     base: float
     """F."""
 
 
 def start_up(home: Home, shell: str, base: Case, *, rounds: int) -> StartUp:
-    """What an installed init file, and `shellvault init`, add to a shell's start, and the shell's floor for that."""
+    """What the line of `init --install` and `init` evaluated add to a shell's start, and the floor for that."""
     how = SHELLS[shell]
-    init = write_texts(home, shell)[0]
-    least = init.with_name(f"least-{init.name}")
+    home.succeed("init", shell, "--install")
+    start_up_file = SET_UP[shell].start_up_file(home.environment)
+    line = start_up_file.read_text()
+    start_up_file.unlink()
+    least = home.path / f"least-{shell}.ps1"
     least.write_text(how.least)
     texts = {
         "bare": "",
-        "file": how.load.replace("FILE", str(init)),
-        "evaluated": how.init,
-        "least_file": how.load.replace("FILE", str(least)),
+        "installed": f"{line}\n{how.has_function}",
+        "evaluated": f"{how.init}\n{how.has_function}",
+        "least_installed": how.load.replace("FILE", str(least)),
         "least_evaluated": how.init.replace(f"shellvault init {shell}", f"cat {shlex.quote(str(least))}"),
     }
     if not how.least:
-        del texts["least_file"], texts["least_evaluated"]
+        del texts["least_installed"], texts["least_evaluated"]
     cases = {name: _script(shell, text, home.environment) for name, text in texts.items()}
     taken = interleaved(cases | {"base": base}, rounds)
     added = {name: difference(taken[name], taken["bare"]) for name in texts}
     return StartUp(
-        added["file"],
+        added["installed"],
         added["evaluated"],
-        added.get("least_file", 0.0),
+        added.get("least_installed", 0.0),
         added.get("least_evaluated", 0.0),
         statistics.median(taken["base"]),
     )

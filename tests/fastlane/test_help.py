@@ -1,17 +1,25 @@
 """Help and the version from the fast lane: what the full command line has written before, for a screen as wide."""
 
 import os
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from shellvault import __version__
 from shellvault.fastlane import helping
+from shellvault.fastlane.commands import kept_name
 from tests.fastlane.conftest import Lane, belonging_to
 from tests.support.home import Home
 
 #: Every way to ask for help.
 DOORS = (["--help"], ["-h"], ["help"], ["help", "env"], ["env", "--help"], ["exec", "-h"], ["list", "--help"])
+
+
+def names(folder: Path) -> list[str]:
+    """The names of kept texts, without the inode of the installation."""
+    return [re.sub(r"-\d+(?= |$)", "-INODE", each.name) for each in folder.iterdir()]
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["-v"], ["version"]])
@@ -24,7 +32,7 @@ def test_the_version(lane: Lane, arguments: list[str]) -> None:
 def test_help_is_for_a_screen_as_wide(lane: Lane, given: str, columns: int) -> None:
     folder = lane.directory / ".local" / "state" / "shellvault" / "help"
     folder.mkdir(parents=True)
-    kept = folder / f"{columns}-{__version__} env"
+    kept = folder / kept_name(str(columns), str(lane.script), ["env"])
     lane.environment["COLUMNS"] = given
     assert lane.misses("help", "env")
     kept.write_bytes(belonging_to(lane.script, b"what env does\n"))
@@ -40,7 +48,7 @@ def test_help_is_the_same_before_and_after_it_is_kept(home: Home, arguments: lis
     kept = home.path / ".local" / "state" / "shellvault" / "help"
     assert first == second != ""
     words = helping.words(arguments)
-    assert [each.name for each in kept.iterdir()] == [" ".join([f"80-{__version__}", *(words or [])])]
+    assert names(kept) == [" ".join([f"80-{__version__}-INODE", *(words or [])])]
 
 
 @pytest.mark.real
@@ -66,4 +74,4 @@ def test_the_width_is_that_of_the_terminal(home: Home) -> None:
     os.close(writing)
     os.close(reading)
     kept = home.path / ".local" / "state" / "shellvault" / "help"
-    assert [each.name for each in kept.iterdir()] == [f"60-{__version__} env"]
+    assert names(kept) == [f"60-{__version__}-INODE env"]
