@@ -7,12 +7,15 @@ reads a thousand profiles in a third of configparser's time.
 import errno
 import os
 import stat
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from shellvault.display import printable
 from shellvault.errors import ConfigError
+from shellvault.files import stamp
 from shellvault.profiles import grammar
 from shellvault.profiles.grammar import Value
 
@@ -20,6 +23,12 @@ from shellvault.profiles.grammar import Value
 MAX_BYTES = 16 * 1024 * 1024
 
 _BOM = "\ufeff"
+
+#: Nanoseconds after which another change of a file has another time (file systems with one of 2 s are the coarsest).
+SETTLED_NS = 2_000_000_000
+
+#: The path and stamp of the file that was parsed last, and what came of it.
+_last: dict[str, tuple[Any, "ConfigFile"]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +90,21 @@ def place(path: Path, line: int) -> str:
 
 
 def load(path: Path) -> ConfigFile:
-    """Reads the config file; one that does not exist is an empty one.
+    """Reads the config file; one that does not exist is an empty one. One that has not changed is parsed once.
 
     Raises ConfigError for what is not a readable file.
     """
+    # Stamped before it is read: a change in between makes the result old at once.
+    found = stamp(str(path))
+    known = _last.get("file")
+    if known and known[0] == (path, found):
+        return known[1]
     data = read_bytes(path)
-    return ConfigFile(path, exists=False) if data is None else parse(data, path)
+    config = ConfigFile(path, exists=False) if data is None else parse(data, path)
+    # One that has just been written may be written again with the same stamp.
+    if found and time.time_ns() - found[0] > SETTLED_NS:
+        _last["file"] = (path, found), config
+    return config
 
 
 def read_bytes(path: Path) -> bytes | None:

@@ -410,3 +410,14 @@ def _seconds(path: Path) -> float:
     start = time.process_time()
     assert len(load(path).profile_names) == 1000
     return time.process_time() - start
+
+
+def test_a_file_that_has_not_changed_is_parsed_once(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text("[profile one]\n")
+    assert load(path) is not load(path)
+    os.utime(path, (1, 1))
+    first = load(path)
+    assert load(path) is first
+    path.write_text("[profile two]\n")
+    assert load(path).profile_names == ("two",)
