@@ -297,6 +297,7 @@ def main() -> int:
             cold(home, aws, keys, rounds),
             crowd(home, aws),
             bench_day.starts(home, keys, sts_call(aws, keys), rounds),
+            bench_day.colds(home, keys, sts_call(aws, keys), rounds),
             bench_day.lists(home, rounds),
             bench_day.commands(home, bare(home), rounds),
             bench_day.kept_in_memory(home),

@@ -75,6 +75,48 @@ def starts(home: Home, keys: Keys, sts: Case, rounds: int) -> Iterator[Row]:
         client.stop(environment)
 
 
+def colds(home: Home, keys: Keys, sts: Case, rounds: int) -> Iterator[Row]:
+    """A session that is not cached: with 10,000 profiles, and just after the last job."""
+    with in_a_keyring(home, keys) as (name, environment):
+        head = home.config_file.read_text().partition("[profile work]")[0]
+        many = home.path / "config-many"
+        many.write_text(head + "".join(f"[profile p{n}]\nregion = eu-west-1\n" for n in range(10_000)))
+        export = ("shellvault", "export", name, "--format", "json")
+        few, all_of_them = (
+            program(*export, environment=environment | more) for more in ({}, {"AWS_CONFIG_FILE": str(many)})
+        )
+
+        def with_many() -> float:
+            _forget(environment)
+            return all_of_them()
+
+        def just_after() -> float:
+            _forget(environment)
+            few()
+            client.forget(environment)
+            return few()
+
+        few()
+        taken = interleaved({"STS": sts, "many": with_many, "after": just_after}, max(rounds // 4, 3))
+        for case, title, limit in (
+            ("many", "cold, 10,000 profiles", 150),
+            ("after", "cold, just after the last job", 93),
+        ):
+            over = difference(taken[case], taken["STS"]) * MS
+            yield Row(title, f"STS + {over:.0f} ms", f"STS + {limit} ms", over <= limit)
+        client.stop(environment)
+
+
+def _forget(environment: dict[str, str]) -> None:
+    """Leaves an agent without sessions, and the worker that it keeps ready."""
+    client.forget(environment)
+    deadline = time.monotonic() + 10
+    while not (client.status(environment) or {}).get("worker_ready"):
+        if time.monotonic() > deadline:
+            raise TimeoutError("no worker gets ready")
+        time.sleep(0.02)
+
+
 def _together(environment: dict[str, str], command: Sequence[str], size: int) -> float:
     started = time.perf_counter()
     running = [
