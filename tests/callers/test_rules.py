@@ -1,9 +1,11 @@
 """What each kind of caller gets: the rules of config.toml and profiles, and the policy that keeps secrets back."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+import shellvault
 from shellvault.actors import KINDS
 from shellvault.callers import PERSON, RULES, Label, label, rules, session_name, without_secrets
 from shellvault.errors import ConfigError
@@ -61,3 +63,31 @@ def test_a_sessions_name_shows_person_program_and_run() -> None:
     assert session_name("ada", None, agent) == "ada+claude-code+7f3a"
     assert session_name("ada", "mine", agent) == "mine+claude-code+7f3a"
     assert len(session_name("ada", "a" * 64, agent)) == 64
+
+
+#: Where the passphrase variables are named, and that it is no answer to a question: they are hidden, or spoken of.
+NAMED = {
+    "variables.py",  # the list, which no child inherits
+    "myself.py",  # the one that answers with them, and not to a coding agent
+    "client/agent.py",  # says which passphrase was wrong
+    "cli/orphans.py",  # whether the vault can be opened without a question
+    "cli/commands/passphrase.py",  # that the variable has the old one
+    "doctor/surroundings.py",  # whether it is weak
+    "dialogue/prompters.py",
+    "vault/file.py",
+    "fastlane/commands.py",
+    "fastlane/program.py",
+    "importing/makers.py",
+    "configuration.py",
+    "cli/aws_vault.py",
+}
+
+
+def test_one_function_answers_with_the_passphrase_variables() -> None:
+    package = Path(shellvault.__file__).parent
+    texts = {file.relative_to(package).as_posix(): file.read_text("utf-8") for file in package.rglob("*.py")}
+    found = {
+        name for name, text in texts.items() if "FILE_PASSPHRASE" in text or "PASSPHRASE_VARIABLES" in text
+    }
+    assert found <= NAMED
+    assert "PASSPHRASE_VARIABLES" not in texts["dialogue/prompters.py"] + texts["vault/file.py"]
