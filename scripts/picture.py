@@ -73,6 +73,8 @@ def main() -> int:
             home.write_config(
                 f"[default]\nregion = {emulator.REGION}\nendpoint_url = {aws.endpoint}\n"
                 f"\n[profile deploy]\nsource_profile = work\nrole_arn = {role}\n"
+                # The program reads it from its own profile alone.
+                f"endpoint_url = {aws.endpoint}\n"
             )
             # `run` in the terminal leaves traces of its own, so the prompt is awaited on the screen.
             terminal = Terminal("bash", home.path, START_UP, home.environment, size=SIZE)
