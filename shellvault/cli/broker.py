@@ -90,9 +90,9 @@ def endpoint(wish: Wish, pid: int, *, lazy: bool = False) -> "Change":
     if lazy:
         _confirmed(wish)
         from shellvault.sessions.environment import change_without_session
-        from shellvault.sessions.for_request import profile_for_request
+        from shellvault.sessions.for_request import parsed, profile_for_request
 
-        change = change_without_session(profile_for_request(wish.line), wish.line)
+        change = change_without_session(profile_for_request(parsed(wish.line)), wish.line)
     else:
         change = forms.change(answer(wish, "exec"))
     return change.with_endpoint(client.open_endpoint(wish.line, pid, wish.environment))
@@ -125,10 +125,10 @@ def _confirmed(wish: Wish) -> Wish:
 
     Raises UsageError without a reason, NotAllowedError without a yes, NeedsPersonError where it cannot be asked for.
     """
-    from shellvault.sessions.for_request import profile_for_request
+    from shellvault.sessions.for_request import parsed, profile_for_request
     from shellvault.sessions.permission import described, rule_for
 
-    profile = profile_for_request(wish.line)
+    profile = profile_for_request(parsed(wish.line))
     if profile.wants_reason and not wish.reason:
         raise UsageError(f"{printable(wish.profile)} wants a reason: add --reason TEXT")
     if rule_for(profile, PERSON, wish.environment) != "ask" or not myself.actor(wish.environment).is_person:
@@ -176,7 +176,7 @@ def _obtain(
     from shellvault.sessions.confirmation import policy
     from shellvault.sessions.context import Context
     from shellvault.sessions.environment import change_for
-    from shellvault.sessions.for_request import acquire_for_request, check_caller, plan_for_request
+    from shellvault.sessions.for_request import acquire_for_request, check_caller, parsed, plan_for_request
     from shellvault.shells import forms
     from shellvault.signin import signed_in
     from shellvault.vault import operations
@@ -191,7 +191,8 @@ def _obtain(
         waits_for=progress.waits_for,
         signed_in=signed_in,
     )
-    check_caller(line, wish.environment)
+    asked = parsed(line)
+    check_caller(asked, wish.environment)
     operation = form if form in guard.SIGN_INS else "session"
     vault = opened_vault(wish.options.get("backend"), wish.environment, prompter, operation)
     if form in guard.SIGN_INS:
@@ -199,14 +200,14 @@ def _obtain(
 
         lock = DirectCache(vault, state, prompter).lock
         return actions.perform(form, wish.line, vault, lock, prompter, context), {}, None
-    planned = plan_for_request(line, vault.stored_keys(), wish.environment)
+    planned = plan_for_request(asked, vault.stored_keys(), wish.environment)
     if wish.debug and not wish.agent:
         # From the same vault: to open it again would ask for its passphrase again.
         labels = operations.perform({"do": "list"}, vault)["sessions"]
         _show_plan(wish, (planned[1], _held(wish, planned[1], labels)), prompter)
     cache = DirectCache(vault, state, prompter, keeps_roles=is_anyones(planned[1]))
     required = policy(wish.environment, vault.backend_name)
-    acquired = acquire_for_request(line, planned, vault, cache, prompter, context, required)
+    acquired = acquire_for_request(asked, planned, vault, cache, prompter, context, required)
     lease = acquired.session.lease
     if lease and lease.revocable and acquired.session.issued_at >= started:
         prompter.tell(
@@ -248,13 +249,13 @@ class Explained(NamedTuple):
 
 def explain(wish: Wish) -> Explained:
     """How a session comes about, without a call to AWS."""
-    from shellvault.sessions.for_request import plan_for_request
+    from shellvault.sessions.for_request import parsed, plan_for_request
 
     prompter = prompters.choose(wish.prompt, wish.environment)
     operate = vault_operations(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent)
     with suggesting(wish):
         there, problem = listed(operate, wish.environment)
-        found = plan_for_request(wish.line, there["keys"], wish.environment, permits=False)[1]
+        found = plan_for_request(parsed(wish.line), there["keys"], wish.environment, permits=False)[1]
     held = _held_by_agent(wish, found) if problem else _held(wish, found, there["sessions"])
     return Explained(found, held, there["sign_ins"], problem)
 

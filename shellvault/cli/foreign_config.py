@@ -29,9 +29,11 @@ def _done_by(wish: Wish) -> tuple[list[str], list[str]]:
 
     Raises ShellvaultError.
     """
-    from shellvault.sessions.for_request import plan_for_request
+    from shellvault.sessions.for_request import parsed, plan_for_request
 
     names = here.stored_names(wish.environment)
-    profile, plan = plan_for_request(wish.line, dict.fromkeys(names, ""), wish.environment, permits=False)
+    profile, plan = plan_for_request(
+        parsed(wish.line), dict.fromkeys(names, ""), wish.environment, permits=False
+    )
     programs = dict.fromkeys(program for step in plan.steps for program in step.programs)
     return list(programs), list(profile.variables)

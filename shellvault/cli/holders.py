@@ -87,11 +87,11 @@ def everything(environment: Mapping[str, str]) -> list[dict[str, Any]]:
 
 def _plan(line: str, environment: Mapping[str, str]) -> "Plan | None":
     """How the session comes about, as far as the vault need not be opened for it; None where that cannot be said."""
-    from shellvault.sessions.for_request import plan_for_request
+    from shellvault.sessions.for_request import parsed, plan_for_request
 
     with suppress(ShellvaultError):
         stored = dict.fromkeys(here.stored_names(environment), "")
-        return plan_for_request(line, stored, environment, permits=False)[1]
+        return plan_for_request(parsed(line), stored, environment, permits=False)[1]
     return None
 
 

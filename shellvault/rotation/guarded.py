@@ -10,7 +10,7 @@ from shellvault.errors import UsageError
 from shellvault.rotation import OPERATIONS
 from shellvault.sessions.confirmation import Policy, confirm
 from shellvault.sessions.context import Context
-from shellvault.sessions.for_request import decoded
+from shellvault.sessions.for_request import parsed
 from shellvault.sessions.model import Prompter
 from shellvault.vault import operations
 
@@ -50,5 +50,5 @@ def _kind(asked: dict[str, Any], vault: "Vault") -> tuple[str, str]:
         case {"do": str(do), "name": str(name)}:
             return do, name
         case {"do": str(do), "request": str(line)}:
-            return do, decoded(line)[0]
+            return do, parsed(line).profile
     return str(asked["do"]), ""

@@ -19,7 +19,7 @@ from shellvault.sessions.acquire import acquire
 from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.calls import invoke
 from shellvault.sessions.context import Context
-from shellvault.sessions.for_request import decoded, plan_for_request
+from shellvault.sessions.for_request import parsed, plan_for_request
 from shellvault.sessions.model import Challenge, Prompter, Session
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def perform(
 
 def _network_of(line: str, context: Context) -> list[str]:
     """The variables with which the caller says through whom AWS is called."""
-    said = {**context.environment, **decoded(line)[1]}
+    said = {**context.environment, **parsed(line).fields}
     return [name for name in guard.NETWORK_VARIABLES if said.get(name)]
 
 
 def _is_wanted(named: list[str], line: str, prompter: Prompter) -> bool:
     """Whether a person says that the new keys may pass what these variables name."""
-    name = printable(decoded(line)[0])
+    name = printable(parsed(line).profile)
     question = f"Make new keys of {name} by way of what {', '.join(named)} say? (y|N) "
     try:
         return prompter.ask(Challenge("confirm", name, question)).strip().lower() in ("y", "yes")
@@ -81,7 +81,11 @@ def _rotate(
     `is_direct`: past every proxy. Raises UsageError when that profile has no stored keys, and whatever `rotate` raises.
     """
     profile, plan = plan_for_request(
-        operation["request"], vault.stored_keys(), context.environment, context.directory, narrows=False
+        parsed(operation["request"]),
+        vault.stored_keys(),
+        context.environment,
+        context.directory,
+        narrows=False,
     )
     root = _root(profile, plan)
     # A rotation that was killed while it stored the new keys may have left the index behind.
@@ -119,7 +123,7 @@ def _rotate(
 def _prove(operation: dict[str, Any], vault: "Vault", context: Context) -> dict[str, Any]:
     """Asks AWS whose the stored keys of a request line's profile are. Raises RefusedError when it knows none."""
     profile, plan = plan_for_request(
-        operation["request"], vault.stored_keys(), context.environment, narrows=False
+        parsed(operation["request"]), vault.stored_keys(), context.environment, narrows=False
     )
     root = _root(profile, plan)
     keys = vault.load_keys(root.name)
@@ -154,7 +158,7 @@ def _session(
     fields = request.decode(line)[1]
     of_root = " ".join((request.escape(root), *line.split(" ")[1:]))
     stored = vault.stored_keys()
-    plan = plan_for_request(of_root, stored, context.environment, context.directory, narrows=False)[1]
+    plan = plan_for_request(parsed(of_root), stored, context.environment, context.directory, narrows=False)[1]
     if "no-session" in fields or not plan.steps[-1].prompts_mfa:
         keys = vault.load_keys(root)
         return Session(keys.access_key_id, keys.secret_access_key)

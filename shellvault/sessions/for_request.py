@@ -31,6 +31,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Parsed:
+    """A request line once it is parsed: the profile, and the fields as `request.decode` gives them."""
+
+    profile: str
+    fields: Mapping[str, str]
+
+    @property
+    def config(self) -> Path:
+        """The AWS config file."""
+        return Path(self.fields["config"])
+
+
+@dataclass(frozen=True, slots=True)
 class Acquired:
     """A session, with the profile and the plan that it came from."""
 
@@ -42,7 +55,7 @@ class Acquired:
 
 
 def acquire_for_request(
-    request_line: str,
+    asked: Parsed,
     planned: tuple[Profile, Plan],
     vault: "Vault",
     cache: SessionCache,
@@ -50,7 +63,7 @@ def acquire_for_request(
     context: Context,
     required: Policy,
 ) -> Acquired:
-    """The session that `request_line` asks for, as `plan_for_request` has planned it. Raises any ShellvaultError.
+    """The session that `asked` asks for, as `plan_for_request` has planned it. Raises any ShellvaultError.
 
     Long-term keys are handed out only as `required` has it, and to commands that share our namespaces. Keys that were
     replaced since then are planned for anew, once. The line's own min-remaining (else AWS_MIN_TTL)
@@ -58,15 +71,15 @@ def acquire_for_request(
     process this is.
     """
     try:
-        return _acquired(request_line, planned, vault, cache, prompter, context, required)
+        return _acquired(asked, planned, vault, cache, prompter, context, required)
     except KeysReplacedError as error:
         vault.mend_key_index(error.name)
-        planned = plan_for_request(request_line, vault.stored_keys(), context.environment, context.directory)
-        return _acquired(request_line, planned, vault, cache, prompter, context, required)
+        planned = plan_for_request(asked, vault.stored_keys(), context.environment, context.directory)
+        return _acquired(asked, planned, vault, cache, prompter, context, required)
 
 
 def _acquired(
-    request_line: str,
+    asked: Parsed,
     planned: tuple[Profile, Plan],
     vault: "Vault",
     cache: SessionCache,
@@ -74,7 +87,7 @@ def _acquired(
     context: Context,
     required: Policy,
 ) -> Acquired:
-    _, fields = decoded(request_line)
+    fields = asked.fields
     profile, plan = planned
     if hands_out_keys(plan) and not guard.is_allowed("hand-out", lambda: context.is_local):
         raise NotForAgentError(guard.ELSEWHERE)
@@ -86,11 +99,11 @@ def _acquired(
         regions=_regions(profile),
     )
     session = acquire(plan, vault, cache, prompter, context)
-    return Acquired(profile, plan, session, (Path(fields["config"]),))
+    return Acquired(profile, plan, session, (asked.config,))
 
 
 def plan_for_request(
-    request_line: str,
+    asked: Parsed,
     stored: Mapping[str, str],
     environment: Mapping[str, str],
     directory: str | None = None,
@@ -98,32 +111,41 @@ def plan_for_request(
     narrows: bool = True,
     permits: bool = True,
 ) -> tuple[Profile, Plan]:
-    """The plan that `request_line` asks for; `stored` maps names with long-term keys to their key ids.
+    """The plan that `asked` asks for; `stored` maps names with long-term keys to their key ids.
 
     `environment` is the command's own: `credential_source = Environment` takes the keys from there.
     Relative paths of the profile are meant in `directory`, else in the current one. `narrows`: see `plan.Options`.
     `permits`: whether the caller's rule counts (sessions.permission), as it does where a session is handed out.
     """
-    where = directory or here.working_directory()
-    return _planned(*decoded(request_line), stored, environment, where, narrows=narrows, permits=permits)
+    fields, home = asked.fields, asked.fields.get("home")
+    profile = _located(profile_for_request(asked), directory or here.working_directory(), home)
+    _check_region(profile)
+    if permits and narrows:
+        profile = for_caller(profile, fields, environment)
+    if narrows:
+        profile = with_policies(profile, asked.config.parent, home)
+    options = plans.Options(
+        "no-session" in fields,
+        "console" in fields,
+        environment.get("AWS_ACCESS_KEY_ID") or None,
+        "insecure-endpoint" in fields or settings.load(environment).insecure_endpoint,
+        narrows,
+        secrets_policy(environment) if profile.narrowing and profile.narrowing.no_secrets else None,
+    )
+    return profile, plans.build(profile, stored, options)
 
 
-def check_caller(request_line: str, environment: Mapping[str, str]) -> None:
+def check_caller(asked: Parsed, environment: Mapping[str, str]) -> None:
     """Checks that the caller may have what it asks for, before anything is opened or looked up for it.
 
     Raises NotAllowedError, ApprovalNeededError, and ConfigError for a profile that cannot be used at all.
     """
-    name, fields = decoded(request_line)
-    for_caller(_resolved(name, fields), fields, environment)
+    for_caller(profile_for_request(asked), asked.fields, environment)
 
 
-def profile_for_request(request_line: str) -> Profile:
-    """The profile that `request_line` names, relative paths as they are written. Raises ConfigError."""
-    return _resolved(*decoded(request_line))
-
-
-def _resolved(name: str, fields: Mapping[str, str]) -> Profile:
-    return resolve(load(Path(fields["config"])), name, overrides_of(fields))
+def profile_for_request(asked: Parsed) -> Profile:
+    """The profile that is asked for, relative paths as they are written. Raises ConfigError."""
+    return resolve(load(asked.config), asked.profile, overrides_of(asked.fields))
 
 
 def environment_of(fields: Mapping[str, str], around: Mapping[str, str]) -> dict[str, str]:
@@ -142,10 +164,10 @@ def min_remaining(fields: Mapping[str, str], default: float = MIN_REMAINING) -> 
     return parse_duration(asked) if asked else default
 
 
-def decoded(request_line: str) -> tuple[str, dict[str, str]]:
-    """The profile and the fields of a request line. Raises UsageError for what is none."""
+def parsed(request_line: str) -> Parsed:
+    """The request of a line. Raises UsageError for what is none."""
     try:
-        return request.decode(request_line)
+        return Parsed(*request.decode(request_line))
     except ValueError as error:
         raise UsageError("this is not a request for a session: run `shellvault env` again") from error
 
@@ -162,34 +184,6 @@ def overrides_of(fields: Mapping[str, str]) -> Overrides:
     duration = parse_duration(fields["duration"]) if "duration" in fields else None
     wishes = {variable: fields[variable] for variable in request.OVERRIDES if variable in fields}
     return Overrides(fields.get("region"), duration, wishes, narrowing)
-
-
-def _planned(
-    name: str,
-    fields: Mapping[str, str],
-    stored: Mapping[str, str],
-    environment: Mapping[str, str],
-    directory: str,
-    *,
-    narrows: bool,
-    permits: bool,
-) -> tuple[Profile, Plan]:
-    home = fields.get("home")
-    profile = _located(_resolved(name, fields), directory, home)
-    _check_region(profile)
-    if permits and narrows:
-        profile = for_caller(profile, fields, environment)
-    if narrows:
-        profile = with_policies(profile, Path(fields["config"]).parent, home)
-    options = plans.Options(
-        "no-session" in fields,
-        "console" in fields,
-        environment.get("AWS_ACCESS_KEY_ID") or None,
-        "insecure-endpoint" in fields or settings.load(environment).insecure_endpoint,
-        narrows,
-        secrets_policy(environment) if profile.narrowing and profile.narrowing.no_secrets else None,
-    )
-    return profile, plans.build(profile, stored, options)
 
 
 def _check_region(profile: Profile) -> None:

@@ -19,7 +19,7 @@ from shellvault.profiles.model import Profile
 from shellvault.profiles.parse import load
 from shellvault.profiles.resolve import resolve, resolve_new_sso_session
 from shellvault.sessions.context import Context
-from shellvault.sessions.for_request import decoded, overrides_of
+from shellvault.sessions.for_request import overrides_of, parsed
 from shellvault.sessions.model import Prompter
 from shellvault.signin import aws_sign_in, cli_cache, identity_center, service
 from shellvault.signin.login import LONGEST, Login
@@ -36,7 +36,8 @@ Lock = Callable[[SignIn], AbstractContextManager[None]]
 
 def perform(form: str, line: str, vault: "Vault", lock: Lock, prompter: Prompter, context: Context) -> str:
     """Does what `form` says for the profile or sso-session of a request line. Raises any ShellvaultError."""
-    name, fields = decoded(line)
+    asked = parsed(line)
+    name, fields = asked.profile, asked.fields
     if form == "new-login":
         return json.dumps(_new_login(name, fields, vault, lock, prompter, context))
     profile, step = _asked_for(name, fields)

@@ -34,6 +34,7 @@ from shellvault.sessions.for_request import (
     check_caller,
     environment_of,
     min_remaining,
+    parsed,
     plan_for_request,
 )
 from shellvault.sessions.model import Session
@@ -155,19 +156,20 @@ def _acted(job: Message, desk: Desk) -> Message:
 
 def _obtained(job: Message, desk: Desk) -> Message:
     line = job["request"]
-    fields = request.decode(line)[1]
+    asked = parsed(line)
+    fields = asked.fields
     environment = _environment(job, fields)
     # Stamped before they are read: a change in between makes the result old at once, never young for ever.
     own = str(locations.config_file(environment))
     files = {path: stamp(path) for path in (fields["config"], str(locations.names_file(environment)), own)}
     _say_settings(environment, desk)
-    check_caller(line, environment)
+    check_caller(asked, environment)
     vault, keeping = _open_vault(fields.get("backend"), environment, desk)
-    planned = plan_for_request(line, vault.stored_keys(), environment, job["directory"])
+    planned = plan_for_request(asked, vault.stored_keys(), environment, job["directory"])
     if policies := policy_files(planned[0]):
         files |= {path: stamp(path) for path in policies}
         # Read again, now that they are stamped.
-        planned = plan_for_request(line, vault.stored_keys(), environment, job["directory"])
+        planned = plan_for_request(asked, vault.stored_keys(), environment, job["directory"])
     steps = planned[1].steps
     if any(isinstance(step, Source) and step.source == "Environment" for step in steps):
         raise NotForAgentError(
@@ -180,7 +182,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
     cache = _cache(job, environment, vault, desk, is_shared=is_shared, is_anyones=may_lie_there)
     try:
         acquired = acquire_for_request(
-            line, planned, vault, cache, desk, _context(job, environment, desk), keeping.confirm
+            asked, planned, vault, cache, desk, _context(job, environment, desk), keeping.confirm
         )
     except SessionError as error:
         if any(isinstance(step, Source) for step in steps):

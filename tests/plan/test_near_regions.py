@@ -6,7 +6,7 @@ from botocore.loaders import Loader
 from shellvault.errors import ConfigError
 from shellvault.fastlane import request
 from shellvault.plan.regions import near
-from shellvault.sessions.for_request import plan_for_request
+from shellvault.sessions.for_request import parsed, plan_for_request
 from tests.support.home import Home
 
 KNOWN = [name for part in Loader().load_data("partitions")["partitions"] for name in part["regions"]]
@@ -51,7 +51,7 @@ def test_it_is_said_before_the_network_is_asked(home: Home, by: str) -> None:
     environment = home.environment | ({"AWS_REGION": "eu-centrl-1"} if by == "AWS_REGION" else {})
     line = request.encode("work", options, environment, "/")
     with pytest.raises(ConfigError, match="there is no region eu-centrl-1: did you mean eu-central-1"):
-        plan_for_request(line, {"work": "AKIAEXAMPLE"}, environment)
+        plan_for_request(parsed(line), {"work": "AKIAEXAMPLE"}, environment)
     with_endpoint = environment | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     line = request.encode("work", options, with_endpoint, "/")
-    assert plan_for_request(line, {"work": "AKIAEXAMPLE"}, with_endpoint)[0].region == "eu-centrl-1"
+    assert plan_for_request(parsed(line), {"work": "AKIAEXAMPLE"}, with_endpoint)[0].region == "eu-centrl-1"

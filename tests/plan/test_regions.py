@@ -17,7 +17,7 @@ from shellvault.errors import ConfigError
 from shellvault.plan import Endpoint, Options, build, regions
 from shellvault.profiles.parse import load
 from shellvault.profiles.resolve import resolve
-from shellvault.sessions.for_request import overrides_of, plan_for_request
+from shellvault.sessions.for_request import overrides_of, parsed, plan_for_request
 from shellvault.signin import aws_sign_in, service
 from shellvault.signin.cli_cache import CachedFile
 from shellvault.signin.login import Login
@@ -74,7 +74,7 @@ def _of_request(name: str) -> Callable[[str, Path], object]:
         from shellvault.fastlane.request import escape
 
         line = f"work {name}={escape(region)} config={folder}/none"
-        return plan_for_request(line, {"work": "AKIAEXAMPLE"}, {})
+        return plan_for_request(parsed(line), {"work": "AKIAEXAMPLE"}, {})
 
     return planned
 

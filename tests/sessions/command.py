@@ -10,7 +10,7 @@ from pathlib import Path
 from shellvault import locations
 from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.context import Context
-from shellvault.sessions.for_request import acquire_for_request, plan_for_request
+from shellvault.sessions.for_request import acquire_for_request, parsed, plan_for_request
 from shellvault.sessions.model import Challenge
 from shellvault.vault import Vault, open_vault
 
@@ -42,9 +42,12 @@ def main() -> None:
     vault = vault_of(environment)
     start = float(environment.get("START_AT", "0"))
     time.sleep(max(0.0, start - time.time()))
-    planned, cache = plan_for_request(sys.argv[1], vault.stored_keys(), {}), DirectCache(vault, state, person)
+    planned, cache = (
+        plan_for_request(parsed(sys.argv[1]), vault.stored_keys(), {}),
+        DirectCache(vault, state, person),
+    )
     acquired = acquire_for_request(
-        sys.argv[1], planned, vault, cache, person, Context(state, environment), "never"
+        parsed(sys.argv[1]), planned, vault, cache, person, Context(state, environment), "never"
     )
     print("got", acquired.session.access_key_id, flush=True)
 

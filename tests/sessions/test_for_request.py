@@ -9,7 +9,7 @@ import pytest
 from shellvault.errors import ConfigError, UsageError
 from shellvault.fastlane import request
 from shellvault.sessions.cache import DirectCache
-from shellvault.sessions.for_request import Acquired, acquire_for_request, plan_for_request
+from shellvault.sessions.for_request import Acquired, acquire_for_request, parsed, plan_for_request
 from shellvault.vault import StoredKeys
 from tests.sessions.parts import MemoryVault, context, person
 
@@ -43,8 +43,11 @@ def _line(config: Path, profile: str, options: Mapping[str, str] | None = None, 
 
 def _acquire(line: str, folder: Path) -> Acquired:
     someone, vault = person(), MemoryVault()
-    planned, cache = plan_for_request(line, vault.stored_keys(), {}), DirectCache(vault, folder, someone)
-    return acquire_for_request(line, planned, vault, cache, someone, context(folder), "never")
+    planned, cache = (
+        plan_for_request(parsed(line), vault.stored_keys(), {}),
+        DirectCache(vault, folder, someone),
+    )
+    return acquire_for_request(parsed(line), planned, vault, cache, someone, context(folder), "never")
 
 
 def test_a_request_gives_a_session_and_what_it_came_from(config: Path, tmp_path: Path) -> None:
@@ -61,8 +64,11 @@ def test_keys_that_were_replaced_in_between_or_by_a_run_that_was_killed_are_plan
     someone = person()
     vault = MemoryVault({"work": StoredKeys("AKIANEW", "new")}, outdated={"work": "AKIAOLD"})
     line = _line(config, "work", {"no-session": "1"})
-    planned, cache = plan_for_request(line, vault.stored_keys(), {}), DirectCache(vault, tmp_path, someone)
-    acquired = acquire_for_request(line, planned, vault, cache, someone, context(tmp_path), "never")
+    planned, cache = (
+        plan_for_request(parsed(line), vault.stored_keys(), {}),
+        DirectCache(vault, tmp_path, someone),
+    )
+    acquired = acquire_for_request(parsed(line), planned, vault, cache, someone, context(tmp_path), "never")
     assert acquired.session.access_key_id == acquired.plan.steps[0].access_key_id == "AKIANEW"
 
 
@@ -91,7 +97,9 @@ def test_a_helper_sees_the_environment_of_the_request(config: Path, tmp_path: Pa
 def test_options_and_overrides_decide_the_plan(
     config: Path, options: dict[str, str], environment: dict[str, str], calls: list[str], duration: int
 ) -> None:
-    profile, plan = plan_for_request(_line(config, "home", options, **environment), {"work": "AKIAWORK"}, {})
+    profile, plan = plan_for_request(
+        parsed(_line(config, "home", options, **environment)), {"work": "AKIAWORK"}, {}
+    )
     assert profile.name == plan.profile == "home"
     assert [step.call for step in plan.steps] == calls
     assert plan.steps[-1].duration == duration
@@ -99,13 +107,13 @@ def test_options_and_overrides_decide_the_plan(
 
 def test_the_region_of_the_command_line_beats_the_files(config: Path) -> None:
     line = _line(config, "work", {"region": "us-west-2"}, AWS_REGION="eu-north-1")
-    profile, _ = plan_for_request(line, {"work": "AKIAWORK"}, {})
+    profile, _ = plan_for_request(parsed(line), {"work": "AKIAWORK"}, {})
     assert (profile.region, profile.region_origin) == ("us-west-2", "flag")
 
 
 def test_a_name_with_nothing_behind_it_is_an_error(config: Path) -> None:
     with pytest.raises(ConfigError, match="typo has neither a section in the config file nor stored keys"):
-        plan_for_request(_line(config, "typo"), {"work": "AKIAWORK"}, {})
+        plan_for_request(parsed(_line(config, "typo")), {"work": "AKIAWORK"}, {})
 
 
 @pytest.mark.parametrize(

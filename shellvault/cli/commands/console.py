@@ -26,7 +26,7 @@ from shellvault.profiles.durations import parse_duration
 from shellvault.profiles.parse import ConfigFile, load
 from shellvault.profiles.resolve import resolve
 from shellvault.profiles.settings import layers_of
-from shellvault.sessions.for_request import overrides_of, plan_for_request
+from shellvault.sessions.for_request import overrides_of, parsed, plan_for_request
 from shellvault.sessions.model import Session
 from shellvault.shells import forms
 from shellvault.variables import Change
@@ -136,7 +136,7 @@ def _of_shell(environment: Mapping[str, str], given: Mapping[str, Any]) -> Signi
 
 def _plan(line: str, environment: Mapping[str, str]) -> Plan:
     """The plan for a request, as far as the vault need not be opened for it."""
-    return plan_for_request(line, dict.fromkeys(here.stored_names(environment), ""), environment)[1]
+    return plan_for_request(parsed(line), dict.fromkeys(here.stored_names(environment), ""), environment)[1]
 
 
 def _partition(plan: Plan | None, region: str | None = None) -> str:

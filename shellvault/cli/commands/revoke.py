@@ -56,9 +56,9 @@ def command(name: str, at_aws: bool, by: str | None, force: bool) -> int:
 def _deny_older(name: str, by: str | None, *, force: bool) -> None:
     """Raises NotAllowedError without a yes, UsageError where the profile has no role to change, SessionError."""
     from shellvault.sessions import older_sessions
-    from shellvault.sessions.for_request import profile_for_request
+    from shellvault.sessions.for_request import parsed, profile_for_request
 
-    profile = profile_for_request(wish(name, {}).line)
+    profile = profile_for_request(parsed(wish(name, {}).line))
     role = older_sessions.checked_role(profile)
     question = f"Deny all sessions of {printable(role)} from before now, whoever has them?"
     if not (force or terminal.confirm(question)):
