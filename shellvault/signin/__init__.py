@@ -1,7 +1,7 @@
 """Signing in through a browser: IAM Identity Center (`sso_session`, `sso_start_url`), AWS sign-in (`login_session`).
 
-A sign-in lies in the vault (`vault.sign_ins`), or in the AWS CLI's cache when the CLI made a newer one; it is renewed
-without a person for as long as AWS allows. What only a person can do is a `Challenge` of kind `sign-in`.
+A sign-in is kept in the vault (`vault.sign_ins`), or in the AWS CLI's cache when the CLI made a newer one. It is
+renewed without a person for as long as AWS allows. A step for a person is a `Challenge` of kind `sign-in`.
 Sources: the service models sso-oidc, sso and signin in botocore; RFC 6749, 7636, 8252, 8628 and 9449.
 """
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def signed_in(task: "SignInTask") -> "Session":
-    """`signin.sessions.signed_in`, imported when somebody signs in: nobody else pays for it."""
+    """`signin.sessions.signed_in`, imported only when it is called: other commands stay fast."""
     from shellvault.signin import sessions
 
     return sessions.signed_in(task)

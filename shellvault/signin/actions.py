@@ -1,7 +1,7 @@
-"""What commands do with sign-ins as such, by the agent's worker or in their own process (`guard.SIGN_INS`).
+"""Operations on sign-ins, in the agent's worker or in the command's own process (`guard.SIGN_INS`). Answers are JSON.
 
-`sign-in` signs in where it must (with a fresh context in any case), `sign-out` ends it at AWS and forgets it,
-`new-login` signs in to AWS as whoever it is, `sso-token` gives what lists accounts and roles. Answers are JSON.
+`sign-in` signs in if needed (with a fresh context always). `sign-out` ends the sign-in at AWS and forgets it.
+`new-login` signs in to AWS as any principal. `sso-token` gives the token that lists accounts and roles.
 """
 
 import json
@@ -35,7 +35,7 @@ Lock = Callable[[SignIn], AbstractContextManager[None]]
 
 
 def perform(form: str, line: str, vault: "Vault", lock: Lock, prompter: Prompter, context: Context) -> str:
-    """Does what `form` says for the profile or sso-session of a request line. Raises any ShellvaultError."""
+    """Runs the operation `form` for the profile or sso-session of a request line. Raises any ShellvaultError."""
     asked = parsed(line)
     name, fields = asked.profile, asked.fields
     if form == "new-login":
@@ -49,7 +49,7 @@ def perform(form: str, line: str, vault: "Vault", lock: Lock, prompter: Prompter
 
 
 def _asked_for(name: str, fields: Mapping[str, str]) -> tuple[Profile, SignIn]:
-    """The sign-in of a profile or sso-session, or of an sso-session that is to be written once this has worked."""
+    """The sign-in of a profile or sso-session; also of an sso-session that is written after the sign-in worked."""
     config, overrides = load(Path(fields["config"])), overrides_of(fields)
     start_url = fields.get("sso-start-url")
     if not start_url:
@@ -62,22 +62,22 @@ def _asked_for(name: str, fields: Mapping[str, str]) -> tuple[Profile, SignIn]:
 def _new_login(
     name: str, fields: Mapping[str, str], vault: "Vault", lock: Lock, prompter: Prompter, context: Context
 ) -> dict[str, Any]:
-    """A sign-in that is kept for the profile which the command will write."""
+    """A sign-in for a profile that the command writes afterwards."""
     profile = resolve(load(Path(fields["config"])), name, overrides_of(fields))
-    anybody = AwsSignIn.of(profile, "")
-    work = Work(vault.sign_ins, prompter, context, partial(lock, anybody), name)
-    found, principal = aws_sign_in.new(work, anybody)
+    any_principal = AwsSignIn.of(profile, "")
+    work = Work(vault.sign_ins, prompter, context, partial(lock, any_principal), name)
+    found, principal = aws_sign_in.new(work, any_principal)
     aws_sign_in.keep(work, AwsSignIn.of(profile, principal), found)
     return {"subject": principal, "expires_at": found.session.expires_at}
 
 
 def _sign_in(work: Work, profile: Profile, step: SignIn) -> dict[str, Any]:
-    # Who asks for it by name gets a browser tab again.
+    # A person asks for this sign-in by name: a browser tab may open again.
     work.unanswered(step.subject).unlink(missing_ok=True)
     if isinstance(step, AwsSignIn):
         if work.context.fresh:
             aws_sign_in.sign_in(work, step)
-        session = aws_sign_in.session(work.anew(), step)
+        session = aws_sign_in.session(work.after_sign_in(), step)
         ends_at = (login := aws_sign_in.current(work, step)) and login.signed_in_at + LONGEST
         return {"subject": step.subject, "expires_at": session.expires_at, "renewed_until": ends_at}
     token = _fresh(work, profile, step) if work.context.fresh else _proven(work, profile, step)
@@ -90,7 +90,7 @@ def _sign_in(work: Work, profile: Profile, step: SignIn) -> dict[str, Any]:
 
 
 def _proven(work: Work, profile: Profile, step: SsoSignIn) -> Token:
-    """A token that the portal takes: one that was ended elsewhere is replaced before it is called good."""
+    """A token that the portal accepts; one that was ended elsewhere is replaced."""
     begun = int(work.context.clock())
     found = identity_center.token(work, step)
     if found.issued_at >= begun:
@@ -102,24 +102,24 @@ def _proven(work: Work, profile: Profile, step: SsoSignIn) -> Token:
 def _fresh(work: Work, profile: Profile, step: SsoSignIn) -> Token:
     """A new sign-in, and with it a new session at the portal.
 
-    The old one ends first: AWS would go on with it, and so with its end. Shown at the real Identity Center by
-    aws-sso-cli.
+    The old one ends first: otherwise AWS continues it, with its old end time. aws-sso-cli showed this with the real
+    Identity Center.
     """
     ended, problem = _end_at_portal(work, profile, step)
     if problem:
-        work.prompter.tell(f"the portal's session goes on, and ends when it would have: {problem}")
+        work.prompter.tell(f"the portal's session could not be ended and runs out by itself: {problem}")
     try:
         return identity_center.sign_in(work, step)
     except (SessionError, NeedsPersonError):
         if ended and not problem:
-            work.prompter.tell("the sign-in before it has ended all the same")
+            work.prompter.tell("the previous sign-in has been ended")
         raise
 
 
 def _end_at_portal(work: Work, profile: Profile, step: SsoSignIn) -> tuple[bool, str | None]:
-    """Ends our own sign-in at AWS and forgets it, wherever it lies.
+    """Ends our own sign-in at AWS and forgets it, wherever it is kept.
 
-    Returns whether there was one, and why AWS could not be told, if it could not.
+    Returns whether there was one, and why the call to AWS failed, if it did.
     """
     path = cli_cache.sso_path(work.aws_directory, step.sso)
     file = cli_cache.read(path)
@@ -135,7 +135,7 @@ def _end_at_portal(work: Work, profile: Profile, step: SsoSignIn) -> tuple[bool,
             parameters = {"accessToken": token.access_token}
             service.call("sso", "logout", parameters, portal, "the sign-out", attempts=2)
         except ServiceRefusalError as error:
-            # Whose token AWS does not take is signed out already.
+            # A token that AWS does not accept is signed out already.
             problem = problem if error.name == "UnauthorizedException" else str(error)
         except SessionError as error:
             problem = str(error)
@@ -146,7 +146,7 @@ def _end_at_portal(work: Work, profile: Profile, step: SsoSignIn) -> tuple[bool,
 
 
 def _sign_out(work: Work, profile: Profile, step: SignIn) -> dict[str, Any]:
-    """Ends a sign-in: at the portal, where there is a call for it, and here. What fails there is told."""
+    """Ends a sign-in here and, where there is a call for it, at AWS; `problem` says why that call failed."""
     problem: str | None = None
     if isinstance(step, AwsSignIn):
         path = cli_cache.login_path(work.aws_directory, work.context.environment, step.login_session)

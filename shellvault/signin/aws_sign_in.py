@@ -1,4 +1,4 @@
-"""Signed in to AWS (`login_session`, what `aws login` writes): credentials, found, renewed or got from a person."""
+"""AWS sign-in (`login_session`, written by `aws login`): credentials that are found, renewed or got from a person."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,23 +26,23 @@ from shellvault.signin.work import Work, is_elsewhere
 #: Seconds of life below which credentials are not used any more.
 TOO_SHORT = 20
 
-#: A person may paste the wrong thing so often.
+#: How often a person may paste a wrong code.
 _TRIES = 3
 
-#: Seconds after a sign-in in which it cannot be over, unless a clock is wrong.
+#: Seconds after a sign-in within which it can only be over if a clock is wrong.
 _SOON = 900
 
-#: BatchRevokeSessions takes so many at once.
+#: Most sessions in one call of BatchRevokeSessions.
 _REVOKED_AT_ONCE = 5
 
 _THE_FILE = "the AWS CLI's file"
 
 
 def session(work: Work, step: AwsSignIn, rejected: str | None = None) -> Session:
-    """Credentials of the sign-in `step` that AWS should take; not those with the access key id `rejected`.
+    """Credentials of the sign-in `step` that AWS should accept; not those with the access key id `rejected`.
 
-    They are ours or the AWS CLI's, whichever is newer; renewed when they are due; a person's where nothing else
-    helps. Raises NeedsPersonError where nobody can be asked, SessionError and VaultError.
+    They are ours or the AWS CLI's, whichever is newer, and renewed when they are due. A person signs in where nothing
+    else helps. Raises NeedsPersonError where no person can be asked, SessionError and VaultError.
     """
     since = work.context.clock()
     if not work.context.fresh and (found := _fit(work, step, rejected, since)):
@@ -55,7 +55,7 @@ def session(work: Work, step: AwsSignIn, rejected: str | None = None) -> Session
 
 
 def sign_in(work: Work, step: AwsSignIn) -> Login:
-    """A new sign-in, by a person, in any case. Raises as `session`."""
+    """A new sign-in by a person, even if there is a good one. Raises as `session`."""
     with work.lock():
         return _from_person(work, step)
 
@@ -66,7 +66,7 @@ def current(work: Work, step: AwsSignIn) -> Login | None:
 
 
 def new(work: Work, step: AwsSignIn) -> tuple[Login, str]:
-    """A sign-in of anybody, and the ARN of who it is; nothing is kept. Raises as `session`."""
+    """A sign-in of any principal, and its ARN; nothing is kept. Raises as `session`."""
     return _by_flow(work, step)
 
 
@@ -103,7 +103,7 @@ def revoke(work: Work, step: AwsSignIn, found: Login) -> None:
 
 
 def login_of(file: CachedFile, region: str) -> Login | None:
-    """The sign-in in a file of the AWS CLI; None unless it has all that the SDKs demand of one."""
+    """The sign-in in a file of the AWS CLI; None unless it has all that the SDKs require."""
     given = file.document
     keys = given.get("accessToken")
     texts = [given.get(name) for name in ("refreshToken", "clientId")]
@@ -119,7 +119,7 @@ def login_of(file: CachedFile, region: str) -> Login | None:
         return None
     try:
         expires_at = epoch(_THE_FILE, keys.get("expiresAt"))
-        # Its end is checked by whoever uses it: an old one can be renewed.
+        # The caller checks its end: an old one can be renewed.
         found = checked_session(_THE_FILE, parts[0], parts[1], parts[2], None, file.written_at)
     except SessionError:
         return None
@@ -157,7 +157,7 @@ def _candidates(work: Work, step: AwsSignIn) -> list[tuple[Login, CachedFile | N
 def _fit(
     work: Work, step: AwsSignIn, rejected: str | None, since: float, *, fresh: bool = False
 ) -> Login | None:
-    """The newest sign-in whose credentials are not due, or are new since somebody has asked."""
+    """The newest sign-in whose credentials are not due, or were issued since the request."""
     now = work.context.clock()
     for found, _ in _candidates(work, step):
         its = found.session
@@ -188,7 +188,9 @@ def _renewed(work: Work, step: AwsSignIn, rejected: str | None) -> Login | None:
                 raise
             problem = None
             if error.value == "TOKEN_EXPIRED" and now - found.signed_in_at < _SOON:
-                work.prompter.tell("AWS says that this sign-in is over already: check this machine's clock")
+                work.prompter.tell(
+                    "AWS says that this new sign-in is already over: check this machine's clock"
+                )
             if newer := _after_refusal(work, step, found, file):
                 return newer
             continue
@@ -210,8 +212,8 @@ def _renewed(work: Work, step: AwsSignIn, rejected: str | None) -> Login | None:
 def _renewed_where_made(work: Work, step: AwsSignIn, found: Login) -> Login:
     """The sign-in with new credentials. AWS renews it only in the region where it was made.
 
-    The AWS CLI does not say in its file which that was: it may have been that of its command line or environment. So
-    the others that are likely are asked, too, before a person is. Raises as `login.renewed`.
+    The AWS CLI's file does not name that region: it may come from its command line or environment. So the other
+    likely regions are tried before a person is asked. Raises as `login.renewed`.
     """
     refusal: ServiceRefusalError | None = None
     for region in _likely_regions(work, step, found):
@@ -227,7 +229,7 @@ def _renewed_where_made(work: Work, step: AwsSignIn, found: Login) -> Login:
 
 
 def _likely_regions(work: Work, step: AwsSignIn, found: Login) -> list[str]:
-    """Where it may have been made: its own region first, and none of another partition."""
+    """The regions in which it may have been made: its own first, and only those of its partition."""
     if step.endpoint.url:
         return [found.region]
     environment = work.context.environment
@@ -258,16 +260,16 @@ def _refresh_in_place(file: CachedFile, found: Login, again: Login) -> None:
                 "expiresAt": cli_cache.iso(its.expires_at or 0),
             },
             "refreshToken": again.refresh_token,
-            # botocore looks for it there, too.
+            # botocore reads it, too.
             **({"signInRegion": again.region} if again.region != found.region else {}),
         }
     )
 
 
 def _after_refusal(work: Work, step: AwsSignIn, old: Login, file: CachedFile | None) -> Login | None:
-    """What is left when AWS takes a refresh token no more: perhaps another program has used it just before."""
+    """What is left when AWS refuses a refresh token: another program may have just used it and saved a newer one."""
     if file is None:
-        # It would be refused again: only its credentials may still live a little.
+        # It would be refused again.
         work.store.remove(step.fingerprint)
         return None
     again = cli_cache.read(file.path)
@@ -278,7 +280,7 @@ def _after_refusal(work: Work, step: AwsSignIn, old: Login, file: CachedFile | N
 
 def _from_person(work: Work, step: AwsSignIn) -> Login:
     wanted = step.login_session
-    work.require_person(f"nobody is signed in as {printable(wanted)}")
+    work.require_person(f"not signed in as {printable(wanted)}")
     return _by_flow(work, step, wanted)[0]
 
 
@@ -315,7 +317,7 @@ def _by_flow(work: Work, step: AwsSignIn, wanted: str | None = None) -> tuple[Lo
 
 
 def _elsewhere(work: Work, step: AwsSignIn, wanted: str | None) -> Callable[[], tuple[Login, str] | None]:
-    """What finds a sign-in that the AWS CLI makes from now on, as the principal that is `wanted`."""
+    """A function that finds a sign-in that the AWS CLI makes from now on as the principal `wanted`."""
     path = cli_cache.login_path(work.aws_directory, work.context.environment, wanted or "")
     begun = int(work.context.clock())
 

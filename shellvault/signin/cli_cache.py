@@ -1,4 +1,4 @@
-"""The AWS CLI's sign-ins on disk: found, renewed in place as the SDKs do, and nothing else there touched.
+"""The AWS CLI's sign-ins on disk: found, and renewed in place as the SDKs do. Nothing else there is changed.
 
 Files as the CLI and botocore write them: `~/.aws/sso/cache/SHA1.json`, the SHA-1 of the sso-session's name or of the
 start URL; `~/.aws/login/cache/SHA256.json` or below AWS_LOGIN_CACHE_DIRECTORY, the SHA-256 of the login_session.
@@ -24,7 +24,7 @@ _FILE_LIMIT = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class CachedFile:
-    """One file of the cache as it was read."""
+    """One file of the cache, as it was read."""
 
     path: Path
     written_at: int
@@ -46,7 +46,7 @@ def sso_path(aws_directory: Path, sso: Sso) -> Path:
 
 
 def portals(aws_directory: Path) -> Iterator[tuple[str, CachedFile, Token]]:
-    """Every sign-in to IAM Identity Center that lies there: its start URL, its file and what it holds."""
+    """Every sign-in to IAM Identity Center in the cache: its start URL, its file and its token."""
     try:
         paths = sorted((aws_directory / "sso" / "cache").glob("*.json"))
     except OSError:
@@ -103,7 +103,7 @@ def token_of(file: CachedFile) -> Token | None:
 
 
 def refresh_in_place(file: CachedFile, token: Token) -> None:
-    """Puts a renewed sign-in where the old one lay. Raises SessionError."""
+    """Puts a renewed sign-in in the place of the old one. Raises SessionError."""
     changes: dict[str, Any] = {"accessToken": token.access_token, "expiresAt": iso(token.expires_at)}
     if token.refresh_token:
         changes["refreshToken"] = token.refresh_token

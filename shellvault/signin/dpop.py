@@ -1,4 +1,4 @@
-"""Proofs of possession (RFC 9449): whoever has stolen a refresh token cannot use it without the key."""
+"""Proofs of possession (RFC 9449): a stolen refresh token is useless without the key."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ def new_key() -> str:
 
 
 def is_key(pem: object) -> bool:
-    """Whether `proof` can sign with it: a P-256 key in SEC1 or PKCS #8 PEM, which both are in use."""
+    """Whether `proof` can sign with it: a P-256 key in SEC1 or PKCS #8 PEM, as both are in use."""
     try:
         return isinstance(pem, str) and _loaded(pem) is not None
     except ValueError:
@@ -36,7 +36,7 @@ def is_key(pem: object) -> bool:
 
 
 def proof(pem: str, url: str, now: float) -> str:
-    """The value of the header `DPoP` for one POST to `url`. Raises ValueError for a key that is none."""
+    """The value of the header `DPoP` for one POST to `url`. Raises ValueError for a bad key."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature

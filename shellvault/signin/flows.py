@@ -1,4 +1,4 @@
-"""The two ways in which a person allows a sign-in: in a browser that comes back by itself, or with a code."""
+"""The two ways in which a person allows a sign-in: in a browser on this machine, or with a code."""
 
 import time
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from shellvault.signin.work import PATIENCE, Work
 
 Result = TypeVar("Result")
 
-#: How often a wait looks whether somebody still waits, in seconds.
+#: Seconds between two checks whether the caller still waits.
 _SLICE = 0.2
-#: How often it looks whether another program has signed in meanwhile, in seconds.
+#: Seconds between two checks whether another program has signed in meanwhile.
 _LOOK_ELSEWHERE = 1.0
 
 
@@ -28,12 +28,12 @@ def by_browser(
     redeem: Callable[[str, Secrets, str], Result],
     elsewhere: Callable[[], Result | None],
 ) -> Result:
-    """What `redeem` makes of the code, verifier and redirect address of a sign-in in this machine's browser.
+    """The result of `redeem` for the code, verifier and redirect address of a sign-in in this machine's browser.
 
-    `link_for` gives the page for a state, challenge and redirect address; the port is bound before anybody sees it.
-    `redeem` keeps what it gets: only then does the browser say that it worked. The wait ends early with what
-    `elsewhere` gives: another program has signed in. Raises NeedsPersonError when nobody signed in, SessionError when
-    it was refused, and whatever `redeem` raises.
+    `link_for` gives the page for the secrets and the redirect address, whose port is bound by then. `redeem` also
+    stores its result: only after that does the browser show success. The wait ends early with the result of
+    `elsewhere`, when another program has signed in. Raises NeedsPersonError when no person signed in in time,
+    SessionError when the sign-in was refused, and what `redeem` raises.
     """
     secrets = new_secrets()
     with listening(secrets.state) as listener:
@@ -46,12 +46,12 @@ def by_browser(
             found: list[Result] = []
             callback = listener.wait(PATIENCE, _goes_on(is_attended, elsewhere, found))
             if callback is None and not found and is_attended():
-                # A loop that nobody watches must not fill the browser with tabs.
+                # An unattended loop must not fill the browser with tabs.
                 tab.touch()
         if found:
-            return _told(work, subject, found[0])
+            return _from_elsewhere(work, subject, found[0])
         if callback is None:
-            raise nobody(work, subject)
+            raise timed_out(work, subject)
         tab.unlink(missing_ok=True)
         if callback.code is None:
             listener.finish("refused")
@@ -72,10 +72,10 @@ def by_polling(
     poll: Callable[[], Result | float],
     elsewhere: Callable[[], Result | None],
 ) -> Result:
-    """What `poll` gives, asked every `interval` seconds: a result, or by how many seconds to ask more slowly.
+    """The result of `poll`, called every `interval` seconds; a float that it returns is added to the interval.
 
-    The wait ends early with what `elsewhere` gives, as in `by_browser`.
-    Raises NeedsPersonError when nobody has confirmed the code within `seconds`, and whatever `poll` raises.
+    The wait ends early with the result of `elsewhere`, as in `by_browser`.
+    Raises NeedsPersonError when no person has confirmed the code within `seconds`, and what `poll` raises.
     """
     end = time.monotonic() + seconds
     work.context.waits_for("you to sign in")
@@ -87,20 +87,20 @@ def by_polling(
             while time.monotonic() < pause:
                 if not goes_on():
                     if found:
-                        return _told(work, challenge.subject, found[0])
-                    raise nobody(work, challenge.subject)
+                        return _from_elsewhere(work, challenge.subject, found[0])
+                    raise timed_out(work, challenge.subject)
                 time.sleep(min(_SLICE, max(0.01, pause - time.monotonic())))
             outcome = poll()
             if not isinstance(outcome, float):
                 return outcome
             interval += outcome
-    raise nobody(work, challenge.subject)
+    raise timed_out(work, challenge.subject)
 
 
 def _goes_on(
     is_attended: Callable[[], bool], elsewhere: Callable[[], Result | None], found: list[Result]
 ) -> Callable[[], bool]:
-    """Whether to wait further: somebody waits still, and nothing was `found`; that is looked for each second."""
+    """Whether to wait on: the caller still waits, and no other program has signed in, which goes to `found`."""
     next_look = time.monotonic()
 
     def goes_on() -> bool:
@@ -113,11 +113,11 @@ def _goes_on(
     return goes_on
 
 
-def _told(work: Work, subject: str, found: Result) -> Result:
-    work.prompter.tell(f"signed in to {printable(subject)} in another program: going on with that")
+def _from_elsewhere(work: Work, subject: str, found: Result) -> Result:
+    work.prompter.tell(f"another program has signed in to {printable(subject)}: using its sign-in")
     return found
 
 
-def nobody(work: Work, subject: str) -> NeedsPersonError:
-    """The error for a sign-in that nobody has finished."""
-    return work.needs_person(f"nobody has signed in to {printable(subject)} in time")
+def timed_out(work: Work, subject: str) -> NeedsPersonError:
+    """The error for a sign-in that was not finished in time."""
+    return work.needs_person(f"the sign-in to {printable(subject)} timed out")

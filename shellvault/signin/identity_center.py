@@ -1,4 +1,4 @@
-"""Signed in to IAM Identity Center: the token of a portal, found, renewed or got from a person."""
+"""IAM Identity Center sign-in: the token of a portal, which is found, renewed or got from a person."""
 
 import hashlib
 import json
@@ -27,34 +27,34 @@ from shellvault.signin.service import ServiceRefusalError
 from shellvault.signin.start_urls import resolved
 from shellvault.signin.work import Work, is_elsewhere
 
-#: Seconds of life below which a token is renewed, as in botocore, and below which it is not used any more.
+#: Seconds of life below which a token is renewed (as in botocore), and below which it is not used any more.
 DUE, TOO_SHORT = 15 * 60, 20
 
 _SLOWER = 5.0
 
 
 def token(work: Work, step: SsoSignIn, rejected: frozenset[str] = frozenset()) -> Token:
-    """A token that AWS should take, for the sign-in `step`; `rejected` holds digests of those that it did not take.
+    """A token of the sign-in `step` that AWS should accept; `rejected` has the digests of those that it refused.
 
-    It is ours or the AWS CLI's, whichever is newer; renewed when it is due; a person's where nothing else helps.
-    Raises NeedsPersonError where nobody can be asked, SessionError and VaultError.
+    It is ours or the AWS CLI's, whichever is newer, and renewed when it is due. A person signs in where nothing else
+    helps. Raises NeedsPersonError where no person can be asked, SessionError and VaultError.
     """
     if found := _fit(work, step, rejected, DUE):
         return found
     with work.lock(), _naming_settings(step):
-        # Somebody else may have been faster.
+        # Another process may have been faster.
         if found := _fit(work, step, rejected, DUE):
             return found
         if found := patiently(lambda: _renewed(work, step, rejected), work.context.waits_for):
             return found
         if (ours := kept(work, step)) and ours.digest in rejected:
-            # Nobody is to be shown as signed in by it.
+            # No command may show it as a good sign-in.
             work.store.remove(step.fingerprint)
         return _from_person(work, step)
 
 
 def portal(work: Work, step: SsoSignIn, endpoint: Endpoint) -> Portal:
-    """The portal of a sign-in, with a token that AWS should take, and others when it does not. Raises as `token`."""
+    """The portal of a sign-in; it gets another token when AWS refuses the first. Raises as `token`."""
 
     def again(rejected: str) -> str:
         return token(work, step, frozenset([rejected])).access_token
@@ -64,14 +64,14 @@ def portal(work: Work, step: SsoSignIn, endpoint: Endpoint) -> Portal:
 
 
 def sign_in(work: Work, step: SsoSignIn) -> Token:
-    """A new token, by a person, in any case. Raises as `token`."""
+    """A new token by a person, even if there is a good one. Raises as `token`."""
     with work.lock(), _naming_settings(step):
         return _from_person(work, step)
 
 
 @contextmanager
 def _naming_settings(step: SsoSignIn) -> Iterator[None]:
-    """Lets a refusal name the sign-in, and where the settings stand that it may be about."""
+    """Makes a refusal name the sign-in, and the lines of the settings that may be wrong."""
     try:
         yield
     except ServiceRefusalError as error:
@@ -87,17 +87,17 @@ def current(work: Work, step: SsoSignIn) -> Token | None:
 
 
 def kept(work: Work, step: SsoSignIn) -> Token | None:
-    """Our own token, as the vault has it."""
+    """Our own token in the vault."""
     return Token.from_json(work.store.load(step.fingerprint))
 
 
 def exported_client(work: Work, step: SsoSignIn) -> Client | None:
-    """The registration of a sign-in that was moved to the AWS CLI's cache, by which it is known there."""
+    """The registration of a sign-in that we put in the AWS CLI's cache: it shows that the file there is ours."""
     return Client.from_json(work.store.load(_client_item(step)))
 
 
 def forget(work: Work, step: SsoSignIn) -> None:
-    """Forgets our own sign-in, also that it lies in the AWS CLI's cache."""
+    """Forgets our own sign-in, and that it was put in the AWS CLI's cache."""
     work.store.remove(step.fingerprint)
     work.store.remove(_client_item(step))
 
@@ -118,11 +118,11 @@ def _candidates(work: Work, step: SsoSignIn) -> list[tuple[Token, CachedFile | N
 
 
 def _fit(work: Work, step: SsoSignIn, rejected: frozenset[str], least: float) -> Token | None:
-    """The newest token with so many seconds of life left; one that cannot be renewed is used to its end."""
+    """The newest token with at least `least` seconds of life; one that cannot be renewed is used to its end."""
     now = work.context.clock()
     for found, _ in _candidates(work, step):
         needed = least if found.can_refresh(now) else TOO_SHORT
-        # A life of minutes (an emulator's) is not due from the start.
+        # A token that lives minutes (an emulator's) is not due at once.
         needed = min(needed, (found.expires_at - found.issued_at) / 3)
         if found.digest not in rejected and found.expires_at - now > needed:
             return found
@@ -162,9 +162,9 @@ def _refreshed(work: Work, step: SsoSignIn, old: Token, file: CachedFile | None)
 
 
 def _after_refusal(work: Work, step: SsoSignIn, old: Token, file: CachedFile | None) -> Token | None:
-    """What is left when AWS takes a refresh token no more: perhaps another program has used it just before.
+    """What is left when AWS refuses a refresh token: another program may have just used it and saved a newer one.
 
-    Ours is forgotten, so that it is not tried again.
+    Our own refresh token is forgotten, so that it is not tried again.
     """
     if file:
         again = cli_cache.read(file.path)
@@ -177,9 +177,9 @@ def _after_refusal(work: Work, step: SsoSignIn, old: Token, file: CachedFile | N
 
 def _from_person(work: Work, step: SsoSignIn) -> Token:
     sso = step.sso
-    work.require_person(f"nobody is signed in to {printable(step.subject)}")
+    work.require_person(f"not signed in to {printable(step.subject)}")
     start_url = resolved(sso.start_url, step.endpoint.ca_bundle)
-    # A new client each time: one that AWS has forgotten meanwhile shows an error in the browser, and nothing here.
+    # A new client each time: with one that AWS has forgotten, only the browser would show an error.
     if is_elsewhere(work.context.environment):
         client = oidc.registered_for_device(step.endpoint, _scopes(sso))
         return _by_device(work, step, client, start_url)
@@ -211,7 +211,7 @@ def _by_device(work: Work, step: SsoSignIn, client: Client, start_url: str) -> T
             if error.name == "AuthorizationPendingException":
                 return 0.0
             if error.name == "ExpiredTokenException":
-                raise flows.nobody(work, step.subject) from None
+                raise flows.timed_out(work, step.subject) from None
             if error.name == "AccessDeniedException":
                 raise SessionError(
                     f"the sign-in to {name} was refused in the browser: try again to allow it"
@@ -226,7 +226,7 @@ def _by_device(work: Work, step: SsoSignIn, client: Client, start_url: str) -> T
 
 
 def _elsewhere(work: Work, step: SsoSignIn) -> Callable[[], Token | None]:
-    """What finds a sign-in that the AWS CLI makes from now on. Other commands of ours wait for the lock we hold."""
+    """A function that finds a sign-in that the AWS CLI makes from now on. Our other commands wait for our lock."""
     path = cli_cache.sso_path(work.aws_directory, step.sso)
     begun = int(work.context.clock())
 
@@ -239,11 +239,11 @@ def _elsewhere(work: Work, step: SsoSignIn) -> Callable[[], Token | None]:
 
 
 def _keep(work: Work, step: SsoSignIn, new: Token) -> Token:
-    """Keeps a person's new sign-in: in the vault, or where the AWS CLI looks if that is wished."""
+    """Keeps a person's new sign-in: in the vault, or in the AWS CLI's cache if a setting says so."""
     environment = work.context.environment
-    told = environment.get("SHELLVAULT_EXPORT_TOKEN")
-    if told not in (None, "", "0") or (not told and settings.load(environment).export_token):
-        # There alone: a refresh token works once, so two places would take it from each other.
+    variable = environment.get("SHELLVAULT_EXPORT_TOKEN")
+    if variable not in (None, "", "0") or (not variable and settings.load(environment).export_token):
+        # In one place only: a refresh token works once, so two copies would break each other.
         cli_cache.export(cli_cache.sso_path(work.aws_directory, step.sso), step.sso, new)
         work.store.remove(step.fingerprint)
         if new.client:

@@ -1,6 +1,6 @@
-"""Where the browser comes back to: one request of one browser, on 127.0.0.1 (RFC 8252, 7.3).
+"""The address on 127.0.0.1 to which the browser returns after a sign-in (RFC 8252, 7.3).
 
-Every request gets an answer in time, and only one with the right state ends the wait: favicons, HEADs, port scanners,
+Every request gets an answer in time. Only one with the right state ends the wait: favicons, HEADs, port scanners,
 a second click and a page that guesses the port do not.
 """
 
@@ -20,10 +20,10 @@ from shellvault.connections import Connections, accept
 from shellvault.errors import SessionError
 from shellvault.signin import pages
 
-#: As the AWS CLI has it: the path is part of a registration.
+#: The AWS CLI's path; it is part of a registration.
 CALLBACK_PATH = "/oauth/callback"
 
-#: Connections at once, since browsers open some in advance and leave them idle; and those that wait to be accepted.
+#: Connections at once (browsers open some in advance and leave them idle), and those that wait to be accepted.
 _AT_ONCE, _BACKLOG = 64, 4096
 _POLL_SECONDS = 0.2
 
@@ -54,7 +54,7 @@ class Listener:
         self.redirect_uri = f"http://127.0.0.1:{self.port}{CALLBACK_PATH}"
 
     def wait(self, seconds: float, is_attended: Callable[[], bool]) -> Callback | None:
-        """What the browser brought; None when it did not come in time, or nobody waits for it any more."""
+        """What the browser brought; None when it did not come in time, or the caller waits no longer."""
         end = time.monotonic() + seconds
         while not self._arrived.wait(_POLL_SECONDS):
             if time.monotonic() > end or not is_attended():
@@ -62,12 +62,12 @@ class Listener:
         return self._callback
 
     def finish(self, outcome: pages.Outcome = "failed") -> None:
-        """Lets the waiting browser show what came of it; the first word counts."""
+        """Shows the outcome in the waiting browser; the first call counts."""
         self._outcome = self._outcome or outcome
         self._answered.set()
 
     def drain(self, seconds: float) -> None:
-        """Waits until the browser that came back has its page, at most so long."""
+        """Waits until the browser has its page, at most so many seconds."""
         if self._arrived.is_set():
             self._sent.wait(seconds)
 
@@ -103,7 +103,7 @@ class Listener:
         host = dict(asked.headers).get(b"host", b"").decode("latin-1")
         if asked.method not in (b"GET", b"HEAD"):
             return pages.bare(405)
-        # A page elsewhere that has its own name resolved to 127.0.0.1 says that name here.
+        # A foreign page whose name resolves to 127.0.0.1 sends that name (DNS rebinding).
         if host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}") or parts.path != CALLBACK_PATH:
             return pages.bare(404)
         fields = dict(parse_qsl(parts.query))
@@ -137,7 +137,7 @@ def listening(state: str) -> Iterator[Listener]:
     finally:
         listener.finish()
         listener.close()
-        # The last page is on its way to the browser: this process may end right after.
+        # This process may end right after: the browser gets its last page first.
         listener.drain(1.0)
 
 

@@ -1,4 +1,4 @@
-"""AWS Sign-In's token call (signin/2023-01-01, CreateOAuth2Token): what `aws login` signs in with, and renews."""
+"""AWS Sign-In's token call (signin/2023-01-01, CreateOAuth2Token), by which `aws login` signs in and renews."""
 
 import base64
 import binascii
@@ -22,7 +22,7 @@ from shellvault.signin.pkce import Secrets
 SAME_DEVICE = "arn:aws:signin:::devtools/same-device"
 CROSS_DEVICE = "arn:aws:signin:::devtools/cross-device"
 
-#: Seconds: credentials live a quarter of an hour, and a sign-in at most as long as AWS lets a principal's.
+#: Longest lives of credentials and of a sign-in, in seconds.
 CREDENTIALS_LIFE, LONGEST = 900, 12 * 3600
 
 _WHAT = "the AWS sign-in"
@@ -38,7 +38,7 @@ class Login:
     """The P-256 key, PEM, to which the refresh token is bound."""
     client_id: str
     region: str
-    """Where the sign-in was made: it can be renewed there alone."""
+    """Where the sign-in was made: it can only be renewed there."""
     signed_in_at: int
     identity: str = field(repr=False, default="")
     """The ID token, as AWS gave it."""
@@ -79,7 +79,7 @@ class Login:
 
 
 def authorize_link(base: str, client_id: str, secrets: Secrets, redirect: str) -> str:
-    """The page at which a person signs in; parameters in the order of the AWS CLI, spelt as AWS wants them."""
+    """The page on which a person signs in; parameters in the AWS CLI's order and AWS's spelling."""
     query = {
         "response_type": "code",
         "client_id": client_id,
@@ -115,7 +115,7 @@ def code_of(text: str, state: str) -> str:
 def redeemed(
     endpoint: Endpoint, client_id: str, code: str, verifier: str, redirect: str, now: float
 ) -> tuple[Login, str]:
-    """The new sign-in and the ARN of who signed in. Raises as `service.call`."""
+    """The new sign-in and the ARN of its principal. Raises as `service.call`."""
     key = dpop.new_key()
     given = {
         "clientId": client_id,

@@ -1,4 +1,4 @@
-"""What a sign-in consists of, and its plain data in the vault. Times are epoch seconds."""
+"""The parts of a sign-in, and their plain data in the vault. Times are epoch seconds."""
 
 import hashlib
 import re
@@ -47,15 +47,15 @@ class Token:
     expires_at: int
     refresh_token: str | None = field(repr=False, default=None)
     client: Client | None = None
-    """Whose refresh token it is: nobody else can use it."""
+    """The only client that can use the refresh token."""
 
     @property
     def digest(self) -> str:
-        """By what a token that AWS did not take is named."""
+        """Names a token that AWS refused, without showing it."""
         return digest_of(self.access_token)
 
     def can_refresh(self, now: float) -> bool:
-        """Whether it can be renewed without a person, as far as can be told."""
+        """Whether it can be renewed without a person, unless AWS refuses."""
         return bool(self.refresh_token and self.client and self.client.expires_at > now)
 
     def to_json(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Token:
 
 
 def digest_of(access_token: str) -> str:
-    """What names an access token without being one."""
+    """The name of an access token that does not show it."""
     return hashlib.sha256(access_token.encode()).hexdigest()
 
 

@@ -12,7 +12,7 @@ from shellvault.signin.listener import CALLBACK_PATH
 from shellvault.signin.model import Client, Token, is_visible
 from shellvault.signin.pkce import Secrets
 
-#: The scope that makes AWS give a refresh token.
+#: With this scope AWS gives a refresh token.
 DEFAULT_SCOPES = ("sso:account:access",)
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -37,7 +37,7 @@ def registered_for_browser(endpoint: Endpoint, start_url: str, scopes: tuple[str
     """A new client that signs in by a browser of this machine. Raises as `service.call`."""
     more = {
         "grantTypes": ["authorization_code", "refresh_token"],
-        # Without a port: any is taken then (RFC 8252, 7.3).
+        # Without a port: then any is accepted (RFC 8252, 7.3).
         "redirectUris": [f"http://127.0.0.1{CALLBACK_PATH}"],
         "issuerUrl": start_url,
     }
@@ -64,7 +64,7 @@ def _registered(endpoint: Endpoint, scopes: tuple[str, ...], more: Mapping[str, 
 def authorize_link(
     endpoint: Endpoint, client: Client, scopes: tuple[str, ...], secrets: Secrets, redirect: str
 ) -> str:
-    """The page at which a person allows the sign-in; parameters as the AWS CLI sends them."""
+    """The page on which a person allows the sign-in; parameters as the AWS CLI sends them."""
     query = {
         "response_type": "code",
         "client_id": client.client_id,
@@ -117,7 +117,7 @@ def token_for_device(endpoint: Endpoint, client: Client, device: Device, now: fl
 
 
 def refreshed(endpoint: Endpoint, client: Client, refresh_token: str, now: float) -> Token:
-    """A new token for a refresh token, which is worth nothing afterwards. Raises as `service.call`."""
+    """A new token for a refresh token, which AWS refuses afterwards. Raises as `service.call`."""
     return _token(endpoint, client, {"grantType": "refresh_token", "refreshToken": refresh_token}, now)
 
 

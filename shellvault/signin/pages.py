@@ -1,4 +1,4 @@
-"""The pages that the browser shows at the end of a sign-in: small, with nothing from elsewhere, dark where wished."""
+"""The pages that the browser shows at the end of a sign-in. They load nothing and follow the dark mode."""
 
 from http import HTTPStatus
 from typing import Literal
@@ -48,7 +48,7 @@ p {{ margin: 0; color: var(--quiet) }}
 </html>
 """
 
-#: Nothing may be loaded, framed or kept, and the code in the address goes nowhere else.
+#: Nothing may be loaded, framed or cached, and the code in the address is sent to no other host.
 _HEADERS = (
     "Cache-Control: no-store\r\n"
     "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "

@@ -1,4 +1,4 @@
-"""Waiting for services that say "later": as long as they ask, and bounded."""
+"""Retries for services that say "later": they wait as long as asked, within a limit."""
 
 import random
 import threading
@@ -10,18 +10,18 @@ from shellvault.sessions.refusals import BusyError, UnreachableError
 
 Result = TypeVar("Result")
 
-#: Seconds after which a call is given up that AWS keeps putting off, and one that AWS cannot serve (5xx).
-#: Whoever waits for a lock waits longer (`locks.WAIT_SECONDS`).
+#: Seconds after which a call is given up: when AWS asks to wait, and when AWS cannot serve it (5xx).
+#: A wait for a lock is longer (`locks.WAIT_SECONDS`).
 LONGEST, LONGEST_OUT_OF_ORDER = 240.0, 30.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
-#: How often somebody hears that there is still a wait: the agent ends a worker that is silent for 30 s.
+#: Seconds between two reports of a wait: the agent ends a worker that is silent for 30 s.
 _SLICE = 5.0
-#: Calls that get no answer at all are made so often, where they may be made again.
+#: How often a call is made that gets no answer at all, where it may be repeated.
 NETWORK_TRIES = 3
 
 
 class Pace:
-    """Calls of several threads: so many a second for all together, fewer after a refusal, and pauses for all."""
+    """The pace of calls that several threads share: calls a second, slower after a refusal, and pauses for all."""
 
     def __init__(self, a_second: float | None = None) -> None:
         self._least = self._gap = 1 / a_second if a_second else 0.0
@@ -37,7 +37,7 @@ class Pace:
         sleep(max(0.0, at - time.monotonic()))
 
     def hold(self, seconds: float) -> None:
-        """Keeps every call back for a time, and has those after it come at half the speed for a while."""
+        """Stops every call for some seconds, then lets them go at half the speed for a while."""
         with self._lock:
             now = time.monotonic()
             if now > self._held_until:
@@ -52,9 +52,9 @@ def patiently(
     pace: Pace | None = None,
     network_tries: int = 1,
 ) -> Result:
-    """What `call` gives once AWS has time for it; `waits_for` hears that it has not. Raises what `call` does.
+    """The result of `call`, repeated while AWS is busy; `waits_for` is called meanwhile. Raises what `call` does.
 
-    AWS says when to come back (Retry-After, RFC 9110, 10.2.3); otherwise the pauses double.
+    The pauses are AWS's (Retry-After, RFC 9110, 10.2.3), or double each time.
     """
     pace = pace or Pace()
     begun, pause, unanswered = time.monotonic(), _FIRST_PAUSE, 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What ties the browser's answer, and whoever redeems it, to this process."""
+    """The secrets by which only this process can redeem the browser's answer."""
 
     state: str = field(repr=False)
     verifier: str = field(repr=False)

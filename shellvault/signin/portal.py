@@ -1,7 +1,7 @@
 """The access portal: the accounts and roles that a person may use, and the credentials of a role.
 
-Every call goes through `Portal._call`: it keeps AWS's pace, waits when AWS says "later", and goes on with another
-token when AWS does not take the one it has.
+Every call goes through `Portal._call`: it keeps AWS's pace, waits when AWS says "later", and gets another token
+when AWS refuses the current one.
 """
 
 import threading
@@ -22,18 +22,18 @@ from shellvault.sessions.refusals import RefusedError
 from shellvault.signin.model import digest_of
 from shellvault.signin.patience import NETWORK_TRIES, Pace, patiently
 
-#: AWS takes 20 calls a second (IAM Identity Center User Guide, "Quotas"). Lists leave some of them for others, whose
-#: sessions must be renewed meanwhile; so many calls are under way at once.
+#: AWS takes 20 calls a second (IAM Identity Center User Guide, "Quotas"). Lists leave some of them for shells whose
+#: sessions must be renewed meanwhile. AT_ONCE: calls in parallel.
 LISTED_A_SECOND, AT_ONCE = 17.0, 8
 _PAGE = 100
 _LISTS = {"list_accounts": "the list of your accounts", "list_account_roles": "the list of your roles"}
-#: Most accounts, and roles of one, that are believed.
+#: Most accounts, and most roles of one account, that are read.
 _MOST = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account in the portal. Name and address may be missing, and are somebody else's text."""
+    """An account in the portal. Name and address may be missing, and are untrusted text."""
 
     account_id: str
     name: str
@@ -49,7 +49,7 @@ class Found:
 
 
 class Portal:
-    """A portal, as the person with this token sees it. Its methods may be called from several threads.
+    """A portal, as seen with this token. Its methods may be called from several threads.
 
     All of them raise NeedsPersonError when a person must sign in, RefusedError when AWS says no, and SessionError.
     """
@@ -63,7 +63,7 @@ class Portal:
         waits_for: Callable[[str], None],
         pace: Pace | None = None,
     ) -> None:
-        """`name` is whose sign-in it is. `again` gives another token than the one with this digest."""
+        """`name`: the profile or sso-session. `again` gives another token than the one with this digest."""
         self._access_token = access_token
         self._endpoint = endpoint
         self._name = name
@@ -90,7 +90,7 @@ class Portal:
         return sorted(str(row["roleName"]) for row in rows if row.get("roleName"))
 
     def roles_of_all(self, accounts: list[Account], done: Callable[[Account], None]) -> Found:
-        """The roles of every account; `done` hears of each that is finished. One that is refused stops no other."""
+        """The roles of every account; calls `done` after each. An account that is refused stops no other."""
 
         def roles(account: Account) -> list[str] | RefusedError:
             try:
@@ -116,7 +116,7 @@ class Portal:
         return role_session(reply, step, now)
 
     def check(self) -> None:
-        """Gets another token if AWS does not take this one; when AWS cannot say that now, nothing is done."""
+        """Gets another token if AWS refuses this one; does nothing when AWS cannot be reached."""
         token = self._access_token
         given = {"maxResults": 1, "accessToken": token}
         try:
@@ -144,7 +144,7 @@ class Portal:
     def _call(
         self, operation: str, parameters: Mapping[str, Any], step: SsoRole | None = None
     ) -> Mapping[str, Any]:
-        """The reply to one call. Only 401 means that AWS does not take the token; another one is tried once."""
+        """The reply to one call. Only 401 means that AWS refuses the token; another one is tried once."""
         token = self._access_token
         try:
             return self._patient_call(operation, parameters, step, token)
@@ -157,7 +157,7 @@ class Portal:
             if error.reason != "rejected-credentials":
                 raise
             raise NeedsPersonError(
-                "AWS does not accept the sign-in, however new: "
+                "AWS does not accept the sign-in, not even a new one: "
                 f"run `shellvault signin --fresh {printable(self._name)}`"
             ) from None
 

@@ -1,4 +1,4 @@
-"""Calls to the services behind a sign-in: bounded, and their refusals told apart by the service's own names."""
+"""Calls to the services behind a sign-in: with a deadline, and with each refusal named as the service names it."""
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -17,10 +17,10 @@ from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
 from shellvault.sessions.refusals import BusyError, UnreachableError
 
-#: Seconds that one call may take, name resolution, retries and a slow answer included.
+#: Seconds that one call may take, with name resolution, retries and a slow answer.
 DEADLINE = 12.0
 
-#: The operations whose host botocore's rules choose without a look at a custom endpoint.
+#: The operations for which botocore's rules ignore a custom endpoint.
 _CONTROL_PLANE = ("batch_revoke_sessions", "list_sessions")
 
 
@@ -44,10 +44,10 @@ def call(
     source: Session | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Mapping[str, Any]:
-    """The reply to one call, described by `what` in messages; no text in `parameters` ever shows there.
+    """The reply to one call. Messages describe it by `what`, and never show a text of `parameters`.
 
-    One attempt unless said otherwise: codes and refresh tokens are good once, so that a second try after a lost
-    answer would only be refused. Raises UnreachableError, and ServiceRefusalError when AWS says no.
+    One attempt by default: codes and refresh tokens work once, so a second try after a lost answer would be
+    refused. Raises UnreachableError, and ServiceRefusalError when AWS says no.
     """
     import botocore.exceptions as exceptions
 
@@ -58,7 +58,7 @@ def call(
     def run() -> Mapping[str, Any]:
         client = client_for(service, endpoint, source, attempts)
         if endpoint.url and operation in _CONTROL_PLANE:
-            # Their rule stands before that of a custom endpoint, which was asked for all the same.
+            # The person asked for a custom endpoint, and botocore ignores it here.
             client.meta.events.register("before-call", lambda params, **_: _redirect(params, endpoint.url))
         if headers:
             client.meta.events.register("before-call", lambda params, **_: params["headers"].update(headers))
@@ -66,7 +66,7 @@ def call(
         return reply
 
     try:
-        # Time-outs of sockets bound neither name resolution nor a trickling answer: this does.
+        # Socket time-outs limit neither name resolution nor a trickling answer.
         return within(DEADLINE, run)
     except exceptions.ClientError as error:
         answer = answer_of(error.response, secrets)
@@ -81,7 +81,7 @@ def call(
     except exceptions.BotoCoreError as error:
         raise SessionError(f"{what} failed: {one_line(str(error), secrets)}") from None
     except Exception as error:
-        # What botocore's parsers raise for a strange reply is not documented, and quotes the reply.
+        # botocore's parsers raise undocumented errors for a strange reply, and quote it.
         raise UnreachableError(
             f"{what} failed ({type(error).__name__}): check endpoint_url and what answers there"
         ) from None
@@ -101,13 +101,13 @@ def _texts(value: object) -> Iterator[str]:
 
 @lru_cache(64)
 def base_url(service: Service, operation: str, endpoint: Endpoint, *, with_path: bool = False) -> str:
-    """Scheme and host of the service, where its pages for browsers are too; or the whole address of the operation.
+    """Scheme and host of the service and its pages for browsers, or the whole address of the operation.
 
-    The rules that choose the host are botocore's, and only a call applies them; this one is not sent.
+    Only a call applies botocore's rules for the host, so a call is made and stopped before it is sent.
     """
 
     class FoundError(Exception):
-        """The call is about to be sent there."""
+        """Carries the address to which the call would be sent."""
 
     def stop(params: Mapping[str, Any], **_: object) -> None:
         raise FoundError(params["url"])

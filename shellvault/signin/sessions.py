@@ -1,4 +1,4 @@
-"""The sessions of those who sign in through a browser: what `sessions.acquire` and the commands get from this room."""
+"""Sessions from a sign-in through a browser: the door of this package for `sessions.acquire` and the commands."""
 
 from shellvault.plan.steps import AwsSignIn
 from shellvault.sessions.context import SignInTask
@@ -8,10 +8,10 @@ from shellvault.signin.work import Work
 
 
 def signed_in(task: SignInTask) -> Session:
-    """The session of a sign-in, or of the role that is had with it.
+    """The session of a sign-in, or of a role that it gives.
 
-    Raises NeedsPersonError where a person is needed and nobody can be asked, SessionError, RefusedError when AWS says
-    no, and VaultError.
+    Raises NeedsPersonError where a person is needed and cannot be asked, SessionError, RefusedError when AWS says no,
+    and VaultError.
     """
     step = task.step
     work = Work(task.vault.sign_ins, task.prompter, task.context, task.lock, step.profile)

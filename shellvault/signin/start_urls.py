@@ -1,4 +1,4 @@
-"""Start URLs of IAM Identity Center: from a company's own address to AWS's."""
+"""Start URLs of IAM Identity Center, and the redirection from a company's own address to AWS's."""
 
 import re
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from shellvault.profiles.shapes import canonical_start_url as canonical
 from shellvault.profiles.shapes import looks_as
 from shellvault.sessions.answers import one_line
 
-#: Hosts of AWS's own, by their ends and whole, in every partition (as the AWS CLI knows them).
+#: AWS's own hosts in every partition, as suffixes and as whole names (from the AWS CLI).
 _AWS_SUFFIXES = (
     ".app.aws",
     ".portal.amazonaws.com",
@@ -27,12 +27,12 @@ _AWS_HOSTS = (
     "identitycenter.amazonaws.eu",
     "identitycenter.us-gov.amazonaws.com",
 )
-#: Seconds that a company's own address may take to say where it leads.
+#: Seconds that a company's own address may take to answer.
 _SECONDS = 10
 
 
 def typed(text: str) -> str:
-    """The start URL that a person has typed or copied from a browser. Raises ValueError with what is wrong with it."""
+    """The start URL that a person has typed or copied from a browser. Raises ValueError that says what is wrong."""
     text = text.strip()
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         text = f"https://{text}"
@@ -50,7 +50,7 @@ def typed(text: str) -> str:
         or "@" in parts.netloc
     ):
         raise ValueError(example)
-    # The portal's own page is there; what stands alone leads to it in a browser only.
+    # The portal is at /start; the bare host leads to it only in a browser.
     if parts.netloc.endswith((".awsapps.com", ".awsapps.cn")) and not parts.path:
         return f"{start_url}/start"
     return start_url
@@ -69,10 +69,10 @@ def is_aws(start_url: str) -> bool:
 
 
 def resolved(start_url: str, ca_bundle: str | None = None) -> str:
-    """The portal's address at AWS, to which one redirection of a company's own address may lead.
+    """The portal's address at AWS; a company's own address is followed for one redirection.
 
-    An address that leads nowhere is taken as it is: AWS knows best which are its own. Raises SessionError for one
-    that is not https, or leads to somebody else.
+    An address without a redirection is taken as it is: AWS decides whether it is valid. Raises SessionError for one
+    that is not https, or that leads to a host that is not AWS's.
     """
     plain = canonical(start_url)
     if is_aws(plain):
@@ -92,14 +92,14 @@ def resolved(start_url: str, ca_bundle: str | None = None) -> str:
 
 
 def _redirection(url: str, ca_bundle: str | None) -> str | None:
-    # Only a company's own address needs these.
+    # Imported here: only a company's own address needs them.
     import http.client
     import ssl
     import urllib.error
     import urllib.request
 
     class Stay(urllib.request.HTTPRedirectHandler):
-        """Follows nothing: the first answer is looked at."""
+        """Follows no redirection, so that the first answer is returned."""
 
         def redirect_request(self, *_: object) -> None:
             return None

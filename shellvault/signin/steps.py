@@ -1,4 +1,4 @@
-"""Which sign-in a name stands for: a profile's, or that of an sso-session itself."""
+"""The sign-in of a name: that of a profile, or of an sso-session."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from shellvault.profiles.model import Profile
 from shellvault.profiles.parse import ConfigFile
 from shellvault.profiles.resolve import Overrides, resolve, resolve_sso_session
 
-#: Without one of these a profile begins with no sign-in (`resolve`); none comes from `[default]` or a variable.
+#: A profile without one of these begins with no sign-in (`resolve`); `[default]` and variables give none of them.
 _KEYS = frozenset(("login_session", "sso_account_id", "sso_role_name", "sso_session", "sso_start_url"))
 
 
 def sign_in_of(config: ConfigFile, name: str, overrides: Overrides) -> tuple[Profile, SignIn]:
-    """The sign-in that profile `name` (or the sso-session of that name) begins with, and whose settings it has.
+    """The sign-in with which profile or sso-session `name` begins, and the profile whose settings it has.
 
     Raises UsageError for a name without one, ConfigError for a profile that cannot be used.
     """
@@ -37,7 +37,7 @@ def sign_in_of(config: ConfigFile, name: str, overrides: Overrides) -> tuple[Pro
 
 
 def all_sign_ins(config: ConfigFile, overrides: Overrides) -> Iterator[tuple[str, SignIn]]:
-    """Each profile that begins with a sign-in, then each sso-session, with that sign-in; unusable ones are left out."""
+    """Each profile that begins with a sign-in, then each sso-session, with its sign-in; without unusable ones."""
     may_sign_in = _leading_to_sign_ins(config)
     for name in dict.fromkeys([*config.profile_names, *config.sso_sessions]):
         if name in config.profiles and name not in may_sign_in and name not in config.sso_sessions:
@@ -49,8 +49,8 @@ def all_sign_ins(config: ConfigFile, overrides: Overrides) -> Iterator[tuple[str
 
 
 def _leading_to_sign_ins(config: ConfigFile) -> set[str]:
-    """The profiles that have a key of a sign-in, or take credentials or keys from one that has: the others need not be
-    resolved, which takes 0.1 ms each.
+    """The profiles with a key of a sign-in, and those that take credentials or keys from them. The others are not
+    resolved, which saves 0.1 ms each.
     """
     followed: dict[str, list[str]] = {}
     found = []

@@ -1,4 +1,4 @@
-"""What one sign-in has to work with."""
+"""What one sign-in works with, and whether the person's browser is on this machine."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Seconds that a person has to sign in. A device code lives as long.
 PATIENCE = 600.0
 
-#: Marks of a machine whose user sits elsewhere: containers, and the editors and shells in a browser.
+#: Marks of a machine whose user is at another one: containers, and editors and shells in a browser.
 _CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv")
 _ELSEWHERE = (
     "CODESPACES",
@@ -35,38 +35,38 @@ _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The vault's part for sign-ins, who is asked, and what surrounds both."""
+    """The vault's sign-ins, the prompter, the context and the lock of one sign-in."""
 
     store: "SignIns"
     prompter: Prompter
     context: Context
     lock: Callable[[], AbstractContextManager[None]]
-    """Held while a token is renewed or somebody signs in: who waited for it finds the result."""
+    """Held while a token is renewed or a person signs in: a process that waited for it finds the result."""
 
     profile: str
-    """Whose sign-in it is, for messages."""
+    """The profile or sso-session, for messages."""
 
-    def anew(self) -> "Work":
-        """The same for what comes after a new sign-in: that is fresh enough."""
+    def after_sign_in(self) -> "Work":
+        """The same without `fresh`, for what follows a new sign-in."""
         return replace(self, context=replace(self.context, fresh=False))
 
     def unanswered(self, subject: str) -> Path:
-        """The mark of a browser tab in which nobody has signed in: no further one is opened unasked."""
+        """The mark of a browser tab that was left unanswered: no further tab opens unless a person asks."""
         digest = hashlib.sha256(subject.encode()).hexdigest()[:32]
         return self.context.state_directory / f"sign-in-{digest}.unanswered"
 
     def require_person(self, problem: str) -> None:
-        """Raises NeedsPersonError where nobody may be asked, before anything is begun."""
+        """Raises NeedsPersonError where no person may be asked; called before anything starts."""
         if self.context.quiet:
             raise self.needs_person(problem)
 
     def needs_person(self, problem: str) -> NeedsPersonError:
-        """The error for what only a person can mend."""
+        """The error for a problem that only a person can solve."""
         return NeedsPersonError(f"{problem}: run `shellvault signin {printable(self.profile)}`")
 
     @property
     def aws_directory(self) -> Path:
-        """`~/.aws` of whoever asks."""
+        """`~/.aws` of the caller."""
         home = self.context.environment.get("HOME")
         return (Path(home) if home else Path.home()) / ".aws"
 
@@ -74,11 +74,11 @@ class Work:
 def is_elsewhere(environment: Mapping[str, str]) -> bool:
     """Whether the person's browser is probably on another machine than this process.
 
-    SHELLVAULT_DEVICE_CODE (`1` yes, `0` no), else the setting `device_code`, beats what the surroundings tell.
+    SHELLVAULT_DEVICE_CODE (`1` yes, `0` no), else the setting `device_code`, beats what the environment shows.
     """
-    told = environment.get("SHELLVAULT_DEVICE_CODE")
-    if told:
-        return told != "0"
+    variable = environment.get("SHELLVAULT_DEVICE_CODE")
+    if variable:
+        return variable != "0"
     if (configured := settings.load(environment).device_code) is not None:
         return configured
     has_display = any(environment.get(name) for name in _DISPLAYS)

@@ -162,7 +162,7 @@ def test_what_aws_says_leads_to_what_to_do(desk: Desk, value: str, advice: str) 
 # Renewal.
 
 
-def test_credentials_are_renewed_for_twelve_hours_without_a_person(desk: Desk) -> None:
+def test_credentials_are_renewed_for_12_hours_without_a_person(desk: Desk) -> None:
     seen = {session(desk).access_key_id}
     for minutes in range(9, 12 * 60, 37):
         desk.services.clock_offset = minutes * MINUTE

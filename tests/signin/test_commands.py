@@ -229,9 +229,7 @@ def test_accounts_roles_and_a_profile_for_each(person: Home, services: SignInEmu
     assert person.succeed("sso", "populate", "--prune") == "- Sandbox-Admin\n"
 
 
-def test_an_account_that_is_refused_stops_no_other_and_nothing_is_pruned(
-    at_home: Home, services: SignInEmulator
-) -> None:
+def test_a_refused_account_stops_no_other_and_prunes_nothing(at_home: Home, services: SignInEmulator) -> None:
     run(at_home, "signin", "corp")
     at_home.succeed("sso", "populate")
     services.forbidden = {"111111111111"}
@@ -253,10 +251,10 @@ def test_a_fresh_sign_in_begins_a_new_session_at_the_portal(at_home: Home, servi
     assert not services.oidc.is_alive(first)
     services.fail("POST /logout", Answer(500), Answer(500))
     shown = run(at_home, "signin", "corp", "--fresh")
-    assert "the portal's session goes on" in shown
+    assert "the portal's session could not be ended" in shown
     services.consenting = "deny"
     shown = run(at_home, "signin", "corp", "--fresh", status=1)
-    assert "the sign-in before it has ended all the same" in shown
+    assert "the previous sign-in has been ended" in shown
     assert "nobody is signed in" in at_home.succeed("why", "admin")
 
 
@@ -303,7 +301,7 @@ ACCOUNTS = int(os.environ.get("SHELLVAULT_ACCOUNTS", "150"))
 
 
 @pytest.mark.timeout(120)
-def test_many_accounts_are_listed_at_a_thousand_a_minute_and_throttling_is_respected(
+def test_a_thousand_accounts_a_minute_are_listed_as_aws_allows(
     services: SignInEmulator,
 ) -> None:
     roles = ("Admin", "Audit", "Reader")

@@ -92,7 +92,7 @@ def test_the_link_holds_no_secret_that_signs_in(desk: Desk) -> None:
     assert found.access_token not in repr(found)
 
 
-def test_profiles_with_a_start_url_alone_share_a_sign_in_too_and_can_be_renewed(desk: Desk) -> None:
+def test_profiles_with_only_a_start_url_share_a_sign_in(desk: Desk) -> None:
     assert token(desk, "legacy").refresh_token
     assert token(desk, "legacy", quiet=True)
 
@@ -112,7 +112,7 @@ def test_a_start_url_may_be_written_in_several_ways(desk: Desk, written: str) ->
 
 
 def test_nobody_at_the_keyboard_begins_nothing(desk: Desk) -> None:
-    with pytest.raises(NeedsPersonError, match="nobody is signed in to corp: run `shellvault signin admin`"):
+    with pytest.raises(NeedsPersonError, match="not signed in to corp: run `shellvault signin admin`"):
         token(desk, quiet=True)
     assert not desk.services.requests
 
@@ -141,7 +141,7 @@ def test_an_answer_with_another_state_does_not_end_the_wait(desk: Desk) -> None:
 def test_who_goes_away_ends_the_wait(desk: Desk) -> None:
     desk.services.consenting = "nobody"
     desk.visitor.is_there = False
-    with pytest.raises(NeedsPersonError, match="nobody has signed in to corp in time"):
+    with pytest.raises(NeedsPersonError, match="the sign-in to corp timed out"):
         token(desk)
 
 
@@ -189,7 +189,7 @@ def test_a_wait_ends_when_the_cli_has_signed_in(desk: Desk, device_code: str) ->
     begun = time.monotonic()
     assert token(desk).access_token == document["accessToken"]
     assert time.monotonic() - begun < 8
-    assert "in another program" in desk.visitor.told[-1]
+    assert "another program has signed in" in desk.visitor.told[-1]
     assert not desk.store.labels()
 
 
@@ -220,7 +220,7 @@ def test_pending_and_slow_down_are_waited_out(elsewhere: Desk, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("ExpiredTokenException", "nobody has signed in to corp in time"),
+        ("ExpiredTokenException", "the sign-in to corp timed out"),
         ("AccessDeniedException", "was refused in the browser"),
         ("InvalidGrantException", "AWS refused the sign-in to corp: invalid_grant"),
     ],
@@ -244,7 +244,7 @@ def test_a_token_is_renewed_before_its_end_without_a_person(desk: Desk) -> None:
     assert len(desk.visitor.shown) == 1
 
 
-def test_a_refused_refresh_token_is_not_tried_again_and_needs_a_person(desk: Desk) -> None:
+def test_a_refused_refresh_token_is_not_tried_again(desk: Desk) -> None:
     token(desk)
     desk.services.clock_offset = 50 * MINUTE
     desk.services.portal_ends_at = desk.services.now() - 1
@@ -267,7 +267,7 @@ def test_services_out_of_order_cost_no_sign_in(desk: Desk) -> None:
     assert len(desk.visitor.shown) == 1
 
 
-def test_a_portal_that_takes_the_token_no_more_leads_to_one_renewal(desk: Desk) -> None:
+def test_a_token_that_the_portal_refuses_is_renewed_once(desk: Desk) -> None:
     token(desk)
     desk.services.fail("GET /federation/credentials", portal_error("UnauthorizedException", "gone"))
     assert role(desk, quiet=True)
@@ -323,7 +323,7 @@ def test_the_clis_file_is_renewed_in_place(desk: Desk) -> None:
     assert not desk.store.labels()
 
 
-def test_a_refresh_token_that_another_program_has_just_used_is_looked_up_again(desk: Desk) -> None:
+def test_a_refresh_token_that_another_program_used_is_read_again(desk: Desk) -> None:
     document = cli_sign_in(desk, seconds=10 * MINUTE, age=50 * MINUTE)
 
     def other_program() -> None:
@@ -356,7 +356,7 @@ def test_a_file_without_a_refresh_token_is_used_to_its_end(desk: Desk) -> None:
         token(desk, quiet=True)
 
 
-def test_an_exported_token_lies_where_the_cli_looks_and_there_alone(desk: Desk) -> None:
+def test_an_exported_token_is_only_where_the_cli_looks(desk: Desk) -> None:
     token(desk)
     desk.environment["SHELLVAULT_EXPORT_TOKEN"] = "1"
     found = identity_center.sign_in(desk.work(), desk.sign_in_step())
@@ -391,13 +391,11 @@ def test_damage_in_the_vault_counts_as_no_sign_in(desk: Desk, damage: dict[str, 
     assert Token.from_json(data) is None
 
 
-def test_a_tab_in_which_nobody_signed_in_is_not_followed_by_another(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unanswered_tab_is_not_followed_by_another(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flows, "PATIENCE", 0.1)
     desk.services.consenting = "nobody"
     for _ in range(3):
-        with pytest.raises(NeedsPersonError, match="in time"):
+        with pytest.raises(NeedsPersonError, match="timed out"):
             token(desk)
     assert [challenge.was_shown for challenge in desk.visitor.shown] == [False, True, True]
     monkeypatch.setattr(flows, "PATIENCE", 30)

@@ -1,4 +1,4 @@
-"""A real Chromium walks both flows; its pictures of our pages are kept beside the test's home."""
+"""A real Chromium walks both flows; its pictures of our pages are kept next to the test's home."""
 
 import subprocess
 from pathlib import Path

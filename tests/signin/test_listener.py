@@ -1,4 +1,4 @@
-"""The port that the browser comes back to: one answer of one browser, whoever else knocks."""
+"""The port that the browser comes back to: one answer of one browser, and nothing for other callers."""
 
 import http.client
 import socket
@@ -52,7 +52,7 @@ def test_what_is_no_answer_ends_no_wait(listener: Listener, path: str, method: s
     assert listener.wait(0, lambda: True) is None
 
 
-def test_a_page_elsewhere_with_a_name_for_this_machine_gets_nothing(listener: Listener) -> None:
+def test_a_foreign_page_that_names_this_machine_gets_nothing(listener: Listener) -> None:
     path = f"/oauth/callback?code=x&state={STATE}"
     assert ask(listener, path, host=f"evil.example:{listener.port}")[0] == 404
     assert listener.wait(0, lambda: True) is None
@@ -98,7 +98,7 @@ def test_idle_and_hostile_connections_keep_nobody_out(listener: Listener) -> Non
         connection.close()
 
 
-def test_only_this_machine_is_listened_to_and_the_port_is_free_afterwards() -> None:
+def test_only_this_machine_can_connect_and_the_port_is_freed() -> None:
     with listening(STATE) as running:
         assert running.redirect_uri == f"http://127.0.0.1:{running.port}/oauth/callback"
         with pytest.raises(OSError):

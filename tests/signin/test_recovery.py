@@ -1,7 +1,7 @@
 """What goes wrong with a sign-in heals at every command that uses one, in the same way.
 
 `DOORS` are the commands, `FAILURES` what happens at AWS meanwhile. A command that may sign in and is not in the list
-fails a test here, and so does a call of the portal beside `Portal._call`.
+fails a test here, and so does a call of the portal that bypasses `Portal._call`.
 """
 
 import ast

@@ -26,7 +26,7 @@ AWS = (
 def test_an_address_of_aws_in_any_partition_is_taken_as_it_is(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(start_urls, "_redirection", lambda *_: pytest.fail("nobody was to be asked"))
+    monkeypatch.setattr(start_urls, "_redirection", lambda *_: pytest.fail("no address was to be asked"))
     assert start_urls.resolved(url) == url
     assert start_urls.resolved(f"{url}/#/") == url
 

@@ -41,9 +41,7 @@ def test_the_cli_uses_and_ends_the_sign_in_that_we_export(at_home: Home, service
     assert not list((at_home.path / ".aws" / "sso" / "cache").glob("*.json"))
 
 
-def test_a_sign_in_of_the_cli_serves_us_is_renewed_in_place_and_serves_it_again(
-    at_home: Home, services: SignInEmulator
-) -> None:
+def test_a_sign_in_of_the_cli_is_renewed_in_place_for_both(at_home: Home, services: SignInEmulator) -> None:
     services.access_token_lifetime = 600
     _aws(at_home, "sso", "login", "--profile", "admin")
     services.access_token_lifetime = 3600
@@ -57,9 +55,7 @@ def test_a_sign_in_of_the_cli_serves_us_is_renewed_in_place_and_serves_it_again(
     assert "the AWS CLI is still signed in to corp: `aws sso logout` ends that" in done.stderr
 
 
-def test_a_login_of_the_cli_serves_us_is_renewed_in_place_and_serves_it_again(
-    at_home: Home, services: SignInEmulator
-) -> None:
+def test_a_login_of_the_cli_is_renewed_in_place_for_both(at_home: Home, services: SignInEmulator) -> None:
     services.login_credentials_lifetime = 250
     _aws(at_home, "login", "--profile", "me", "--region", "eu-central-1")
     services.login_credentials_lifetime = 900
@@ -87,7 +83,7 @@ def test_a_session_that_outlives_the_clis_sign_in_is_named(at_home: Home) -> Non
     at_home.succeed("exec", "admin", "--", "true")
     assert "is over" not in at_home.shellvault("list").stderr
     _aws(at_home, "sso", "logout")
-    told = at_home.shellvault("list").stderr
-    assert "the sign-in of admin is over, its session is not: `shellvault clear admin` forgets it" in told
+    listed = at_home.shellvault("list").stderr
+    assert "the sign-in of admin is over, its session is not: `shellvault clear admin` forgets it" in listed
     at_home.succeed("clear", "admin")
     assert "sign-in to corp is needed" in at_home.fail("exec", "admin", "--", "true")
