@@ -1,15 +1,15 @@
-"""Variables by which a program is made to run other code, or to trust anybody: a config file sets none of them.
+"""Variables that make programs run other code or trust any server: a config file must set none of them.
 
-A list is never whole: what it leaves out is as good as the rest of a config file, which may name programs
-(`credential_process`) as well. Names are compared without regard to case, as Windows does.
+The list cannot be complete. A config file may name programs anyway (`credential_process`), so a gap adds little.
+Names are compared without regard to case, as on Windows.
 
-Not in the list, since profiles of companies need them and they run nothing: proxies, files of CA certificates
+Not in the list, because companies' profiles need them and they run nothing: proxies, files of CA certificates
 (AWS_CA_BUNDLE, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS), GIT_AUTHOR_… and GIT_COMMITTER_…, AWS_ENDPOINT_URL_SERVICE.
 """
 
 import re
 
-#: Where it is documented, and the names; a pattern is matched as a whole.
+#: The documentation, and a pattern for whole names.
 SOURCES: dict[str, str] = {
     "ld.so(8), also its list for secure execution; resolver(5), hostname(7)": (
         r"LD_.*|GLIBC_TUNABLES|GCONV_PATH|GETCONF_DIR|LOCPATH|NLSPATH|MALLOC_.*|HOSTALIASES|LOCALDOMAIN|RES_OPTIONS"
@@ -71,5 +71,5 @@ _ANY = re.compile("|".join(f"(?:{names})" for names in SOURCES.values()), re.IGN
 
 
 def runs_code(name: str) -> bool:
-    """Whether a variable of this name makes programs run other code, or trust anybody."""
+    """Whether a variable of this name makes programs run other code or trust any server."""
     return _ANY.fullmatch(name) is not None

@@ -14,7 +14,7 @@ _SECONDS = (7 * 24 * 3600, 24 * 3600, 3600, 60, 1)
 def parse_duration(text: str) -> int:
     """The whole seconds that `text` stands for; a bare number is seconds.
 
-    Raises ConfigError for anything else, and for zero: a session of no length is never meant.
+    Raises ConfigError for anything else, and for zero.
     """
     match = _PARTS.fullmatch(text)
     counts = match.groups(default="0") if match else ()

@@ -1,7 +1,7 @@
 """Small edits of the AWS config file: a section at its end, or one line in a section. Every other byte stays.
 
 The new file is checked before it takes the old one's place: read back, it must hold what the old one held and
-what was asked for, nothing else.
+what was asked for, and nothing else.
 """
 
 import os
@@ -19,7 +19,7 @@ from shellvault.profiles.grammar import split_lines
 from shellvault.profiles.parse import ConfigFile, Section, decode, encode, parse, read_bytes
 from shellvault.profiles.settings import check_understood
 
-#: The copy of the file as it was before the last edit, beside it.
+#: The copy of the file from before the last edit, in the same folder.
 BACKUP_SUFFIX = ".shellvault-backup"
 
 _LOCK_SUFFIX = ".shellvault-lock"
@@ -76,7 +76,7 @@ def append_profiles(path: Path, profiles: Mapping[str, Settings]) -> None:
 
 
 def change_keys(path: Path, name: str, changes: Mapping[str, str | None]) -> None:
-    """Gives keys of profile `name` other values: in the place of the old one, else below the header; None: taken out.
+    """Changes keys of profile `name`: in the old one's place, else below the header; None removes the key.
 
     Raises ConfigError as `set_key` does.
     """
@@ -143,7 +143,7 @@ def set_key(path: Path, name: str, key: str, value: str) -> None:
 
 
 def remove_key(path: Path, name: str, key: str) -> None:
-    """Takes the line of `key` out of profile `name`. Raises ConfigError as `set_key` does, also where it has none."""
+    """Removes the line of `key` from profile `name`. Raises ConfigError as `set_key` does, also where it has none."""
 
     def edit(text: str, config: ConfigFile) -> str:
         section = config.profiles.get(name)
@@ -162,7 +162,7 @@ def remove_key(path: Path, name: str, key: str) -> None:
 
 
 def remove_profile(path: Path, name: str) -> None:
-    """Takes the section of profile `name` out, with the blank lines before it. Raises ConfigError as `set_key` does."""
+    """Removes the section of profile `name` and the blank lines before it. Raises ConfigError as `set_key` does."""
 
     def edit(text: str, config: ConfigFile) -> str:
         section = config.profiles.get(name)
@@ -178,7 +178,7 @@ def remove_profile(path: Path, name: str) -> None:
 
 
 def check_editable(path: Path, name: str) -> None:
-    """Raises ConfigError, at once, where an edit of profile `name` would fail: before a person has typed anything."""
+    """Raises ConfigError where an edit of profile `name` would fail, so that a person learns it before typing."""
     check_name(name)
     with _locked(path) as target, tempfile.TemporaryFile(dir=target.parent):
         section = parse(read_bytes(target) or b"", path).profiles.get(name)
@@ -188,7 +188,7 @@ def check_editable(path: Path, name: str) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[Path]:
-    """Keeps other shellvault processes from editing the file, and gives its place behind any link."""
+    """Keeps other shellvault processes from editing the file, and gives its path with links resolved."""
     target = Path(os.path.realpath(path))
     try:
         if target.exists() and not target.is_file():  # /dev/null must not become a file
@@ -203,7 +203,7 @@ def _locked(path: Path) -> Iterator[Path]:
 
 
 def header_of(name: str) -> str:
-    """What stands between the brackets for profile `name`."""
+    """The text between the brackets for profile `name`."""
     if name == "default":
         return name
     if _PLAIN_NAME.fullmatch(name):
@@ -213,7 +213,7 @@ def header_of(name: str) -> str:
 
 
 def _indent(lines: Sequence[str], section: Section) -> str:
-    """As deep as the keys of a section: a deeper line would continue the value of the line above it."""
+    """The indent of a section's keys: a deeper line would continue the value of the line above it."""
     following = [line for line in section.lines.values() if line > section.line]
     model = lines[min(following or [section.line]) - 1].lstrip("\ufeff")
     return model[: len(model) - len(model.lstrip())]
@@ -229,7 +229,7 @@ def _line_end(text: str) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raises ConfigError for what cannot be the name of a section."""
+    """Raises ConfigError for a text that cannot be the name of a section."""
     if not name.strip() or not name.isprintable() or not {"[", "]"}.isdisjoint(name):
         raise ConfigError(
             f"{name[:100]!r} cannot be a profile name: use printable characters without [ and ]"
@@ -246,7 +246,7 @@ def _check_setting(key: str, value: str) -> None:
 
 
 def append_section(path: Path, kind: str, name: str, settings: Mapping[str, str]) -> None:
-    """Adds `[KIND NAME]`, an sso-session for one, at the end of the config file. Raises ConfigError."""
+    """Adds `[KIND NAME]`, such as an sso-session, at the end of the config file. Raises ConfigError."""
     check_name(name)
     for key, value in settings.items():
         _check_setting(key, value)
@@ -271,9 +271,9 @@ def rewrite(
     edit: Callable[[str, ConfigFile], str],
     expect: Callable[[ConfigFile], Mapping[str, Mapping[str, object]]],
 ) -> None:
-    """Puts what `edit` makes of the text in its place, behind a link if there is one, keeping a backup.
+    """Replaces the file's text with the result of `edit`. Links are followed, and a backup is kept.
 
-    Nothing is written unless the new text, read back, has the profiles that `expect` says. Raises ConfigError.
+    Nothing is written unless the new text, read back, has the profiles of `expect`. Raises ConfigError.
     """
     with _locked(path) as target:
         old = read_bytes(target)
@@ -282,7 +282,7 @@ def rewrite(
         _check_result(before, parse(new, path), expect(before))
         mode = stat.S_IMODE(target.stat().st_mode) if old is not None else 0o600
         if old is not None:
-            # Keys that stood in the file stand in its copy: that one is for nobody else to read.
+            # The copy may hold keys: other users must not read it.
             files.replace(target.with_name(target.name + BACKUP_SUFFIX), old, mode & 0o700, owned_like=target)
         files.replace(target, new, mode, owned_like=target, check=lambda: _check_unchanged(target, old, path))
 
@@ -290,7 +290,7 @@ def rewrite(
 def _expected(
     before: ConfigFile, name: str | None = None, settings: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, object]]:
-    """The profiles that there were, with `settings` added to `name`, if there is one."""
+    """The profiles before the edit, with `settings` added to `name`, if given."""
     expected: dict[str, dict[str, object]] = {
         other: dict(section.values) for other, section in before.profiles.items()
     }
@@ -309,7 +309,7 @@ def _check_result(
         name: values if name in before.profiles or name not in found else {**after.section(name), **values}
         for name, values in expected.items()
     }
-    # What cannot be understood must not become more, either.
+    # Nor may the edit add lines that cannot be understood.
     if found != complete or len(after.remarks()) != len(before.remarks()):
         raise ConfigError(f"{printable(str(before.path))}: make this change by hand: the file is too unusual")
 

@@ -1,4 +1,4 @@
-"""Profiles that shellvault writes and keeps up to date: told by a mark, and nothing else is ever touched."""
+"""Profiles that shellvault writes and keeps up to date. A key marks them, and no other profile is changed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from shellvault.profiles.edit import header_of, rewrite
 from shellvault.profiles.parse import ConfigFile
 
-#: The key that marks such a profile; its value names what it was made from. The AWS CLI ignores it.
+#: The key that marks such a profile; its value names the origin. The AWS CLI ignores it.
 MARK = "shellvault_generated_from"
 
 
@@ -27,7 +27,7 @@ class Changes:
 def changes(
     config: ConfigFile, origin: str, wanted: Mapping[str, Mapping[str, str]], *, prune: bool
 ) -> Changes:
-    """What makes the profiles marked with `origin` those that are `wanted`; with `prune` others of it go."""
+    """The changes that make the profiles of `origin` equal to `wanted`; `prune` removes the other ones of `origin`."""
     ours = {name for name, section in config.profiles.items() if section.values.get(MARK) == origin}
     there = wanted.keys() & config.profiles.keys()
     different = {
@@ -99,7 +99,7 @@ def _edited(
             break
         name, stop = starts.get(index, ("", index))
         if name in due.removed:
-            # One of the blank lines around it goes with it.
+            # One of the blank lines around it is removed, too.
             has_blank = stop < len(lines) and not lines[stop].strip()
             if stop == len(lines) and result and not result[-1].strip():
                 result.pop()

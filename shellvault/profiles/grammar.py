@@ -1,7 +1,7 @@
-"""The lines of an AWS config file: sections, keys and values, with the line and the oddities of each.
+"""The lines of an AWS config file: sections, keys and values, with the line and the problems of each.
 
-Where AWS's readers differ, this is the union of what they understand, by the SDKs' specification where they
-contradict each other ("Shared config and credentials files", AWS SDKs and Tools Reference Guide). The AWS CLI
+Where AWS's readers differ, all that one of them understands is read. Where they contradict each other, the SDKs'
+specification decides ("Shared config and credentials files", AWS SDKs and Tools Reference Guide). The AWS CLI
 (botocore.configloader) reads the file with configparser.RawConfigParser and its defaults; whatever it reads
 differently, or refuses the file for, is noted.
 """
@@ -55,7 +55,7 @@ class Draft:
     lines: dict[str, int] = field(default_factory=dict, repr=False)
     notes: list[str] = field(default_factory=list)
     problem: str | None = None
-    """The first line that nobody can understand."""
+    """The first line that cannot be understood."""
 
 
 @dataclass(slots=True)
@@ -66,17 +66,17 @@ class Drafts:
     """`FILE:LINE`, for notes."""
     sections: dict[Name, Draft] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    """What concerns no section that is read."""
+    """Notes on lines outside the sections that are read."""
 
     def note(self, draft: Draft | None, number: int, text: str) -> None:
-        """Keeps a note on a line, of the section that it concerns or of the file."""
+        """Keeps a note on a line: in its section, or else in the file's notes."""
         of_section = draft is not None and draft.name[0] not in ("common", "other")
         notes = draft.notes if draft and of_section else self.notes
         if len(notes) < _MAX_NOTES:
             notes.append(f"{self.at(number)}: {text}")
 
     def complain(self, draft: Draft, number: int, text: str) -> None:
-        """Marks a section that has a line which cannot be understood; others are not touched by it."""
+        """Marks a section with a line that cannot be understood; other sections stay usable."""
         if draft.name[0] in ("common", "other"):
             self.note(draft, number, text)
         elif draft.problem is None:
@@ -97,7 +97,7 @@ def read(text: str, at: Callable[[int], str]) -> Drafts:
     """All sections of a file. Never fails: what cannot be understood is a note or a section's `problem`."""
     drafts = Drafts(at)
     draft: Draft | None = None
-    value: list[str] | None = None  # what a deeper line continues
+    value: list[str] | None = None  # a deeper line continues it
     indent = 0
     for number, line in enumerate(split_lines(text), start=1):
         words = line.strip()
@@ -128,7 +128,7 @@ def read(text: str, at: Callable[[int], str]) -> Drafts:
 def _open_section(drafts: Drafts, words: str, number: int) -> Draft:
     clean, by_configparser = _HEADER.fullmatch(words), _CONFIGPARSER_HEADER.match(words)
     match = clean or by_configparser
-    # An open bracket: the section that is meant has a line that nobody can read.
+    # Without a closing bracket, the section that is meant gets the problem.
     header = match[1].strip() if match else words[1:].strip()
     name = _classified(header)
     shown = f"[{printable(header)}]"
@@ -151,7 +151,7 @@ def _open_section(drafts: Drafts, words: str, number: int) -> Draft:
 
 
 def _classified(header: str) -> Name:
-    """As botocore has it: any header that begins with the word, and its second word is the name."""
+    """As in botocore: a header begins with one of the words, and its second word is the name."""
     if header == "default":
         return ("profile", "default", True)
     if header == "DEFAULT":  # configparser gives its keys to all other sections
@@ -174,7 +174,7 @@ def _second_word(header: str) -> str | None:
 
 
 def _open_value(drafts: Drafts, draft: Draft, words: str, number: int) -> list[str]:
-    """The lines of the value that begins here: part of the section, or of nothing."""
+    """The lines of the value that begins here; a value that is not usable is dropped."""
     text = words
     if ("#" in words or ";" in words) and (comment := _COMMENT.search(words)):
         text = words[: comment.start()]
@@ -188,7 +188,7 @@ def _open_value(drafts: Drafts, draft: Draft, words: str, number: int) -> list[s
         drafts.complain(draft, number, _ENCODING)
         return []
     if not _KEY.fullmatch(key):
-        drafts.note(draft, number, "this is no key that anything reads: it is passed over")
+        drafts.note(draft, number, "this is not a valid key and is ignored")
         return []
     if text is not words:
         drafts.note(draft, number, f"{key}: the AWS CLI takes the comment for a part of the value")
@@ -201,7 +201,7 @@ def _open_value(drafts: Drafts, draft: Draft, words: str, number: int) -> list[s
 
 
 def values(drafts: Drafts, draft: Draft) -> dict[str, Value]:
-    """The values of a section, their lines joined. A block that is none becomes the section's `problem`."""
+    """The values of a section, their lines joined. A bad block becomes the section's `problem`."""
     return {key: _value(drafts, draft, key, parts) for key, parts in draft.parts.items()}
 
 

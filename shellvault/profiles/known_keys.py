@@ -1,11 +1,11 @@
-"""The keys of profiles and sso-sessions: those that are read here, and those of AWS's and other tools."""
+"""The keys of profiles and sso-sessions: those of shellvault, of AWS's tools and of other tools."""
 
 import difflib
 from functools import lru_cache
 
 from shellvault.profiles.settings import OWN_KEYS
 
-#: What is read here, of a profile and of an sso-session.
+#: The keys that shellvault reads in a profile or sso-session.
 READ = OWN_KEYS | frozenset(
     (
         "ca_bundle",
@@ -44,7 +44,7 @@ READ = OWN_KEYS | frozenset(
     )
 )
 
-#: What the AWS CLI and the SDKs read besides (AWS SDKs and Tools Reference Guide; botocore.configprovider; the AWS CLI
+#: Further keys of the AWS CLI and the SDKs (AWS SDKs and Tools Reference Guide; botocore.configprovider; the AWS CLI
 #: User Guide, "Configuration and credential file settings").
 _OF_AWS = frozenset(
     (

@@ -1,4 +1,4 @@
-"""What a profile is, once inheritance and overrides have been applied."""
+"""A profile after inheritance and overrides."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ from typing import Literal, get_args
 Origin = Literal["flag", "environment", "config", "none"]
 
 
-#: The services of AWS that are asked for sessions, keys and sign-ins, by their names in botocore. In a variable
-#: (AWS_ENDPOINT_URL_SSO_OIDC) and in a `[services]` section (`sso_oidc`), `_` stands for `-`.
+#: The AWS services for sessions, keys and sign-ins, by their names in botocore. A variable
+#: (AWS_ENDPOINT_URL_SSO_OIDC) and a `[services]` section (`sso_oidc`) have `_` in place of `-`.
 Service = Literal["sts", "iam", "sso", "sso-oidc", "signin"]
 SERVICES: tuple[Service, ...] = get_args(Service)
 
 
-#: Where `credential_source` may take a role's source from, by botocore's names.
+#: The sources that `credential_source` may name, as in botocore.
 CredentialSource = Literal["Environment", "Ec2InstanceMetadata", "EcsContainer"]
 CREDENTIAL_SOURCES: tuple[CredentialSource, ...] = get_args(CredentialSource)
 
@@ -80,7 +80,7 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """The session policies that were asked for; one that asks for nothing says so expressly."""
+    """The session policies of a request or profile; an empty one asks for none and overrides a profile's."""
 
     read_only: bool = False
     policy_arns: tuple[str, ...] = ()
@@ -89,9 +89,9 @@ class Narrowing:
     no_secrets: bool = field(default=False, repr=False)
     """Whether reading secrets is denied, too; only with `read_only`."""
     policy_file: str | None = None
-    """Where the policy stands, for one of the config file."""
+    """The path of the policy, for one that the config file names."""
     where: str = ""
-    """How a message names who asks: `--read-only`, `FILE:LINE: shellvault_read_only`."""
+    """The option or key, for messages: `--read-only`, `FILE:LINE: shellvault_read_only`."""
 
     @property
     def is_narrow(self) -> bool:
@@ -100,7 +100,7 @@ class Narrowing:
 
     @property
     def label(self) -> Literal["", "ro", "policy"]:
-        """What a prompt shows of it (SHELLVAULT_NARROWED)."""
+        """The short form for a prompt (SHELLVAULT_NARROWED)."""
         if self.read_only:
             return "ro"
         return "policy" if self.is_narrow else ""
@@ -117,11 +117,11 @@ class Profile:
     region: str | None = None
     region_origin: Origin = "none"
     own_region: str | None = None
-    """What the config file says, whatever the command line and the environment say of `region`."""
+    """The `region` of the config file, without command line and environment."""
     endpoint_url: str | None = None
     endpoint_url_origin: Origin = "none"
     service_endpoint_urls: Mapping[str, str] = field(default_factory=dict)
-    """By service (names of SERVICES): what wins over `endpoint_url` for that one alone."""
+    """By service (names of SERVICES): each beats `endpoint_url` for its service."""
     use_fips_endpoint: bool | None = None
     use_fips_endpoint_origin: Origin = "none"
     use_dualstack_endpoint: bool | None = None
@@ -139,7 +139,7 @@ class Profile:
     durations: Durations = field(default_factory=Durations)
     sso: Sso | None = None
     login_session: str | None = None
-    """The ARN of who signs in to AWS (`aws login`)."""
+    """The ARN of the principal that signs in to AWS (`aws login`)."""
     web_identity_token_file: str | None = None
     web_identity_token_process: str | None = None
     credential_process: str | None = None
@@ -148,20 +148,20 @@ class Profile:
     sources: Mapping[str, str] = field(default_factory=dict)
     """What our own keys say of where its credentials come from (`settings.SOURCE_KEYS`)."""
     narrowing: Narrowing | None = None
-    """The session policies that this profile asks for; None: it says nothing of them."""
+    """The session policies that this profile asks for; None: it does not mention them."""
     callers: str | None = None
-    """What each kind of caller gets (shellvault.callers), as it is written."""
+    """The rules for each kind of caller (shellvault.callers), as text."""
     agent_role: str | None = None
-    """The role on top for coding agents, where AWS cannot narrow the session itself."""
+    """The role that coding agents assume, where AWS cannot narrow the session itself."""
     wants_reason: bool = False
-    """Whether a session is had only with a reason."""
+    """Whether a session requires a reason."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    """What else a program of this profile finds in its environment."""
+    """More environment variables for programs of this profile."""
     instance_metadata: Mapping[str, str] = field(default_factory=dict)
-    """How EC2's metadata service is asked: the keys of INSTANCE_METADATA_KEYS that are set."""
+    """Settings for EC2's metadata service: the keys of INSTANCE_METADATA_KEYS that are set."""
     notes: tuple[str, ...] = ()
     """Things a person should know about this profile, one line each (for `why` and `--debug`)."""
     where: str | None = None
     """`FILE:LINE` of its section; without one, the `FILE:LINE: source_profile` that names it, if any."""
     unsupported: str | None = None
-    """Why it has credentials for the AWS CLI but not here: the error to show when nothing else gives any."""
+    """Why the AWS CLI has credentials for it and shellvault has none: the error when nothing else gives any."""

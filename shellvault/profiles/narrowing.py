@@ -1,7 +1,7 @@
-"""What a session may do at most: AWS's session policies, checked. Pure.
+"""AWS's session policies, which limit a session, checked. Pure.
 
-A session may do what both its role (or user) and one of its session policies allow. Session policies add up among
-themselves, so ReadOnlyAccess stands alone: beside another one the session could do what either allows.
+A session may do what both its role (or user) and one of its session policies allow. Several session policies allow
+what any of them allows, so ReadOnlyAccess excludes others.
 
 Sources: IAM User Guide, "Session policies"; STS API reference, AssumeRole (Policy, PolicyArns).
 """
@@ -15,23 +15,23 @@ from shellvault.errors import ConfigError
 from shellvault.profiles.model import Narrowing
 from shellvault.profiles.settings import Setting
 
-#: What AWS takes: characters of policy and ARNs together, and managed policies.
+#: AWS's limits: characters of policy and ARNs together, and managed policies.
 MAX_CHARACTERS, MAX_ARNS = 2048, 10
 
 _ARN = re.compile(
     r"arn:[a-z][a-z0-9-]{0,31}:iam::(?:aws|[0-9]{12}):policy/(?:[!-~]{1,510}/)?[\w+=,.@-]{1,128}", re.ASCII
 )
 
-#: Between two ARNs: a comma alone may be part of a name.
+#: What separates two ARNs: a comma may also be part of a name.
 _BETWEEN = re.compile(r"[\s,]+(?=arn:)")
 
 
 def of_command_line(
     read_only: bool, arns: str, policy: str | None, *, no_secrets: bool = False
 ) -> Narrowing | None:
-    """What `--read-only`, the ARNs of `--policy-arn` (blanks between them) and a policy's text ask for; None: nothing.
+    """The session policies of `--read-only`, `--policy-arn` (ARNs between blanks) and a policy's text; None: none.
 
-    `no_secrets` goes with `read_only`. Raises ConfigError for what AWS would not take.
+    `no_secrets` goes with `read_only`. Raises ConfigError for what AWS would refuse.
     """
     if not (read_only or arns or policy is not None):
         return None
@@ -45,7 +45,7 @@ def of_command_line(
 def of_profile(
     read_only: tuple[Setting, bool] | None, arns: Setting | None, policy_file: Setting | None
 ) -> Narrowing | None:
-    """What the keys of a profile ask for, the file not yet read; None: nothing. Raises ConfigError."""
+    """The session policies of a profile's keys, with the file not yet read; None: none. Raises ConfigError."""
     settings = [setting for setting in (read_only and read_only[0], arns, policy_file) if setting]
     if not settings:
         return None
@@ -63,7 +63,7 @@ def of_profile(
 
 
 def checked_policy(text: str, where: str) -> str:
-    """A policy's JSON without blanks. Raises ConfigError, naming `where`, for what is no policy or too long for AWS."""
+    """A policy's JSON without blanks. Raises ConfigError, naming `where`, for a bad policy or one too long for AWS."""
     try:
         policy = json.loads(text, object_pairs_hook=_without_twins, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -94,7 +94,7 @@ def _check_alone(read_only: bool, named: list[str]) -> None:
 
 
 def _arns(text: str, where: str) -> tuple[str, ...]:
-    """The ARNs of managed policies, each once, in an order of their own. Raises ConfigError."""
+    """The ARNs of managed policies, each once, sorted. Raises ConfigError."""
     arns = sorted({arn for arn in _BETWEEN.split(text.strip()) if arn})
     for arn in arns:
         if not _ARN.fullmatch(arn):
@@ -110,7 +110,7 @@ def _arns(text: str, where: str) -> tuple[str, ...]:
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        # Which of them counts would be ours to choose, and it decides what is allowed.
+        # The one that counts decides what is allowed: we must not choose it.
         raise ValueError("a key stands twice in one object")
     return found
 

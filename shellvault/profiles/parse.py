@@ -1,7 +1,7 @@
-"""The AWS config file: what its profiles say, read as AWS's own tools read it (see `grammar`).
+"""The AWS config file and its profiles, read as AWS's own tools read it (see `grammar`).
 
-The module follows their rules by itself, because messages need the line of every section and key, and as it
-reads a thousand profiles in a third of configparser's time.
+configparser is not used: messages need the line of every section and key, and a thousand profiles are read in a
+third of its time.
 """
 
 import errno
@@ -19,7 +19,7 @@ from shellvault.files import stamp
 from shellvault.profiles import grammar
 from shellvault.profiles.grammar import Value
 
-#: More than any real config file; what is larger is a mistake (or /dev/zero behind a link).
+#: More than any real config file; a larger one is a mistake (or a link to /dev/zero).
 MAX_BYTES = 16 * 1024 * 1024
 
 _BOM = "\ufeff"
@@ -41,9 +41,9 @@ class Section:
     lines: Mapping[str, int] = field(repr=False)
     """The line of each key."""
     notes: tuple[str, ...] = ()
-    """What the AWS CLI makes of it otherwise, one line each."""
+    """What the AWS CLI reads differently, one line each."""
     problem: str | None = None
-    """Its first line that cannot be understood: an error for whoever needs the section."""
+    """Its first line that cannot be understood: an error when the section is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class ConfigFile:
     sso_sessions: Mapping[str, Section] = field(default_factory=dict)
     services: Mapping[str, Section] = field(default_factory=dict)
     others: Mapping[str, Section] = field(default_factory=dict)
-    """The sections that are none of these, by their headers."""
+    """All other sections, by their headers."""
     notes: tuple[str, ...] = ()
-    """What concerns none of its sections, one line each."""
+    """Notes on lines outside these sections, one line each."""
 
     @property
     def profile_names(self) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ class ConfigFile:
         return section.values if section else {}
 
     def remarks(self) -> list[str]:
-        """Everything that is odd about the file, one line each: for whoever looks at all of it."""
+        """Everything that is odd about the whole file, one line each."""
         groups = (self.profiles, self.sso_sessions, self.services)
         sections = [section for group in groups for section in group.values()]
         problems = [
@@ -92,7 +92,7 @@ def place(path: Path, line: int) -> str:
 def load(path: Path) -> ConfigFile:
     """Reads the config file; one that does not exist is an empty one. One that has not changed is parsed once.
 
-    Raises ConfigError for what is not a readable file.
+    Raises ConfigError for anything but a readable file.
     """
     # Stamped before it is read: a change in between makes the result old at once.
     found = stamp(str(path))
@@ -108,7 +108,7 @@ def load(path: Path) -> ConfigFile:
 
 
 def read_bytes(path: Path) -> bytes | None:
-    """The bytes of the file, None when there is none. Raises ConfigError for what is not a readable file."""
+    """The bytes of the file, None when there is none. Raises ConfigError for anything but a readable file."""
     try:
         # Without O_NONBLOCK, opening a named pipe waits for a writer that may never come.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -133,7 +133,7 @@ def read_bytes(path: Path) -> bytes | None:
 
 
 def parse(data: bytes, path: Path) -> ConfigFile:
-    """Understands the bytes of a config file; `path` is for messages. Nothing in it is an error yet."""
+    """Parses the bytes of a config file; `path` is for messages. Bad lines become notes and problems, not errors."""
     text = decode(data)
     drafts = grammar.read(text.removeprefix(_BOM), lambda line: place(path, line))
     if text.startswith(_BOM):
@@ -154,7 +154,7 @@ def parse(data: bytes, path: Path) -> ConfigFile:
 
 
 def _without_shadowed_default(drafts: grammar.Drafts) -> dict[grammar.Name, grammar.Draft]:
-    """The sections without the `[default]` that a `[profile default]` takes the place of, wherever they stand."""
+    """The sections; a `[profile default]` replaces `[default]`, in any order."""
     sections = dict(drafts.sections)
     default = sections.get(("profile", "default", False))
     bare = sections.pop(("profile", "default", True), None) if default else None
@@ -165,7 +165,7 @@ def _without_shadowed_default(drafts: grammar.Drafts) -> dict[grammar.Name, gram
 
 
 def decode(data: bytes) -> str:
-    """The text of the file, a byte order mark included. What is not UTF-8 comes back as it was by `encode`."""
+    """The text of the file, a byte order mark included. `encode` restores bytes that are not UTF-8."""
     return data.decode("utf-8", "surrogateescape")
 
 

@@ -1,4 +1,4 @@
-"""The files that session policies stand in."""
+"""The files of session policies."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +9,14 @@ from shellvault.fastlane.request import policy_text
 from shellvault.profiles.model import Profile
 from shellvault.profiles.narrowing import MAX_CHARACTERS, checked_policy
 
-#: Bytes; no policy is longer, however it is laid out.
+#: Bytes; no policy is longer, with any layout.
 _LIMIT = 65536
 
 
 def read_policy(path: str, where: str) -> str:
-    """The policy in a file, as a request has it (`request.policy_text`).
+    """The policy in a file, in the form of a request (`request.policy_text`).
 
-    Raises ConfigError that begins with `where`.
+    Raises ConfigError, which begins with `where`.
     """
     shown = ascii(printable(path))
     try:
@@ -36,11 +36,10 @@ def read_policy(path: str, where: str) -> str:
 
 
 def with_policies(profile: Profile, folder: Path, home: str | None) -> Profile:
-    """The profile with the policy that narrows its session read from the file that it names.
+    """The profile with its session policy read from the file that it names.
 
-    A relative path is meant in `folder`, the config file's: it is the same wherever a command is started. Where the
-    profile says nothing of it, and is no role of its own, it shares the session of its source, and its policy.
-    Raises ConfigError.
+    A relative path starts at `folder`, the config file's, not at the current one. A profile without a policy and
+    without a role of its own shares its source's session, and so its source's policy. Raises ConfigError.
     """
     narrowing = profile.narrowing
     if narrowing is None:

@@ -1,4 +1,4 @@
-"""What is odd about a config file: for `list`, `doctor` and `why`, one line each, and never an error."""
+"""Remarks on a config file for `list`, `doctor` and `why`: one line each, never an error."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def of_file(config: ConfigFile) -> list[str]:
 
 
 def of_section(config: ConfigFile, section: Section) -> list[str]:
-    """What the keys of a profile or sso-session say that was probably not meant."""
+    """Probable mistakes in the keys of a profile or sso-session."""
     found = [*_mistyped(config, section), *_contradictions(config, section), *_sign_in(config, section)]
     return found[:_MOST]
 
@@ -30,7 +30,7 @@ def _mistyped(config: ConfigFile, section: Section) -> Iterator[str]:
         near = meant(key)
         if near or (key.startswith(OWN_PREFIX) and key not in READ):
             hint = f": did you mean {near}?" if near else ""
-            yield f"{_at(config, section, key)} is no setting, and without effect{hint}"
+            yield f"{_at(config, section, key)} is not a known setting and has no effect{hint}"
 
 
 def _contradictions(config: ConfigFile, section: Section) -> Iterator[str]:

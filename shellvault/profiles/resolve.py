@@ -1,4 +1,4 @@
-"""A profile as it will be used: inheritance and overrides applied, every value checked, its sources resolved.
+"""Resolves a profile: applies inheritance and overrides, checks every value, resolves its sources.
 
 Precedence of each field: command line > environment > own section > included profiles > `[default]`. Identity
 keys (`settings.IDENTITY_KEYS`) are the exception: `[default]` does not give them to other profiles.
@@ -44,25 +44,25 @@ from shellvault.profiles.shapes import (
     truth,
 )
 
-#: The scopes of a new sso-session: with them AWS gives what renews a sign-in.
+#: The scopes of a new sso-session: with them AWS gives a refresh token.
 USUAL_SCOPES = ("sso:account:access",)
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What beats the config file: options of the command line, and the variables of `request.OVERRIDES`."""
+    """Values that beat the config file: command-line options, and the variables of `request.OVERRIDES`."""
 
     region_flag: str | None = None
     duration_flag: int | None = None
     """Seconds."""
     environment: Mapping[str, str] = field(default_factory=dict)
     narrowing: Narrowing | None = None
-    """Takes the place of all that the profile says of it."""
+    """Replaces all session policies of the profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lookup:
-    """All places that the fields of one profile come from."""
+    """The places from which the fields of one profile come."""
 
     config: ConfigFile
     layers: Layers
@@ -78,15 +78,15 @@ class _Lookup:
         return next(filter(None, map(self.variable, variables)), None) or self.layers.find(key)
 
     def find_for_target(self, key: str, variable: str) -> Setting | None:
-        """As `find`, but the variable is only for the profile that was asked for, not for its sources."""
+        """As `find`, but the variable counts only for the requested profile, not for its sources."""
         return self.find(key, variable) if self.is_target else self.find(key)
 
 
 def resolve(config: ConfigFile, name: str, overrides: Overrides) -> Profile:
-    """Profile `name` and, in `source`, the profiles it takes its credentials from.
+    """Profile `name` with, in `source`, the profiles that it takes its credentials from.
 
     A name without a section resolves too (`defined` is False): it may have stored keys. Raises ConfigError,
-    naming file and line or variable, for circular or missing references and for values AWS would not take.
+    naming file and line or variable, for circular or missing references and for values that AWS would refuse.
     """
     return _resolve(config, name, overrides, (), None)
 
@@ -129,7 +129,7 @@ def _scopes(setting: Setting | None) -> tuple[str, ...]:
 
 
 def _places(settings: Iterable[Setting | None]) -> dict[str, str]:
-    """`FILE:LINE` of each setting that stands in the config file, by its key."""
+    """`FILE:LINE` of each setting of the config file, by its key."""
     found = [setting.name.rpartition(": ") for setting in settings if setting and setting.origin == "config"]
     return {key: place for place, _, key in found}
 
@@ -137,7 +137,7 @@ def _places(settings: Iterable[Setting | None]) -> dict[str, str]:
 def _resolve(
     config: ConfigFile, name: str, overrides: Overrides, users: tuple[str, ...], mention: Setting | None
 ) -> Profile:
-    """`users` are the profiles that this one is a source of, `mention` the setting that says so."""
+    """`users` are the profiles that have this one as their source, `mention` the setting that names it."""
     lookup = _Lookup(config, layers_of(config, name), overrides, is_target=not users)
     reference = lookup.find("source_profile")
     source = None
@@ -227,7 +227,7 @@ def _credential_source(lookup: _Lookup) -> CredentialSource | None:
     if setting is None:
         return None
     if lookup.find("source_profile"):
-        raise setting.error("stands beside source_profile: AWS's tools refuse the two together, keep one")
+        raise setting.error("cannot be combined with source_profile: remove one of the two")
     known = {source.lower(): source for source in CREDENTIAL_SOURCES}
     if setting.text.lower() not in known:
         raise setting.error(f"is none of {', '.join(CREDENTIAL_SOURCES)}")
@@ -255,9 +255,9 @@ def _region(lookup: _Lookup) -> Setting | None:
 
 
 def _durations(lookup: _Lookup) -> Durations:
-    """`-d`, else SHELLVAULT_DURATION or AWS_VAULT_DURATION, is for all sessions alike, and beats what each has.
+    """`-d`, else SHELLVAULT_DURATION or AWS_VAULT_DURATION, is for all sessions and beats their own settings.
 
-    `shellvault_duration` is the same in the config file: the variables of single sessions beat it.
+    `shellvault_duration` in the config file is for all sessions, too; the variables of single sessions beat it.
     """
 
     def of(variable: str) -> int | None:
@@ -297,7 +297,7 @@ def _sso(lookup: _Lookup) -> Sso | None:
     if not used:
         return None
     if not start_url or not region:
-        raise used.error("needs sso_start_url and sso_region beside it: give the profile an sso_session")
+        raise used.error("also needs sso_start_url and sso_region: give the profile an sso_session")
     scopes = find_in(session, "sso_registration_scopes", path) if session else None
     return Sso(
         start_url=shaped(start_url, "url"),
@@ -318,7 +318,7 @@ def _sts_regional_endpoints(lookup: _Lookup) -> str | None:
 
 
 def _ca_bundle(lookup: _Lookup) -> Setting | None:
-    """As botocore has it: the variable of the `requests` library comes after everything of AWS's own."""
+    """As in botocore: the variable of the `requests` library comes after AWS's own settings."""
     return lookup.find("ca_bundle", "AWS_CA_BUNDLE") or lookup.variable("REQUESTS_CA_BUNDLE")
 
 
@@ -332,9 +332,9 @@ def _endpoint_url(lookup: _Lookup) -> Setting | None:
 
 
 def _service_endpoint_urls(lookup: _Lookup) -> dict[str, str]:
-    """What is set for one service alone, as botocore's ConfiguredEndpointProvider ranks it.
+    """The endpoints that are set for single services, in the order of botocore's ConfiguredEndpointProvider:
 
-    Its own variable, AWS_ENDPOINT_URL, its block in the profile's `[services]` section, then `endpoint_url`.
+    the service's own variable, AWS_ENDPOINT_URL, its block in the profile's `[services]` section, then `endpoint_url`.
     """
     services = _services(lookup)
     if _ignores_endpoint_urls(lookup):

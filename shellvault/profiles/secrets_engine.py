@@ -9,7 +9,7 @@ from shellvault.profiles.model import EngineServer, SecretsEngine
 from shellvault.profiles.settings import Setting
 from shellvault.profiles.shapes import shaped
 
-#: What Go's strconv.ParseBool takes, by which Vault reads VAULT_SKIP_VERIFY.
+#: As Go's strconv.ParseBool, with which Vault reads VAULT_SKIP_VERIFY.
 _TRUTHS = {
     **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
     **dict.fromkeys(("0", "f", "F", "false", "FALSE", "False"), False),
@@ -21,7 +21,7 @@ Find = Callable[[str], Setting | None]
 def secrets_engine(find: Find, variable: Find) -> SecretsEngine | None:
     """The engine that a profile names. Raises ConfigError for a name or an address that cannot be one.
 
-    `find` looks a key of the profile up, `variable` one of the environment.
+    `find` looks up a key of the profile, `variable` an environment variable.
     """
     role = find("shellvault_vault_role")
     if role is None:

@@ -16,7 +16,7 @@ MAX_CHAIN = 32
 #: The keys of ours by which a profile has its credentials.
 SOURCE_KEYS = tuple(key.name for key in PROFILE_KEYS if key.is_source)
 
-#: Who a profile is. `[default]` keeps these to itself: a profile without them must not become another one.
+#: The keys of a profile's identity. `[default]` gives them to no other profile, which would become another identity.
 IDENTITY_KEYS = frozenset(
     (
         "aws_access_key_id",
@@ -39,28 +39,28 @@ IDENTITY_KEYS = frozenset(
 )
 
 
-#: What a profile says to shellvault alone.
+#: Keys of a profile that only shellvault reads.
 OWN_PREFIX = "shellvault_"
 OWN_KEYS = frozenset(key.name for key in PROFILE_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One value, and where it stands."""
+    """One value, and where it comes from."""
 
     text: str
     name: str
-    """How a message names it: `FILE:LINE: region`, `AWS_REGION`, `--region`."""
+    """The name in messages: `FILE:LINE: region`, `AWS_REGION`, `--region`."""
     origin: Origin
 
     def error(self, problem: str) -> ConfigError:
-        """A ConfigError that shows this value, and what is wrong with it."""
+        """A ConfigError that shows this value and its problem."""
         return ConfigError(f"{self.name}: {self.text[:100]!r} {problem}")
 
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """The sections a profile takes its keys from, the first one that has a key deciding."""
+    """The sections of a profile's keys; the first one with a key decides."""
 
     path: Path
     own: tuple[Section, ...]
@@ -77,8 +77,8 @@ class Layers:
 def layers_of(config: ConfigFile, name: str) -> Layers:
     """The layers of profile `name`.
 
-    Raises ConfigError for a missing or circular include_profile, and for a section of its own that has a line
-    which cannot be understood. One that it merely inherits from costs a note (`Layers.inherited`).
+    Raises ConfigError for a missing or circular include_profile, and for an own section with a line that
+    cannot be understood. In an inherited section (`Layers.inherited`) such a line is only a note.
     """
     layers = Layers(config.path, _with_includes(config, name), _with_includes(config, "default"))
     for section in layers.own:
@@ -104,7 +104,7 @@ def find_in(section: Section, key: str, path: Path) -> Setting | None:
 
 
 def check_chain(names: Iterable[str], following: str, setting: Setting) -> None:
-    """Raises ConfigError when `following` is among `names` already, or when there are too many of them."""
+    """Raises ConfigError when `following` is already among `names`, or when there are too many of them."""
     seen = list(names)
     if following in seen:
         cycle = [*seen[seen.index(following) :], following]

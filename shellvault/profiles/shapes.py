@@ -1,4 +1,4 @@
-"""What the value of a setting must look like, before it reaches a host name, an API call or a command.
+"""Checks of a setting's value, before it reaches a host name, an API call or a command.
 
 The patterns are those of the STS API model (AssumeRole, GetSessionToken, Tag), narrowed to ASCII.
 """
@@ -27,7 +27,7 @@ _SHAPES = {
     "session_name": (r"[\w+=,.@-]{2,64}", "a name AWS accepts: 2 to 64 of letters, digits and +=,.@-_"),
     "login_session": (
         r"arn:[!-~]{1,2000}",
-        "the ARN of who signs in: `shellvault signin --new` writes it",
+        "the ARN of a principal: `shellvault signin --new` writes it",
     ),
     "account": (r"[0-9]{12}", "an account id: it has 12 digits"),
     "engine_role": (
@@ -53,7 +53,7 @@ _MAX_TAGS = 50
 _MAX_TAG_KEY = 128
 _MAX_TAG_VALUE = 256
 
-#: Variables that mean something to shells, people's sessions and shellvault themselves (zshparam(1), environ(7)).
+#: Variables with a meaning for shells, login sessions or shellvault (zshparam(1), environ(7)).
 _TAKEN = re.compile(
     r"COLUMNS|DIRSTACK|EGID|ERRNO|EUID|FUNCNAME|GID|GROUPS|LANG|LINENO|LINES|LOGNAME|MAIL|MATCH|NULLCMD|OLDPWD|OPTARG|"
     r"OPTIND|PIPESTATUS|PPID|PROMPT|PWD|RANDOM|READNULLCMD|REPLY|RPROMPT|RPS1|SECONDS|SHLVL|SPROMPT|TERM|TMOUT|TTY|UID|"
@@ -64,12 +64,12 @@ _MANAGED = frozenset(MANAGED_VARIABLES)
 
 
 def looks_as(text: str, kind: str) -> bool:
-    """Whether a text looks as `kind` (a key of _SHAPES) must."""
+    """Whether a text has the shape `kind` (a key of _SHAPES)."""
     return bool(_PATTERNS[kind][0].fullmatch(text))
 
 
 def shaped(setting: Setting, kind: str) -> str:
-    """The text of a setting that looks as `kind` (a key of _SHAPES) must. Raises ConfigError otherwise."""
+    """The text of a setting with the shape `kind` (a key of _SHAPES). Raises ConfigError for another."""
     if not looks_as(setting.text, kind):
         raise setting.error(f"is not {_PATTERNS[kind][1]}")
     return setting.text
@@ -78,7 +78,7 @@ def shaped(setting: Setting, kind: str) -> str:
 def truth(setting: Setting) -> bool:
     """`true` or `false`, in any case. Raises ConfigError for anything else.
 
-    botocore takes anything else for false. A setting such as use_fips_endpoint must not be lost to a `yes`.
+    botocore reads anything else as false: `use_fips_endpoint = yes` would be lost silently.
     """
     if setting.text.lower() not in ("true", "false"):
         raise setting.error("is neither `true` nor `false`")
@@ -86,10 +86,10 @@ def truth(setting: Setting) -> bool:
 
 
 def profile_variables(setting: Setting) -> dict[str, str]:
-    """`NAME=value` and more of them between blanks, each quoted as POSIX sh has it where it must be.
+    """The variables of `NAME=value NAME2=value2`, with values quoted as in POSIX sh.
 
-    Raises ConfigError for what is no such text, for a name that shells, AWS's tools or shellvault give a meaning of
-    their own (those a profile has other keys for, or none), and for what makes programs run other code.
+    Raises ConfigError for other text, for a name that shells, AWS's tools or shellvault use themselves, and for a
+    variable that makes programs run other code.
     """
     try:
         words = shlex.split(setting.text)
@@ -104,7 +104,7 @@ def profile_variables(setting: Setting) -> dict[str, str]:
             raise setting.error(f"sets {name}, which a profile may not: it makes programs run other code")
         if name.upper() in _MANAGED or _TAKEN.fullmatch(name):
             raise setting.error(f"sets {name}, which a profile may not")
-        # Windows and PowerShell take names that differ only in case for one.
+        # Windows and PowerShell ignore case in names.
         if name.upper() in map(str.upper, variables):
             raise setting.error(f"sets {name} twice")
         variables[name] = value
@@ -112,14 +112,14 @@ def profile_variables(setting: Setting) -> dict[str, str]:
 
 
 def canonical_start_url(start_url: str) -> str:
-    """The address without what is copied from a browser with it: `#/` (also `\\#/`), a trailing `/`, capitals."""
+    """The address without what a browser adds: `#/` (also `\\#/`), a trailing `/`, capitals."""
     parts = urlsplit(start_url)
     path = parts.path.rstrip("/\\")
     return f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}"
 
 
 def seconds(setting: Setting) -> int:
-    """Whole seconds, as the AWS CLI has duration_seconds. Raises ConfigError for anything else."""
+    """Whole seconds, as in the AWS CLI's duration_seconds. Raises ConfigError for anything else."""
     if not re.fullmatch(r"0*[1-9][0-9]{0,8}", setting.text):
         raise setting.error("is not a number of seconds, such as 3600")
     return int(setting.text)
@@ -134,7 +134,7 @@ def duration(setting: Setting) -> int:
 
 
 def session_tags(setting: Setting) -> tuple[tuple[str, str], ...]:
-    """The tags of `key=value,key2=value2`. Raises ConfigError for those AWS refuses (STS API, Tag)."""
+    """The tags of `key=value,key2=value2`. Raises ConfigError for tags that AWS refuses (STS API, Tag)."""
     tags: dict[str, tuple[str, str]] = {}
     for item in setting.text.split(","):
         key, separator, value = (part.strip() for part in item.partition("="))

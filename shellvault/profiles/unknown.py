@@ -1,11 +1,11 @@
-"""What to say of a name that is no profile."""
+"""Advice for a name that is not a profile."""
 
 from shellvault.display import printable
 from shellvault.profiles.grammar import word
 
 
 def how_to_get(name: str) -> str:
-    """What a person does to have a profile `name`."""
+    """How a person gets a profile `name`."""
     if name.startswith("arn:"):
         return (
             "an ARN is no profile's name: give a profile of the config file "

@@ -65,7 +65,7 @@ def test_each_group_of_the_list_has_a_source_and_a_name_here() -> None:
         assert any(pattern.fullmatch(name) for name in RUNS_CODE), source
 
 
-def test_what_the_loader_drops_for_set_user_id_programs_is_refused() -> None:
+def test_what_the_loader_drops_for_setuid_programs_is_refused() -> None:
     """glibc's own list (ld.so(8), "Secure-execution mode"), as its loader has it in its text."""
     loaders = [*Path("/lib64").glob("ld-linux*.so*"), *Path("/lib").glob("ld-linux*.so*")]
     if not loaders:

@@ -49,7 +49,7 @@ def refusal(path: Path, name: str = "work", settings: Mapping[str, str] = MFA) -
 
 
 def leftovers(path: Path) -> set[str]:
-    """Files beside the config file that no edit may leave behind."""
+    """Files next to the config file that no edit may leave behind."""
     kept = {path.name, path.name + edit.BACKUP_SUFFIX, f".{path.name}.shellvault-lock"}
     return {file.name for file in path.parent.iterdir()} - kept
 
@@ -171,7 +171,7 @@ def test_a_key_goes_to_the_first_of_two_sections_of_one_name(tmp_path: Path) -> 
         set_key(path, "work", "a", "2")
 
 
-def test_a_section_with_a_line_that_nobody_understands_gets_no_key(tmp_path: Path) -> None:
+def test_a_section_with_an_unreadable_line_gets_no_key(tmp_path: Path) -> None:
     path = config(tmp_path, b"[profile work]\nnonsense\n")
     with pytest.raises(ConfigError, match=":2: this line is neither"):
         set_key(path, "work", "region", "x")
@@ -377,7 +377,7 @@ def test_what_cannot_be_edited_is_known_at_once(obstacle: str) -> None:
         assert path.read_bytes() == b"[default]\n" and leftovers(path) == set()
 
 
-def test_a_profile_that_nobody_understands_is_known_before_it_is_edited(tmp_path: Path) -> None:
+def test_an_unreadable_profile_is_refused_before_an_edit(tmp_path: Path) -> None:
     path = config(tmp_path, b"[profile work]\nnonsense\n")
     edit.check_editable(path, "other")
     with pytest.raises(ConfigError, match=":2: this line is neither"):

@@ -69,7 +69,7 @@ def test_a_changed_one_is_changed_in_its_place(config: Path) -> None:
     assert load(config).profile_names[2:] == ("a", "b")
 
 
-def test_a_profile_of_the_same_name_by_hand_is_left_alone_and_named(config: Path) -> None:
+def test_a_handwritten_profile_of_the_same_name_is_kept(config: Path) -> None:
     done = apply(config, "corp", wanted("Work", "a"), prune=True)
     assert done.conflicts == ("Work",)
     assert config.read_text().startswith(MINE)

@@ -105,7 +105,7 @@ def test_what_default_includes_is_the_last_resort() -> None:
     assert resolved(text, "common").role_arn == ROLE
 
 
-def test_mfa_process_comes_from_the_source_but_mfa_serial_does_not() -> None:
+def test_mfa_process_comes_from_the_source_and_mfa_serial_not() -> None:
     source = f"[profile base]\nmfa_process = otp\nmfa_serial = {MFA}\n"
     profile = resolved(f"[profile work]\nsource_profile = base\n{source}")
     assert profile.mfa_process == "otp"

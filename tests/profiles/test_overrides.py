@@ -73,7 +73,7 @@ def test_endpoint_settings_of_the_environment_beat_the_file() -> None:
     assert (other.endpoint_url, other.service_endpoint_urls) == (None, {})
 
 
-def test_a_compliance_setting_is_not_lost_to_another_word_for_true() -> None:
+def test_a_compliance_setting_is_not_lost_to_a_yes() -> None:
     assert "is neither `true` nor `false`" in refusal("[profile work]\nuse_fips_endpoint = yes\n")
     assert refusal(CHAIN, AWS_USE_FIPS_ENDPOINT="1").startswith("AWS_USE_FIPS_ENDPOINT: '1' is neither")
 
@@ -85,7 +85,7 @@ def test_the_bundle_of_requests_is_the_last_choice() -> None:
     assert resolved(CHAIN, REQUESTS_CA_BUNDLE="/r.pem", AWS_CA_BUNDLE="/aws.pem").ca_bundle == "/aws.pem"
 
 
-def test_variables_for_the_active_profile_do_not_reach_its_sources() -> None:
+def test_variables_of_the_active_profile_do_not_reach_sources() -> None:
     target = resolved(
         CHAIN,
         AWS_ROLE_ARN=ROLE,
@@ -130,7 +130,7 @@ def test_shellvault_duration_is_for_all_sessions_of_its_profile() -> None:
 def test_a_setting_that_is_none_of_ours_is_noted() -> None:
     mistyped = CHAIN.replace("[profile base]", "shellvault_duratoin = 2h\n[profile base]")
     assert resolved(mistyped).notes == (
-        "config:8: shellvault_duratoin is no setting, and without effect: did you mean shellvault_duration?",
+        "config:8: shellvault_duratoin is not a known setting and has no effect: did you mean shellvault_duration?",
     )
 
 

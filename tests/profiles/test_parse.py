@@ -270,7 +270,7 @@ def remarks(text: str) -> list[str]:
         (
             "[profile a]\nmy key = 1\n",
             {"a": {}},
-            "config:2: this is no key that anything reads: it is passed over",
+            "config:2: this is not a valid key and is ignored",
         ),
         (
             "[default]\n[profile a b]\n",
@@ -284,7 +284,7 @@ def remarks(text: str) -> list[str]:
         ),
     ],
 )  # fmt: skip
-def test_where_the_cli_reads_otherwise_the_sdks_count_and_it_is_noted(
+def test_where_cli_and_sdks_differ_the_sdks_count_with_a_note(
     text: str, expected: Mapping[str, Any], remark: str
 ) -> None:
     assert profiles(text) == expected
@@ -294,7 +294,7 @@ def test_where_the_cli_reads_otherwise_the_sdks_count_and_it_is_noted(
 @pytest.mark.parametrize(
     "text", ["[profile a]\nu = https://x/start#/\n", "[profile a] # mine\n", "[profile a];\n"]
 )
-def test_what_is_no_comment_or_one_that_the_cli_knows_needs_no_note(text: str) -> None:
+def test_comments_that_the_cli_knows_need_no_note(text: str) -> None:
     assert remarks(text) == []
 
 
@@ -312,9 +312,7 @@ def test_lines_that_continue_a_value_keep_their_comments() -> None:
         ("[profile bad]\ns3 =\n  = x\n", 4, "indented lines"),
     ],
 )
-def test_a_line_that_cannot_be_understood_costs_its_profile_and_no_other(
-    bad: str, line: int, problem: str
-) -> None:
+def test_an_unreadable_line_costs_only_its_profile(bad: str, line: int, problem: str) -> None:
     config = parse(f"[profile good]\nx = 1\n{bad}[profile last]\nx = 2\n".encode(), Path("config"))
     assert config.profile_names == ("good", "bad", "last")
     assert [config.section(name).get("x") for name in ("good", "last")] == ["1", "2"]
@@ -329,7 +327,7 @@ def test_a_remark_does_not_repeat_a_line_that_may_hold_a_secret() -> None:
     assert "wJalrXUt" not in remark
 
 
-def test_bytes_that_are_not_utf8_cost_their_profile_and_in_a_comment_nothing() -> None:
+def test_bytes_that_are_not_utf8_cost_only_their_profile() -> None:
     data = b"# caf\xe9\n[profile a]\nregion = x\nnote = caf\xe9\n[profile b]\n"
     config = parse(data, Path("config"))
     assert config.remarks() == [

@@ -134,7 +134,7 @@ def test_every_key_that_is_read_here_is_known() -> None:
 def test_a_mistyped_key_leads_to_the_right_one(key: str, right: str) -> None:
     config = parse(f"[profile a]\n{key} = x\n".encode(), Path("config"))
     assert remarks.of_file(config) == [
-        f"config:2: {key} is no setting, and without effect: did you mean {right}?"
+        f"config:2: {key} is not a known setting and has no effect: did you mean {right}?"
     ]
 
 
@@ -159,11 +159,11 @@ shellvault_nonsense = 1
 SAID = (
     r":2: sso_start_url has a \ that AWS's tools send to AWS with it: write https://corp.awsapps.com/start",
     ":4: sso_registration_scopes takes commas between scopes, and no quotes: write sso:account:access, other",
-    ":5: sso_registration_scope is no setting, and without effect: did you mean sso_registration_scopes?",
+    ":5: sso_registration_scope is not a known setting and has no effect: did you mean sso_registration_scopes?",
     ":11: sso_region differs from that of [sso-session corp], and AWS's tools refuse both: remove it",
-    ":12: mfa-serial is no setting, and without effect: did you mean mfa_serial?",
-    ":13: role_anr is no setting, and without effect: did you mean role_arn?",
-    ":14: shellvault_nonsense is no setting, and without effect",
+    ":12: mfa-serial is not a known setting and has no effect: did you mean mfa_serial?",
+    ":13: role_anr is not a known setting and has no effect: did you mean role_arn?",
+    ":14: shellvault_nonsense is not a known setting and has no effect",
 )
 
 #: The commands that look at the file, and whether that is an error.

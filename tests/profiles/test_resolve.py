@@ -86,7 +86,9 @@ def test_a_credential_source_is_read_in_any_case() -> None:
 
 def test_a_credential_source_beside_a_source_profile_is_refused() -> None:
     message = refusal("[profile work]\ncredential_source = Environment\nsource_profile = b\n[profile b]\n")
-    assert message.startswith("config:2: credential_source: 'Environment' stands beside source_profile")
+    assert message.startswith(
+        "config:2: credential_source: 'Environment' cannot be combined with source_profile"
+    )
 
 
 def test_an_empty_value_is_no_value() -> None:

@@ -36,7 +36,9 @@ NOT_FOR_US = {
 def vectors(name: str) -> list[Any]:
     path = VECTORS / name
     if not path.exists():
-        return [pytest.param({}, marks=pytest.mark.skip(reason="AWS's vectors are not beside this checkout"))]
+        return [
+            pytest.param({}, marks=pytest.mark.skip(reason="AWS's vectors are not next to this checkout"))
+        ]
     data = json.loads(path.read_text())
     found = data["tests"] if isinstance(data, dict) else data
     return [pytest.param(vector, id=title(vector)) for vector in found if title(vector) not in NOT_FOR_US]
@@ -46,7 +48,7 @@ def title(vector: Mapping[str, Any]) -> str:
     return str(vector.get("name") or vector["docs"])
 
 
-@pytest.mark.skipif(not VECTORS.exists(), reason="AWS's vectors are not beside this checkout")
+@pytest.mark.skipif(not VECTORS.exists(), reason="AWS's vectors are not next to this checkout")
 def test_what_is_left_out_is_there() -> None:
     parser, roles = (
         json.loads((VECTORS / f"{name}-tests.json").read_text()) for name in ("profile-parser", "assume-role")
