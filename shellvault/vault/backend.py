@@ -1,6 +1,6 @@
-"""What is known of a backend of the vault: one record each, in a module of its own in `backends`.
+"""The record of a vault backend. Each module in `backends` defines one.
 
-Light: a record imports what its backend needs when it is probed or opened.
+Cheap to import: a record imports its backend's libraries only when it is probed or opened.
 """
 
 import sys
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 #: Where a keyring shows a dialog.
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
-#: What the name of an item's service begins with in every backend.
+#: Prefix of an item's service name, the same in every backend.
 SERVICE = "shellvault"
 
 MACOS, WINDOWS, LINUX = "macOS", "Windows", "Linux"
 DESKTOPS = "Linux and the BSDs"
 
-#: Called with (whether the passphrase is a new one, what was wrong with the last answer, the file's path).
+#: Asks for a passphrase. Arguments: whether it is a new one, what was wrong with the last answer, the file's path.
 AskPassphrase = Callable[[bool, str | None, Path], str]
 
 
@@ -34,14 +34,14 @@ class Opening(NamedTuple):
 
     environment: Mapping[str, str]
     seconds: float
-    """For how long a person may be asked."""
+    """How long a call may wait for a person."""
     ask_passphrase: AskPassphrase
     unlock_key: bytes | None
     tell: Callable[[str], None]
-    """Hears what a person should know."""
+    """Shows a message to the person."""
 
     def desktop(self, name: str) -> tuple[str, float | None]:
-        """The bus that a desktop's keyring is on, and how long its dialog may take (seconds); None: there can be none.
+        """The bus of a desktop keyring, and the seconds that its dialog may take (None: no dialog is possible).
 
         Raises VaultError.
         """
@@ -56,34 +56,34 @@ class Opening(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One backend: `open` gives an object with keyring's get, set and delete, and `names(service)` where it lists."""
+    """One backend. `open` returns a keyring object (get, set, delete), with `names(service)` if it can list."""
 
     name: str
     probe: Callable[[Mapping[str, str]], Presence]
-    """Whether it can be used and why not, in one line. Unlocks nothing."""
+    """Whether it can be used, and if not, why (one line). Unlocks nothing."""
     open: Callable[[Opening], "KeyringBackend"]
     """Reads and asks nothing yet. Raises ImportError, VaultError."""
     system: str | None = None
-    """Where alone it exists (MACOS, WINDOWS, LINUX, DESKTOPS); None: everywhere."""
+    """The only systems that have it (MACOS, WINDOWS, LINUX, DESKTOPS); None: every system."""
     is_found: bool = True
-    """Whether it is chosen without being named."""
+    """Whether it may be chosen by default."""
     asks: Literal["nothing", "dialog", "anywhere"] = "nothing"
-    """Whether it may ask a person: `dialog` where there is a display; `anywhere`: nobody can tell before."""
+    """Whether it may ask a person: `dialog`: only with a display; `anywhere`: not known in advance."""
     bounds_itself: bool = False
-    """Whether its calls end by themselves."""
+    """Whether its calls have deadlines of their own."""
     most_characters: int | None = None
-    """What one item holds."""
+    """The limits of one item."""
     service_of: Callable[[str], str] = lambda key: SERVICE
-    """The service under which the item of a key lies."""
+    """The service name under which a key's item is stored."""
     writes: int = 1
-    """How often an item is written until nothing older of it is left."""
+    """How many writes it takes until no older value is left."""
     needs_bus: bool = False
     modules: tuple[str, ...] = ()
-    """What its probe imports: for threads that probe."""
+    """Modules that its probe imports; imported before threads start."""
     how_to_unlock: str = "unlock it on the desktop"
-    """What to do where it is locked and there is no dialog."""
+    """The remedy when it is locked and no dialog is possible."""
     lasts: Callable[[Mapping[str, str]], str | None] = lambda environment: None
-    """Until when it keeps keys, for a person; None: for good."""
+    """How long it keeps keys, in words; None: for good."""
 
 
 def can_ask(environment: Mapping[str, str]) -> bool:
@@ -94,7 +94,7 @@ def can_ask(environment: Mapping[str, str]) -> bool:
 
 
 def is_of(system: str) -> bool:
-    """Whether this system is it."""
+    """Whether the current system is `system`."""
     here = {"darwin": (MACOS,), "win32": (WINDOWS,), "linux": (LINUX, DESKTOPS)}.get(
         sys.platform, (DESKTOPS,)
     )

@@ -1,4 +1,4 @@
-"""A connection to a D-Bus bus on which no message waits for ever. Imported only where a keyring on one is used."""
+"""A D-Bus connection with a deadline for every message. Imported only for a keyring on D-Bus."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from jeepney.io.blocking import DBusConnection, prep_socket  # type: ignore[impo
 from shellvault.errors import VaultError
 from shellvault.vault import bus_address
 
-#: Seconds for a message that no person has to see.
+#: Seconds for a message that asks no person.
 MESSAGE_SECONDS = 5.0
 
 
@@ -18,7 +18,7 @@ class _Connection(DBusConnection):  # type: ignore[misc]
 
 
 def connect(address: str) -> DBusConnection:
-    """A connection to the bus at `address`, whose messages have a deadline. Raises VaultError, TimeoutError."""
+    """A connection to the bus at `address`. Raises VaultError, TimeoutError."""
     try:
         return _Connection(open_socket(address))
     except TimeoutError:
@@ -30,7 +30,7 @@ def connect(address: str) -> DBusConnection:
 
 
 def open_socket(address: str, *, enable_fds: bool = False) -> Any:
-    """The first of the addresses at which a bus answers, for a DBusConnection. Raises OSError, TimeoutError."""
+    """A socket to the first address at which a bus answers. Raises OSError, TimeoutError."""
     problem: OSError = OSError("it names no Unix socket")
     for path in bus_address.sockets(address):
         try:

@@ -1,20 +1,20 @@
-"""Addresses of D-Bus buses, as the D-Bus Specification ("Server Addresses") has them. Imports no D-Bus library."""
+"""D-Bus addresses (D-Bus Specification, "Server Addresses"). Imports no D-Bus library."""
 
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-#: Characters of a value that need no escape.
+#: Characters that need no escape in a value.
 _PLAIN = re.compile(rb"[-0-9A-Za-z_/.\\*]")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 def of_session(environment: Mapping[str, str]) -> str | None:
-    """The addresses of the session bus, in the order in which they are tried, separated by `;`; None without any.
+    """The addresses of the session bus in the order to try, separated by `;`; None if there is none.
 
-    Behind what DBUS_SESSION_BUS_ADDRESS says stands the bus that systemd keeps for this user: a shell in tmux or
-    screen has the variable of a session that may be over.
+    DBUS_SESSION_BUS_ADDRESS comes first, then systemd's bus of this user: in tmux or screen the variable may belong
+    to a session that has ended.
     """
     given = environment.get("DBUS_SESSION_BUS_ADDRESS", "")
     runtime = environment.get("XDG_RUNTIME_DIR", "")
@@ -24,17 +24,17 @@ def of_session(environment: Mapping[str, str]) -> str | None:
         return None
     if usual and usual not in found and _is_ours(Path(os.fsdecode(usual))):
         found.append(usual)
-    # One that we cannot connect to is named by the error that follows.
+    # Kept even if unusable: the error that follows names it.
     return ";".join(map(_written, found)) or given or None
 
 
 def sockets(address: str) -> list[str]:
-    """The Unix sockets of an address, as `socket.connect` takes them: an abstract one begins with a NUL."""
+    """The Unix sockets of an address, for `socket.connect`: an abstract one begins with NUL."""
     return [os.fsdecode(found) for found in _sockets(address, None)]
 
 
 def _sockets(address: str, usual: bytes | None) -> Iterator[bytes]:
-    """Those of each part that is `unix:path=`, `unix:abstract=`, or `unix:runtime=yes`; other parts are left out."""
+    """The sockets of the parts `unix:path=`, `unix:abstract=` and `unix:runtime=yes`; other parts are ignored."""
     for part in address.split(";"):
         transport, _, listed = part.strip().partition(":")
         values = dict(pair.partition("=")[::2] for pair in listed.split(","))
@@ -61,7 +61,7 @@ def _written(path: bytes) -> str:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether there is a socket of this user."""
+    """Whether the path is a socket that this user owns."""
     try:
         return path.is_socket() and path.stat().st_uid == os.getuid()
     except OSError:

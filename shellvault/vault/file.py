@@ -1,6 +1,6 @@
 """The encrypted file as a `keyring` backend. Imported only when it is the chosen vault.
 
-The whole of it, names included, is one sealed JSON object {service: {username: password}} (see `sealed`).
+Its whole content, names included, is one sealed JSON object {service: {username: password}} (see `sealed`).
 """
 
 import errno
@@ -35,7 +35,7 @@ _Entries = dict[str, dict[str, str]]
 
 
 class FileKeyring(KeyringBackend):
-    """Passwords in one file, sealed with a passphrase that is asked for once, when it is first needed."""
+    """Passwords in one sealed file. The passphrase is asked for once, when it is first needed."""
 
     priority = 0
     """Never chosen by keyring's own discovery."""
@@ -51,12 +51,12 @@ class FileKeyring(KeyringBackend):
         tell: Callable[[str], None] = lambda message: None,
         writes_file: Path | None = None,
     ) -> None:
-        """Nothing is read or asked yet.
+        """Reads and asks nothing yet.
 
-        `passphrase` is tried instead of asking; `unlock_key` is what another instance's `unlock_key` gave and
-        serves as long as the file keeps its passphrase; `cost` is that of a new file, and the least for one that is
-        written with its passphrase at hand. `tell` hears what a person should know; `writes_file` notes how often this
-        machine's files were written, so that one which was put back is noticed.
+        `passphrase` is tried instead of asking. `unlock_key` comes from another instance and is valid until the
+        passphrase changes. `cost` is that of a new file; a file with a lower cost is raised to it when it is written
+        after its passphrase was given. `tell` shows a message to the person. `writes_file` counts the writes of this
+        machine's files, so that a restored older copy is noticed.
         """
         self._path = Path(os.path.realpath(path))
         self._ask = ask_passphrase
@@ -69,25 +69,25 @@ class FileKeyring(KeyringBackend):
         self._held: _Entries | None = None
         self._is_changed = False
         self._weak_passphrase: str | None = None
-        """What opens a file whose key was cheaper to derive than it should be."""
+        """The key that opens a file whose cost is too low."""
         self.lock = writers_lock(self._path.with_name("vault.lock"))
 
     @property
     def unlock_key(self) -> bytes | None:
-        """What opens the file without its passphrase: a secret, for an agent's memory. None: still locked."""
+        """A secret that opens the file without its passphrase, for the agent's memory. None: still locked."""
         if self._key is None:
             return None
         key, cost = self._key, self._key.cost
         return _UNLOCK_KEY.pack(cost.memory_kib, cost.iterations, cost.lanes, key.salt, key.master)
 
     def exists(self) -> bool:
-        """Whether there is a file, without opening it."""
+        """Whether the file exists. Does not open it."""
         return self._path.exists()
 
     def unlock(self, create: bool = False) -> None:
-        """Gets the key, asking a person if need be; a missing file is made where `create` is given.
+        """Gets the key and asks a person if needed. With `create`, makes a missing file.
 
-        Raises WrongPassphraseError or VaultError, and whatever `ask_passphrase` raises.
+        Raises WrongPassphraseError, VaultError, and the errors of `ask_passphrase`.
         """
         content = self._read()
         if content is not None:
@@ -101,7 +101,7 @@ class FileKeyring(KeyringBackend):
         return self._is_proven
 
     def prove(self, reason: str) -> None:
-        """Has somebody give the passphrase, unless that has happened. `reason`: why, where the file is open already.
+        """Asks a person for the passphrase, unless it was given. `reason`: why, if the file is open already.
 
         Raises as `unlock` does.
         """
@@ -110,10 +110,10 @@ class FileKeyring(KeyringBackend):
             self._key = self._opening_key(self._header(content), reason if self._key else None)
 
     def change_passphrase(self, ask_new: Callable[[Path], str]) -> None:
-        """Seals the file with another passphrase, once somebody has given the one that it has.
+        """Asks a person for the present passphrase, then seals the file with a new one.
 
-        `ask_new` gives the new one for the path. Raises WrongPassphraseError, VaultError and whatever asking raises:
-        the file is as it was then.
+        `ask_new` returns the new one for the path. Raises WrongPassphraseError, VaultError and the errors of asking:
+        the file is unchanged then.
         """
         content = self._read()
         if content is None:
@@ -121,7 +121,7 @@ class FileKeyring(KeyringBackend):
         old = self._opening_key(self._header(content), CHANGED)
         new = sealed.new_key(ask_new(self._path), self._cost)
         with held(self.lock, VaultError):
-            # What was written meanwhile is kept; a passphrase that was changed meanwhile stays.
+            # Changes of other processes since then are kept, a changed passphrase too.
             content = self._read()
             if content is None or not sealed.opens(old, self._header(content)):
                 raise VaultError(
@@ -138,7 +138,7 @@ class FileKeyring(KeyringBackend):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Reads the file once, and writes what the block changes once, at its end: all of it, or after an error none.
+        """Reads the file once, and writes all changes of the block once at its end; none after an error.
 
         The caller holds `lock`. Raises as `unlock` does.
         """
@@ -161,7 +161,7 @@ class FileKeyring(KeyringBackend):
         return list(self._entries().get(service, {}))
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Stores a password; others' changes since the last read are kept. Raises VaultError."""
+        """Stores a password; keeps changes of other processes. Raises VaultError."""
         self.unlock(create=True)
         with held(self.lock, VaultError):
             entries = self._entries()
@@ -180,7 +180,7 @@ class FileKeyring(KeyringBackend):
     def _entries(self) -> _Entries:
         if self._held is not None:
             return self._held
-        # Looked up before the file is read: a write in between must not make what was read look old.
+        # Before the file is read: a write in between must not make the content look old.
         noted = self._writes.noted() if self._writes else 0
         content = self._read()
         if content is None:
@@ -192,8 +192,8 @@ class FileKeyring(KeyringBackend):
             raise self._damaged(error) from error
         if self._writes and self._writes.is_older(entries, noted):
             self._tell(
-                f"the vault {str(self._path)!r} is older than it was: somebody has put back a copy, "
-                "and keys that were removed since may be in it again"
+                f"the vault {str(self._path)!r} is older than it was: it was replaced by an earlier copy, "
+                "which may hold keys that were removed since"
             )
         return entries
 
@@ -206,7 +206,7 @@ class FileKeyring(KeyringBackend):
     def _damaged(self, error: ValueError) -> VaultError:
         return VaultError(
             f"the vault {str(self._path)!r} is damaged ({error}): "
-            "put back a copy, or move it away and add the keys again"
+            "restore a backup, or move it away and add the keys again"
         )
 
     def _key_for(self, header: sealed.Header) -> sealed.Key:
@@ -254,7 +254,7 @@ class FileKeyring(KeyringBackend):
                 self._key, self._is_proven = key, True
                 self._write({})
                 return
-        # Another command has made the file meanwhile.
+        # Another process has made the file in the meantime.
         header = self._header(content)
         self._key = sealed.derive(passphrase, header.cost, header.salt)
         if not sealed.opens(self._key, header):
@@ -273,7 +273,7 @@ class FileKeyring(KeyringBackend):
 
     def _read(self) -> bytes | None:
         try:
-            # Not blocking, so that a FIFO in its place cannot hang the command.
+            # Non-blocking: a FIFO in its place must not hang the command.
             flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
             with os.fdopen(os.open(self._path, flags), "rb") as stream:
                 self._check_file(stream.fileno())
@@ -283,13 +283,13 @@ class FileKeyring(KeyringBackend):
         except OSError as error:
             raise VaultError(
                 f"cannot read the vault {str(self._path)!r} ({error.strerror}): "
-                "see to its permissions, or choose another with --backend"
+                "check its permissions, or choose another with --backend"
             ) from error
 
     def _check_file(self, descriptor: int) -> None:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
-            raise VaultError(f"{str(self._path)!r} is no vault of shellvault: move it away")
+            raise VaultError(f"{str(self._path)!r} is not a shellvault vault: move it away")
         if sys.platform == "win32":
             return
         if status.st_uid != os.getuid():
@@ -298,7 +298,7 @@ class FileKeyring(KeyringBackend):
                 "name a folder of your own in SHELLVAULT_FILE_DIR"
             )
         if status.st_mode & 0o022:
-            raise VaultError(f"others may write the vault {str(self._path)!r}: run `chmod 600` on it")
+            raise VaultError(f"other users can write the vault {str(self._path)!r}: run `chmod 600` on it")
 
     def _write(self, entries: _Entries) -> None:
         if self._held is not None:

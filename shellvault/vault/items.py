@@ -1,4 +1,4 @@
-"""JSON documents in a keyring: every call bounded, every error one line, long documents in parts."""
+"""JSON documents in a keyring: every call has a deadline, every error is one line, long documents are split."""
 
 import contextvars
 import json
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 
 class Items:
-    """Documents by key, as the vault sees a keyring backend."""
+    """The documents of one keyring backend, by key."""
 
     def __init__(
         self,
@@ -37,9 +37,9 @@ class Items:
         *,
         has_dialog: bool = False,
     ) -> None:
-        """`seconds` bounds each call; None for a backend that bounds its own. `setting` chooses another backend.
+        """`seconds` is the deadline of each call (None: the backend has its own). `has_dialog`: it may show a dialog.
 
-        `has_dialog`: a call may wait for a dialog to be answered.
+        `setting` is the option or setting that chooses another backend.
         """
         self._record = RECORDS[backend]
         self._has_dialog = has_dialog
@@ -48,11 +48,11 @@ class Items:
         self._keyring = keyring
         self._seconds = seconds
         self._refusal: VaultError | None = None
-        """What a silent keyring has cost once: nobody waits for it again."""
+        """The timeout of a silent keyring; later calls raise it at once."""
         self._most_characters = self._record.most_characters
 
     def unlock(self) -> None:
-        """Lets the keyring ask for what it needs before it can be used. Raises VaultError."""
+        """Unlocks the keyring, which may ask a person. Raises VaultError."""
         self._get("any")
 
     def read(self, key: str) -> Any:
@@ -64,11 +64,11 @@ class Items:
             parts = [self._get(part) for part in _part_keys(key, text)]
             if None not in parts:
                 return _parsed("".join(part for part in parts if part is not None))
-            # Replaced while it was read: the second look finds the new parts.
+            # Replaced while it was read: a second read finds the new parts.
         raise ValueError("a part is missing")
 
     def write(self, key: str, document: Any) -> None:
-        """Stores a document. Interrupted, it leaves the old one or the new. Raises VaultError."""
+        """Stores a document. An interruption leaves the old one or the new one. Raises VaultError."""
         text = json.dumps(document, separators=(",", ":"))
         if self._most_characters is None:
             self._set(key, text)
@@ -84,22 +84,22 @@ class Items:
         text = self._get(key)
         if text is None:
             return False
-        # The head last: a removal that is cut short can be finished as long as it tells the parts.
+        # The head goes last: it lists the parts, so an interrupted removal can be finished.
         self._delete_parts(key, text)
         self._delete(key)
         return True
 
     def keys(self) -> list[str] | None:
-        """The keys of all items, parts too; None for a backend that cannot list. Raises VaultError."""
+        """The keys of all items, parts included; None if the backend cannot list. Raises VaultError."""
         names: Callable[[str], list[str]] | None = getattr(self._keyring, "names", None)
         return None if names is None else self._call(lambda: names(SERVICE))
 
     def is_part(self, key: str) -> bool:
-        """Whether an item is a part of another, by its key."""
+        """Whether the key is that of a part of a document."""
         return _PART.search(key) is not None
 
     def parts_of(self, key: str) -> list[str]:
-        """The keys of the parts that a document has now. Raises VaultError."""
+        """The keys of a document's present parts. Raises VaultError."""
         text = self._get(key)
         try:
             return _part_keys(key, text) if text is not None and text.startswith(_SPLIT) else []
@@ -147,12 +147,12 @@ class Items:
 
         elsewhere = f"choose another vault with {self._setting}"
         if isinstance(error, TimeoutError):
-            return f"the keyring ({self.backend}) has not answered in time: see that it runs, or {elsewhere}"
+            return f"the keyring ({self.backend}) has not answered in time: check it runs, or {elsewhere}"
         if isinstance(error, KeyringLocked):
             remedy = "answer its dialog" if self._has_dialog else self._record.how_to_unlock
             return f"the keyring ({self.backend}) is locked: {remedy}, or {elsewhere}"
         reason = ascii(" ".join(str(error).split()))[1:-1].rstrip(".") or type(error).__name__
-        return f"the keyring ({self.backend}) cannot be used ({reason}): see that it runs, or {elsewhere}"
+        return f"the keyring ({self.backend}) cannot be used ({reason}): check it runs, or {elsewhere}"
 
     def _within(self, seconds: float, function: Callable[[], Result]) -> Result:
         if not self._has_dialog:
@@ -173,7 +173,7 @@ def _parsed(text: str) -> Any:
 
 
 def _part_keys(key: str, head: str) -> list[str]:
-    """The keys of a document's parts. Raises ValueError for a head that `write` cannot have made."""
+    """The keys of a document's parts. Raises ValueError for a damaged head."""
     generation, separator, count = head.removeprefix(_SPLIT).partition(":")
     if not separator or not count.isascii() or not count.isdigit() or int(count) > 10_000:
         raise ValueError("the list of its parts is damaged")

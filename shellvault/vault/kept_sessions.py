@@ -1,6 +1,6 @@
-"""Sessions by fingerprint in one backend, beside an index of their labels.
+"""Sessions by fingerprint in one backend, with an index of their labels.
 
-They are a cache: what is damaged counts as absent.
+They are a cache: a damaged item counts as absent.
 """
 
 import os
@@ -30,7 +30,7 @@ class KeptSessions:
         self.store = store
 
     def load(self, fingerprint: str) -> dict[str, Any] | None:
-        """The data of a session, as given to `save`; None when there is none. Raises VaultError."""
+        """The data of a session, as given to `save`, or None. Raises VaultError."""
         try:
             data = self.store.items.read(item(fingerprint))
         except ValueError:
@@ -59,16 +59,16 @@ class KeptSessions:
         return True
 
     def clear(self) -> int:
-        """Forgets all of them, those under way included. Returns how many there were. Raises VaultError."""
+        """Forgets every session, also those being acquired. Returns their number. Raises VaultError."""
         with self.store.forgetting():
             index = _next(self.index())
             self._forget(index, set(index.labels))
         return len(index.labels)
 
     def forget(self, name: str, key_ids: Set[str | None]) -> int:
-        """Forgets the sessions that the profile asked for, and those with one of these roots.
+        """Forgets the sessions of the profile, and those made from one of these keys.
 
-        Returns how many there were. Raises VaultError.
+        Returns their number. Raises VaultError.
         """
         with self.store.forgetting():
             index = _next(self.index())
@@ -87,7 +87,7 @@ class KeptSessions:
             if fingerprint not in fingerprints
         }
         items, new = self.store.items, session_index_to_json(replace(index, labels=kept))
-        # What the index cannot leave out can still go: a session without its item counts as none.
+        # Delete the item even if the index cannot be written: without it the session is gone.
         removals = [partial(items.remove, item(fingerprint)) for fingerprint in fingerprints]
         attempt_all([partial(items.write, INDEX, new), *removals])
 
@@ -106,5 +106,5 @@ def item(fingerprint: str) -> str:
 
 
 def _next(index: SessionIndex) -> SessionIndex:
-    """The index of a new generation."""
+    """The same index with a new generation."""
     return replace(index, generation=os.urandom(8).hex())

@@ -1,7 +1,7 @@
 """The Linux kernel's keyring as a keyring backend: keys in the kernel's memory, gone at a restart.
 
-keyrings(7), add_key(2), keyctl(2). The items are keys of type `user` in a keyring of ours below the user's own
-one; only processes of this user can read them.
+keyrings(7), add_key(2), keyctl(2). The items are keys of type `user` in a keyring inside the user's own one. Only
+processes of this user can read them.
 """
 
 import ctypes
@@ -19,27 +19,27 @@ from keyring.errors import PasswordDeleteError
 from shellvault.errors import VaultError
 from shellvault.vault.presence import Presence
 
-#: Numbers of the system calls add_key and keyctl by machine (the kernel's syscall tables).
+#: System call numbers of add_key and keyctl by machine (the kernel's syscall tables).
 _CALLS = {"x86_64": (248, 250), "aarch64": (217, 219), "riscv64": (217, 219)}
 
 #: keyctl(2): the user's keyring, and the operations used here.
 _USER_KEYRING = -4
 _SETPERM, _DESCRIBE, _UNLINK, _SEARCH, _READ, _SET_TIMEOUT = 5, 6, 9, 10, 11, 15
 
-#: Possessor and user may do everything, nobody else anything (KEY_POS_ALL | KEY_USR_ALL).
+#: Full rights for possessor and user, none for others (KEY_POS_ALL | KEY_USR_ALL).
 _PERMISSIONS = 0x3F3F0000
 
 #: The kernel's limit on the payload of a key of type `user`.
 LONGEST = 32767
 
-#: How many items are listed at most, and how long a description is (type, numbers, and a name of at most a page).
+#: Most items that are listed, and most bytes of a description (type, numbers, and a name of at most a page).
 _MOST_ITEMS, _MOST_DESCRIPTION = 100_000, 8192
 
 
 def timeout(environment: Mapping[str, str]) -> int:
-    """Seconds that an item stays after it was written, by SHELLVAULT_KEYCTL_TIMEOUT; 0: as long as the kernel has it.
+    """SHELLVAULT_KEYCTL_TIMEOUT: seconds until a written item expires; 0: as long as the kernel keeps it.
 
-    Raises VaultError where that is no number of seconds.
+    Raises VaultError if it is not a number.
     """
     given = environment.get("SHELLVAULT_KEYCTL_TIMEOUT") or "0"
     if not given.isascii() or not given.isdigit() or int(given) >= 2**31:
@@ -51,7 +51,7 @@ class KernelKeyring(KeyringBackend):
     """Items in a keyring named `shellvault`."""
 
     def __init__(self, environment: Mapping[str, str], name: str = "shellvault") -> None:
-        """Raises VaultError for a SHELLVAULT_KEYCTL_TIMEOUT that is no number of seconds."""
+        """Raises VaultError for a bad SHELLVAULT_KEYCTL_TIMEOUT."""
         self._timeout = timeout(environment)
         self._name = name.encode("ascii")
 
@@ -68,14 +68,14 @@ class KernelKeyring(KeyringBackend):
             ctypes.memset(buffer, 0, LONGEST)
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Stores a value in place of an older one, for the time that is set, if one is. Raises VaultError."""
+        """Stores a value in place of an older one, with the configured timeout. Raises VaultError."""
         data = password.encode("utf-8", "surrogateescape")
         if len(data) > LONGEST:
-            raise VaultError(f"the kernel's keyring holds {LONGEST} bytes an item: choose another vault")
+            raise VaultError(f"the kernel's keyring takes {LONGEST} bytes per item: choose another vault")
         ring = self._ring(make=True)
         key = _add_key(b"user", _description(username), data, ring)
         _keyctl(_SETPERM, key, _PERMISSIONS)
-        # Zero clears one that the value had before (keyctl_set_timeout(3)).
+        # Zero clears an earlier timeout (keyctl_set_timeout(3)).
         _keyctl(_SET_TIMEOUT, key, self._timeout)
 
     def delete_password(self, service: str, username: str) -> None:
@@ -86,7 +86,7 @@ class KernelKeyring(KeyringBackend):
         _keyctl(_UNLINK, found, ring)
 
     def names(self, service: str = "") -> list[str]:
-        """The names of the items, whatever the service. Raises VaultError when the kernel refuses."""
+        """The names of all items; ignores the service. Raises VaultError when the kernel refuses."""
         ring = self._ring()
         if ring is None:
             return []
@@ -123,7 +123,7 @@ def _description(key: str) -> bytes:
 
 
 def _described(number: int) -> tuple[str, str]:
-    """The type and the name of a key; empty where it is gone meanwhile."""
+    """The type and the name of a key; empty if it is gone."""
     buffer = ctypes.create_string_buffer(_MOST_DESCRIPTION)
     try:
         size = min(_keyctl(_DESCRIBE, number, buffer, len(buffer)), len(buffer))
@@ -135,7 +135,7 @@ def _described(number: int) -> tuple[str, str]:
 
 
 def _search(ring: int, kind: bytes, description: bytes) -> int | None:
-    """The id of a key in a keyring or below it, None when there is none."""
+    """The id of a key in a keyring or its sub-keyrings, or None."""
     try:
         return _keyctl(_SEARCH, ring, kind, description, 0)
     except _KernelError as error:
@@ -164,7 +164,7 @@ def _call(which: int, *arguments: object) -> int:
 
 
 class _KernelError(VaultError):
-    """What the kernel said no to."""
+    """The kernel refused a call."""
 
     def __init__(self, number: int) -> None:
         remedy = ": it is full" if number == errno.EDQUOT else ""

@@ -1,8 +1,8 @@
 """KDE's wallet, over D-Bus and with deadlines. Imported only when it is probed or chosen.
 
-`keyring` has a backend for it too, which needs libdbus and a compiler to be installed, knows no kwalletd6, waits for
-ever, and takes a refused write for one that was done. Passwords lie here where it puts them: the folder is the
-service, the entry the user name. The interface is org.kde.KWallet, the same in both versions.
+keyring's own backend needs libdbus and a compiler, does not know kwalletd6, has no deadlines, and reports a refused
+write as done. Passwords are stored where it puts them: the folder is the service, the entry is the user name.
+Both versions have the same interface, org.kde.KWallet.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from shellvault.errors import VaultError
 from shellvault.vault.bus import MESSAGE_SECONDS, connect
 from shellvault.vault.presence import Presence
 
-#: The versions of the service, by the name and the path of each; the newer one first.
+#: Bus name and object path of each version of the service, the newer one first.
 _SERVICES = (("org.kde.kwalletd6", "/modules/kwalletd6"), ("org.kde.kwalletd5", "/modules/kwalletd5"))
 
-#: By this name the wallet tells its person who opens it.
+#: The wallet shows this name as the program that opens it.
 _WHO = "shellvault"
 
 
@@ -32,7 +32,7 @@ class _Service(NamedTuple):
     is_running: bool
 
     def call(self, method: str, signature: str = "", *body: Any, seconds: float = MESSAGE_SECONDS) -> Any:
-        """The one value that a method returns, None for none. Raises TimeoutError, DBusErrorResponse, OSError."""
+        """The value that a method returns, or None. Raises TimeoutError, DBusErrorResponse, OSError."""
         message = new_method_call(self.address, method, signature, body)
         reply = self.connection.send_and_get_reply(message, timeout=seconds)
         if reply.header.message_type is MessageType.error:
@@ -49,13 +49,13 @@ class _Wallet(NamedTuple):
 
 
 class KWalletKeyring(KeyringBackend):
-    """Passwords in a wallet, by default in the one that KDE keeps for network passwords.
+    """Passwords in a wallet, by default KDE's wallet for network passwords.
 
-    Its connection stays open: a wallet may close with the last program that uses it, and ask again for the next.
+    The connection stays open: a wallet may close with its last program, and then ask again for the next.
     """
 
     def __init__(self, address: str, unlock_seconds: float | None, wallet: str | None = None) -> None:
-        """`address`: of a D-Bus bus; `unlock_seconds` bounds the wallet's dialog, None: there can be none."""
+        """`address`: of a D-Bus bus; `unlock_seconds`: deadline of the wallet's dialog, None: no dialog is possible."""
         self._address = address
         self._unlock_seconds = unlock_seconds
         self._name = wallet
@@ -69,7 +69,7 @@ class KWalletKeyring(KeyringBackend):
             return str(wallet.call("readPassword", "ss", service, username))
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Stores a password in place of an older one, and on the disk. Raises as `get_password`, PasswordSetError."""
+        """Stores a password in place of an older one, and syncs. Raises as `get_password`, PasswordSetError."""
         with self._wallet() as wallet:
             if wallet.call("writePassword", "sss", service, username, password) != 0:
                 raise PasswordSetError("the wallet refuses to store it")
@@ -83,24 +83,24 @@ class KWalletKeyring(KeyringBackend):
             wallet.call("sync", "")
 
     def names(self, folder: str) -> list[str]:
-        """The entries of a folder of another program. Raises as `get_password`."""
+        """The entries of another program's folder. Raises as `get_password`."""
         with self._wallet() as wallet:
             return list(wallet.call("entryList", "s", folder))
 
     def data(self, folder: str, name: str) -> bytes:
-        """An entry of a folder of another program, of any kind; empty when there is none. Raises as `get_password`."""
+        """An entry of any kind in another program's folder; empty if there is none. Raises as `get_password`."""
         with self._wallet() as wallet:
             return bytes(wallet.call("readEntry", "ss", folder, name))
 
     def close(self) -> None:
-        """Lets the wallet go."""
+        """Closes the connection."""
         if self._opened is not None:
             self._opened.service.connection.close()
             self._opened = None
 
     @contextmanager
     def _wallet(self) -> Iterator[_Wallet]:
-        """The open wallet. A connection that has failed is not used again."""
+        """The open wallet. Drops a connection that has failed."""
         try:
             if self._opened is None or not self._opened.service.call("isOpen", "i", self._opened.handle):
                 self.close()
@@ -130,7 +130,7 @@ class KWalletKeyring(KeyringBackend):
 def presence(address: str, can_ask: bool) -> Presence:
     """Whether the wallet on the bus at `address` can be the vault. Opens and creates nothing.
 
-    Raises VaultError where there is no such bus, TimeoutError, OSError and D-Bus errors.
+    Raises VaultError without such a bus, TimeoutError, OSError and D-Bus errors.
     """
     no_display = "" if can_ask else " and there is no display to ask on"
     with closing(connect(address)) as connection:
@@ -148,14 +148,14 @@ def presence(address: str, can_ask: bool) -> Presence:
 
 
 def wallets(address: str) -> list[str]:
-    """The wallets of a KWallet that runs; none where none does. Raises as `presence`."""
+    """The wallets of a running KWallet; empty if none runs. Raises as `presence`."""
     with closing(connect(address)) as connection:
         service = _find(connection)
         return list(service.call("wallets")) if service and service.is_running else []
 
 
 def is_behind(connection: DBusConnection, name: str) -> bool:
-    """Whether KWallet has this other name on the bus, too. Raises as `presence`."""
+    """Whether KWallet also owns this bus name. Raises as `presence`."""
     bus = Proxy(message_bus, connection)
     [running] = bus.ListNames()
     if name not in running:
@@ -172,7 +172,7 @@ def _running(connection: DBusConnection) -> _Service:
 
 
 def _find(connection: DBusConnection) -> _Service | None:
-    """The service that runs, else one that the bus can start."""
+    """The running service, else one that the bus can start."""
     bus = Proxy(message_bus, connection)
     [running], [startable] = bus.ListNames(), bus.ListActivatableNames()
     for names in (running, startable):

@@ -1,4 +1,4 @@
-"""Keys copied from one vault to another: each is read back and compared before the old one goes."""
+"""Copies keys from one vault to another. Each is read back and compared before the old one is deleted."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Outcome = Literal["copied", "overwritten", "there already", "left alone"]
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What became of the keys of one name."""
+    """The outcome for the keys of one name."""
 
     name: str
     outcome: Outcome
@@ -28,9 +28,9 @@ def migrate(
     overwrite: bool,
     delete_source: bool,
 ) -> Iterator[Copied]:
-    """Copies the keys of the names that are `wanted`, one by one; run again it goes on where it stopped.
+    """Copies the keys of the `wanted` names, one by one. A second run continues where the first stopped.
 
-    Raises VaultError at the first failure: the keys are then in the source, in both, or in the target.
+    Raises VaultError at the first failure: each key is then in the source, in both, or in the target.
     """
     present = target.stored_keys()
     for name in source.stored_keys():
@@ -44,7 +44,7 @@ def migrate(
         if not is_same:
             target.save_keys(name, keys.access_key_id, keys.secret_access_key)
             if target.load_keys(name) != keys:
-                raise VaultError(f"the vault ({target.backend_name}) has not kept the keys of {name!r}")
+                raise VaultError(f"the vault ({target.backend_name}) did not store the keys of {name!r}")
         if delete_source:
             source.remove_keys(name)
         outcome: Outcome = "there already" if is_same else "overwritten" if name in present else "copied"

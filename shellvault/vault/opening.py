@@ -1,4 +1,4 @@
-"""From a backend's name to a vault. The one backend is imported by name; keyring's discovery never runs."""
+"""Opens a vault by its backend's name. Only that backend is imported; keyring's discovery never runs."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from shellvault.vault.vault import Vault
 
-#: Seconds for a call in which nobody has to be asked.
+#: Seconds for a call that asks no person.
 MACHINE_SECONDS = 5.0
-#: Seconds for a call in which a person may have to answer a dialog.
+#: Seconds for a call that may show a dialog to a person.
 PERSON_SECONDS = 30.0
 
 
-#: What any vault imports when it is opened and used, beside the module of its backend.
+#: Modules that every vault imports, in addition to its backend's.
 _MODULES = (
     "cryptography.exceptions",
     "cryptography.hazmat.primitives.ciphers.aead",
@@ -37,7 +37,7 @@ _MODULES = (
 
 
 def modules(environment: Mapping[str, str]) -> list[str]:
-    """The modules that are needed to open and use whichever vault: for threads that do."""
+    """The modules that opening and using the vault imports; imported before threads start."""
     return [*_MODULES, *backends.modules(backends.BACKENDS, environment)]
 
 
@@ -49,12 +49,12 @@ def open_vault(
     unlock_key: bytes | None = None,
     tell: "Callable[[str], None]" = lambda message: None,
 ) -> "Vault":
-    """The vault that is named by `backend`, the environment or the settings, else the first that can be used.
+    """The vault named by `backend`, the environment or the settings, else the first that can be used.
 
-    Sessions lie where `backends.session_backend` says. Nothing is read, asked or created yet. `ask_passphrase` is
-    called as `(new, problem, path)` when the encrypted file needs it; `deadline` (seconds) bounds every call in which
-    a keyring may ask a person; `unlock_key` is what `Vault.unlock_key` gave elsewhere; `tell` hears what a person
-    should know.
+    Reads, asks and creates nothing yet. Sessions are stored where `backends.session_backend` says. `ask_passphrase`
+    is called as `(new, problem, path)` when the encrypted file needs it. `deadline` (seconds) limits every call in
+    which a keyring may ask a person. `unlock_key` is the `Vault.unlock_key` of another instance. `tell` shows a
+    message to the person.
     Raises ConfigError for a bad choice, VaultError.
     """
     from shellvault.locks import writers_lock
@@ -100,7 +100,7 @@ def open_vault(
 def _keyring(name: str, opening: Opening) -> "KeyringBackend":
     only = backends.foreign_to(name)
     if only:
-        raise VaultError(f"there is no vault {name} here, only on {only}: choose another with --backend")
+        raise VaultError(f"the vault {name} exists only on {only}: choose another with --backend")
     try:
         return backends.RECORDS[name].open(opening)
     except ImportError as error:

@@ -1,6 +1,6 @@
-"""What commands do with the vault, as plain data in and out.
+"""The operations of commands on the vault: plain data in, plain data out.
 
-The agent's worker does them with what unlocks the vault, which never leaves it; without an agent the command does them
+The agent's worker performs them, and its unlock key never leaves it. Without an agent the command performs them
 itself. No result holds a secret.
 """
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from shellvault.vault.orphans import Orphan
     from shellvault.vault.vault import Vault
 
-#: The most bytes of a file that the vault keeps a copy of.
+#: Most bytes of a file that the vault keeps a copy of.
 BACKUP_LIMIT = 1 << 20
 
 
 def perform(operation: dict[str, Any], vault: "Vault") -> dict[str, Any]:
-    """Does one operation (docs/protocol.md) and returns its result. Raises UsageError for none, VaultError."""
+    """Performs an operation (docs/protocol.md) and returns its result. Raises UsageError if unknown, VaultError."""
     match operation:
         case {"do": "list"}:
             labels = [{"fingerprint": found, **asdict(label)} for found, label in vault.sessions()]
@@ -75,12 +75,12 @@ def _shown(orphan: "Orphan") -> dict[str, Any]:
 
 
 def _content(path: str) -> bytes:
-    """What stands in a file of this user's now. So nothing is ever restored that was not there before."""
+    """The present content of a file of this user. Read here, so that only real content is ever restored."""
     try:
-        # Not blocking, so that a FIFO in its place cannot hang us.
+        # Non-blocking: a FIFO in its place must not hang the process.
         with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise VaultError(f"{path!r} is no file: name the one with the keys")
+                raise VaultError(f"{path!r} is not a file: name the file with the keys")
             content = stream.read(BACKUP_LIMIT + 1)
     except OSError as error:
         raise VaultError(f"{path!r} cannot be read ({error.strerror}): make it readable") from error
@@ -90,7 +90,7 @@ def _content(path: str) -> bytes:
 
 
 def _restore(vault: "Vault", path: str) -> None:
-    """Writes a file as the vault has it, by this process: what it holds goes nowhere else."""
+    """Writes the vault's copy back to the file, in this process: the content goes nowhere else."""
     content = vault.load_backup(path)
     if content is None:
         raise UsageError(f"the vault has no copy of {path!r}")

@@ -1,7 +1,7 @@
-"""Items of a store that nothing in it names: what a command that was killed has left behind.
+"""Items that no index of their store names: leftovers of killed commands.
 
-Found only where the backend can list its items. Taken for safe to remove is what is a cache, what can be had again, and
-a copy of keys that have a name; the only copy of keys never.
+Found only if the backend can list its items. Safe to remove: caches, items that can be got again, and copies of keys
+that are stored under a name. The only copy of keys is never removed.
 """
 
 from collections.abc import Mapping, Set
@@ -17,31 +17,31 @@ KEY_INDEX = "index/keys"
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """One item that nothing names."""
+    """One item that no index names."""
 
     key: str
-    """Its key in the store; it names a profile, or says nothing."""
+    """Its key in the store, with at most the name of a profile."""
     kind: str
-    """`session`, `sign-in`, `part` (of an item that was written only in part), `keys` or `rotation`."""
+    """`session`, `sign-in`, `part` (of an unfinished write), `keys` or `rotation`."""
     is_safe: bool
-    """Whether it can go without a loss."""
+    """Whether its removal loses nothing."""
 
     @property
     def name(self) -> str:
-        """What it is called within its kind: for keys and rotations the profile."""
+        """Its name within its kind: for keys and rotations the profile."""
         return self.key.partition("/")[2]
 
 
 def found(items: Items) -> list[Orphan]:
-    """The orphans of a store; none where the backend cannot list. Raises VaultError."""
-    # Before the indexes are read: what is stored in between is named by them then.
+    """The orphans of a store; none if the backend cannot list. Raises VaultError."""
+    # Listed before the indexes are read: an item stored in between is then no orphan.
     listed = frozenset(items.keys() or ())
     named = _indexes(items) if listed else {}
     return [orphan for key in sorted(listed) if (orphan := _orphan(items, key, listed, named))]
 
 
 def remove(items: Items) -> list[Orphan]:
-    """Removes those that are safe, while nobody else writes. Returns them. Raises VaultError."""
+    """Removes the safe orphans and returns them. The caller holds the lock. Raises VaultError."""
     safe = [orphan for orphan in found(items) if orphan.is_safe]
     for orphan in safe:
         items.remove(orphan.key)
@@ -49,7 +49,7 @@ def remove(items: Items) -> list[Orphan]:
 
 
 def _indexes(items: Items) -> Mapping[str, Mapping[str, Any] | None]:
-    """What is named, by the kind of item; None where that cannot be read, so that nobody can tell."""
+    """The index of each kind of item; None if it cannot be read."""
     names: dict[str, Mapping[str, Any] | None] = {}
     for kind, key in (("keys", KEY_INDEX), ("sign-ins", sign_ins.INDEX)):
         try:
@@ -78,15 +78,15 @@ def _orphan(
     if kind in ("sessions", "sign-ins"):
         return Orphan(key, kind.removesuffix("s"), is_safe=True)
     if kind == "rotation":
-        # It can have the only copy of a new secret.
+        # It may hold the only copy of a new secret.
         return Orphan(key, kind, is_safe=False)
     return Orphan(key, "keys", is_safe=_is_copy(items, key, listed, names)) if kind == "keys" else None
 
 
 def _is_copy(items: Items, key: str, listed: Set[str], names: Mapping[str, Any]) -> bool:
-    """Whether keys lie under a name, too.
+    """Whether the same keys are also stored under a name, in another item.
 
-    In an item of its own: in a store that does not tell two names apart both would be this one.
+    A store that does not distinguish two names would return this very item for both.
     """
     try:
         keys = keys_from_json(items.read(key))

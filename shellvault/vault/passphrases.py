@@ -1,13 +1,13 @@
-"""What makes a passphrase weak, in words for the person who has typed it."""
+"""Says why a passphrase is weak, in words for the person."""
 
 from itertools import pairwise
 
-#: Characters of a passphrase that nobody is warned about (NIST SP 800-63B: length is what counts).
+#: Characters from which a passphrase counts as strong (NIST SP 800-63B: length is what counts).
 STRONG_LENGTH = 12
 
 
 def weakness(passphrase: str) -> str | None:
-    """Why a passphrase is easy to guess; None when it is not known to be."""
+    """Why a passphrase is easy to guess; None if no reason is found."""
     length, different = len(passphrase), len(set(passphrase))
     if length < STRONG_LENGTH:
         return f"it has {length} character{'' if length == 1 else 's'}, and should have {STRONG_LENGTH}"

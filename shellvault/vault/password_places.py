@@ -1,4 +1,4 @@
-"""Where `pass` and `passage` keep their stores, and which program is run for them. Imports nothing of `keyring`."""
+"""The stores of `pass` and `passage`, and the program to run for each. Imports nothing of `keyring`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,5 +16,5 @@ def folder(program: str, environment: Mapping[str, str]) -> Path:
 
 
 def command(program: str, environment: Mapping[str, str]) -> str:
-    """The program that is run for `pass` or `passage`: one with the same commands, such as gopass, may be named."""
+    """The program to run for `pass` or `passage`; a setting may name one with the same commands, such as gopass."""
     return setting_of("PASS_CMD", environment) or program

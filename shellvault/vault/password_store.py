@@ -1,7 +1,7 @@
-"""`pass` and `passage` as a keyring backend: each item one JSON line in a file that gpg or age has encrypted.
+"""`pass` and `passage` as a keyring backend: each item is one JSON line in a file encrypted by gpg or age.
 
-Secrets go through standard input and output, never on a command line. A new value is written beside the old one
-and moved into its place, since gpg writes files in place and may be killed on the way.
+Secrets go through standard input and output, never on a command line. A new value goes to a second file, which then
+replaces the old one: gpg writes files in place, and may be killed while it writes.
 """
 
 import hashlib
@@ -22,16 +22,16 @@ from shellvault.errors import VaultError
 from shellvault.variables import for_programs
 from shellvault.vault.password_places import command, folder
 
-#: Seconds for one call in which gpg may have to ask a person for the key's passphrase.
+#: Seconds for one call, in which gpg may ask a person for the key's passphrase.
 SECONDS = 30.0
 
-#: What to do where gpg has no terminal to ask on.
+#: The remedy when gpg has no terminal to ask on.
 NO_TERMINAL = "unlock its key in a terminal, with GPG_TTY=$(tty) exported"
 
-#: Most characters of a file's name without its ending; NAME_MAX is 255.
+#: Most characters of a file name without its suffix; NAME_MAX is 255.
 _LONGEST = 200
 
-#: The end of a file's name that has a digest in the place of a longer one's rest.
+#: A shortened file name: a digest replaces the rest of the long one.
 _SHORTENED = re.compile(rf"\A.{{{_LONGEST - 33}}}-[0-9a-f]{{32}}\Z")
 
 _SUFFIXES = {"pass": ".gpg", "passage": ".age"}
@@ -44,8 +44,8 @@ class PasswordStoreKeyring(KeyringBackend):
     def __init__(self, program: str, environment: Mapping[str, str], prefix: str | None = None) -> None:
         """`program` is `pass` or `passage`, run with `environment`.
 
-        `prefix` is the folder of our items, by default SHELLVAULT_PASS_PREFIX. That of aws-vault's variable holds
-        items of its own.
+        `prefix` is the folder of shellvault's items, by default SHELLVAULT_PASS_PREFIX. The variable of aws-vault is
+        not read: its folder holds its own items.
         """
         self._program = program
         self._command = command(program, environment)
@@ -61,14 +61,14 @@ class PasswordStoreKeyring(KeyringBackend):
         return self._run("show", "--", name).removesuffix("\n")
 
     def names(self, service: str) -> list[str]:
-        """The names of the values, but for those that are too long for a file's name. Decrypts nothing."""
+        """The names of the values, except names too long for a file name. Decrypts nothing."""
         ours = folder(self._program, self._environment) / self._prefix
         files = [path.name for path in ours.glob(f"*{_SUFFIXES[self._program]}")]
         names = [name.removesuffix(_SUFFIXES[self._program]) for name in files]
         return [unquote(name, errors="surrogateescape") for name in names if not _SHORTENED.search(name)]
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Stores a value of one line in place of an older one. Raises VaultError; the older one is whole then."""
+        """Stores a one-line value in place of an older one. Raises VaultError; the older one is intact then."""
         name = self._name(username)
         new = f"{name}.new"
         self._run("insert", "--multiline", "--force", "--", new, text=f"{password}\n")
@@ -88,9 +88,9 @@ class PasswordStoreKeyring(KeyringBackend):
         return folder(self._program, self._environment) / f"{name}{_SUFFIXES[self._program]}"
 
     def _run(self, *arguments: str, text: str | None = None) -> str:
-        """What the program prints. Raises VaultError when it fails, or does not end in time."""
+        """The output of the program. Raises VaultError when it fails or does not end in time."""
         if VARIABLE in self._environment:
-            # It may ask on that terminal, where nothing else is to be shown then.
+            # It may ask on the terminal: show nothing else there meanwhile.
             waiting.waits_for("")
         try:
             return self._ran(arguments, text)
@@ -115,7 +115,7 @@ class PasswordStoreKeyring(KeyringBackend):
                     (text or "").encode("utf-8", "surrogateescape"), timeout=SECONDS
                 )
             except BaseException as error:
-                # gpg, too: it would wait for its agent when nobody waits for it any more.
+                # The whole group: gpg would go on waiting for its agent.
                 os.killpg(process.pid, signal.SIGKILL)
                 if isinstance(error, subprocess.TimeoutExpired):
                     raise VaultError(
@@ -133,9 +133,9 @@ class PasswordStoreKeyring(KeyringBackend):
 
 
 def _file_name(key: str) -> str:
-    """A key as the name of one file, which no file system and no option parser takes for something else.
+    """The file name for a key, safe on every file system and for every option parser.
 
-    `pass mv` would move a file into a folder of that name, so `/` makes no folders here.
+    `/` makes no folders: `pass mv` would move a file into a folder of that name.
     """
     data = key.encode("utf-8", "surrogateescape")
     encoded = quote(data, safe=" @+=,")

@@ -1,10 +1,10 @@
-"""What probing tells of a backend."""
+"""The result of probing a backend."""
 
 from typing import NamedTuple
 
 
 class Presence(NamedTuple):
-    """One may be there and yet not be usable now, as a locked keyring."""
+    """A backend may be present but not usable now: a locked keyring."""
 
     there: bool
     usable: bool

@@ -1,4 +1,4 @@
-"""What the vault holds, and the checks on reading it back: nothing in a keyring is taken on trust."""
+"""The records in the vault, and the checks on reading them: the content of a keyring is not trusted."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,13 +16,13 @@ class StoredKeys:
 
 @dataclass(frozen=True, slots=True)
 class SessionLabel:
-    """What is known of a stored session without reading it; `expires_at`: epoch seconds, None: never."""
+    """The index entry of a stored session. `expires_at`: epoch seconds, None: never."""
 
     profile: str
     call: str
     expires_at: int | None
     key_id: str | None = None
-    """The access key id of the stored keys at its root, empty without any; None: nobody noted it."""
+    """Access key id of the stored keys that it was made from; empty: no stored keys; None: not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class SessionIndex:
     """The labels of the stored sessions, by fingerprint."""
 
     generation: str = ""
-    """Changes whenever sessions are forgotten on purpose: what was begun before is not stored afterwards."""
+    """Changes when sessions are forgotten: a session requested before that is not stored."""
     labels: dict[str, SessionLabel] = field(default_factory=dict)
 
 
 def keys_from_json(data: Any) -> StoredKeys:
-    """Rebuilds a key pair. Raises ValueError for anything `asdict` of one cannot have given."""
+    """Rebuilds a key pair from its `asdict`. Raises ValueError."""
     match data:
         case {"access_key_id": str(key_id), "secret_access_key": str(secret)} if is_visible_ascii(
             key_id
@@ -45,7 +45,7 @@ def keys_from_json(data: Any) -> StoredKeys:
 
 
 def key_index_from_json(data: Any) -> dict[str, str]:
-    """Rebuilds the index of keys, name to access key id; None is an empty one. Raises ValueError."""
+    """Rebuilds the index of keys, name to access key id; None gives an empty one. Raises ValueError."""
     index = {} if data is None else data
     if not isinstance(index, dict) or not all(
         _is_name(name) and is_visible_ascii(key_id) for name, key_id in index.items()
@@ -61,12 +61,12 @@ def session_index_to_json(index: SessionIndex) -> dict[str, Any]:
 
 
 def session_index_from_json(data: Any) -> SessionIndex:
-    """Rebuilds the index of sessions; None is an empty one. Raises ValueError."""
+    """Rebuilds the index of sessions; None gives an empty one. Raises ValueError."""
     match {} if data is None else data:
         case {"generation": str(generation), "sessions": dict(labels)}:
             pass
         case dict(labels):
-            # As it was written before there were generations.
+            # Written before generations existed.
             generation = ""
         case _:
             raise ValueError("no index of sessions")

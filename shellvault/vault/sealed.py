@@ -1,12 +1,12 @@
-"""The format of the encrypted file: bytes and a passphrase to bytes, no I/O.
+"""The format of the encrypted file. No I/O.
 
     magic (10), version (1), Argon2id memory in KiB (4), iterations (4), lanes (1), salt (16), key check (16),
     nonce (12): big-endian, sizes in bytes; then
     AES-256-GCM of the content, with everything before it as associated data
 
-Argon2id with RFC 9106's second recommended option (section 4) gives a master key; HMAC-SHA-256 of a word
-each, as in HKDF-Expand (RFC 5869), gives the encryption key and the key check, which tells a wrong passphrase
-from a damaged file. The nonce is random and new for every write (NIST SP 800-38D, 8.3: fine for 2^32 writes).
+Argon2id with RFC 9106's second recommended option (section 4) derives the master key. HMAC-SHA-256 over a label, as in
+HKDF-Expand (RFC 5869), derives the encryption key and the key check, which distinguishes a wrong passphrase from a
+damaged file. Every write uses a new random nonce (NIST SP 800-38D, 8.3: safe for 2^32 writes).
 """
 
 import hmac
@@ -19,10 +19,10 @@ _HEADER = struct.Struct(">10sBIIB16s16s12s")
 _MAGIC = b"shellvault"
 _VERSION = 1
 _TAG_BYTES = 16
-#: What a header may ask for: an edited file must not eat all memory or time before its passphrase is checked.
+#: Limits for a header: an edited file must not exhaust memory or time before its passphrase is checked.
 _MOST_MEMORY_KIB, _MOST_ITERATIONS, _MOST_LANES = 256 * 1024, 16, 16
 
-#: OpenSSL gives the lanes threads from one pool; two derivations that each hold a part of it wait for ever.
+#: OpenSSL takes the threads of all lanes from one pool: two parallel derivations can deadlock.
 _one_derivation = threading.Lock()
 
 
@@ -35,20 +35,20 @@ class Cost:
     lanes: int = 4
 
     def is_below(self, other: "Cost") -> bool:
-        """Whether guessing is cheaper than with the other, in memory or in passes over it."""
+        """Whether guessing costs less memory or fewer passes than with `other`."""
         return self.memory_kib < other.memory_kib or self.iterations < other.iterations
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A master key, and the salt and the cost it was derived with."""
+    """A master key, with the salt and the cost of its derivation."""
 
     cost: Cost
     salt: bytes
     master: bytes = field(repr=False)
 
     def check(self) -> bytes:
-        """Tells this key from others without telling anything of it."""
+        """Identifies this key without revealing it."""
         return self._part(b"key check")[:16]
 
     def cipher_key(self) -> bytes:
@@ -61,7 +61,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an encrypted file says of itself before it is opened; authenticated only when it is."""
+    """The header of an encrypted file, authenticated only when the file is opened."""
 
     cost: Cost
     salt: bytes
@@ -81,19 +81,19 @@ def derive(passphrase: str, cost: Cost, salt: bytes) -> Key:
 
 
 def new_key(passphrase: str, cost: Cost) -> Key:
-    """A key for a new file, with a salt of its own."""
+    """A key for a new file, with a new salt."""
     return derive(passphrase, cost, os.urandom(16))
 
 
 def read_header(sealed: bytes) -> Header:
-    """The checked header. Raises ValueError, saying what is wrong, for what `seal` cannot have written."""
+    """The checked header. Raises ValueError with the reason if `seal` cannot have written it."""
     if not sealed.startswith(_MAGIC):
-        raise ValueError("it is no vault of shellvault")
+        raise ValueError("it is not a shellvault vault")
     if len(sealed) < _HEADER.size + _TAG_BYTES:
         raise ValueError("it is cut short")
     _, version, memory_kib, iterations, lanes, salt, check, nonce = _HEADER.unpack_from(sealed)
     if version != _VERSION:
-        raise ValueError(f"its version {version} is unknown here")
+        raise ValueError(f"this shellvault does not know its version {version}")
     if not (
         1 <= lanes <= _MOST_LANES
         and 1 <= iterations <= _MOST_ITERATIONS
@@ -104,12 +104,12 @@ def read_header(sealed: bytes) -> Header:
 
 
 def opens(key: Key, header: Header) -> bool:
-    """Whether `key` is the one that the file was written with."""
+    """Whether the file was written with `key`."""
     return hmac.compare_digest(key.check(), header.check)
 
 
 def seal(content: bytes, key: Key) -> bytes:
-    """The whole file for `content`."""
+    """The bytes of the file for `content`."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     nonce, cost = os.urandom(12), key.cost
@@ -120,7 +120,7 @@ def seal(content: bytes, key: Key) -> bytes:
 
 
 def unseal(sealed: bytes, key: Key) -> bytes:
-    """The content. Raises ValueError when one bit of the file is not as `seal` wrote it with this key."""
+    """The content. Raises ValueError if any bit differs from what `seal` wrote with this key."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -128,4 +128,4 @@ def unseal(sealed: bytes, key: Key) -> bytes:
     try:
         return AESGCM(key.cipher_key()).decrypt(nonce, sealed[_HEADER.size :], sealed[: _HEADER.size])
     except InvalidTag:
-        raise ValueError("it was changed by something else than shellvault") from None
+        raise ValueError("it was changed by another program") from None

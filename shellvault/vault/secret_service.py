@@ -1,7 +1,7 @@
 """The freedesktop Secret Service (gnome-keyring, KeePassXC, KDE) through `keyring`, with deadlines.
 
-Imported only when it is probed or chosen. What differs from keyring's own class: the bus comes from the given
-environment, no message waits for ever, and a locked collection fails at once where no dialog can appear.
+Imported only when it is probed or chosen. Unlike keyring's own class, it takes the bus from the given environment,
+has a deadline for every message, and fails at once if the collection is locked and no dialog can appear.
 """
 
 import re
@@ -24,7 +24,7 @@ class SecretServiceKeyring(Keyring):
     appid = "shellvault"
 
     def __init__(self, address: str, unlock_seconds: float | None, collection: str | None = None) -> None:
-        """`address`: of a D-Bus bus; `unlock_seconds` bounds the unlock dialog, None: there can be none.
+        """`address`: of a D-Bus bus; `unlock_seconds`: deadline of the unlock dialog, None: no dialog is possible.
 
         `collection`: its name, None for the default one.
         """
@@ -70,16 +70,16 @@ class SecretServiceKeyring(Keyring):
 
 
 def presence(address: str, can_ask: bool, name: str | None = None) -> Presence:
-    """Whether the service on the bus at `address` can hold a vault in the collection. Unlocks and creates nothing.
+    """Whether the service on the bus at `address` can hold the vault. Unlocks and creates nothing.
 
-    Raises VaultError where there is no such bus, TimeoutError and D-Bus errors.
+    Raises VaultError without such a bus, TimeoutError and D-Bus errors.
     """
     with closing(connect(address)) as connection:
         if not secretstorage.check_service_availability(connection):
             return Presence(False, False, "no Secret Service runs on the session bus")
         if name is None and kwallet.is_behind(connection, "org.freedesktop.secrets"):
-            # It tells an open wallet from a closed one, and works without libqca.
-            return Presence(False, False, "it is KWallet that serves it: kwallet is the direct way")
+            # The direct way distinguishes open and closed wallets, and works without libqca.
+            return Presence(False, False, "KWallet provides it: use kwallet")
         no_display = "" if can_ask else " and there is no display to ask on"
         collection = _collection(connection, name)
         if collection is None:
@@ -91,7 +91,7 @@ def presence(address: str, can_ask: bool, name: str | None = None) -> Presence:
 
 
 def keys_in_collection(connection: DBusConnection, name: str) -> list[str]:
-    """The items of a collection that another tool keeps, by the key that they are found by; none without one.
+    """The keys of the items in another tool's collection; empty if there is no such collection.
 
     Raises VaultError when it is locked, D-Bus errors.
     """
@@ -99,11 +99,11 @@ def keys_in_collection(connection: DBusConnection, name: str) -> list[str]:
 
 
 def secret_in_collection(connection: DBusConnection, name: str, key: str) -> bytes:
-    """The secret of an item in such a collection. Raises VaultError when it is not there, D-Bus errors."""
+    """The secret of an item in another tool's collection. Raises VaultError if it is missing, D-Bus errors."""
     for item in _items(connection, name):
         if _key_of(item) == key:
             return bytes(item.get_secret())
-    raise VaultError(f"the collection {name} has no item {key!r} any more: look again")
+    raise VaultError(f"the collection {name} has no item {key!r} any more: run the command again")
 
 
 def _items(connection: DBusConnection, name: str) -> list[secretstorage.Item]:
@@ -116,7 +116,7 @@ def _items(connection: DBusConnection, name: str) -> list[secretstorage.Item]:
 
 
 def _collection(connection: DBusConnection, name: str | None) -> secretstorage.Collection | None:
-    """The collection that a person or the service calls so, the default one without a name; None where it is not."""
+    """The collection with this label or object name (no name: the default one), or None."""
     if name is None:
         try:
             return secretstorage.get_collection_by_alias(connection, "default")
@@ -129,7 +129,7 @@ def _collection(connection: DBusConnection, name: str | None) -> secretstorage.C
 
 
 def _decoded(word: str) -> str:
-    """The last word of an object's path, in which `_` and two hex digits stand for what D-Bus does not allow there."""
+    """Decodes the last word of an object path: `_` and two hex digits encode a byte that D-Bus forbids there."""
     data = re.sub(b"_([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), word.encode())
     return data.decode("utf-8", "replace")
 
@@ -139,12 +139,12 @@ def _title(name: str | None) -> str:
 
 
 def _key_of(item: secretstorage.Item) -> str:
-    """The keyring library of other tools finds an item by its attribute `profile`; the label says the same."""
+    """An item's key: its attribute `profile`, as the other tools' keyring library has it; the label is the same."""
     return str(item.get_attributes().get("profile") or item.get_label())
 
 
 def connect(address: str) -> DBusConnection:
-    """A connection for the functions here, whose messages have a deadline. Raises VaultError, TimeoutError."""
+    """A connection for the functions of this module. Raises VaultError, TimeoutError."""
     connection = bus.connect(address)
     add_match_rules(connection)
     return connection

@@ -1,7 +1,7 @@
-"""Sign-ins in the vault: what AWS gave when a person signed in through a browser, and how it is renewed.
+"""Sign-ins in the vault: the tokens that AWS gave for a browser sign-in, and their renewal.
 
-They lie apart from sessions, since they are no cache: `clear` leaves them, and what is lost costs a person a
-sign-in. Beside one item each lies an index, as in `vault`.
+They are no cache, so they are stored apart from sessions: `clear` leaves them, and a lost one costs the person a
+sign-in. Each has one item, and an index lists them, as in `vault`.
 """
 
 from collections.abc import Callable
@@ -18,16 +18,16 @@ INDEX = "index/sign-ins"
 
 @dataclass(frozen=True, slots=True)
 class SignInLabel:
-    """What is known of a sign-in without reading it."""
+    """The index entry of a sign-in."""
 
     kind: str
-    """`sso` (IAM Identity Center), `aws` (AWS sign-in), or `client`: whose sign-in of ours the AWS CLI's cache has."""
+    """`sso` (IAM Identity Center), `aws` (AWS sign-in), or `client` (registration of one in the AWS CLI's cache)."""
     subject: str
     """The name of the sso-session, the start URL or the login_session."""
     expires_at: int
-    """Epoch seconds: until when it is of use at all."""
+    """Epoch seconds: the end of its use, renewals included."""
     valid_until: int = 0
-    """Epoch seconds: the end of what it has now, which may be renewed."""
+    """Epoch seconds: the end of its present token, which may be renewed."""
 
 
 class SignIns:
@@ -45,7 +45,7 @@ class SignIns:
         self._forgetting = forgetting
 
     def load(self, fingerprint: str) -> dict[str, Any] | None:
-        """The data of a sign-in; None when there is none or it is damaged. Raises VaultError."""
+        """The data of a sign-in; None if it is missing or damaged. Raises VaultError."""
         try:
             data = self._items.read(_item(fingerprint))
         except ValueError:
@@ -53,7 +53,7 @@ class SignIns:
         return data if isinstance(data, dict) else None
 
     def save(self, fingerprint: str, label: SignInLabel, data: dict[str, Any], now: float) -> None:
-        """Stores a sign-in in place of an older one, and forgets what has ended. Raises VaultError."""
+        """Stores a sign-in in place of an older one, and forgets ended ones. Raises VaultError."""
         with self._writing():
             self._items.write(_item(fingerprint), data)
             index = {**self.labels(), fingerprint: label}
@@ -70,7 +70,7 @@ class SignIns:
         return {str(name): label for name, data in entries if (label := _label(data))}
 
     def clear(self) -> None:
-        """Removes all of them, registrations too. Raises VaultError."""
+        """Removes every sign-in and registration. Raises VaultError."""
         with self._forgetting():
             self._forget(self.labels(), list(self.labels()))
 

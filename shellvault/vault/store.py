@@ -1,4 +1,4 @@
-"""One keyring backend as vault and sessions use it: its documents, and how its writers take turns."""
+"""One keyring backend for keys or sessions: its documents, and the lock of its writers."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where documents lie."""
+    """A place for documents."""
 
     items: Items
     lock: "BaseFileLock"
-    """Serialises the writers of this person."""
+    """Serialises the writers of this user."""
     file: "FileKeyring | None" = None
-    """The backend if it is the encrypted file, which other writers may share."""
+    """The backend, if it is the encrypted file; other processes may write it too."""
 
     def exists(self) -> bool:
-        """Whether there can be anything in it, without opening it."""
+        """Whether it may hold anything. Does not open it."""
         return self.file is None or self.file.exists()
 
     def unlock(self) -> None:
-        """Has a person asked for what opens it, unless it is open or not made yet. Raises VaultError."""
+        """Asks the person to unlock it, unless it is open or does not exist yet. Raises VaultError."""
         if self.file:
             self.file.unlock()
         else:
@@ -38,13 +38,13 @@ class Store:
 
     @contextmanager
     def writing_together(self) -> Iterator[None]:
-        """As `writing`; an encrypted file is written once, at the end of the block, or after an error not at all."""
+        """As `writing`; an encrypted file is written once, at the end of the block, and not after an error."""
         with self.writing(), self.file.together() if self.file else nullcontext():
             yield
 
     @contextmanager
     def writing(self, *, is_lock_needed: bool = True) -> Iterator[None]:
-        """Serialises writers; whoever has to unlock it is asked before anybody has to wait."""
+        """Serialises writers. A person is asked to unlock it first: other writers must not wait for that."""
         if self.file:
             self.file.unlock(create=True)
         else:
@@ -56,8 +56,8 @@ class Store:
             yield
 
     def forgetting(self) -> AbstractContextManager[None]:
-        """The same for what only forgets: a full or read-only disk, on which no lock can be made, does not stop it.
+        """As `writing`, for removals: they go on without a lock if a full or read-only disk has no room for one.
 
-        Other writers need the same lock there.
+        That is safe: other writers need the same lock.
         """
         return self.writing(is_lock_needed=False)

@@ -1,9 +1,9 @@
 """Names, keys and sessions over a keyring that can only get, set and delete.
 
-A keyring cannot list, so two index items (names, sessions) lie beside one item per key pair and one per
-session. An item is written before its index mentions it, and the index before an item is removed: a crash in
-between leaves at worst an item that nobody mentions, and `remove_keys` removes that too. Sessions, which may lie in
-a store of their own, are a cache: what is damaged there counts as absent. Keys never do.
+A keyring cannot list, so there are two index items (names, sessions) in addition to one item per key pair and one per
+session. An item is written before its index entry, and the entry is removed before the item: a crash in between leaves
+at worst an item without an entry, which `remove_keys` removes too. Sessions are a cache, possibly in a store of their
+own: a damaged session counts as absent. Damaged keys are an error.
 """
 
 from collections.abc import Callable, Mapping, Set
@@ -41,21 +41,21 @@ class Vault:
     ) -> None:
         """See `open_vault`.
 
-        `backend_file` holds the backend's name while keys are stored; `session_store` is where sessions lie if not
-        beside the keys. `lasts` says until when a backend keeps keys that loses them, and `tell` hears it once.
+        `backend_file` holds the backend's name while keys are stored. `session_store` is the store of the sessions, if
+        not that of the keys. `lasts` says how long a backend keeps keys; `tell` shows it to the person once.
         """
         self._lasts, self._tell = lasts, tell
         self.keeps_sessions = keeps_sessions
-        """Whether sessions are to be kept here at all."""
+        """Whether sessions are kept here."""
         self.keeps_role_sessions = keeps_role_sessions
-        """Whether those are, too, that cost a call alone."""
+        """Whether sessions that needed no person are kept here too."""
         self._store = store
         self._items = store.items
         self._file = store.file
         self._names_file = names_file
         self._backend_file = backend_file
         self._sessions = KeptSessions(session_store or store)
-        # The vault's own are forgotten with them: it may have had them before the setting was changed.
+        # The vault may still hold sessions from before the setting was changed: forget those too.
         self._all_sessions = [KeptSessions(store), self._sessions] if session_store else [self._sessions]
 
     @property
@@ -65,7 +65,7 @@ class Vault:
 
     @property
     def sign_ins(self) -> SignIns:
-        """What people have signed in to."""
+        """The stored sign-ins."""
         return SignIns(self._items, self._store.writing, self._store.forgetting)
 
     @property
@@ -75,35 +75,37 @@ class Vault:
         return next((file.unlock_key for file in files if file and file.unlock_key), None)
 
     def unlock(self) -> None:
-        """Has a person asked for what opens the vault, unless it is open or not made yet.
+        """Asks the person to unlock the vault, unless it is open or does not exist yet.
 
-        Raises WrongPassphraseError, VaultError, and whatever asking raises.
+        Raises WrongPassphraseError, VaultError, and the errors of asking.
         """
         for kept in self._all_sessions:
             kept.store.unlock()
 
     def change_passphrase(self, ask_new: Callable[[Path], str]) -> None:
-        """See FileKeyring. Raises VaultError too where nothing is kept in an encrypted file."""
+        """See FileKeyring. Raises VaultError if the vault is no encrypted file."""
         files = (self._file, self._sessions.store.file)
         file = next(filter(None, files), None)
         if file is None:
-            raise VaultError(f"the vault ({self.backend_name}) is no encrypted file")
+            raise VaultError(
+                f"the vault ({self.backend_name}) is not an encrypted file and has no passphrase"
+            )
         file.change_passphrase(ask_new)
 
     @property
     def proves_by_passphrase(self) -> bool:
-        """Whether `prove` can tell the person from other processes."""
+        """Whether `prove` can distinguish the person from other processes."""
         return self._file is not None
 
     @property
     def is_proven(self) -> bool:
-        """Whether somebody has given the passphrase of the encrypted file to this object."""
+        """Whether a person has given the passphrase of the encrypted file to this object."""
         return self._file is not None and self._file.is_proven
 
     def prove(self, reason: str) -> None:
-        """Has somebody give the passphrase of the encrypted file, unless it was given to this object already.
+        """Asks for the passphrase of the encrypted file, unless it was given to this object already.
 
-        `reason` says why, where the file is open. Raises WrongPassphraseError, VaultError, and whatever asking raises.
+        `reason`: why, if the file is open. Raises WrongPassphraseError, VaultError, and the errors of asking.
         """
         if self._file:
             self._file.prove(reason)
@@ -118,11 +120,11 @@ class Vault:
             ) from error
 
     def has_keys(self, name: str) -> bool:
-        """Whether there is an item for the keys of `name`, whatever the index says. Raises VaultError."""
+        """Whether there is an item for the keys of `name`; ignores the index. Raises VaultError."""
         try:
             return self._items.read(_keys_item(name)) is not None or name in self.stored_keys()
         except ValueError:
-            # Damaged, but there.
+            # Damaged, but present.
             return True
 
     def load_keys(self, name: str) -> StoredKeys:
@@ -138,15 +140,15 @@ class Vault:
         raise VaultError(f"the vault ({self.backend_name}) has no keys of {name!r}: run `shellvault add`")
 
     def save_keys(self, name: str, access_key_id: str, secret_access_key: str) -> None:
-        """Stores a key pair, in place of an older one, whose sessions are forgotten.
+        """Stores a key pair in place of an older one, and forgets the sessions of the older one.
 
-        Raises VaultError; the older one is whole then.
+        Raises VaultError; the older one is intact then.
         """
         _check_name(name)
         keys = StoredKeys(access_key_id, secret_access_key)
         with self._store.writing():
             index = self._mended_key_index()
-            # An empty vault gets its index of sessions at once: forgetting them must need no room where none is left.
+            # An empty vault gets its session index now: forgetting sessions must work on a full disk.
             if name in index or not index:
                 self._forget_sessions(name, {index.get(name)} - {None})
             self._items.write(_keys_item(name), asdict(keys))
@@ -157,11 +159,11 @@ class Vault:
 
     def _tell_how_long(self) -> None:
         if self._lasts:
-            self._tell(f"the vault ({self.backend_name}) keeps keys {self._lasts}: have a copy elsewhere")
+            self._tell(f"the vault ({self.backend_name}) keeps keys {self._lasts}: keep a copy elsewhere")
             self._lasts = None
 
     def save_new_keys(self, pairs: Mapping[str, StoredKeys]) -> None:
-        """Stores key pairs under names that have none. Raises VaultError, and then has none of them in its index."""
+        """Stores key pairs under names that have none. Raises VaultError; the index then has none of them."""
         for name in pairs:
             _check_name(name)
         with self._store.writing_together():
@@ -178,7 +180,7 @@ class Vault:
         self._tell_how_long()
 
     def _is_other(self, name: str, keys: StoredKeys) -> bool:
-        """Whether there is an item for a name, which need not be in the index, with other keys than these."""
+        """Whether `name` has an item with different keys; ignores the index."""
         return self.has_keys(name) and self._key_id_of(name) != keys.access_key_id
 
     def _check_kept(self, pairs: Mapping[str, StoredKeys]) -> None:
@@ -187,9 +189,9 @@ class Vault:
                 raise VaultError(f"the keyring ({self.backend_name}) has not kept the keys: choose another")
 
     def mend_key_index(self, name: str) -> None:
-        """Has the index of keys say of `name` what its item says. Raises VaultError.
+        """Makes the key index agree with the item of `name`. Raises VaultError.
 
-        Whoever stores keys may be killed between the two, and one who has not got that far yet is waited for.
+        A process may be killed between the two writes. The lock waits for one that is still writing.
         """
         with self._store.writing():
             index = self._mended_key_index()
@@ -199,17 +201,17 @@ class Vault:
                 self._write_key_index({**index, name: key_id})
 
     def note_names(self) -> None:
-        """Writes the names of the stored keys where completions find them. Raises VaultError."""
+        """Writes the names of the stored keys to the file that completions read. Raises VaultError."""
         self._note_names(self.stored_keys())
 
     def remove_keys(self, name: str) -> int | None:
-        """Removes a key pair, whatever the index says of it, and the sessions made from it.
+        """Removes a key pair, also one missing from the index, and the sessions made from it.
 
-        Returns how many sessions there were, None when there was nothing of that name. Raises VaultError.
+        Returns the number of sessions, None if there was nothing of that name. Raises VaultError.
         """
         if not self._store.exists():
             return None
-        # The sessions alone, too: their store can be open while that of the keys is locked.
+        # Sessions go even if the store of the keys is locked: they may have a store of their own.
         removed, others = attempt_all(
             [lambda: self._remove(name), lambda: self._forget_sessions(name, {None})]
         )
@@ -219,7 +221,7 @@ class Vault:
         with self._store.forgetting():
             index = self._mended_key_index()
             key_id = index.pop(name, None)
-            # A session without a note of its root may be one of these.
+            # A session without a recorded key id may be one of them.
             key_ids = {key_id, self._key_id_of(name), None}
             sessions, _, found, _ = attempt_all(
                 [
@@ -232,12 +234,12 @@ class Vault:
         return int(sessions) if found or key_id else None
 
     def orphans(self) -> list[Orphan]:
-        """Items that nothing names, beside the keys and beside the sessions. Raises VaultError."""
+        """The orphans in the stores of keys and sessions. Raises VaultError."""
         stores = [kept.store for kept in self._all_sessions if kept.store.exists()]
         return [orphan for store in stores for orphan in orphans.found(store.items)]
 
     def remove_orphans(self) -> list[Orphan]:
-        """Removes those without which nothing is lost. Returns them. Raises VaultError."""
+        """Removes the orphans whose removal loses nothing. Returns them. Raises VaultError."""
 
         def removed_from(store: Store) -> list[Orphan]:
             with store.forgetting():
@@ -248,7 +250,7 @@ class Vault:
         return [orphan for of_store in removed for orphan in of_store]
 
     def load_rotation(self, name: str) -> dict[str, Any] | None:
-        """The note of a rotation of the keys of `name` that is under way. Raises VaultError."""
+        """The note of an unfinished rotation of the keys of `name`. Raises VaultError."""
         try:
             data = self._items.read(_rotation_item(name))
         except ValueError as error:
@@ -258,19 +260,19 @@ class Vault:
         return data if isinstance(data, dict) else None
 
     def save_rotation(self, name: str, note: dict[str, Any]) -> None:
-        """Keeps the note of a rotation (plain JSON), read back. Raises VaultError."""
+        """Stores the note of a rotation (plain JSON) and reads it back. Raises VaultError."""
         with self._store.writing():
             self._items.write(_rotation_item(name), note)
             if self.load_rotation(name) != note:
                 raise VaultError(f"the keyring ({self.backend_name}) has not kept the note: choose another")
 
     def remove_rotation(self, name: str) -> None:
-        """Forgets the note of a rotation. Raises VaultError."""
+        """Removes the note of a rotation. Raises VaultError."""
         with self._store.forgetting():
             self._items.remove(_rotation_item(name))
 
     def save_backup(self, path: str, content: str) -> None:
-        """Keeps a file's content (base64) beside the earlier ones of the same path, read back. Raises VaultError."""
+        """Stores a file's content (base64), keeps earlier copies of the path, and reads it back. Raises VaultError."""
         with self._store.writing():
             kept = [*self._backups(path), content]
             self._items.write(_backup_item(path), kept)
@@ -278,11 +280,11 @@ class Vault:
                 raise VaultError(f"the keyring ({self.backend_name}) has not kept the copy: choose another")
 
     def load_backup(self, path: str) -> str | None:
-        """The content that was kept last of the file at `path`, None when there is none. Raises VaultError."""
+        """The latest stored content of the file at `path`, or None. Raises VaultError."""
         return next(reversed(self._backups(path)), None)
 
     def remove_backup(self, path: str) -> None:
-        """Forgets the content that was kept last. Raises VaultError."""
+        """Removes the latest stored content. Raises VaultError."""
         with self._store.writing():
             if kept := self._backups(path)[:-1]:
                 self._items.write(_backup_item(path), kept)
@@ -297,11 +299,11 @@ class Vault:
         return [content for content in found if isinstance(content, str)] if isinstance(found, list) else []
 
     def load_session(self, fingerprint: str) -> dict[str, Any] | None:
-        """The data of a session, as given to `save_session`; None when there is none. Raises VaultError."""
+        """The data of a session, as given to `save_session`, or None. Raises VaultError."""
         return self._sessions.load(fingerprint)
 
     def generation(self) -> str:
-        """What `save_session` needs to know whether sessions were forgotten in between. Raises VaultError."""
+        """The present generation, for `save_session`. Raises VaultError."""
         return self._sessions.index().generation
 
     def save_session(
@@ -309,19 +311,19 @@ class Vault:
     ) -> bool:
         """Stores a session's data (plain JSON), and forgets sessions that have expired. Raises VaultError.
 
-        Nothing is stored when `generation`, from before the session was asked for, is no longer the vault's:
-        somebody has cleared or removed what it was made from. Returns whether it was stored.
+        Stores nothing if `generation`, read before the session was requested, has changed: the sessions or keys were
+        cleared since. Returns whether it was stored.
         """
         return self._sessions.save(fingerprint, label, data, generation)
 
     def sessions(self) -> list[tuple[str, SessionLabel]]:
-        """The stored sessions, fingerprint and label; some may have expired. Raises VaultError."""
+        """The stored sessions (fingerprint, label); some may have expired. Raises VaultError."""
         return list(self._sessions.index().labels.items())
 
     def clear_sessions(self, name: str | None = None) -> int:
-        """Forgets the sessions of a profile and of its stored keys, or all, those under way included.
+        """Forgets the sessions of a profile and its stored keys, or all; also those being acquired.
 
-        Returns how many there were. Raises VaultError.
+        Returns their number. Raises VaultError.
         """
         if name is None:
             return sum(attempt_all([kept.clear for kept in self._all_sessions if kept.store.exists()]))
@@ -345,7 +347,7 @@ class Vault:
             return None
 
     def _mended_key_index(self) -> dict[str, str]:
-        """The index of keys; when it is damaged, what can be found by the names file."""
+        """The key index; if it is damaged, rebuilt from the names file."""
         try:
             return key_index_from_json(self._items.read(KEY_INDEX))
         except ValueError:
@@ -375,7 +377,7 @@ class Vault:
 
 def _check_name(name: str) -> None:
     if not name or not name.isprintable():
-        raise VaultError(f"keys cannot be stored for {name!r}: a name has printable characters only")
+        raise VaultError(f"keys cannot be stored for {name!r}: use printable characters only")
 
 
 def _keys_item(name: str) -> str:

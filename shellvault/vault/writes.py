@@ -1,4 +1,4 @@
-"""How often an encrypted file was written, kept in it and beside it: one that is put back is behind."""
+"""Counts the writes of an encrypted file, in the file and in a separate note: a restored copy has a lower count."""
 
 import contextlib
 import json
@@ -6,41 +6,41 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-#: Where the count lies among the passwords of the file.
+#: Service and name under which the file stores the count.
 _SERVICE, _NAME = "shellvault/file", "writes"
 
 
 class Writes:
-    """The count of one encrypted file. What is noted beside it is no secret and may be lost."""
+    """The count of one encrypted file. The separate note is no secret and may be lost."""
 
     def __init__(self, noted: Path, path: Path) -> None:
-        """`noted` is a file of this person on this machine: a JSON object, path to count."""
+        """`noted` is a file of this user on this machine: a JSON object, path to count."""
         self._noted = noted
         self._path = str(path)
-        self._is_told = False
+        self._is_reported = False
 
     def noted(self) -> int:
-        """How often the file was written, as it was noted beside it."""
+        """The count in the separate note."""
         return self._all().get(self._path, 0)
 
     def is_older(self, entries: Mapping[str, Mapping[str, str]], noted: int) -> bool:
-        """Whether the file had been written more often than its content says (`noted`); true at most once."""
-        if self._is_told or _count(entries) >= noted:
+        """Whether the count in the content is lower than `noted`; true at most once."""
+        if self._is_reported or _count(entries) >= noted:
             return False
-        self._is_told = True
+        self._is_reported = True
         return True
 
     def counted(self, entries: dict[str, dict[str, str]]) -> int:
-        """Counts one more write into `entries`, and returns the count."""
+        """Adds one to the count in `entries` and returns it."""
         count = max(_count(entries), self.noted()) + 1
         entries[_SERVICE] = {_NAME: str(count)}
         return count
 
     def note(self, count: int) -> None:
-        """Notes a write that was done. The caller holds the file's lock. A note that cannot be written is left out."""
+        """Notes a write. The caller holds the file's lock. A note that cannot be written is skipped."""
         new = self._noted.with_name(f"{self._noted.name}.{os.getpid()}")
         with contextlib.suppress(OSError):
-            # Not synced: it is there to be compared, not to be kept at any price.
+            # Not synced: a lost note does no harm.
             descriptor = os.open(
                 new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600
             )

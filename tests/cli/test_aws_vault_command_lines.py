@@ -178,7 +178,7 @@ def test_a_command_line_is_understood(
     [
         ("--backend=op list", {}, 2, "'op' is not one of"),
         ("exec --backend=op work", {}, 2, "'op' is not one of"),
-        ("list", {"AWS_VAULT_BACKEND": "op"}, 1, "AWS_VAULT_BACKEND: shellvault has no vault 'op'"),
+        ("list", {"AWS_VAULT_BACKEND": "op"}, 1, "AWS_VAULT_BACKEND: unknown vault 'op'"),
         ("exec work -- true", {"AWS_VAULT_PROMPT": "pigeon"}, 2, "no prompt driver 'pigeon'"),
         ("exec work -- true", {"AWS_VAULT_STDOUT": "perhaps"}, 2, "'perhaps' is not a valid boolean"),
         ("exec work -- true", {"AWS_VAULT_DURATION": "soon"}, 1, "AWS_VAULT_DURATION"),

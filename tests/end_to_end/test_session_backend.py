@@ -121,7 +121,7 @@ def test_keys_in_a_file_and_sessions_in_the_keyring(
 
 def test_a_place_that_is_none_is_one_line(alone: Person) -> None:
     alone.home.environment["SHELLVAULT_SESSION_BACKEND"] = "cloud"
-    assert "sessions are kept in one of agent, vault" in alone.home.fail("exec", "work", "--", "true")
+    assert "use one of agent, vault" in alone.home.fail("exec", "work", "--", "true")
 
 
 # What a command costs.

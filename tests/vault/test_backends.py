@@ -120,7 +120,7 @@ def test_a_backend_that_is_none_is_an_error_that_names_its_source(
         ('production = ["live", 3]', "production must be patterns"),
         ('production = ["a\\u0000b"]', "production must be patterns"),
         ("backend = 3", "must be text"),
-        ('backend = "vault"', "no vault 'vault'"),
+        ('backend = "vault"', "unknown vault 'vault'"),
         ("backend = ", "is not TOML"),
     ],
 )

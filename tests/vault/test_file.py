@@ -228,7 +228,7 @@ def test_an_older_copy_of_the_file_opens(path: Path) -> None:
 def test_something_else_in_its_place_is_an_error(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("dear diary")
-    assert "no vault of shellvault" in error_of(lambda: opened(path).get_password("s", "a"))
+    assert "not a shellvault vault" in error_of(lambda: opened(path).get_password("s", "a"))
     path.unlink()
     path.mkdir()
     assert "cannot read" in error_of(lambda: opened(path).get_password("s", "a"))

@@ -62,7 +62,7 @@ def test_it_is_found_and_chosen_where_it_serves_the_secret_service_too(
     del wallet.environment["SHELLVAULT_BACKEND"]
     environment = wallet.environment | display
     found = {status.name: status for status in probe(environment)}
-    assert found["secret-service"].reason == "it is KWallet that serves it: kwallet is the direct way"
+    assert found["secret-service"].reason == "KWallet provides it: use kwallet"
     assert (found["kwallet"].chosen, found["kwallet"].usable) == (True, True)
     assert found["kwallet"].reason == f"its wallet {WALLET} is open"
     assert command(environment)[0] == "kwallet {}"

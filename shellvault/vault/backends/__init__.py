@@ -1,6 +1,6 @@
-"""Which backend is the vault: the one that the user names, else the one in use, else the first that is there.
+"""Chooses the backend of the vault: the one that the user names, else the one in use, else the first available.
 
-Light: nothing of `keyring` is imported before a backend is probed.
+Cheap to import: `keyring` is imported only when a backend is probed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from shellvault.vault.presence import Presence
 
 __all__ = ["BACKENDS", "DISPLAYS", "RECORDS", "can_ask", "choose", "file_path", "probe", "session_backend"]
 
-#: Every backend, in the order in which the first that is there is chosen.
+#: Every backend; the first available one is the default.
 RECORDS: dict[str, Backend] = {
     record.name: record
     for record in (
@@ -36,23 +36,23 @@ RECORDS: dict[str, Backend] = {
 
 BACKENDS = tuple(RECORDS)
 
-#: Those that are chosen without being named.
+#: Backends that may be chosen by default.
 _FOUND = tuple(name for name, record in RECORDS.items() if record.is_found)
 
-#: Seconds in which all backends, asked at once, must say whether they can be used: `list --backends` ends within two.
+#: Seconds for probing all backends in parallel: `list --backends` must end within two.
 PROBE_SECONDS = 1.5
 
 _VARIABLES = ("SHELLVAULT_BACKEND", "AWS_VAULT_BACKEND")
 
 SESSION_VARIABLE = "SHELLVAULT_SESSION_BACKEND"
 
-#: Where sessions are kept: in no vault, in that of the keys, or in one that is named.
+#: Where sessions are kept: only in the agent, in the vault of the keys, or in a named vault.
 SESSION_BACKENDS = ("agent", "vault", *BACKENDS)
 
 
 @dataclass(frozen=True, slots=True)
 class BackendStatus:
-    """What `shellvault list --backends` says of one backend."""
+    """The row of one backend in `shellvault list --backends`."""
 
     name: str
     usable: bool
@@ -61,7 +61,7 @@ class BackendStatus:
 
 
 class Choice(NamedTuple):
-    """A backend, what chose it, and whether that was the user; without a source it was found by probing."""
+    """A backend, the source of the choice (None: probing), and whether the user made it."""
 
     backend: str
     source: str | None = None
@@ -69,17 +69,17 @@ class Choice(NamedTuple):
 
 
 def choose(backend: str | None, environment: Mapping[str, str]) -> Choice:
-    """The backend to use: `backend` (the flag), else the one that is named, in use or there.
+    """The backend to use: `backend` (the flag), else the one that is configured, in use, or available.
 
-    Raises ConfigError for a name or a setting that is none, ShellvaultError.
+    Raises ConfigError for an unknown name or a bad setting, ShellvaultError.
     """
     return _chosen(backend, environment) or _first_there(_tried(_FOUND, environment))
 
 
 def session_backend(environment: Mapping[str, str]) -> str | None:
-    """Where sessions are kept, one of SESSION_BACKENDS, by SHELLVAULT_SESSION_BACKEND, else the settings.
+    """Where sessions are kept (one of SESSION_BACKENDS): SHELLVAULT_SESSION_BACKEND, else the settings.
 
-    None where neither says: what cost a person something in the vault, the rest in the agent. Raises ConfigError.
+    None without either: those that needed a person go to the vault, the rest to the agent. Raises ConfigError.
     """
     own = settings.load(environment)
     for source, name in (
@@ -88,14 +88,14 @@ def session_backend(environment: Mapping[str, str]) -> str | None:
     ):
         if name and name not in SESSION_BACKENDS:
             known = ", ".join(("agent", "vault", *sorted(BACKENDS)))
-            raise ConfigError(f"{source} is {name!r}: sessions are kept in one of {known}")
+            raise ConfigError(f"{source} is {name!r}: use one of {known}")
         if name:
             return name
     return None
 
 
 def probe(environment: Mapping[str, str]) -> list[BackendStatus]:
-    """Every backend, which is used and why. Unlocks nothing. Raises ConfigError for a bad choice."""
+    """The status of every backend, with the chosen one and why. Unlocks nothing. Raises ConfigError."""
     found = _tried(BACKENDS, environment)
     choice = _chosen(None, environment) or _first_there(found)
     source = f"chosen by {choice.source}; " if choice.source else ""
@@ -108,22 +108,22 @@ def probe(environment: Mapping[str, str]) -> list[BackendStatus]:
 
 
 def backend_file(environment: Mapping[str, str]) -> Path:
-    """Names the backend in which keys were stored when nobody had named one.
+    """The file with the name of the default backend that holds keys.
 
-    Without it, keys would seem gone as soon as a keyring appears or goes: over ssh there is no session bus.
+    Without it, keys would seem gone when a keyring appears or goes: over ssh there is no session bus.
     """
     return locations.state_directory(environment) / "backend"
 
 
 def modules(names: Iterable[str], environment: Mapping[str, str]) -> list[str]:
-    """The modules that are needed to ask these backends: for threads that do."""
+    """The modules that probing these backends imports; imported before threads start."""
     bus = bus_address.of_session(environment)
     records = [RECORDS[name] for name in names if foreign_to(name) is None]
     return [module for record in records if bus or not record.needs_bus for module in record.modules]
 
 
 def foreign_to(backend: str) -> str | None:
-    """On which systems alone a backend exists, when this is none of them."""
+    """The systems that a backend is limited to; None if this system has it."""
     system = RECORDS[backend].system
     return None if system is None or is_of(system) else system
 
@@ -140,7 +140,7 @@ def _chosen(backend: str | None, environment: Mapping[str, str]) -> Choice | Non
 
 
 def _tried(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, Presence]:
-    """What these backends say, all asked at once."""
+    """Probes these backends in parallel."""
     found = threads.at_once(
         lambda name: _presence(name, environment), names, modules=modules(names, environment)
     )
@@ -161,9 +161,7 @@ def _in_use(environment: Mapping[str, str]) -> str | None:
 
 def _known(name: str, source: str) -> str:
     if name not in BACKENDS:
-        raise ConfigError(
-            f"{source}: shellvault has no vault {name!r}: use one of {', '.join(sorted(BACKENDS))}"
-        )
+        raise ConfigError(f"{source}: unknown vault {name!r}: use one of {', '.join(sorted(BACKENDS))}")
     return name
 
 

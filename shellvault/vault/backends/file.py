@@ -1,4 +1,4 @@
-"""The encrypted file, which can always be had."""
+"""The encrypted file, available on every system."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +15,12 @@ FILE_NAME = "vault.shellvault"
 
 
 def path(environment: Mapping[str, str]) -> Path:
-    """The encrypted file. Raises ShellvaultError."""
+    """The path of the encrypted file. Raises ShellvaultError."""
     return locations.data_directory(environment) / FILE_NAME
 
 
 def open_file(opening: Opening) -> "FileKeyring":
-    """The file's keyring. Nothing is read or asked yet. Raises ShellvaultError."""
+    """The file's keyring. Reads and asks nothing yet. Raises ShellvaultError."""
     from shellvault.vault.file import FileKeyring
 
     environment = opening.environment

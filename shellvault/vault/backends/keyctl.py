@@ -10,7 +10,7 @@ from shellvault.vault.presence import Presence
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
-#: A key of type `user` has 32767 bytes (keyrings(7)).
+#: A key of type `user` holds 32767 bytes (keyrings(7)).
 _MOST_CHARACTERS = 32_000
 
 
@@ -38,7 +38,7 @@ def _lasts(environment: Mapping[str, str]) -> str:
     return f"until {end} (SHELLVAULT_KEYCTL_TIMEOUT), at the latest until {always}"
 
 
-# What the kernel holds is gone at a restart, so it is never chosen without being named.
+# Its keys are lost at a restart, so it is never the default.
 BACKEND = Backend(
     "keyctl",
     _probe,

@@ -32,7 +32,7 @@ def _open(opening: Opening) -> "KeyringBackend":
     return SecretServiceKeyring(*opening.desktop("secret-service"), _collection(opening.environment))
 
 
-#: Opens the keyring without a desktop; the password is not shown, and is on no command line.
+#: Unlocks the keyring without a desktop. The password is not shown and stands on no command line.
 _UNLOCK = '(read -rs p; printf %s "$p" | gnome-keyring-daemon --replace --unlock)'
 
 BACKEND = Backend(

@@ -20,7 +20,7 @@ def _open(opening: Opening) -> "KeyringBackend":
 
 
 def _service_of(key: str) -> str:
-    # Windows finds an item by its service alone, whatever the case; keyring moves others of it out of the way.
+    # Windows finds an item by its service alone and ignores case, so each key needs a service of its own.
     cased = "" if key == key.lower() else f"#{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     return f"{SERVICE}/{key}{cased}"
 
@@ -32,6 +32,6 @@ BACKEND = Backend(
     system=WINDOWS,
     most_characters=_MOST_CHARACTERS,
     service_of=_service_of,
-    # `keyring` puts what it replaces elsewhere: by the second time that is no older secret.
+    # `keyring` moves the replaced value elsewhere; the second write overwrites that copy.
     writes=2,
 )
