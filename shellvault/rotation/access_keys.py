@@ -1,4 +1,4 @@
-"""The access keys of one IAM user, as IAM has them (IAM API Reference)."""
+"""The access keys of one IAM user (IAM API Reference)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from shellvault.sessions.model import Session
 from shellvault.sessions.refusals import RefusedError
 from shellvault.vault import StoredKeys
 
-#: What NoSuchEntity is no error for: a rotation that is taken up again may have done it already.
+#: NoSuchEntity is no error for these: an earlier run of the rotation may have done them already.
 _GONE_IS_FINE = ("delete_access_key", "update_access_key")
 
 
@@ -26,44 +26,44 @@ class AccessKey:
 
 
 class AccessKeys(Protocol):
-    """What rotation needs of IAM. Every call raises SessionError (RefusedError when AWS says no)."""
+    """The IAM calls of a rotation. Every call raises SessionError (RefusedError when AWS refuses)."""
 
     def identity(self, keys: StoredKeys) -> str:
         """The ARN behind a key pair (sts:GetCallerIdentity, which needs no permission)."""
 
     def sign_with(self, keys: StoredKeys) -> None:
-        """Signs with these keys from now on, if it has signed with the user's own keys and no session so far."""
+        """Signs with these keys from now on, if the user's own keys (no session) have signed so far."""
 
     def all(self) -> list[AccessKey]:
         """Every access key of the user."""
 
     def last_used(self, access_key_id: str) -> int | None:
-        """When a key was last used, in epoch seconds; None: never, or AWS does not tell."""
+        """When a key was last used, in epoch seconds; None: never, or unknown."""
 
     def create(self) -> tuple[StoredKeys, int]:
         """A new key pair, and when it was made."""
 
     def deactivate(self, access_key_id: str) -> None:
-        """Makes a key inactive; one that is gone already counts as inactive."""
+        """Makes a key inactive; a missing key is no error."""
 
     def delete(self, access_key_id: str) -> None:
-        """Deletes a key; one that is gone already counts as deleted."""
+        """Deletes a key; a missing key is no error."""
 
 
 class IamAccessKeys:
-    """The access keys of the user to whom a session belongs, in IAM itself."""
+    """The access keys of a session's user, through the IAM API."""
 
     def __init__(self, iam: Endpoint, sts: Endpoint, session: Session) -> None:
         """`session` signs every call but `identity`: a session of the user, or the user's own keys.
 
-        Raises SessionError when it belongs to no user.
+        Raises SessionError if it does not belong to a user.
         """
         self._iam_endpoint, self._sts_endpoint, self._session = iam, sts, session
         arn = self._identity(session)
         kind, _, path = arn.split(":", 5)[-1].partition("/")
         if kind != "user":
             raise SessionError(
-                f"these credentials belong to {arn}, no IAM user: only a user's access keys can be rotated"
+                f"these credentials belong to {arn}, not to an IAM user: only a user's access keys can be rotated"
             )
         self._user = {"UserName": path.rpartition("/")[2]}
 
@@ -107,7 +107,7 @@ class IamAccessKeys:
         return self._call(operation, **self._user, **parameters)
 
     def _call(self, operation: str, **parameters: str) -> Mapping[str, Any]:
-        # A second CreateAccessKey after a lost answer would make a second key.
+        # A retry of CreateAccessKey after a lost reply would make a second key.
         attempts = 1 if operation == "create_access_key" else 3
         what = f"iam {operation.replace('_', '-')}"
         try:

@@ -1,4 +1,4 @@
-"""When stored keys were made, as far as a rotation has learned it: names and epoch seconds, nothing secret."""
+"""When stored keys were made, as rotations recorded it: names and epoch seconds, no secrets."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from shellvault import files, locations
 
 
 def known(environment: Mapping[str, str]) -> dict[str, int]:
-    """By the name of the keys, when they were made (epoch seconds). Raises ShellvaultError."""
+    """The name of stored keys to when they were made (epoch seconds). Raises ShellvaultError."""
     try:
         found = json.loads(_path(environment).read_bytes())
     except (OSError, ValueError):
@@ -20,7 +20,7 @@ def known(environment: Mapping[str, str]) -> dict[str, int]:
 
 
 def record(environment: Mapping[str, str], name: str, created_at: int) -> None:
-    """Notes when the keys of a name were made. Without a place to write nothing is noted. Raises ShellvaultError."""
+    """Records when the keys of a name were made; skipped if the file cannot be written. Raises ShellvaultError."""
     with suppress(OSError):
         files.replace(_path(environment), json.dumps(known(environment) | {name: created_at}).encode(), 0o600)
 

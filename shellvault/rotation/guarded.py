@@ -1,6 +1,6 @@
-"""Every operation on the vault, behind the table of what a person has to confirm (`guard`).
+"""Performs operations on the vault, after the confirmation that `guard` requires.
 
-The agent's worker and a command without an agent both come through here, and nobody does an operation past it.
+The agent's worker and a command without an agent both call this; no operation may bypass it.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 def perform(
     asked: dict[str, Any], vault: "Vault", prompter: Prompter, context: Context, required: Policy
 ) -> dict[str, Any]:
-    """Does one operation (docs/protocol.md) once it is confirmed, and returns its result, which holds no secret.
+    """Performs an operation (docs/protocol.md) once it is confirmed. The result holds no secret.
 
-    Raises UsageError for none, SessionError for what is not confirmed, and any other ShellvaultError.
+    Raises UsageError for an unknown one, SessionError for an unconfirmed one, and any other ShellvaultError.
     """
     if asked.get("do") not in guard.VAULT_OPERATIONS:
         raise UsageError("the vault knows no such operation")
     kind, subject = _kind(asked, vault)
     is_confirmed = confirm(kind, subject, vault, prompter, required)
     if kind in OPERATIONS:
-        # With what it takes to call AWS.
+        # Imports the AWS client.
         from shellvault.rotation import operation
 
         return operation.perform(asked, vault, prompter, context, is_confirmed=is_confirmed)
@@ -38,12 +38,12 @@ def perform(
 
 
 def _kind(asked: dict[str, Any], vault: "Vault") -> tuple[str, str]:
-    """The operation as the table has it, and what it is done to, as a person is told it."""
+    """The operation's name in the table of `guard`, and its object in words for a person."""
     match asked:
         case {"do": "save", "name": str(name)} if vault.has_keys(name):
             return "replace", name
         case {"do": "remove", "name": str(name)} if not vault.has_keys(name):
-            # At most sessions go.
+            # It removes sessions at most.
             return "clear", name
         case {"do": "restore", "path": str(path)}:
             return "restore", path

@@ -1,4 +1,4 @@
-"""A rotation as an operation on the vault: by the agent's worker, or without it by the command itself."""
+"""Rotation as an operation on the vault, performed by the agent's worker, or without an agent by the command."""
 
 import time
 from dataclasses import replace
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 def perform(
     operation: dict[str, Any], vault: "Vault", prompter: Prompter, context: Context, *, is_confirmed: bool
 ) -> dict[str, Any]:
-    """Does one of OPERATIONS and returns its result, which holds no secret. Raises any ShellvaultError.
+    """Performs one of OPERATIONS; the result holds no secret. Raises any ShellvaultError.
 
-    A rotation that nobody has confirmed goes without the proxy, endpoints and certificates that its caller names: they
-    could be those of a program that wants the new keys.
+    An unconfirmed rotation ignores the proxy, endpoints and certificates that its caller names: they could belong to a
+    program that wants the new keys.
     """
     if operation["do"] == "prove":
         return _prove(operation, vault, context)
     named = _network_of(operation["request"], context)
     if named and not is_confirmed and not _is_wanted(named, operation["request"], prompter):
-        prompter.tell(f"nobody has confirmed {', '.join(named)}: AWS is called without")
+        prompter.tell(f"{', '.join(named)} not confirmed: calling AWS without")
         operation = operation | {"request": _without_network(operation["request"])}
         environment = {key: value for key, value in context.environment.items() if key not in named}
         context = replace(context, environment=environment)
@@ -47,15 +47,15 @@ def perform(
 
 
 def _network_of(line: str, context: Context) -> list[str]:
-    """The variables with which the caller says through whom AWS is called."""
+    """The variables in the request that change the network path to AWS."""
     said = {**context.environment, **parsed(line).fields}
     return [name for name in guard.NETWORK_VARIABLES if said.get(name)]
 
 
 def _is_wanted(named: list[str], line: str, prompter: Prompter) -> bool:
-    """Whether a person says that the new keys may pass what these variables name."""
+    """Whether a person allows the new keys to pass through what these variables name."""
     name = printable(parsed(line).profile)
-    question = f"Make new keys of {name} by way of what {', '.join(named)} say? (y|N) "
+    question = f"Make new keys of {name} through the network settings in {', '.join(named)}? (y|N) "
     try:
         return prompter.ask(Challenge("confirm", name, question)).strip().lower() in ("y", "yes")
     except NeedsPersonError:
@@ -77,8 +77,8 @@ def _rotate(
 ) -> dict[str, Any]:
     """Rotates the keys at the root of a request line's profile.
 
-    `operation` has `request` (a line), `keep_old`, and `older_than` (seconds, or None: whatever their age).
-    `is_direct`: past every proxy. Raises UsageError when that profile has no stored keys, and whatever `rotate` raises.
+    `operation` has `request` (a line), `keep_old`, and `older_than` (seconds, or None: at any age). `is_direct`: use no
+    proxy. Raises UsageError when that profile has no stored keys, and the errors of `rotate`.
     """
     profile, plan = plan_for_request(
         parsed(operation["request"]),
@@ -88,7 +88,7 @@ def _rotate(
         narrows=False,
     )
     root = _root(profile, plan)
-    # A rotation that was killed while it stored the new keys may have left the index behind.
+    # A killed rotation may have stored the new keys without updating the index.
     vault.mend_key_index(root.name)
     session = _session(operation["request"], root.name, vault, prompter, context, is_direct=is_direct)
     iam, sts = (replace(endpoint_for(root, service), is_direct=is_direct) for service in ("iam", "sts"))
@@ -104,7 +104,7 @@ def _rotate(
     least = operation.get("older_than")
     if least is not None and present is None and created_at is None:
         raise SessionError(
-            f"nobody knows how old {keys.access_key_id} of {printable(root.name)} is: allow iam:ListAccessKeys, "
+            f"the age of {keys.access_key_id} of {printable(root.name)} is unknown: allow iam:ListAccessKeys, "
             "or leave out --older-than"
         )
     is_young = least is not None and created_at is not None and time.time() - created_at < least
@@ -121,7 +121,7 @@ def _rotate(
 
 
 def _prove(operation: dict[str, Any], vault: "Vault", context: Context) -> dict[str, Any]:
-    """Asks AWS whose the stored keys of a request line's profile are. Raises RefusedError when it knows none."""
+    """Asks AWS for the owner of the profile's stored keys. Raises RefusedError when AWS does not know the keys."""
     profile, plan = plan_for_request(
         parsed(operation["request"]), vault.stored_keys(), context.environment, narrows=False
     )
@@ -134,7 +134,7 @@ def _prove(operation: dict[str, Any], vault: "Vault", context: Context) -> dict[
 
 
 def _root(profile: Profile, plan: Plan) -> Profile:
-    """The profile whose stored keys the chain begins with."""
+    """The profile with the stored keys at the start of the chain."""
     step = plan.steps[0]
     if not isinstance(step, StoredKeys):
         raise UsageError(
@@ -150,10 +150,10 @@ def _root(profile: Profile, plan: Plan) -> Profile:
 def _session(
     line: str, root: str, vault: "Vault", prompter: Prompter, context: Context, *, is_direct: bool
 ) -> Session:
-    """What signs the calls to IAM: a session that an MFA code has opened, else the keys themselves.
+    """The signer of the calls to IAM: a session with MFA, else the keys themselves.
 
-    GetSessionToken without a code gives a session that may not call IAM (its API reference). With `no-session` in
-    the line it is the keys in any case.
+    A GetSessionToken session without MFA may not call IAM (its API reference). With `no-session` in the line, always
+    the keys.
     """
     fields = request.decode(line)[1]
     of_root = " ".join((request.escape(root), *line.split(" ")[1:]))

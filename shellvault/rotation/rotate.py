@@ -1,11 +1,11 @@
-"""One rotation, step by step, each of which either happens or leaves what the next run completes.
+"""One rotation in steps. If a step fails, the next run completes the rotation.
 
-The order: note what is there → create → keep the new pair beside the old one → prove it → put it in the old
-one's place → make the old one inactive → delete it. The note in the vault says which step comes next, so that
-a run that was killed, or refused by AWS, is taken up again. Until the new pair is proved the old one stays
-what it was; once it is, the old one is worth nothing. So no secret ever exists in one memory alone.
+The steps: note the present keys → create → store the new pair in the note → prove it → replace the old pair
+→ make the old key inactive → delete it. The note in the vault records the next step, so that the next run can
+resume one that was killed or refused by AWS. The old pair is kept until the new one is proved. So no secret ever
+exists only in memory.
 
-It needs iam:CreateAccessKey and iam:DeleteAccessKey; where it may not list keys or make them inactive, it goes on.
+It needs iam:CreateAccessKey and iam:DeleteAccessKey. Without the right to list or deactivate keys, it goes on.
 """
 
 import time
@@ -20,34 +20,34 @@ from shellvault.rotation.access_keys import AccessKey, AccessKeys
 from shellvault.sessions.refusals import RefusedError
 from shellvault.vault import StoredKeys
 
-#: Access keys that IAM allows a user (IAM User Guide, quotas).
+#: Most access keys of a user (IAM User Guide, quotas).
 LIMIT = 2
-#: Seconds in which IAM must have made a new key known everywhere; the first and the longest pause of waiting for it.
+#: Seconds to wait until IAM knows a new key everywhere; the first and the longest pause between two attempts.
 PROOF_SECONDS, FIRST_PAUSE, LONGEST_PAUSE = 60.0, 0.5, 4.0
 
 
 class KeyStore(Protocol):
-    """What rotation needs of the vault."""
+    """The vault's methods that rotation uses."""
 
     def load_keys(self, name: str) -> StoredKeys:
         """The key pair of `name`. Raises VaultError."""
 
     def save_keys(self, name: str, access_key_id: str, secret_access_key: str) -> None:
-        """Puts a key pair in the place of the old one, read back. Raises VaultError; the old one is whole then."""
+        """Replaces the key pair and reads it back. Raises VaultError; the old one is intact then."""
 
     def load_rotation(self, name: str) -> dict[str, Any] | None:
-        """The note of a rotation under way. Raises VaultError."""
+        """The note of an unfinished rotation. Raises VaultError."""
 
     def save_rotation(self, name: str, note: dict[str, Any]) -> None:
-        """Keeps the note, read back. Raises VaultError."""
+        """Stores the note and reads it back. Raises VaultError."""
 
     def remove_rotation(self, name: str) -> None:
-        """Forgets the note. Raises VaultError."""
+        """Removes the note. Raises VaultError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What came of it: the ids, and what became of the old key."""
+    """The result: the ids, and the state of the old key."""
 
     name: str
     old_id: str
@@ -59,7 +59,7 @@ class Rotated:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What the steps of one rotation share. `tell` shows a line of progress."""
+    """The parameters of a rotation. `tell` shows a line of progress."""
 
     name: str
     store: KeyStore
@@ -71,24 +71,24 @@ class Rotation:
 
 
 def rotate(rotation: Rotation) -> Rotated:
-    """Replaces the stored keys of a name by new ones, or completes a rotation that stopped on its way.
+    """Replaces the stored keys of a name by new ones, or completes an unfinished rotation.
 
-    Raises SessionError and VaultError; the keys in the vault work then, whatever happened.
+    Raises SessionError and VaultError; the keys in the vault work in any case.
     """
     note = rotation.store.load_rotation(rotation.name)
     was_under_way = bool(note and "new_id" in note)
     if note and not was_under_way:
-        # It stopped around CreateAccessKey: a key made since then has a secret that nobody knows.
+        # It stopped around CreateAccessKey: the secret of a key made since then is lost.
         _delete_orphans(rotation, note)
     if not note or not was_under_way:
         note = _new_pair(rotation)
     else:
-        rotation.tell(f"completing the rotation of {printable(rotation.name)} that was under way")
+        rotation.tell(f"completing the unfinished rotation of {printable(rotation.name)}")
     return _completed(rotation, note, was_under_way)
 
 
 def listed(access_keys: AccessKeys) -> list[AccessKey] | None:
-    """Every access key of the user; None where the user may not list them. Raises SessionError."""
+    """Every access key of the user; None if the user may not list them. Raises SessionError."""
     try:
         return access_keys.all()
     except RefusedError as error:
@@ -98,7 +98,7 @@ def listed(access_keys: AccessKeys) -> list[AccessKey] | None:
 
 
 def _new_pair(rotation: Rotation) -> dict[str, Any]:
-    """The note of a new key pair, kept in the vault beside the old one."""
+    """Creates a key pair and returns its note, stored in the vault."""
     old = rotation.store.load_keys(rotation.name)
     present = listed(rotation.access_keys)
     if present is not None:
@@ -125,7 +125,7 @@ def _new_pair(rotation: Rotation) -> dict[str, Any]:
 
 
 def _created(rotation: Rotation, old_id: str) -> tuple[StoredKeys, int]:
-    """A new key pair. Raises SessionError, which says what there is now."""
+    """A new key pair. Raises SessionError, which says what holds now."""
     name = printable(rotation.name)
     try:
         return rotation.access_keys.create()
@@ -137,7 +137,7 @@ def _created(rotation: Rotation, old_id: str) -> tuple[StoredKeys, int]:
         ) from error
     except SessionError as error:
         raise SessionError(
-            f"{error}; {old_id} of {name} is in use as before. If AWS has made a new key all the same, the next "
+            f"{error}; {old_id} of {name} is in use as before. If AWS has made a new key anyway, the next "
             f"`shellvault rotate {word(rotation.name)}` deletes it"
         ) from error
 
@@ -160,12 +160,12 @@ def _check_room(rotation: Rotation, old_id: str, present: list[AccessKey]) -> No
         since = f"made {_date(other.created_at)}"
     raise SessionError(
         f"{printable(rotation.name)} has two access keys, and IAM allows no third: {other.access_key_id} is not "
-        f"in the vault ({state}, {since}): delete it in IAM if nobody needs it, then rotate again"
+        f"in the vault ({state}, {since}): delete it in IAM if it is not needed, then rotate again"
     )
 
 
 def _delete_orphans(rotation: Rotation, note: dict[str, Any]) -> None:
-    """Deletes what CreateAccessKey made just before the last run ended: its secret is known to nobody."""
+    """Deletes the key that CreateAccessKey made just before the last run ended: its secret is lost."""
     old_id, before, now = note.get("old_id"), note.get("present"), listed(rotation.access_keys)
     if before is None or now is None:
         rotation.tell(
@@ -181,7 +181,7 @@ def _delete_orphans(rotation: Rotation, note: dict[str, Any]) -> None:
 
 
 def _completed(rotation: Rotation, note: dict[str, Any], was_under_way: bool) -> Rotated:
-    """Everything from the proof on; what was done already is done again, to the same end."""
+    """Performs the steps from the proof on. Repeating a finished step is harmless."""
     name, store = rotation.name, rotation.store
     old_id, new = note["old_id"], StoredKeys(note["new_id"], note["new_secret"])
     if store.load_keys(name) != new:
@@ -197,19 +197,19 @@ def _completed(rotation: Rotation, note: dict[str, Any], was_under_way: bool) ->
     except ShellvaultError as error:
         raise SessionError(
             f"{error}; the new key {new.access_key_id} of {printable(name)} is in the vault and works, the old key "
-            f"{old_id} is {old_is}: run `shellvault rotate {word(name)}` again to take its note away"
+            f"{old_id} is {old_is}: run `shellvault rotate {word(name)}` again to remove its note"
         ) from error
     return Rotated(name, old_id, new.access_key_id, note.get("created_at"), old_is, was_under_way)
 
 
 def _retired(rotation: Rotation, old_id: str, new_id: str) -> Literal["deleted", "inactive"]:
-    """Makes the old key inactive, and deletes it. Raises SessionError, which says what there is now."""
+    """Makes the old key inactive, and deletes it. Raises SessionError, which says what holds now."""
     is_inactive = False
     try:
         _patiently(rotation, lambda: rotation.access_keys.deactivate(old_id))
         is_inactive = True
     except SessionError as error:
-        # What can be deleted need not be made inactive before.
+        # Deletion works without deactivation.
         if rotation.keep_old or not _is_denied(error):
             raise _left(rotation, error, old_id, new_id, is_inactive=False) from error
     if rotation.keep_old:
@@ -227,7 +227,7 @@ def _is_denied(error: SessionError) -> bool:
 
 
 def _is_gone(rotation: Rotation, old_id: str) -> bool:
-    """Whether somebody has deleted the old key by hand."""
+    """Whether the old key was deleted by hand."""
     present = listed(rotation.access_keys)
     return present is not None and old_id not in (key.access_key_id for key in present)
 
@@ -235,7 +235,7 @@ def _is_gone(rotation: Rotation, old_id: str) -> bool:
 def _left(
     rotation: Rotation, error: SessionError, old_id: str, new_id: str, *, is_inactive: bool
 ) -> SessionError:
-    """The error of a rotation that stopped after the new key was in its place."""
+    """The error of a rotation that stopped after the new pair was stored."""
     right = "iam:UpdateAccessKey" if rotation.keep_old else "iam:DeleteAccessKey"
     by_hand = "make it inactive" if rotation.keep_old else "delete it"
     remedy = f"{by_hand} in IAM, or allow {right} and " if _is_denied(error) else ""
@@ -248,7 +248,7 @@ def _left(
 
 
 def _put_in_place(rotation: Rotation, note: dict[str, Any], new: StoredKeys) -> None:
-    """Stores the new pair in the place of the old one, which still works: both are in the note until the end."""
+    """Replaces the old pair, which still works, by the new one: both stay in the note until the end."""
     name, store = rotation.name, rotation.store
     try:
         store.save_keys(name, new.access_key_id, new.secret_access_key)
@@ -261,16 +261,16 @@ def _put_in_place(rotation: Rotation, note: dict[str, Any], new: StoredKeys) -> 
                 store.save_keys(name, old.access_key_id, old.secret_access_key)
         except ShellvaultError:
             raise SessionError(
-                f"{error}; both keys of {printable(name)} are in the vault still: mend the vault, then run "
+                f"{error}; both keys of {printable(name)} are still in the vault: repair the vault, then run "
                 f"`shellvault rotate` again"
             ) from error
         raise _taken_back(rotation, new.access_key_id, str(error)) from error
 
 
 def _patiently(rotation: Rotation, call: Callable[[], object]) -> None:
-    """Makes a call with the new key, and again while AWS does not know that key: IAM is eventually consistent.
+    """Makes a call with the new key; retries while AWS does not know that key: IAM is eventually consistent.
 
-    Raises SessionError when it never does, and at once for any other refusal.
+    Raises SessionError after the deadline, and at once for any other refusal.
     """
     deadline = rotation.clock() + PROOF_SECONDS
     pause = FIRST_PAUSE
@@ -282,13 +282,13 @@ def _patiently(rotation: Rotation, call: Callable[[], object]) -> None:
             if error.reason != "rejected-credentials" or rotation.clock() + pause > deadline:
                 raise
         if pause == FIRST_PAUSE:
-            rotation.tell("waiting until AWS knows the new key everywhere")
+            rotation.tell("waiting for AWS to accept the new key")
         rotation.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
 def _taken_back(rotation: Rotation, new_id: str, reason: str) -> SessionError:
-    """Deletes the new key, which nothing uses yet; the error that says so."""
+    """Deletes the unused new key and returns the error to raise."""
     name = printable(rotation.name)
     try:
         rotation.access_keys.delete(new_id)

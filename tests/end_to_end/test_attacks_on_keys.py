@@ -271,7 +271,7 @@ def test_a_rotation_that_nobody_confirmed_passes_no_proxy_of_its_caller(person: 
         ):
             done = person.home.run("shellvault", "rotate", "work", **variables)
             assert done.returncode == 0, done.stderr
-            assert "nobody has confirmed" in done.stderr
+            assert "not confirmed: calling AWS without" in done.stderr
             assert all(name in done.stderr for name in variables)
         assert seen == []
         # Who proves the passphrase has it go where it is told to.

@@ -111,7 +111,7 @@ def test_a_key_that_iam_does_not_know_yet_is_waited_for(person: Person) -> None:
     person.front.refuses_unknown_keys = UNKNOWN
     done = person.home.shellvault("rotate", "work")
     assert done.returncode == 0, done.stderr
-    assert "waiting until AWS knows the new key everywhere" in done.stderr
+    assert "waiting for AWS to accept the new key" in done.stderr
     assert person.front.refuses_unknown_keys == 0
 
 

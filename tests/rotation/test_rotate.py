@@ -89,7 +89,7 @@ def test_iam_may_take_a_while_to_know_the_new_key() -> None:
     rotate(world.rotation())
 
     assert world.iam.works(world.stored)
-    assert world.told == ["waiting until AWS knows the new key everywhere"]
+    assert world.told == ["waiting for AWS to accept the new key"]
 
 
 def test_a_key_that_is_never_known_is_deleted_and_the_old_one_stays() -> None:
