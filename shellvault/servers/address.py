@@ -1,4 +1,4 @@
-"""The address of the EC2 metadata service, which somebody has to put on this machine's loopback interface."""
+"""The address of the EC2 metadata service, on this machine's loopback interface."""
 
 import shutil
 import socket
@@ -11,15 +11,15 @@ from shellvault.errors import SessionError
 
 ADDRESS, PORT = "169.254.169.254", 80
 
-#: Seconds that a metadata service of this machine's own would take to answer; a real one takes a millisecond.
+#: Seconds to wait for an existing metadata service; a real one answers within a millisecond.
 PROBE = 0.1
 
-#: Where the system's own tools are.
+#: Folders of the system's tools.
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def check_free() -> None:
-    """Raises SessionError when something answers there already: an instance's own service, or one of ours."""
+    """Raises SessionError if a server answers there already: a real instance's service, or another command's."""
     try:
         socket.create_connection((ADDRESS, PORT), PROBE).close()
     except OSError:
@@ -32,9 +32,9 @@ def check_free() -> None:
 
 @contextmanager
 def present() -> Iterator[bool]:
-    """Puts the address on the loopback interface for as long as the context lasts; whether it is there.
+    """Adds the address to the loopback interface until the context ends; yields whether it is there.
 
-    One that is there already stays.
+    An address that was there before stays.
     """
     if _is_here():
         yield True
@@ -57,7 +57,7 @@ def _is_here() -> bool:
 
 
 def _change(what: str) -> bool:
-    """Adds or removes the address (ip-address(8), ifconfig(8)); False where that cannot be done, by us or at all."""
+    """Adds or removes the address (ip-address(8), ifconfig(8)); False without the tool or the right to do so."""
     if sys.platform == "darwin":
         name, arguments = "ifconfig", ["lo0", "alias" if what == "add" else "-alias", ADDRESS]
     else:

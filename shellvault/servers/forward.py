@@ -1,6 +1,6 @@
-"""Sends requests on to a server that their sender cannot reach: from a container to the agent's endpoint.
+"""Forwards requests to a server that their sender cannot reach: from a container to the agent's endpoint.
 
-Nothing is answered without a token, which the server behind judges.
+Every request needs a token, which the target server checks.
 """
 
 import http.client
@@ -10,12 +10,12 @@ from shellvault.servers.listening import Handler, Server
 from shellvault.servers.metadata import TOKEN, TOKEN_LIFE
 from shellvault.servers.upstream import Target, ask
 
-#: What is sent on; nothing else that a sender says reaches the server behind.
+#: The headers that are forwarded; all others are dropped.
 HEADERS = ("Authorization", TOKEN, TOKEN_LIFE)
 
 
 class Forwarder(Server):
-    """Sends what arrives on `listener` on to `target`."""
+    """Forwards requests from `listener` to `target`."""
 
     def __init__(
         self, listener: socket.socket, target: Target, hosts: frozenset[str] | None, user: int | None
@@ -43,12 +43,12 @@ class _Exchange(Handler):
             self.refuse(401, "Unauthorized", "a token is needed: AWS_CONTAINER_AUTHORIZATION_TOKEN")
             return
         if self.headers.get("X-Forwarded-For"):
-            self.refuse(403, "Forbidden", "not by way of another proxy")
+            self.refuse(403, "Forbidden", "requests through another proxy are refused")
             return
         try:
             answer = ask(self.server.target, method, self.path, headers)
         except (OSError, http.client.HTTPException, ValueError):
-            self.refuse(502, "NoEndpoint", "the command whose session this is has ended: start it again")
+            self.refuse(502, "NoEndpoint", "the command that serves this session has ended: start it again")
             return
         more = {TOKEN_LIFE: answer.headers[TOKEN_LIFE]} if TOKEN_LIFE in answer.headers else {}
         self.answer(answer.status, answer.body, answer.content_type, more)

@@ -1,4 +1,4 @@
-"""A small HTTP server for this machine's own programs: bounded, and particular about who speaks to it."""
+"""A small HTTP server for programs on this machine: limited resources, and checks on every client."""
 
 import json
 import os
@@ -15,13 +15,13 @@ from shellvault import threads
 from shellvault.connections import Connections, users
 from shellvault.loopback import is_loopback
 
-#: Connections at once.
+#: Most connections at once.
 CONNECTIONS = 64
 
-#: Connections that wait to be accepted; the system's own limit is smaller (listen(2)).
+#: Most connections that wait to be accepted; the system's limit is smaller (listen(2)).
 BACKLOG = 4096
 
-#: Seconds that a connection lives at most: an agent takes 25 to get a session (agent.endpoint.PATIENCE).
+#: Most seconds of a connection: the agent takes up to 25 to get a session (agent.endpoint.PATIENCE).
 DEADLINE = 35.0
 
 #: Seconds that a connection may be silent.
@@ -29,7 +29,7 @@ SILENCE = 5.0
 
 
 class Server(ThreadingMixIn, BaseServer):
-    """Serves a listening socket with a thread for each connection."""
+    """Serves a listening socket, one thread per connection."""
 
     daemon_threads = True
     block_on_close = False
@@ -41,8 +41,8 @@ class Server(ThreadingMixIn, BaseServer):
         hosts: frozenset[str] | None,
         user: int | None = None,
     ) -> None:
-        """`hosts`: the Host headers that are ours (None: any, on a Unix socket). `user`: whose local programs are
-        served, and nobody else's (None: everybody's, by a token)."""
+        """`hosts`: the accepted Host headers (None: any, on a Unix socket). `user`: the only user whose local programs
+        are served (None: every user's, with a token)."""
         super().__init__(listener.getsockname(), handler)
         self.socket = listener
         self.hosts = hosts
@@ -60,18 +60,18 @@ class Server(ThreadingMixIn, BaseServer):
         return connection, address
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Whether the other side may speak at all."""
+        """Whether the client may connect."""
         return self.user is None or is_local(request)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answers in a thread of its own, if there is a place."""
+        """Answers in a new thread, if the limit allows it."""
         if self.connections.admit(request):
             threads.start(self.process_request_thread, request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """One connection, which no drip of bytes keeps open."""
+        """One connection, closed at its deadline even if bytes still drip in."""
         end = threads.after(DEADLINE, _hang_up, request)
         try:
             super().process_request_thread(request, client_address)
@@ -85,10 +85,10 @@ class Server(ThreadingMixIn, BaseServer):
         request.close()
 
     def close_request(self, request: Any) -> None:
-        """Nothing more is to be done than `shutdown_request` does."""
+        """Nothing: `shutdown_request` closes the connection."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """What others send or leave costs nobody else anything, and no traceback."""
+        """Nothing: an error of one client prints no traceback and affects no other."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -102,24 +102,24 @@ class Server(ThreadingMixIn, BaseServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request a connection. Others say what they answer."""
+    """One request per connection. Subclasses define the replies."""
 
     server: Server
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "shellvault", ""
 
     def is_for_us(self) -> bool:
-        """Whether its user and its Host header are ours; answers 403 itself when the latter is not.
+        """Whether its user and Host header are accepted; replies 403 for a wrong Host header.
 
-        A page in a browser that has been made to believe our address is its own server's still names its own host.
+        DNS rebinding lets a web page reach this address, but its requests still name its own host.
         """
-        # Looked up for a whole request alone: idle connections cost nothing.
+        # Only for a complete request: idle connections cost no lookup.
         if self.server.user is not None and not is_of(self.server.user, self.connection):
             self.close_connection = True
             return False
         named = self.headers.get_all("Host") or []
         if self.server.hosts is None or (len(named) == 1 and named[0].lower() in self.server.hosts):
-            # A whole request: it is answered now, and its end is near.
+            # The request is complete and is answered now.
             self.server.connections.prove(self.connection)
             return True
         self.refuse(403, "Forbidden", "wrong Host header")
@@ -128,7 +128,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(
         self, status: int, body: bytes, content_type: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Sends the whole reply."""
+        """Sends the reply."""
         self.close_connection = True
         self.send_response(status)
         self.send_header("Content-Type", content_type)
@@ -140,15 +140,15 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def refuse(self, status: int, code: str, message: str) -> None:
-        """Sends an error as the agent's endpoint writes them."""
+        """Sends an error in the format of the agent's endpoint."""
         self.answer(status, json.dumps({"code": code, "message": message}).encode(), "application/json")
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What http.server itself refuses."""
-        self.refuse(int(code), "BadRequest", "not a request that is served here")
+        """Replies to requests that http.server refuses."""
+        self.refuse(int(code), "BadRequest", "this request is not supported")
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the terminal is the child's."""
+        """Nothing: the terminal belongs to the child process."""
 
 
 def _hang_up(connection: socket.socket) -> None:
@@ -157,22 +157,22 @@ def _hang_up(connection: socket.socket) -> None:
 
 
 def is_local(connection: socket.socket) -> bool:
-    """Whether a TCP connection comes from this machine: from a loopback address, or from the very one it went to."""
+    """Whether a TCP connection comes from this machine: from a loopback address, or from its target address."""
     address = connection.getpeername()[0]
     return is_loopback(address) or address == connection.getsockname()[0]
 
 
 def is_of(user: int, connection: socket.socket) -> bool:
-    """Whether a local TCP connection is one of this user's processes, or of root's.
+    """Whether a local TCP connection belongs to a process of this user or of root.
 
-    Where the system does not say so, it is.
+    True if the system cannot say.
     """
     return sys.platform != "linux" or users([connection])[0] in (0, user)
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """A listener on one IPv4 address whose answers reach no further than this machine and its own networks: each
-    router on the way takes one from the time to live, which is 1 (ip(7)). Raises OSError."""
+    """A listener on one IPv4 address. Its replies do not leave this machine and its own networks: the time to live is
+    1, and every router takes one from it (ip(7)). Raises OSError."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -187,7 +187,7 @@ def listen(address: str, port: int) -> socket.socket:
 
 @contextmanager
 def listen_in(path: Path) -> Iterator[socket.socket]:
-    """A listener on a Unix socket that only this user may connect to, gone with the context. Raises OSError."""
+    """A listener on a Unix socket for this user alone, removed with the context. Raises OSError."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with listener:
         _remove_left(path)
@@ -204,7 +204,7 @@ def listen_in(path: Path) -> Iterator[socket.socket]:
 
 
 def _remove_left(path: Path) -> None:
-    """Removes a socket that nobody listens on any more. Raises OSError when somebody does."""
+    """Removes a socket without a listener. Raises OSError if a process still listens."""
     if not path.is_socket():
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

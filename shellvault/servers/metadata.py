@@ -1,6 +1,6 @@
-"""The EC2 instance metadata service, version 2 only: what SDKs ask when nothing else gives them credentials.
+"""The EC2 instance metadata service, version 2 only: SDKs ask it when they find no other credentials.
 
-Protocol: "Use the Instance Metadata Service" of the EC2 user guide. Who asks must first have put for a token, which a
+Protocol: "Use the Instance Metadata Service" of the EC2 user guide. A client must first get a token with PUT, which a
 page in a browser cannot.
 """
 
@@ -17,17 +17,17 @@ from typing import Any
 from shellvault.servers.address import ADDRESS
 from shellvault.servers.listening import Handler, Server
 
-#: The role that the credentials are said to be of, as aws-vault calls it.
+#: The role name in the reply, the same as aws-vault's.
 ROLE = "local-credentials"
 
 TOKEN, TOKEN_LIFE = "X-aws-ec2-metadata-token", "X-aws-ec2-metadata-token-ttl-seconds"
 
-#: Seconds that a token may live at most.
+#: Most seconds of a token's life.
 LONGEST_LIFE = 21600
 
 CREDENTIALS = "/latest/meta-data/iam/security-credentials/"
 
-#: Gives the session as the agent's endpoint writes it, or raises ValueError with the reason.
+#: Returns the session in the format of the agent's endpoint, or raises ValueError with the reason.
 Source = Callable[[], dict[str, Any]]
 
 
@@ -43,11 +43,11 @@ class MetadataServer(Server):
         self._key = secrets.token_bytes(32)
 
     def token(self, life: int) -> str:
-        """A token that is good for `life` seconds."""
+        """A token that is valid for `life` seconds."""
         return self._signed(f"{secrets.token_urlsafe(8)}.{int(time.time()) + life}")
 
     def is_token(self, token: str) -> bool:
-        """Whether `token` is one of ours, and still good."""
+        """Whether this server issued `token`, and it is still valid."""
         body, _, _ = token.rpartition(".")
         if not token.isascii() or not hmac.compare_digest(self._signed(body), token):
             return False
@@ -61,22 +61,22 @@ class _Exchange(Handler):
     server: MetadataServer
 
     def do_PUT(self) -> None:  # noqa: N802 - http.server's name
-        """A token, for who says how long. As at AWS, not for who speaks for somebody else."""
+        """A token for the requested time. As at AWS, proxied requests are refused."""
         if not self.is_for_us():
             return
         if self.headers.get("X-Forwarded-For"):
-            self.refuse(403, "Forbidden", "no tokens by way of a proxy")
+            self.refuse(403, "Forbidden", "token requests through a proxy are refused")
             return
         life = self.headers.get(TOKEN_LIFE, "")
         if self.path != "/latest/api/token":
-            self.refuse(404, "NotFound", "nothing is kept there")
+            self.refuse(404, "NotFound", "there is nothing at this path")
         elif not (life.isascii() and life.isdecimal() and len(life) < 6 and 1 <= int(life) <= LONGEST_LIFE):
             self.refuse(400, "BadRequest", f"{TOKEN_LIFE} is missing, or not 1 to {LONGEST_LIFE}")
         else:
             self.answer(200, self.server.token(int(life)).encode(), "text/plain", {TOKEN_LIFE: life})
 
     def do_GET(self) -> None:  # noqa: N802 - http.server's name
-        """What the path names, for who has a token."""
+        """The metadata at the path; needs a token."""
         if not self.is_for_us():
             return
         if not self.server.is_token(self.headers.get(TOKEN, "")):
@@ -88,7 +88,7 @@ class _Exchange(Handler):
         elif text := self._texts().get(path.rstrip("/")):
             self.answer(200, text.encode(), "text/plain")
         else:
-            self.refuse(404, "NotFound", "nothing is kept there")
+            self.refuse(404, "NotFound", "there is nothing at this path")
 
     def _texts(self) -> dict[str, str]:
         region = self.server.region
@@ -99,7 +99,7 @@ class _Exchange(Handler):
             "/latest/meta-data/iam/info": json.dumps({"Code": "Success"}),
             "/latest/dynamic/instance-identity/document": json.dumps({"region": region}),
             f"{placement}/region": region,
-            # Older SDKs take the region from here, without its last letter.
+            # Older SDKs read the region here: the zone without its last letter.
             f"{placement}/availability-zone": region and f"{region}a",
         }
 
@@ -108,7 +108,7 @@ class _Exchange(Handler):
         try:
             session = self.server.source()
         except ValueError as error:
-            # As AWS answers for a role that cannot be assumed: SDKs show the message.
+            # AWS replies so for a role that cannot be assumed: SDKs show the message.
             return {"Code": "AssumeRoleUnauthorizedAccess", "Message": str(error), "LastUpdated": now}
         fields = {name: session[name] for name in ("AccessKeyId", "SecretAccessKey", "Token", "Expiration")}
         return {"Code": "Success", "LastUpdated": now, "Type": "AWS-HMAC", **fields}

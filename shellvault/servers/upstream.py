@@ -1,4 +1,4 @@
-"""Where requests are sent on to: the agent's endpoint or a metadata service, over TCP or a Unix socket."""
+"""The target of forwarded requests: the agent's endpoint or a metadata service, over TCP or a Unix socket."""
 
 import http.client
 import socket
@@ -9,18 +9,18 @@ from urllib.parse import urlsplit
 from shellvault.errors import UsageError
 from shellvault.loopback import is_loopback
 
-#: Seconds that an answer may take: more than the agent takes.
+#: Deadline of a reply in seconds: longer than the agent's own.
 PATIENCE = 30.0
 
-#: Most bytes of an answer.
+#: Most bytes of a reply.
 LIMIT = 64 * 1024
 
-#: What containers call the machine that they run on, where that is another (Docker Desktop, podman machine).
+#: Names that containers in a virtual machine use for the host (Docker Desktop, podman machine).
 HOSTS = ("host.docker.internal", "host.containers.internal")
 
 
 class Target(NamedTuple):
-    """A server of this machine: a Unix socket, or a host and a port."""
+    """A server on this machine: a Unix socket, or a host and a port."""
 
     path: str
     host: str
@@ -28,7 +28,7 @@ class Target(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """The reply."""
 
     status: int
     content_type: str
@@ -48,20 +48,20 @@ def parse(text: str) -> Target:
     if not host or url.scheme != "http" or url.username is not None:
         raise UsageError(f"not a target: {text!r} (http://127.0.0.1:PORT, or unix:/PATH)")
     if host not in HOSTS and not is_loopback(host):
-        raise UsageError(f"{host} is not this machine: a session would go there readable by everybody")
+        raise UsageError(f"{host} is not this machine: a session would go there unencrypted")
     return Target("", host, port)
 
 
 def ask(target: Target, method: str, path: str, headers: Mapping[str, str]) -> Answer:
-    """Sends one request on. Raises OSError, and http.client.HTTPException for what is no answer."""
+    """Forwards one request. Raises OSError, and http.client.HTTPException for a bad reply."""
     connection = _Connection(target)
     try:
-        # The agent's endpoint knows itself by this name alone.
+        # The agent's endpoint accepts this Host header only.
         connection.request(method, path, headers={**headers, "Host": f"127.0.0.1:{target.port}"})
         reply = connection.getresponse()
         body = reply.read(LIMIT + 1)
         if len(body) > LIMIT:
-            raise http.client.HTTPException("too long an answer")
+            raise http.client.HTTPException("the reply is too long")
         kind = reply.getheader("Content-Type") or "text/plain"
         return Answer(reply.status, kind, dict(reply.getheaders()), body)
     finally:

@@ -1,1 +1,1 @@
-"""What hears from the desktop that the person is gone: a process of its own, only where `lock_on` asks for it."""
+"""Watches the desktop for a locked screen or a suspend, in its own process, only if `lock_on` is set."""

@@ -1,4 +1,4 @@
-"""The door to the watcher: `python -I __main__.py SIGN… DESCRIPTOR`, run by path as the agent is."""
+"""The entry point of the watcher: `python -I __main__.py SIGN… DESCRIPTOR`, run by path like the agent."""
 
 import sys
 from pathlib import Path

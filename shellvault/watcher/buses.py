@@ -1,7 +1,7 @@
-"""What the buses of a desktop say of the person: systemd-logind on the system bus, the screen saver on the session bus.
+"""Listens to the buses of a desktop: systemd-logind on the system bus, the screen saver on the session bus.
 
-org.freedesktop.login1(5) has the signals and the delay of a suspend; the screen savers' ActiveChanged is that of the
-freedesktop.org Idle Inhibition draft, which GNOME, Cinnamon and MATE have under names of their own.
+org.freedesktop.login1(5) defines the signals and the delay of a suspend. ActiveChanged comes from the freedesktop.org
+Idle Inhibition draft; GNOME, Cinnamon and MATE have it under their own names.
 """
 
 import os
@@ -18,7 +18,7 @@ from jeepney.wrappers import DBusErrorResponse, unwrap_msg  # type: ignore[impor
 from shellvault.vault import bus_address
 from shellvault.vault.bus import open_socket
 
-#: Seconds for a message, and before a bus that has gone is looked for again.
+#: Seconds for a message, and before reconnecting to a lost bus.
 MESSAGE_SECONDS, RETRY = 5.0, 15.0
 
 LOGIN = "org.freedesktop.login1"
@@ -30,25 +30,25 @@ SCREEN_SAVERS = tuple(
 
 
 class Agent(Protocol):
-    """What a watch needs of the agent (`main.Agent`)."""
+    """The agent's side of a watch (`main.Agent`)."""
 
     def lock(self) -> None: ...  # noqa: D102 - described there
     def say(self, bus: str, problem: str | None) -> None: ...  # noqa: D102
 
 
 def needed_for(signs: Set[str]) -> tuple[str, ...]:
-    """The buses on which these signs are given."""
+    """The buses that send these signs."""
     return ("system", "session") if "screen-lock" in signs else ("system",) if signs else ()
 
 
 def watch(bus: str, signs: Set[str], agent: Agent) -> None:
-    """Listens to a bus for ever; one that is not there, or goes, is looked for again."""
+    """Listens to a bus for ever, and reconnects if it is missing or lost."""
     while True:
         try:
             with _connection(bus) as connection:
                 _listen(connection, bus, signs, agent)
         except Exception as error:
-            # Whatever the library raises for a bus that is gone, hangs or talks nonsense.
+            # The library raises many types for a bus that is gone, hangs or sends nonsense.
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             agent.say(bus, " ".join(reason.split()))
         time.sleep(RETRY)
@@ -62,7 +62,7 @@ def _connection(bus: str) -> DBusConnection:
 
 
 def _system_bus() -> str:
-    """Where the D-Bus Specification has it ("Well-known Message Bus Instances")."""
+    """Its address (D-Bus Specification, "Well-known Message Bus Instances")."""
     return os.environ.get("DBUS_SYSTEM_BUS_ADDRESS") or "unix:path=/var/run/dbus/system_bus_socket"
 
 
@@ -78,7 +78,7 @@ def _listen(connection: DBusConnection, bus: str, signs: Set[str], agent: Agent)
             if _is_meant(connection, signal):
                 agent.lock()
             if signal.header.fields.get(HeaderFields.member) == "PrepareForSleep":
-                # Let go, the machine sleeps; awake again, the next suspend has to wait for us, too.
+                # Closing the delay lets the machine sleep; after waking, take one for the next suspend.
                 if delay is not None:
                     os.close(delay)
                 delay = None if signal.body[0] else _delay(connection)
@@ -99,7 +99,7 @@ def _rules(bus: str, signs: Set[str]) -> Iterator[MatchRule]:
 
 
 def _is_meant(connection: DBusConnection, signal: Message) -> bool:
-    """Whether a signal says that this person is gone, and comes from who may say so."""
+    """Whether a signal means a locked screen or a suspend, and comes from an entitled sender."""
     fields = signal.header.fields
     interface, member = fields.get(HeaderFields.interface), fields.get(HeaderFields.member)
     match (member, *signal.body):
@@ -116,7 +116,7 @@ def _is_meant(connection: DBusConnection, signal: Message) -> bool:
 
 
 def _is_from(connection: DBusConnection, signal: Message, name: str) -> bool:
-    """Whether the sender has this name: anybody on the bus may send a signal to us alone."""
+    """Whether the sender owns this bus name: any program on the bus may send us a signal."""
     try:
         (owner,) = _ask(connection, message_bus.GetNameOwner(name))
     except DBusErrorResponse:
@@ -125,7 +125,7 @@ def _is_from(connection: DBusConnection, signal: Message, name: str) -> bool:
 
 
 def _is_own(connection: DBusConnection, session: str) -> bool:
-    """Whether a login session is this user's; one that cannot be asked counts as that."""
+    """Whether a login session is this user's; true if logind cannot be asked."""
     address = DBusAddress(session, bus_name=LOGIN, interface=PROPERTIES)
     try:
         ((_, (uid, _)),) = _ask(connection, new_method_call(address, "Get", "ss", (SESSION, "User")))
@@ -135,7 +135,7 @@ def _is_own(connection: DBusConnection, session: str) -> bool:
 
 
 def _delay(connection: DBusConnection) -> int | None:
-    """A descriptor for as long as which no suspend begins; None where logind gives none."""
+    """A descriptor that delays a suspend while it is open; None if logind gives none."""
     address = DBusAddress("/org/freedesktop/login1", bus_name=LOGIN, interface=MANAGER)
     words = ("sleep", "shellvault", "sessions are forgotten first", "delay")
     try:

@@ -1,6 +1,6 @@
-"""The watcher process: has the agent lock when a bus says that the screen is locked or the machine goes to sleep.
+"""The watcher process: locks the agent when the screen is locked or the machine goes to sleep.
 
-Apart from the agent, so that one without it loads no D-Bus library, and a bus that hangs costs nobody a session.
+A separate process, so that the agent loads no D-Bus library and a hanging bus delays no session.
 """
 
 import os
@@ -17,7 +17,7 @@ LOCK_SECONDS = 4.0
 
 
 def main(descriptor: int, signs: Set[str]) -> None:
-    """Serves the agent at the other end of the descriptor until it goes away; `signs` are those of `lock_on`."""
+    """Watches for the agent at the other end of the descriptor until it ends; `signs`: the setting `lock_on`."""
     hardening.die_with_parent()
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
@@ -28,7 +28,7 @@ def main(descriptor: int, signs: Set[str]) -> None:
 
 
 class Agent:
-    """Our end of the socket to the agent."""
+    """The connection to the agent."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -36,18 +36,18 @@ class Agent:
         self._locked = threading.Event()
 
     def lock(self) -> None:
-        """Has the agent forget everything, and waits until it has."""
+        """Makes the agent forget everything, and waits for that."""
         with self._one:
             self._locked.clear()
             self._send({"lock": True})
             self._locked.wait(LOCK_SECONDS)
 
     def say(self, bus: str, problem: str | None) -> None:
-        """Whether a bus is listened to, and why not."""
+        """Reports whether a bus can be heard, and if not, why."""
         self._send({"bus": bus, "problem": problem})
 
     def hear(self) -> None:
-        """Takes its answers; without an agent there is nothing left to do."""
+        """Reads the agent's replies; ends the process when the agent is gone."""
         lines = Lines(JSON_LIMIT)
         while data := self._sock.recv(4096):
             for line in lines.feed(data):
