@@ -1,1 +1,1 @@
-"""Taking over keys that lie elsewhere: what other tools store, and what stands in plaintext."""
+"""Imports keys from the stores of other tools and from plaintext."""

@@ -1,7 +1,7 @@
-"""The file store of that keyring library: a folder with one JWE (RFC 7516, compact) for each item.
+"""The file store of aws-vault's keyring library: a folder with one JWE (RFC 7516, compact) for each item.
 
-The name of a file is the item's key with `/`, `%` and the like percent-encoded; PBES2-HS256+A128KW wraps the key
-of an A256GCM text.
+The file name is the item's key, with `/`, `%` and the like percent-encoded. PBES2-HS256+A128KW wraps the key of an
+A256GCM text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,17 +13,17 @@ from shellvault.importing import items
 from shellvault.importing.found import AskPassphrase
 from shellvault.importing.items import ImportingError
 
-#: Most bytes of an item's file, and most rounds of PBKDF2 that a file may ask for.
+#: Most bytes of an item's file, and most PBKDF2 rounds in its header.
 MAX_BYTES, MAX_ROUNDS = 1024 * 1024, 2_000_000
 
-#: How often a person is asked for a passphrase that opens an item.
+#: Attempts that a person has at the passphrase of an item.
 TRIES = 3
 
 _ALGORITHMS = ["PBES2-HS256+A128KW", "A256GCM"]
 
 
 def keys_in(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The keys of the items in a folder that may be long-term keys, and their files; none where there is no folder."""
+    """The items in a folder that may hold long-term keys: (key, file). Empty without the folder."""
     try:
         paths = sorted(folder.iterdir())
     except OSError:
@@ -35,10 +35,10 @@ def keys_in(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 class Folder:
-    """One folder of encrypted files, and the passphrase that opens them: asked for once, and again if it was wrong."""
+    """A folder of encrypted files and its passphrase, which is asked for once, and again if it was wrong."""
 
     def __init__(self, title: str, variable: str, given: Sequence[str], paths: Sequence[Path]) -> None:
-        """`variable` is that of the tool for its passphrase, `given` are passphrases to be tried without a question."""
+        """`variable` is the tool's variable for the passphrase; `given` are passphrases to try before asking."""
         self._title = title
         self._variable = variable
         self._untried = list(given)
@@ -47,7 +47,7 @@ class Folder:
         self._is_wrong = bool(given and given[-1])
 
     def data(self, path: Path, ask: AskPassphrase) -> bytes:
-        """The data of the item in a file. Raises ImportingError, and NeedsPersonError where nobody can be asked."""
+        """The data of the item in a file. Raises ImportingError, and NeedsPersonError if no person can be asked."""
         text = _token(path)
         for passphrase in (*self._opening, *self._untried):
             payload = _opened(text, passphrase)
@@ -80,7 +80,7 @@ class Folder:
             self._opening.append(passphrase)
 
     def _opens_another(self, path: Path, passphrases: Sequence[str]) -> bool:
-        """Whether one of them opens another file of the folder, so that this one must be damaged."""
+        """Whether one of them opens another file of the folder: then this file is damaged."""
         for other in self._paths:
             for passphrase in passphrases if other != path else ():
                 try:
@@ -99,7 +99,7 @@ def _damaged(path: Path) -> ImportingError:
 
 
 def _is_token(path: Path) -> bool:
-    """Whether the file begins as a JWE does: with an encoded JSON object."""
+    """Whether the file begins like a JWE, with an encoded JSON object."""
     try:
         if not path.is_file():
             return False
@@ -110,7 +110,7 @@ def _is_token(path: Path) -> bool:
 
 
 def data_in(path: Path, passphrase: str) -> bytes:
-    """The data of the item in a file. Raises ImportingError for a wrong passphrase and for what is no such file."""
+    """The data of the item in a file. Raises ImportingError for a wrong passphrase or another kind of file."""
     payload = _opened(_token(path), passphrase)
     if payload is None:
         raise ImportingError(f"that passphrase does not open {str(path)!r}: give the one of that store")
@@ -118,7 +118,7 @@ def data_in(path: Path, passphrase: str) -> bytes:
 
 
 def _token(path: Path) -> str:
-    """The text of a file that is such a token. Raises ImportingError."""
+    """The JWE in a file. Raises ImportingError."""
     from jwcrypto import jwe
     from jwcrypto.common import JWException
 
@@ -137,12 +137,12 @@ def _token(path: Path) -> str:
     except (JWException, ValueError, TypeError):
         raise ImportingError(f"{where} is no item of a keyring: leave it out") from None
     if not isinstance(rounds, int) or not 0 < rounds <= MAX_ROUNDS:
-        raise ImportingError(f"{where} asks for an absurd key derivation: leave it out")
+        raise ImportingError(f"{where} requires too many PBKDF2 rounds: leave it out")
     return text
 
 
 def _opened(text: str, passphrase: str) -> bytes | None:
-    """What a token holds; None where the passphrase does not open it."""
+    """The content of a JWE; None if the passphrase does not open it."""
     from jwcrypto import jwe, jwk
     from jwcrypto.common import JWException
 

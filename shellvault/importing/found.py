@@ -1,4 +1,4 @@
-"""What looking around finds: a key pair that belongs to a name, and where it lies."""
+"""The results of a search for keys: key pairs, each with its profile and place."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,18 +6,18 @@ from typing import Literal
 
 from shellvault.vault import StoredKeys
 
-#: Where keys may come from, as `shellvault import SOURCE` names it.
+#: The sources of keys, as in `shellvault import SOURCE`.
 Source = Literal["aws-vault", "credentials-file", "env", "granted", "aws-sso"]
 SOURCES: tuple[Source, ...] = ("aws-vault", "credentials-file", "env", "granted", "aws-sso")
 
-#: Asks a person for the passphrase of another tool's store: the words that name the store, the variable of that tool
-#: that could hold it, and what was wrong with the last answer. Raises NeedsPersonError.
+#: Asks a person for the passphrase of another tool's store. Arguments: the store's name, the tool's variable for the
+#: passphrase, and what was wrong with the last answer. Raises NeedsPersonError.
 AskPassphrase = Callable[[str, str, str | None], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One key pair, or what seems to be one behind a passphrase. No repr shows a secret."""
+    """A key pair, or a likely one behind a passphrase. No repr shows a secret."""
 
     source: Source
     name: str
@@ -25,25 +25,25 @@ class Found:
     where: str
     """For a person: the store, or `FILE:LINE`."""
     load: Callable[[AskPassphrase], StoredKeys] = field(repr=False)
-    """Reads the pair. Raises ImportingError when it is none, and whatever asking raises."""
+    """Reads the pair. Raises ImportingError if there is none, and the errors of asking."""
     access_key_id: str | None = None
-    """None while it is not known without a passphrase."""
+    """None if it cannot be known without a passphrase."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Settings of the profile that stand beside the keys in a place where shellvault does not read them."""
+    """Settings of the profile next to the keys, in a file where shellvault does not read them."""
     is_plaintext: bool = False
-    """Whether everybody who reads the place has the keys."""
+    """Whether the keys can be read without a passphrase."""
     store: str = ""
-    """For a person: what still holds the keys afterwards, and is not ours to empty."""
+    """For a person: the place that still holds the keys afterwards, because shellvault must not change it."""
     several: "Callable[[AskPassphrase], list[Found]] | None" = field(default=None, repr=False)
-    """For an item that may hold several pairs: reads them, each found by itself. Raises as `load`."""
+    """Reads the pairs of an item that may hold several. Raises as `load`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What looking around has given."""
+    """The result of a search."""
 
     found: tuple[Found, ...]
     troubles: tuple[str, ...] = ()
-    """A line for each place that could not be looked into."""
+    """A line for each place that could not be searched."""
     hints: tuple[str, ...] = ()
-    """What was left aside, and how it is had."""
+    """What was skipped, and how to get it."""

@@ -1,8 +1,8 @@
-"""The items of the keyring library that aws-vault, Granted and aws-sso-cli share, in every one of its stores.
+"""The items of the keyring library that aws-vault, Granted and aws-sso-cli share, the same in all its stores.
 
-A stored item is JSON: {"Key", "Data" (base64), "Label", "Description", …}. Its data is, for long-term keys, the
-JSON of one credential: {"AccessKeyID", "SecretAccessKey", "SessionToken", …}. The names of the members are read
-whatever their case, as Go's encoding/json does.
+A stored item is JSON: {"Key", "Data" (base64), "Label", "Description", …}. The data of long-term keys is the
+JSON of one credential: {"AccessKeyID", "SecretAccessKey", "SessionToken", …}. The case of member names is ignored,
+as in Go's encoding/json.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Any
 from shellvault.errors import ShellvaultError
 from shellvault.vault import StoredKeys
 
-#: What aws-vault keeps beside long-term keys: `oidc:` tokens, and sessions as `TYPE,BASE64,BASE64,NUMBER`; in older
+#: Items of aws-vault without long-term keys: `oidc:` tokens, and sessions as `TYPE,BASE64,BASE64,NUMBER`; in older
 #: versions as `session,…`, `session:PROFILE:MFA:NUMBER` and `PROFILE session (NUMBER)`.
 _NOT_KEYS = re.compile(
     r"oidc:.*|session,.*|session:[^ ]+:[^ ]*:[^:]+|.+? session \([0-9a-f]+\)"
@@ -27,11 +27,11 @@ _SECRET = re.compile(r"[!-~]{4,256}")
 
 
 class ImportingError(ShellvaultError):
-    """Something to import cannot be used; the message names the place and what to do."""
+    """Keys cannot be imported; the message names the place and what to do."""
 
 
 def is_profile(key: str) -> bool:
-    """Whether the item of this key can hold long-term keys: no session and no token."""
+    """Whether the item of this key may hold long-term keys, not a session or a token."""
     return bool(key) and key.isprintable() and not _NOT_KEYS.fullmatch(key)
 
 
@@ -45,7 +45,7 @@ def data_of(item: bytes | str, where: str) -> bytes:
 
 
 def keys_of(data: bytes | str, where: str) -> StoredKeys:
-    """The long-term keys in the data of an item. Raises ImportingError for temporary ones and for none."""
+    """The long-term keys in an item's data. Raises ImportingError for temporary keys or none."""
     members = _members(data, where)
     key_id, secret = members.get("accesskeyid"), members.get("secretaccesskey")
     if members.get("sessiontoken"):
@@ -54,7 +54,7 @@ def keys_of(data: bytes | str, where: str) -> StoredKeys:
 
 
 def checked_keys(key_id: Any, secret: Any, where: str) -> StoredKeys:
-    """A key pair whose shape AWS could have given. Raises ImportingError."""
+    """The key pair, if it has the form of AWS's keys. Raises ImportingError."""
     if not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
         raise ImportingError(f"{where} holds no access key id: leave it out")
     if key_id.startswith("ASIA"):
@@ -65,7 +65,7 @@ def checked_keys(key_id: Any, secret: Any, where: str) -> StoredKeys:
 
 
 def _members(text: bytes | str, where: str) -> dict[str, Any]:
-    """The members of a JSON object, by their names in lower case."""
+    """The members of a JSON object, by lower-case name."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

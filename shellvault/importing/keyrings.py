@@ -1,6 +1,6 @@
-"""The items of other tools in the keyrings of this machine: Secret Service, KWallet and the kernel's.
+"""The items of other tools in this machine's keyrings: Secret Service, KWallet and the kernel's.
 
-Nothing is unlocked: a keyring that is locked is an error, which says so.
+Unlocks nothing: a locked keyring raises an error.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,12 @@ from shellvault.importing.found import AskPassphrase, Found
 from shellvault.importing.makers import Maker, found_in, holds_keys
 from shellvault.vault import bus_address
 
-#: The backends whose modules are needed here.
+#: The backends whose modules this file imports.
 BACKENDS = ("secret-service", "kwallet", "keyctl")
 
 
 def in_collection(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
-    """The items in a collection of the Secret Service. Raises VaultError and D-Bus errors."""
+    """The items in the tool's Secret Service collection. Raises VaultError and D-Bus errors."""
     address = bus_address.of_session(environment)
     if address is None:
         return
@@ -38,7 +38,7 @@ def in_collection(maker: Maker, environment: Mapping[str, str]) -> Iterator[Foun
 
 
 def in_wallet(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
-    """The items in a wallet of KWallet. Raises VaultError and D-Bus errors."""
+    """The items in the tool's wallet. Raises VaultError and D-Bus errors."""
     address = bus_address.of_session(environment)
     if address is None:
         return
@@ -65,7 +65,7 @@ def in_wallet(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
 
 
 def in_kernel(maker: Maker) -> Iterator[Found]:
-    """The items in the kernel's keyring of this user, where they are the plain data. Raises VaultError."""
+    """The items in the kernel keyring of this user, which holds the plain data. Raises VaultError."""
     from shellvault.vault import kernel_keyring
 
     if not kernel_keyring.presence().usable:

@@ -1,6 +1,6 @@
-"""Lines of the config file that still call another tool: `credential_process = aws-vault exec NAME --json` and its kin.
+"""Lines of the config file that call another tool, such as `credential_process = aws-vault exec NAME --json`.
 
-They are the first thing that breaks when the tool is removed, and hand out keys past the vault as long as it is there.
+They break when the tool is removed; until then they bypass the vault.
 """
 
 import shlex
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from shellvault.profiles.parse import ConfigFile
 
-#: The programs, by the name of their files: the tool's name.
+#: File name of a program to the tool's name.
 _TOOLS = {
     "aws-vault": "aws-vault",
     "granted": "Granted",
@@ -19,7 +19,7 @@ _TOOLS = {
     "aws-sso": "aws-sso-cli",
 }
 
-#: aws-vault's options that take a value, so that the value is not taken for the profile.
+#: aws-vault's options with a value: the value is not the profile.
 _WITH_VALUE = frozenset(
     f"--{name}"
     for name in (
@@ -28,7 +28,7 @@ _WITH_VALUE = frozenset(
     )
 ) | {"-d", "-t"}
 
-#: How often a line may wrap another (`sh -c "…"`).
+#: Most nested command lines (`sh -c "…"`).
 _DEPTH = 3
 
 
@@ -37,9 +37,9 @@ class Leftover(NamedTuple):
 
     tool: str
     program: str
-    """As it stands in the line."""
+    """The program as written in the line."""
     profile: str | None
-    """Whose credentials; None where the line does not say."""
+    """The profile of the credentials; None if the line does not name it."""
 
 
 def in_config(config: ConfigFile) -> Iterator[tuple[str, Leftover]]:
@@ -52,7 +52,7 @@ def in_config(config: ConfigFile) -> Iterator[tuple[str, Leftover]]:
 
 
 def of(line: str, depth: int = _DEPTH) -> Leftover | None:
-    """What a `credential_process` calls, if that is another tool's command."""
+    """The other tool's command in a `credential_process` line, or None."""
     try:
         words = shlex.split(line)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Other tools with stores of keys: the names under which each keeps its items, and what such an item holds.
+"""Other tools with stores of keys: the names of each tool's stores, and the content of its items.
 
-aws-vault (of both makers), Granted and aws-sso-cli use the same keyring library, each with names of its own, which
-a variable or a file of the tool may change.
+aws-vault (99designs and ByteNess), Granted and aws-sso-cli use the same keyring library, each with its own names. The
+tool's variables or config file may change them.
 """
 
 import json
@@ -21,28 +21,28 @@ from shellvault.vault import StoredKeys
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """A tool, and where it keeps items."""
+    """A tool and its stores."""
 
     source: Source
     title: str
     folders: tuple[Path, ...]
-    """Of encrypted files."""
+    """Folders of encrypted files."""
     variable: str
-    """Holds the passphrase of its encrypted files."""
+    """The variable for the passphrase of its encrypted files."""
     collection: str
-    """Of the Secret Service."""
+    """Its Secret Service collection."""
     service: str
     """Its wallet, the folder in it, and the kernel's keyring."""
     pass_prefix: str
-    """The folder of its items in `pass`; empty for the store itself."""
+    """The folder of its items in `pass`; empty: the store itself."""
     pass_store: str | None
-    """Where `pass` keeps its store for this tool, where it says so."""
+    """The `pass` store of this tool, if it configures one."""
     default_passphrase: str | None = None
-    """What opens its encrypted files where nobody has chosen a passphrase."""
+    """The default passphrase of its encrypted files."""
 
 
 def makers(environment: Mapping[str, str]) -> tuple[Maker, ...]:
-    """The tools, each with the places that this environment and its own file say."""
+    """The tools, with their places from the environment and their config files."""
     return _aws_vault(environment), _granted(environment), _aws_sso(environment)
 
 
@@ -91,7 +91,7 @@ def _granted(environment: Mapping[str, str]) -> Maker:
 
 
 def _granted_keyring(path: Path) -> dict[str, str]:
-    """The section `[Keyring]` of Granted's file, its names in lower case, as Granted reads them."""
+    """The section `[Keyring]` of Granted's file, with lower-case names, as Granted reads it."""
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -120,7 +120,7 @@ def _aws_sso_folders(environment: Mapping[str, str]) -> list[Path]:
 
 
 def in_json_store(environment: Mapping[str, str]) -> Iterator[Found]:
-    """The pairs in aws-sso-cli's plaintext file (its setting `SecureStore: json`). Raises ImportingError, OSError."""
+    """The pairs in aws-sso-cli's plaintext store (`SecureStore: json`). Raises ImportingError, OSError."""
     for folder in _aws_sso_folders(environment):
         path = folder / "store.json"
         try:
@@ -134,7 +134,7 @@ def in_json_store(environment: Mapping[str, str]) -> Iterator[Found]:
             )
 
 
-#: The one item in which aws-sso-cli keeps everything.
+#: The single item of aws-sso-cli.
 _AWS_SSO_RECORDS = "aws-sso-cli-records"
 
 
@@ -144,7 +144,7 @@ def holds_keys(maker: Maker, key: str) -> bool:
 
 
 def found_in(maker: Maker, key: str, where: str, read: Callable[[AskPassphrase], bytes], store: str) -> Found:
-    """What an item holds, whose data `read` gives: one pair, for aws-sso-cli those of its static credentials."""
+    """The content of an item, which `read` reads: one pair; for aws-sso-cli all its static credentials."""
     if maker.source == "aws-sso":
         return Found(
             maker.source,
@@ -160,9 +160,9 @@ def found_in(maker: Maker, key: str, where: str, read: Callable[[AskPassphrase],
 def static_credentials(
     data: bytes, where: str, store: str = "", *, is_plaintext: bool = False
 ) -> list[Found]:
-    """The static credentials in aws-sso-cli's records, under the profiles that it has for them.
+    """The static credentials in aws-sso-cli's records, by its profiles.
 
-    Raises ImportingError for what is no record.
+    Raises ImportingError for a damaged record.
     """
     try:
         records: Any = json.loads(data)
@@ -187,7 +187,7 @@ def _keys(record: object, where: str) -> StoredKeys:
 
 
 def _profile(arn: str, record: object) -> str:
-    """The profile that a record names, else its user."""
+    """The profile in a record, else its user."""
     members = {str(name).lower(): value for name, value in record.items()} if isinstance(record, dict) else {}
     names = (members.get("profile"), members.get("username"), arn.rpartition("/")[2])
     return next(name for name in (*names, "static credentials") if isinstance(name, str) and name)
@@ -196,9 +196,7 @@ def _profile(arn: str, record: object) -> str:
 def _only(found: list[Found], where: str) -> Found:
     if len(found) != 1:
         what = (
-            "keys of several users"
-            if found
-            else "no long-term keys (what it signs in with is IAM Identity Center)"
+            "keys of several users" if found else "no long-term keys (it signs in with IAM Identity Center)"
         )
         raise ImportingError(f"{where} holds {what}")
     return found[0]

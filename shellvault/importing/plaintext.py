@@ -1,6 +1,6 @@
-"""Keys in plaintext: in the AWS CLI's credentials and config files, and in the environment. Pure, but for reading.
+"""Keys in plaintext: in the AWS CLI's credentials and config files, and in the environment. Writes nothing.
 
-Taking keys out of a file changes nothing else in it: where they stood is a comment, every other byte stays.
+Removing keys from a file replaces them by a comment; every other byte stays.
 """
 
 import os
@@ -14,14 +14,14 @@ from shellvault.importing.items import ImportingError, checked_keys
 from shellvault.profiles.parse import place, read_bytes
 from shellvault.profiles.shapes import looks_as
 
-#: The keys that hold a long-term key pair, and what tells a temporary one.
+#: The settings of a long-term key pair, and the one that marks a temporary pair.
 ACCESS_KEY_ID, SECRET_ACCESS_KEY = "aws_access_key_id", "aws_secret_access_key"
 SESSION_TOKEN = "aws_session_token"  # noqa: S105 - the name of a key
 
-#: Settings that the AWS CLI reads in the credentials file too, and shellvault in the config file alone.
+#: Settings that the AWS CLI also reads from the credentials file, but shellvault only from the config file.
 _SETTINGS = ("region", "mfa_serial", "role_arn", "source_profile", "endpoint_url")
 
-#: What stands in a key's place in examples and templates.
+#: Placeholders for keys in examples and templates.
 _PLACEHOLDER = re.compile(r"your|placeholder|change_?me|xxxx|_key", re.IGNORECASE)
 _REAL = re.compile(r"A[A-Z]{3}[A-Z2-7]{16}")
 _FILLED = re.compile(r"(.)\1{15,}")
@@ -33,7 +33,7 @@ _ASSIGNMENT = re.compile(r"(?P<indent>\s*)(?P<key>[A-Za-z_][A-Za-z0-9_]*)\s*[=:]
 
 
 def in_file(path: Path, *, is_config: bool) -> Iterator[Found]:
-    """The long-term key pairs in a credentials file, or in a config file. Raises ConfigError when it cannot be read."""
+    """The long-term key pairs in a credentials or config file. Raises ConfigError if it cannot be read."""
     for name, (values, line) in _sections(read_bytes(path) or b"", is_config=is_config).items():
         key_id, secret = values.get(ACCESS_KEY_ID), values.get(SECRET_ACCESS_KEY)
         if values.get(SESSION_TOKEN) or not _is_pair(key_id, secret):
@@ -51,7 +51,7 @@ def in_file(path: Path, *, is_config: bool) -> Iterator[Found]:
 
 
 def _is_pair(key_id: str | None, secret: str | None) -> TypeGuard[str]:
-    """Whether these can be keys: what `import` refuses, and what stands for keys in examples, is found by nobody."""
+    """Whether these can be keys: placeholders and pairs that `import` would refuse are not found."""
     try:
         checked_keys(key_id, secret, "")
     except ImportingError:
@@ -62,7 +62,7 @@ def _is_pair(key_id: str | None, secret: str | None) -> TypeGuard[str]:
 
 
 def in_environment(environment: Mapping[str, str], name: str) -> Iterator[Found]:
-    """The long-term keys that the environment holds, to be kept as `name`."""
+    """The long-term keys in the environment, under `name`."""
     key_id = environment.get("AWS_ACCESS_KEY_ID")
     secret = environment.get("AWS_SECRET_ACCESS_KEY")
     if not environment.get("AWS_SESSION_TOKEN") and _is_pair(key_id, secret):
@@ -80,9 +80,9 @@ def in_environment(environment: Mapping[str, str], name: str) -> Iterator[Found]
 
 
 def without_keys(data: bytes, names: Sequence[str], *, is_config: bool) -> bytes:
-    """The file without the key pairs of these profiles: one comment stands for each.
+    """The file without the key pairs of these profiles: one comment replaces each.
 
-    Raises ImportingError when the rest would not be what it was.
+    Raises ImportingError if anything else would change.
     """
     kept: list[str] = []
     name, removing, noted = "", False, set()
@@ -94,7 +94,7 @@ def without_keys(data: bytes, names: Sequence[str], *, is_config: bool) -> bytes
         if header:
             name, removing = _profile(header["name"], is_config=is_config) or "", False
         elif removing and line.strip() and line[0] in " \t" and not assignment:
-            continue  # a deeper line goes on with the value above it
+            continue  # an indented line continues the value above it
         elif line.strip():
             removing = bool(
                 assignment
@@ -113,14 +113,14 @@ def without_keys(data: bytes, names: Sequence[str], *, is_config: bool) -> bytes
 
 
 def credentials_path(environment: Mapping[str, str]) -> Path:
-    """The AWS CLI's credentials file; it need not exist."""
+    """The AWS CLI's credentials file; it may not exist."""
     given = environment.get("AWS_SHARED_CREDENTIALS_FILE")
     home = environment.get("HOME") or str(Path.home())
     return Path(os.path.expanduser(given) if given else f"{home}/.aws/credentials")  # noqa: PTH111 - text in, text out
 
 
 def _sections(data: bytes, *, is_config: bool) -> dict[str, tuple[dict[str, str], int]]:
-    """The settings of each profile, and the line of its access key id (else of its header)."""
+    """The settings of each profile, and the line number of its access key id (else of its header)."""
     found: dict[str, tuple[dict[str, str], int]] = {}
     name = None
     for number, line in enumerate(data.decode("utf-8", "surrogateescape").splitlines(), 1):
@@ -140,12 +140,12 @@ def _sections(data: bytes, *, is_config: bool) -> dict[str, tuple[dict[str, str]
 
 
 def _unquoted(value: str) -> str:
-    """A value without the quotes around it, with which no SDK reads it: it is a key all the same."""
+    """A value without quotes: no SDK accepts them, but the key inside is real."""
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
 
 
 def _profile(header: str, *, is_config: bool) -> str | None:
-    """The profile of a header; in the config file it is named `[profile NAME]`, or `[default]`."""
+    """The profile of a header; in the config file `[profile NAME]` or `[default]`."""
     if not is_config or header == "default":
         return header
     kind, _, name = header.partition(" ")
@@ -162,4 +162,4 @@ def _check(before: bytes, after: bytes, names: Sequence[str], *, is_config: bool
         for name, (values, _) in _sections(before, is_config=is_config).items()
     }
     if {name: values for name, (values, _) in _sections(after, is_config=is_config).items()} != expected:
-        raise ImportingError("the file is too unusual: take the keys out by hand, they are in shellvault now")
+        raise ImportingError("the keys are in shellvault, but cannot be removed from the file: do so by hand")

@@ -1,7 +1,7 @@
-"""The stores of other tools, and looking around in all of them. Nothing is unlocked or asked while looking.
+"""Searches the stores of other tools. The search unlocks nothing and asks nothing.
 
-What shares a keyring library (see `makers`) lies in a folder of encrypted files, in a keyring of this machine (see
-`keyrings`), or in a folder of `pass` or `passage`.
+Tools with the shared keyring library (see `makers`) store items in a folder of encrypted files, in a keyring of this
+machine (see `keyrings`), or in a folder of `pass` or `passage`.
 """
 
 import subprocess
@@ -18,14 +18,14 @@ from shellvault.importing.makers import Maker, found_in, holds_keys, home_of, in
 from shellvault.variables import for_programs
 from shellvault.vault import backends
 
-#: Seconds in which `pass` must have answered; gpg may ask for a passphrase meanwhile.
+#: Deadline for `pass` in seconds; gpg may ask for a passphrase.
 PASS_SECONDS = 60.0
 
 #: Most bytes that `pass` may print.
 PASS_BYTES = 1024 * 1024
 
 
-#: What in a store of passwords is no item of aws-vault's: ours, and the other tools'.
+#: Folders in a password store that are not aws-vault's: those of shellvault and the other tools.
 _OTHERS = ("shellvault/", "granted-", "aws-sso-cli-records")
 
 
@@ -41,10 +41,10 @@ def look_around(
     profiles: Collection[str],
     source: Source | None = None,
 ) -> Surroundings:
-    """Every key pair that lies around, or that lies where `source` keeps its.
+    """Every key pair on this machine, or only those of `source`.
 
-    `profiles` are the names in the config file, and those that a person has asked for: where a store is shared with
-    other things, only they count.
+    `profiles` are the names in the config file and on the command line: in a store shared with other items, only those
+    are taken.
     """
     credentials = plaintext.credentials_path(environment)
     hints: list[str] = []
@@ -72,7 +72,7 @@ def look_around(
             _Place(name, f"{title} in pass", partial(_in_pass, maker, environment, profiles, hints.append)),
         ]
     places = [place for place in places if source in (None, place.source)]
-    # At once: a keyring that does not answer takes seconds to say so.
+    # In parallel: a keyring that does not answer takes seconds.
     looked = threads.at_once(
         _look, places, modules=["keyring.errors", *backends.modules(keyrings.BACKENDS, environment)]
     )
@@ -90,7 +90,7 @@ def _look(place: _Place) -> tuple[list[Found], str | None]:
     except TimeoutError:
         return [], "it has not answered in time"
     except Exception as error:
-        # Whatever another tool's store does: the other places are still of use.
+        # One bad store must not hide the others.
         return [], str(error) or type(error).__name__
 
 
@@ -107,7 +107,7 @@ def _in_folders(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]
 def _in_pass(
     maker: Maker, environment: Mapping[str, str], profiles: Collection[str], hint: Callable[[str], None]
 ) -> Iterator[Found]:
-    """The items of `pass` and `passage`: their names are the paths of their files."""
+    """The items of `pass` and `passage`; their names are file paths."""
     home = home_of(environment)
     stores = (
         (
@@ -127,7 +127,7 @@ def _in_pass(
         others = 0
         for key in filter(partial(holds_keys, maker), keys):
             if maker.source == "aws-vault" and not maker.pass_prefix and key not in profiles:
-                # A person's other passwords, and other programs', lie there too.
+                # The store also holds other passwords.
                 others += not key.startswith(_OTHERS)
                 continue
             name = f"{maker.pass_prefix}/{key}" if maker.pass_prefix else key
@@ -137,8 +137,8 @@ def _in_pass(
             yield found_in(maker, key, where, read, f"{program}, {root}")
         if others:
             hint(
-                f"{program} has {others} more item{'s' * (others != 1)} whose name is no profile's: "
-                f"`shellvault import {maker.source} NAME` looks into one"
+                f"{program} has {others} more item{'s' * (others != 1)} not named after a profile: "
+                f"import one with `shellvault import {maker.source} NAME`"
             )
 
 
@@ -148,7 +148,7 @@ def _shown(program: str, name: str, where: str, environment: Mapping[str, str], 
 
 
 def _printed(program: str, name: str, where: str, environment: Mapping[str, str]) -> bytes:
-    """What `pass show` prints. Raises ImportingError when it fails or takes too long."""
+    """The output of `pass show`. Raises ImportingError when it fails or takes too long."""
     try:
         done = subprocess.run(
             [program, "show", "--", name],
@@ -160,5 +160,5 @@ def _printed(program: str, name: str, where: str, environment: Mapping[str, str]
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ImportingError(f"{where}: {program} cannot be run or does not answer") from error
     if done.returncode or len(done.stdout) > PASS_BYTES:
-        raise ImportingError(f"{where}: {program} does not show it: unlock its key, then try again")
+        raise ImportingError(f"{where}: {program} cannot decrypt it: unlock its key, then try again")
     return done.stdout

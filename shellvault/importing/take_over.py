@@ -1,6 +1,6 @@
-"""Taking over one key pair: read, proved by a call, put into the vault, and only then taken out of plaintext.
+"""Imports key pairs: reads each, proves it with a call, stores it in the vault, and only then removes the plaintext.
 
-A run that is killed anywhere leaves the keys where they were, in the vault, or in both: the next one goes on.
+A killed run leaves each pair in its old place, in the vault, or in both; the next run continues.
 """
 
 import os
@@ -20,34 +20,34 @@ from shellvault.profiles.edit import BACKUP_SUFFIX
 from shellvault.profiles.parse import read_bytes
 from shellvault.vault import StoredKeys
 
-#: Does an operation on the vault (vault.operations).
+#: Performs an operation on the vault (vault.operations).
 Operate = Callable[[dict[str, Any]], dict[str, Any]]
 
-#: What became of one key pair.
+#: The outcome for one key pair.
 Outcome = Literal["taken over", "in the vault already"]
 
-#: How many pairs are proved at a time.
+#: Most pairs that are proved in parallel.
 PROOFS_AT_ONCE = 8
 
-#: What a proof imports.
+#: Modules that a proof imports.
 PROOF_MODULES = ("botocore.client", "botocore.session", "botocore.exceptions", "encodings.idna")
 
 
 @dataclass(frozen=True, slots=True)
 class Ways:
-    """How keys are taken over: what reads, proves and stores them, and who is asked."""
+    """The functions that ask for passphrases, prove keys, store them, and confirm."""
 
     operate: Operate
     ask: AskPassphrase
     prove: Callable[[str, StoredKeys], object]
-    """Raises ShellvaultError when AWS does not take the keys of this profile. Called by several threads."""
+    """Raises ShellvaultError when AWS refuses the keys of this profile. Called by several threads."""
     may_replace: Callable[[str, str, str], bool]
-    """Whether the stored key of a name (with its id) may make room for this id."""
+    """Whether the stored key of a name (with this id) may be replaced by the new id."""
 
 
 @dataclass(slots=True)
 class Taken:
-    """One pair on its way: read, judged against the vault, proved, stored."""
+    """One pair during its import."""
 
     found: Found
     keys: StoredKeys | None = None
@@ -55,7 +55,7 @@ class Taken:
     problem: ShellvaultError | None = None
     replaces: bool = False
     same_as: "Taken | None" = None
-    """The pair of the same name and id that was found elsewhere, too: what becomes of that one becomes of this."""
+    """The same pair, found in another place: this one shares its outcome."""
 
     @property
     def is_due(self) -> bool:
@@ -64,9 +64,9 @@ class Taken:
 
 
 def take_over(chosen: Iterable[Found], ways: Ways) -> list[Taken]:
-    """Puts the pairs into the vault: one unlocking and one write for all that are new. What is in plaintext stays.
+    """Stores the pairs in the vault, all new ones with one unlock and one write. Plaintext copies stay.
 
-    Each has what became of it, or its `problem`. Raises what cannot be told of one pair, before anything is stored.
+    Each result has an `outcome` or a `problem`. Raises errors that concern no single pair, before anything is stored.
     """
     taken = [each for found in chosen for each in _read(found, ways.ask)]
     _judge(taken, ways.operate({"do": "list"})["keys"], ways.may_replace)
@@ -94,7 +94,7 @@ def _read(found: Found, ask: AskPassphrase) -> list[Taken]:
     except ShellvaultError as error:
         return [Taken(found, problem=error)]
     except Exception as error:
-        # Of another program's keyring: the other keys are still of use.
+        # One bad item of another program must not stop the rest.
         problem = str(error) or type(error).__name__
         return [Taken(found, problem=ImportingError(f"{found.where} cannot be read ({problem})"))]
 
@@ -102,7 +102,7 @@ def _read(found: Found, ask: AskPassphrase) -> list[Taken]:
 def _judge(
     taken: Iterable[Taken], stored: Mapping[str, str], may_replace: Callable[[str, str, str], bool]
 ) -> None:
-    """Says of each pair whether it is new, there already, or replaces another."""
+    """Decides for each pair whether it is new, stored already, or replaces another."""
     known = dict(stored)
     first: dict[str, Taken] = {}
     for each in taken:
@@ -119,7 +119,7 @@ def _judge(
         elif name in stored and name not in first and may_replace(name, there, key_id):
             each.replaces, known[name], first[name] = True, key_id, each
         else:
-            where = "in the vault" if name in stored else "elsewhere, which are taken"
+            where = "in the vault" if name in stored else "elsewhere, imported instead"
             each.problem = ImportingError(
                 f"{printable(name)} has other keys {where} ({there}): left alone; --overwrite replaces them"
             )
@@ -145,10 +145,10 @@ def _store(pairs: Iterable[Taken], operation: dict[str, Any], operate: Operate) 
 
 
 def take_out(path: Path, names: Iterable[str], operate: Operate, *, is_config: bool) -> bool:
-    """Takes the pairs of these profiles out of a plaintext file, which the vault keeps as it was.
+    """Removes the pairs of these profiles from a plaintext file; the vault keeps a copy of the original file.
 
-    The copy that an edit of ours has left beside it loses them too. Returns whether there was something to take out.
-    Raises ShellvaultError when the file cannot be changed, or is changed by something else meanwhile.
+    Removes them from shellvault's backup of the file too. Returns whether anything was removed.
+    Raises ShellvaultError if the file cannot be changed, or another program changes it meanwhile.
     """
     chosen = sorted(names)
     before = read_bytes(path)
@@ -159,12 +159,12 @@ def take_out(path: Path, names: Iterable[str], operate: Operate, *, is_config: b
         target = os.path.realpath(path)
         operate({"do": "back-up", "path": target})
         _replace(path, before, after)
-    beside = path.with_name(path.name + BACKUP_SUFFIX)
-    older = read_bytes(beside)
+    backup = path.with_name(path.name + BACKUP_SUFFIX)
+    older = read_bytes(backup)
     if older is not None:
         stripped = plaintext.without_keys(older, chosen, is_config=is_config)
         if stripped != older:
-            _replace(beside, older, stripped)
+            _replace(backup, older, stripped)
     return after != before
 
 
@@ -172,7 +172,7 @@ def _replace(path: Path, before: bytes, after: bytes) -> None:
     def check() -> None:
         if read_bytes(path) != before:
             raise ImportingError(
-                f"{printable(str(path))} was changed by another program just now: run this again"
+                f"{printable(str(path))} was changed by another program just now: run the command again"
             )
 
     try:
@@ -180,5 +180,5 @@ def _replace(path: Path, before: bytes, after: bytes) -> None:
         files.replace(path, after, mode, owned_like=path, check=check)
     except OSError as error:
         raise ShellvaultError(
-            f"{printable(str(path))} cannot be changed ({error.strerror}): the keys are in the vault, and still there"
+            f"{printable(str(path))} cannot be changed ({error.strerror}): the keys are in it and in the vault"
         ) from error

@@ -120,7 +120,7 @@ def test_items_of_pass_may_lie_in_folders(environment: dict[str, str], tmp_path:
         ("aws-sso", "static credentials"),
     }
     assert around.hints == (
-        "pass has 1 more item whose name is no profile's: `shellvault import aws-vault NAME` looks into one",
+        "pass has 1 more item not named after a profile: import one with `shellvault import aws-vault NAME`",
     )
 
 
