@@ -1,4 +1,4 @@
-"""A link opened in a person's browser, without leaving it on a command line."""
+"""Opens a link in the person's browser, and keeps it off command lines."""
 
-#: In the place of a browser's command: opens none.
+#: Instead of a browser's command: open none.
 NO_BROWSER = "none"

@@ -1,7 +1,7 @@
-"""A link to this machine that leads on to another one, once, and only for a process of the same user.
+"""A link to this machine that redirects to another link, once, and only for a process of the same user.
 
-Programs keep what they were started with on their command line, where every user of the machine can read it,
-and browsers run for days. What stands there is this link, which is worth nothing as soon as it was used.
+Every user of the machine can read the command lines of programs, and browsers run for days. The command line shows
+this link, which is worthless once it was used.
 """
 
 import hmac
@@ -16,9 +16,9 @@ from contextlib import contextmanager, suppress
 from shellvault import request_head, threads
 from shellvault.connections import Connections, accept, users
 
-#: Connections at once, and those that wait to be accepted.
+#: Most connections at once, and most that wait to be accepted.
 _AT_ONCE, _BACKLOG = 64, 4096
-#: Seconds between two looks at whether the link is still wanted.
+#: Seconds between two checks whether the link is still needed.
 _POLL_SECONDS = 0.2
 
 _HEADERS = "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -28,7 +28,7 @@ class OneTimeLink:
     """Serves one redirection from a free port of 127.0.0.1."""
 
     def __init__(self, target: str) -> None:
-        """`target` is where it leads, an ASCII URL."""
+        """`target` is the URL to redirect to, in ASCII."""
         self._target = target
         self._path = f"/{secrets.token_urlsafe(32)}"
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
@@ -42,11 +42,11 @@ class OneTimeLink:
         threads.start(self._serve)
 
     def wait(self, seconds: float) -> bool:
-        """Waits until a browser was led on. False when none has come in time."""
+        """Waits until a browser was redirected. False if none came in time."""
         return self._done.wait(seconds)
 
     def close(self) -> None:
-        """Ends the service."""
+        """Stops serving."""
         self._closed = True
 
     def _serve(self) -> None:
@@ -70,7 +70,7 @@ class OneTimeLink:
         with self._lock:
             is_ours = hmac.compare_digest(asked.target, self._path.encode()) and _is_same_user(connection)
             if is_ours and asked.method == b"GET":
-                # Spent before it is sent: a second request that comes meanwhile finds nothing.
+                # Marked as used before it is sent: a second request must find nothing.
                 self._path = f"/{secrets.token_urlsafe(32)}"
         if is_ours and asked.method == b"GET":
             self._connections.prove(connection)
@@ -98,7 +98,7 @@ def one_time_link(target: str) -> Iterator[OneTimeLink]:
 
 
 def _is_same_user(connection: socket.socket) -> bool:
-    """Whether the other end of a loopback connection belongs to this user, where the kernel tells (Linux)."""
+    """Whether the other end of a loopback connection belongs to this user, if the kernel says so (Linux)."""
     if sys.platform != "linux":
         return True
     return users([connection])[0] in (0, os.getuid())

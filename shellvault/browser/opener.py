@@ -1,8 +1,8 @@
-"""Which program opens a link here, and running it so that it can neither take the terminal nor keep a secret.
+"""Chooses the program that opens a link, and runs it without the terminal and without a secret in its arguments.
 
-The order: what the command line or a setting names, `$BROWSER` (a list as Python's `webbrowser` reads it:
-separated by `:`, `%s` stands for the link), then what the system has: `wslview` under WSL, `open` on macOS,
-`xdg-open` where there is a display.
+The order: the browser of the command line or a setting, `$BROWSER` (a list as Python's `webbrowser` reads it:
+separated by `:`, `%s` stands for the link), then the system's opener: `wslview` under WSL, `open` on macOS,
+`xdg-open` if there is a display.
 """
 
 import os
@@ -18,18 +18,18 @@ from shellvault.browser.one_time_link import one_time_link
 from shellvault.errors import UsageError
 from shellvault.variables import SESSION_VARIABLES, for_children
 
-#: Seconds after which an opener that still runs counts as a browser that has opened the link.
+#: Seconds after which an opener that still runs counts as a browser.
 OPENER_SECONDS = 5.0
-#: Seconds in which a browser must come for the link.
+#: Seconds in which a browser must fetch the link.
 FETCH_SECONDS = 30.0
 
-#: Browsers that would take the terminal over; the link is printed instead.
+#: Browsers that would take over the terminal; the link is printed instead.
 _TEXT_BROWSERS = ("elinks", "links", "links2", "lynx", "w3m", "www-browser")
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What became of a link: the program that took it, None when there was none that could."""
+    """The outcome: the program that opened the link, or None."""
 
     program: str | None
 
@@ -38,11 +38,11 @@ class Opened:
 
 
 def open_link(link: str, environment: Mapping[str, str], browser: str | None = None) -> Opened:
-    """Opens `link` (http or https) in the browser that is named, else in the one that the environment has.
+    """Opens `link` (http or https) in `browser`, else in the environment's browser.
 
-    The opener gets a link to this machine that answers once, and with it no secret stands on its command line;
-    under WSL, where the browser may not reach it, the link itself. Returns within FETCH_SECONDS; the caller
-    prints the link where nothing could open it. Raises UsageError for a `browser` that is not there.
+    The opener gets a one-time link to this machine, so that its command line holds no secret. Under WSL it gets the
+    link itself, because the browser may not reach this machine. Returns within FETCH_SECONDS; the caller prints the
+    link if no program could open it. Raises UsageError for a missing `browser`.
     """
     if not link.startswith(("https://", "http://")) or not link.isprintable() or " " in link:
         raise ValueError("not a link")
@@ -65,7 +65,7 @@ def _commands(environment: Mapping[str, str], browser: str | None) -> Iterator[l
     if browser:
         words = _split(browser)
         if shutil.which(words[0], path=path) is None:
-            raise UsageError(f"there is no browser {words[0]!a} on PATH: name another with --browser")
+            raise UsageError(f"the browser {words[0]!a} is not on PATH: name another with --browser")
         yield words
         return
     for choice in filter(None, environment.get("BROWSER", "").split(os.pathsep)):
@@ -104,7 +104,7 @@ def _with_link(command: list[str], link: str) -> list[str]:
 
 
 def _ran(command: list[str], environment: Mapping[str, str]) -> bool:
-    """Runs an opener away from the terminal. True when it succeeded, or is a browser that goes on."""
+    """Runs an opener without the terminal. True if it succeeded, or still runs as a browser."""
     try:
         process = subprocess.Popen(
             command,
@@ -123,7 +123,7 @@ def _ran(command: list[str], environment: Mapping[str, str]) -> bool:
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a browser gets: nothing private, and no session."""
+    """The environment of a browser, without secrets and sessions."""
     return {name: value for name, value in for_children(environment).items() if name not in SESSION_VARIABLES}
 
 

@@ -1,1 +1,1 @@
-"""The AWS management console, opened with a session: the sign-in token and the links. No browser is started here."""
+"""The AWS management console, opened with a session: the sign-in token and the links. Starts no browser."""

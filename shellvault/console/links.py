@@ -9,31 +9,31 @@ from shellvault.loopback import is_loopback_url
 from shellvault.plan.regions import host, real_region
 from shellvault.sessions.model import Session
 
-#: Seconds that AWS lets a console session last.
+#: Shortest and longest console session in seconds.
 SHORTEST, LONGEST = 900, 43200
 
-#: Who signs the person in, as the sign-in page shows it.
+#: The issuer of the sign-in, as the sign-in page shows it.
 ISSUER = "shellvault"
 
 
 def federation_endpoint(partition: str, region: str | None, override: str | None = None) -> str:
-    """Where sign-in tokens are had, and sign-ins begin: the partition's, near the region.
+    """The endpoint for sign-in tokens and sign-ins, in the region's partition.
 
-    `override` is AWS_ENDPOINT_URL_SIGNIN: an emulator on this machine, since what is sent there is a session.
-    Raises UsageError for one that is somewhere else, ConfigError for what is no region.
+    `override` is AWS_ENDPOINT_URL_SIGNIN: only an emulator on this machine, because it receives a session.
+    Raises UsageError for any other host, ConfigError for a bad region.
     """
     if override:
         if not (override.lower().startswith(("http:", "https:")) and is_loopback_url(override)):
             raise UsageError(
-                f"AWS_ENDPOINT_URL_SIGNIN is {override!a}: the console's sign-in is AWS's own, only a loopback "
-                "address can stand in for it"
+                f"AWS_ENDPOINT_URL_SIGNIN is {override!a}: the console sign-in goes to AWS; use a loopback "
+                "address or unset it"
             )
         return override.rstrip("/") + "/federation"
     return f"https://{host('signin', partition, region)}/federation"
 
 
 def token_request(endpoint: str, session: Session, seconds: int | None) -> str:
-    """The request for a sign-in token. `seconds`: how long the console session is to last, None: AWS's default."""
+    """The URL that requests a sign-in token. `seconds`: length of the console session, None: AWS's default."""
     credentials = {
         "sessionId": session.access_key_id,
         "sessionKey": session.secret_access_key,
@@ -46,19 +46,19 @@ def token_request(endpoint: str, session: Session, seconds: int | None) -> str:
 
 
 def destination(partition: str, region: str | None, page: str | None) -> str:
-    """The console page to arrive at.
+    """The URL of the console page to open.
 
-    `page` is a path below the region's console (`ec2/home#Instances:`), a service's name (`s3`), or a whole
-    https URL of the same partition's console. Raises UsageError for any other URL, ConfigError for what is no region.
+    `page` is a path in the region's console (`ec2/home#Instances:`), a service's name (`s3`), or an https URL of the
+    same partition's console. Raises UsageError for any other URL, ConfigError for a bad region.
     """
     console, real = host("console", partition, None), real_region(region, partition)
     if page and "://" in page:
         named = urlsplit(page).hostname or ""
         if not page.startswith("https://") or not (named == console or named.endswith(f".{console}")):
-            raise UsageError(f"{page!a} is no page of {console}: give a path, a service or such a URL")
+            raise UsageError(f"{page!a} is not a page of {console}: give a path, a service or a URL there")
         return page
     if page and not page.isprintable():
-        raise UsageError("the path of a console page is one line of printable text")
+        raise UsageError("the path of a console page must be one line of printable text")
     path = (page or "console").strip("/")
     if "/" not in path and "#" not in path and "?" not in path:
         path = f"{path}/home"
@@ -70,7 +70,7 @@ def destination(partition: str, region: str | None, page: str | None) -> str:
 
 
 def sign_in_link(endpoint: str, token: str, destination: str) -> str:
-    """The link that signs a browser in; it is a secret for the 15 minutes in which AWS takes its token."""
+    """The link that signs a browser in: a secret for the 15 minutes in which AWS accepts its token."""
     fields = {"Action": "login", "Issuer": ISSUER, "Destination": destination, "SigninToken": token}
     return f"{endpoint}?{urlencode(fields, quote_via=quote)}"
 
@@ -78,7 +78,7 @@ def sign_in_link(endpoint: str, token: str, destination: str) -> str:
 def logged_out_first(endpoint: str, link: str) -> str:
     """A link that ends the browser's present console session and then follows `link`.
 
-    AWS has it in its first partition alone, and not where the console's multi-session is on.
+    It works only in the partition `aws`, and not if the console's multi-session is on.
     """
     return (
         endpoint.removesuffix("federation")
@@ -93,7 +93,7 @@ def container_link(link: str, name: str, style: Literal["container"] = "containe
 
 
 def checked_seconds(seconds: int) -> int:
-    """The length of a console session. Raises UsageError outside of what AWS gives."""
+    """The length of a console session. Raises UsageError outside AWS's limits."""
     if not SHORTEST <= seconds <= LONGEST:
         raise UsageError("a console session lasts 15m to 12h: change --duration")
     return seconds

@@ -14,23 +14,23 @@ from shellvault.deadline import within
 from shellvault.errors import SessionError
 from shellvault.sessions.model import Session
 
-#: Seconds for the whole exchange and for a silence in it, and the most bytes of its answer.
+#: Seconds for the whole exchange and for a silence in it, and most bytes of the reply.
 DEADLINE, SILENCE, LIMIT = 12.0, 8.0, 65536
 
 _TOKEN = re.compile(r"[A-Za-z0-9_\-.~+/=%]{8,8192}")
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The request holds a session: it goes nowhere but where it was sent."""
+    """The request holds a session, so no redirect is followed."""
 
     def redirect_request(self, *_: Any) -> None:
-        """See HTTPRedirectHandler: None refuses."""
+        """See HTTPRedirectHandler: None refuses the redirect."""
 
 
 def signin_token(endpoint: str, session: Session, seconds: int | None, ca_bundle: str | None = None) -> str:
     """A token for one sign-in within 15 minutes; `seconds` as in `links.token_request`.
 
-    Proxies are those of the environment. Raises SessionError, which never quotes the request: it holds the session.
+    Uses the proxies of the environment. Raises SessionError, which never quotes the request: it holds the session.
     """
     if session.session_token is None:
         raise SessionError(
@@ -61,7 +61,7 @@ def _get(url: str, ca_bundle: str | None) -> tuple[int, bytes]:
 
     context = ssl.create_default_context(cafile=ca_bundle or get_cert_path(True))
     opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
-    # `links` makes https URLs, or such of this machine.
+    # `links` makes only https URLs and URLs of this machine.
     request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310
     try:
         with opener.open(request, timeout=SILENCE) as reply:
@@ -74,7 +74,7 @@ def _get(url: str, ca_bundle: str | None) -> tuple[int, bytes]:
 def _refusal(status: int, seconds: int | None) -> str:
     if status == 400 and seconds is not None:
         return (
-            "AWS refused a console session of that length (400): it must fit the role's own maximum; "
+            "AWS refused a console session of that length (400): it exceeds the role's maximum; "
             "leave out --duration"
         )
     if status in (400, 401, 403):
@@ -82,4 +82,4 @@ def _refusal(status: int, seconds: int | None) -> str:
             f"AWS refused the console sign-in ({status}): the session may have expired or been revoked; "
             "try again with --fresh"
         )
-    return f"AWS's console sign-in does not work now (HTTP {status}): try again later"
+    return f"AWS's console sign-in failed (HTTP {status}): try again later"

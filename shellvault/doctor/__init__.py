@@ -1,1 +1,1 @@
-"""What is wrong here, and what to do: checks that read, and mends that are safe. No check shows a secret."""
+"""Checks of an installation, with a remedy for each problem. Checks only read, fixes are safe, no secret is shown."""

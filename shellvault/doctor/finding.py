@@ -1,21 +1,21 @@
-"""One thing that a check has found."""
+"""One problem that a check has found."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-#: How bad it is: `danger` exposes keys, `trouble` keeps something from working, `advice` can wait.
+#: Severity: `danger` exposes keys, `trouble` stops something from working, `advice` can wait.
 Severity = Literal["danger", "trouble", "advice"]
 SEVERITIES: tuple[Severity, ...] = ("danger", "trouble", "advice")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to mend: where, what is wrong, and what to do about it."""
+    """A problem: the place, what is wrong, and what to do."""
 
     check: str
-    """The check that found it, for a program."""
+    """The id of the check, for programs."""
     severity: Severity
     where: str
     """`FILE:LINE`, a profile, or a part of shellvault."""
@@ -23,12 +23,12 @@ class Finding:
     fix: str
     """A command to run, or what to do in words."""
     mend: Callable[[], str] | None = field(default=None, repr=False, compare=False)
-    """Does the fix, where that is safe; returns what was done. Raises OSError and ShellvaultError."""
+    """Applies the fix, if that is safe, and returns what was done. Raises OSError and ShellvaultError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a doctor looks: the environment of the command, and the folder that it runs in."""
+    """The environment and the folder to check."""
 
     environment: Mapping[str, str] = field(repr=False)
     directory: Path

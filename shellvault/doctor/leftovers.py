@@ -12,7 +12,7 @@ from shellvault.profiles.parse import load
 
 
 def check(place: Place) -> Iterator[Finding]:
-    """Finds lines of other tools; a file that cannot be read is said by the check of profiles."""
+    """Finds lines that call other tools. The check of profiles reports an unreadable file."""
     try:
         config = load(place.config_path)
     except ConfigError:

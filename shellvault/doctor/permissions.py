@@ -1,4 +1,4 @@
-"""Files that others can read or write though they are about keys."""
+"""Files with keys or programs that other users can read or write."""
 
 import os
 import shlex
@@ -18,26 +18,26 @@ from shellvault.vault.backends import file_path
 
 
 def check(place: Place) -> Iterator[Finding]:
-    """Finds files that others may read where secrets can stand, and may write where programs are named."""
+    """Finds readable files that may hold secrets, and writable files that name programs."""
     if sys.platform == "win32":
         return
     config = place.config_path
     secret = [plaintext.credentials_path(place.environment), config.with_name(config.name + BACKUP_SUFFIX)]
-    with suppress(ShellvaultError):  # the check of the vault says it
+    with suppress(ShellvaultError):  # the check of the vault reports it
         secret.append(file_path(place.environment))
     for path in secret:
         if (mode := _mode(path)) is not None and mode & 0o077:
-            yield _finding(path, mode, "others can read this file, in which keys can stand", mode & 0o700)
+            yield _finding(path, mode, "other users can read this file, which may hold keys", mode & 0o700)
     # The config file names programs that are run.
     for path in (config, locations.config_file(place.environment)):
         if (mode := _mode(path)) is not None and mode & 0o022:
             yield _finding(
-                path, mode, "others can write this file, which names programs that are run", mode & 0o755
+                path, mode, "other users can write this file, which names programs to run", mode & 0o755
             )
 
 
 def _mode(path: Path) -> int | None:
-    """The permission bits of a file of ours, None for any other."""
+    """The permission bits of a file that this user owns, None for any other."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Long-term keys that lie in plaintext: in AWS's files, shell histories, `.env` files, and the environment."""
+"""Long-term keys in plaintext: in AWS's files, shell histories, `.env` files, and the environment."""
 
 import re
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from shellvault.importing import plaintext
 from shellvault.profiles.edit import BACKUP_SUFFIX
 from shellvault.profiles.parse import place as at
 
-#: Most bytes of a history or a `.env` file that are looked through, from its end.
+#: Most bytes of a history or a `.env` file that are searched, from its end.
 MOST_BYTES = 16 * 1024 * 1024
 
-#: The names that are said of one file.
+#: Most names in the finding of one file.
 MOST_NAMES = 3
 
-#: A secret key in an assignment of any shell or file format; what is only a reference (`$X`, `op://…`) is none.
+#: A secret key in an assignment of any shell or file format. A reference (`$X`, `op://…`) is no secret.
 _SECRET = re.compile(
     rb"aws_?secret_?(?:access_?)?key[\"']?\s*(?:[=:]|\s|,)\s*[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
     re.IGNORECASE,
@@ -33,7 +33,7 @@ _HISTORIES = (
 
 
 def check(place: Place) -> Iterator[Finding]:
-    """Finds plaintext keys; what is found is named by file and line, never shown."""
+    """Finds plaintext keys; names the file and the line, never shows the key."""
     yield from _aws_files(place)
     histfile = place.environment.get("HISTFILE")
     for path in dict.fromkeys(
@@ -53,7 +53,7 @@ def check(place: Place) -> Iterator[Finding]:
                 "plaintext-keys",
                 "danger",
                 at(path, line),
-                f"a secret key{more} stands in plaintext",
+                f"a secret key{more} is in plaintext",
                 "`shellvault add NAME`, delete the line, and use `shellvault exec NAME -- COMMAND`",
             )
     if list(plaintext.in_environment(place.environment, "default")):
@@ -68,8 +68,8 @@ def check(place: Place) -> Iterator[Finding]:
 
 def _aws_files(place: Place) -> Iterator[Finding]:
     credentials = plaintext.credentials_path(place.environment)
-    beside = place.config_path.with_name(place.config_path.name + BACKUP_SUFFIX)
-    for path, is_config in ((credentials, False), (place.config_path, True), (beside, True)):
+    backup = place.config_path.with_name(place.config_path.name + BACKUP_SUFFIX)
+    for path, is_config in ((credentials, False), (place.config_path, True), (backup, True)):
         found = list(plaintext.in_file(path, is_config=is_config))
         if found:
             names = ", ".join(printable(each.name) for each in found[:MOST_NAMES])
@@ -78,13 +78,13 @@ def _aws_files(place: Place) -> Iterator[Finding]:
                 "plaintext-keys",
                 "danger",
                 found[0].where,
-                f"the keys of {names}{more} stand in plaintext",
+                f"the keys of {names}{more} are in plaintext",
                 "`shellvault import`",
             )
 
 
 def _lines_with_secrets(path: Path) -> Iterator[tuple[int, str]]:
-    """The first line of a file that holds a secret key, and in words whether there are more; nothing without one."""
+    """The first line of a file with a secret key, and the number of further ones in words; empty without one."""
     try:
         if not path.is_file() or path.stat().st_size > MOST_BYTES:
             return

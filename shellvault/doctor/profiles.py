@@ -1,4 +1,4 @@
-"""Profiles that cannot give a session, and what the AWS CLI reads differently."""
+"""Profiles that cannot give a session, and settings that the AWS CLI reads differently."""
 
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -13,11 +13,11 @@ from shellvault.profiles.parse import ConfigFile, load
 from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.profiles.settings import SOURCE_KEYS
 
-#: Seconds of age from which a key should be replaced (AWS's own advice: 90 days).
+#: Age in seconds from which a key should be replaced (AWS's advice: 90 days).
 OLD = 90 * 24 * 3600
 
 
-#: The keys that say who a profile is.
+#: The settings that give a profile its identity.
 IDENTITY = frozenset(
     {
         "role_arn",
@@ -38,14 +38,14 @@ IDENTITY = frozenset(
 
 
 def check(place: Place, stored: Collection[str]) -> Iterator[Finding]:
-    """Resolves and plans every profile; `stored` are the names that have keys in the vault."""
+    """Resolves and plans every profile; `stored`: the names with keys in the vault."""
     try:
         config = load(place.config_path)
     except ConfigError as error:
         yield Finding("profiles", "trouble", str(place.config_path), str(error), "correct the file")
         return
     overrides = Overrides(None, None, request.overrides(dict(place.environment)))
-    # Which keys they are decides nothing here.
+    # The access key ids do not matter here.
     keys = dict.fromkeys(stored, "stored")
     for name in config.profile_names:
         try:
@@ -65,25 +65,25 @@ def check(place: Place, stored: Collection[str]) -> Iterator[Finding]:
 
 
 def _mistaken_headers(config: ConfigFile) -> Iterator[Finding]:
-    """Sections that hold a profile's keys under a header that makes them none in this file."""
+    """Sections with a profile's settings under a header that is no profile in this file."""
     for header, section in config.others.items():
         if not {"region", "output", *IDENTITY}.isdisjoint(section.values):
             yield Finding(
                 "config-file",
                 "advice",
                 config.at(section.line),
-                f"[{printable(header)}] is no profile in this file, so nothing reads it",
+                f"[{printable(header)}] is not a profile in this file and is ignored",
                 f"write [profile {printable(header)}]",
             )
 
 
 def _is_only_settings(config: ConfigFile, name: str) -> bool:
-    """Whether a profile has no sign of an identity of its own: others include it, or it is `[default]`."""
+    """Whether a profile has no identity of its own: others include it, or it is `[default]`."""
     return IDENTITY.isdisjoint(config.section(name))
 
 
 def old_keys(created: Mapping[str, int], stored: Collection[str]) -> Iterator[Finding]:
-    """Stored keys that are older than OLD; `created` maps names to when their keys were made, where known."""
+    """Stored keys older than OLD; `created` maps names to the known creation times of their keys."""
     now = time.time()
     for name in stored:
         age = now - created.get(name, now)

@@ -1,4 +1,4 @@
-"""What shellvault itself needs: a vault, the agent, the shells' start-up files, and a clock that AWS agrees with."""
+"""Requirements of shellvault: a vault, the agent, the shells' start-up files, and a correct clock."""
 
 import email.utils
 import time
@@ -17,12 +17,12 @@ from shellvault.vault import probe
 from shellvault.vault.backends import file_path, session_backend
 from shellvault.vault.passphrases import weakness
 
-#: Seconds by which a clock may differ: AWS refuses a request after five minutes.
+#: Most seconds by which the clock may differ: AWS refuses requests from five minutes on.
 SKEW, DANGEROUS_SKEW = 60, 240
 
 
 def vault(place: Place) -> Iterator[Finding]:
-    """Whether the vault that would be used can be, and the one that sessions would be kept in."""
+    """Whether the vault of the keys and that of the sessions can be used."""
     try:
         sessions = session_backend(place.environment)
         used = [status for status in probe(place.environment) if status.chosen or status.name == sessions]
@@ -42,7 +42,7 @@ def vault(place: Place) -> Iterator[Finding]:
 
 
 def known_passphrase(place: Place) -> str | None:
-    """The passphrase of the encrypted file, where there is one and the environment has it."""
+    """The passphrase of the encrypted file, if the file exists and the environment has it."""
     given = next(filter(None, map(place.environment.get, PASSPHRASE_VARIABLES)), None)
     return given if given and file_path(place.environment).exists() else None
 
@@ -55,7 +55,7 @@ def passphrase(given: str) -> Iterator[Finding]:
 
 
 def unknown_settings(place: Place) -> Iterator[Finding]:
-    """Keys of config.toml that mean nothing to this version; a file that cannot be read is the vault's trouble."""
+    """Unknown keys in config.toml. The check of the vault reports an unreadable file."""
     with suppress(ConfigError):
         own = settings.load(place.environment)
         for remark in own.remarks:
@@ -64,7 +64,7 @@ def unknown_settings(place: Place) -> Iterator[Finding]:
 
 
 def agent(place: Place) -> Iterator[Finding]:
-    """Whether the agent answers, and is of this version."""
+    """Whether the agent answers, and has this version."""
     if not here.agent_allowed(place.environment):
         return
     try:
@@ -77,7 +77,7 @@ def agent(place: Place) -> Iterator[Finding]:
             "agent",
             "advice",
             "the agent",
-            f"it is of version {status.get('version')}, this is {__version__}",
+            f"it has version {status.get('version')}, this command has {__version__}",
             "`shellvault agent stop` (the next command starts a new one)",
             partial(_stop, place),
         )
@@ -89,7 +89,7 @@ def _stop(place: Place) -> str:
 
 
 def shells(place: Place) -> Iterator[Finding]:
-    """Start-up files of shells that are in use here and do not run `shellvault init`."""
+    """Start-up files of shells in use that do not run `shellvault init`."""
     for shell in HOOKED:
         if detect.name_of(place.environment.get("SHELL", "")) != shell:
             continue
@@ -103,7 +103,7 @@ def shells(place: Place) -> Iterator[Finding]:
                 "shells",
                 "advice",
                 str(path),
-                f"{shell} has no prompt, refresh and completion of shellvault",
+                f"{shell} does not load shellvault (prompt, refresh, completion)",
                 f"`shellvault init {shell} --install`",
             )
         elif (options := install.evaluated_options(text, shell)) is not None:
@@ -111,13 +111,13 @@ def shells(place: Place) -> Iterator[Finding]:
                 "shells",
                 "advice",
                 str(path),
-                "the line starts a process with every shell; a newer one reads a kept text",
+                "its shellvault line starts a process in every shell; the newer line reads a file",
                 f"shellvault init {shell} --install {options}".rstrip(),
             )
 
 
 def clock(url: str, deadline: float) -> Iterator[Finding]:
-    """Whether this machine's clock is AWS's, by the Date of any answer of `url`; silent without the network."""
+    """Whether the clock agrees with AWS's, by the Date header of any reply of `url`; silent without the network."""
     request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - an endpoint of ours, http or https
     try:
         with urllib.request.urlopen(request, timeout=deadline) as reply:  # noqa: S310
@@ -135,6 +135,6 @@ def clock(url: str, deadline: float) -> Iterator[Finding]:
             "clock",
             "trouble" if abs(skew) > DANGEROUS_SKEW else "advice",
             "the clock",
-            f"it is {abs(int(skew))} s {'ahead of' if skew > 0 else 'behind'} AWS's, which refuses from 300 s on",
+            f"it is {abs(int(skew))} s {'ahead of' if skew > 0 else 'behind'} AWS's; from 300 s AWS refuses requests",
             "turn on network time: `timedatectl set-ntp true`",
         )

@@ -262,6 +262,6 @@ def test_many_keys_in_one_file_are_one_line(healthy: Home) -> None:
     (healthy.path / ".bash_history").write_text(f"export AWS_SECRET_ACCESS_KEY={SECRET}\n" * 2002)
     lines = healthy.shellvault("doctor", "--offline").stdout.splitlines()
     assert next(line for line in lines if "credentials:" in line).endswith(
-        "credentials:2: the keys of p0, p1, p2 and 1999 more stand in plaintext"
+        "credentials:2: the keys of p0, p1, p2 and 1999 more are in plaintext"
     )
     assert len([line for line in lines if "fix:" not in line]) == 2
