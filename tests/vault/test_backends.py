@@ -115,7 +115,7 @@ def test_a_backend_that_is_none_is_an_error_that_names_its_source(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('backend = "file"\nproduction = ["a,b"]', "production must be patterns without commas"),
+        ('backend = "file"\nproduction = ["a,b"]', "production must be list of text"),
         ('production = "live-*"', "production must be patterns"),
         ('production = ["live", 3]', "production must be patterns"),
         ('production = ["a\\u0000b"]', "production must be patterns"),
