@@ -52,7 +52,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {"PATH": str(tmp_path), "HOME": str(tmp_path)}
 
 
-def test_the_browser_is_led_to_the_link_and_has_only_a_local_one_on_its_command_line(
+def test_the_browsers_command_line_holds_only_a_local_link(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     browser = Browser(tmp_path, "firefox")

@@ -67,7 +67,7 @@ def test_a_page_is_a_service_or_a_path(page: str, path: str) -> None:
     assert links.destination("aws", "eu-west-3", page) == f"https://eu-west-3.console.aws.amazon.com/{path}"
 
 
-def test_a_page_may_be_a_link_of_the_same_console_and_of_no_other_site() -> None:
+def test_a_page_may_be_a_url_of_the_same_console_only() -> None:
     link = "https://eu-west-3.console.aws.amazon.com/s3/home"
     assert links.destination("aws", "eu-west-3", link) == link
     for other in (
@@ -81,7 +81,7 @@ def test_a_page_may_be_a_link_of_the_same_console_and_of_no_other_site() -> None
             links.destination("aws", "eu-west-3", other)
 
 
-def test_the_request_for_a_token_holds_the_session_and_its_length_only_when_asked() -> None:
+def test_a_token_request_has_a_duration_only_if_asked() -> None:
     query = parse_qs(urlsplit(links.token_request("https://x/federation", SESSION, None)).query)
     assert query.keys() == {"Action", "Session"}
     assert json.loads(query["Session"][0]) == {

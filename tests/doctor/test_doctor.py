@@ -187,7 +187,7 @@ def test_safe_fixes_are_done_and_announced_and_the_rest_stays(healthy: Home) -> 
     assert [check for check, _, _ in findings(healthy)] == ["plaintext-keys"]
 
 
-def test_what_nothing_names_in_the_vault_is_said_and_goes_but_for_the_only_copy_of_keys(
+def test_orphans_are_reported_and_fixed_but_not_the_only_keys(
     healthy: Home,
 ) -> None:
     vault = open_vault(None, healthy.environment, lambda new, problem, path: PASSPHRASE)

@@ -87,7 +87,7 @@ def test_a_file_cannot_make_us_derive_for_ever(tmp_path: Path) -> None:
         "[" * 100_000,
     ],
 )
-def test_what_is_no_long_term_pair_is_refused_without_being_quoted(data: str) -> None:
+def test_other_content_is_refused_without_being_quoted(data: str) -> None:
     with pytest.raises(ImportingError) as refused:
         items.keys_of(data, "the item")
     assert "ssss" not in str(refused.value)

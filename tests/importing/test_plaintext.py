@@ -51,7 +51,7 @@ def credentials(tmp_path: Path) -> Path:
     return path
 
 
-def test_long_term_pairs_are_found_with_their_place_and_their_settings(credentials: Path) -> None:
+def test_long_term_pairs_are_found_with_place_and_settings(credentials: Path) -> None:
     found = list(plaintext.in_file(credentials, is_config=False))
     assert pairs(found) == {
         "default": ("AKIADEFAULT00000", "secret/of+default"),

@@ -43,9 +43,7 @@ def test_an_empty_home_holds_nothing(environment: dict[str, str]) -> None:
     assert look(environment) == []
 
 
-def test_aws_vaults_files_are_opened_by_one_passphrase_asked_once(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_one_passphrase_opens_all_of_aws_vaults_files(environment: dict[str, str], tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_encrypted(tmp_path / ".awsvault" / "keys", name, DATA, "pass phrase")
     found = look(environment)
@@ -91,7 +89,7 @@ def test_aws_sso_keeps_static_credentials_in_one_item(environment: dict[str, str
         makers.static_credentials(b"[", "there")
 
 
-def test_pass_is_read_by_pass_and_a_persons_other_passwords_are_left_alone(
+def test_pass_decrypts_its_items_and_not_the_other_passwords(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     store, programs = tmp_path / ".password-store", tmp_path / "bin"
@@ -305,7 +303,7 @@ def test_the_keyring_of_the_kernel(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.real
-def test_a_keyring_that_does_not_answer_is_told_once_and_waited_for_once(tmp_path: Path) -> None:
+def test_a_silent_keyring_is_waited_for_and_reported_once(tmp_path: Path) -> None:
     with private_wallet(tmp_path) as wallet:
         wallet.stop()
         started = time.monotonic()

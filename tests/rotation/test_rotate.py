@@ -24,7 +24,7 @@ def _name(point: object) -> str:
     return getattr(point, "__name__", str(point))
 
 
-def test_the_old_key_is_replaced_proved_made_inactive_and_deleted() -> None:
+def test_the_old_key_is_replaced_made_inactive_and_deleted() -> None:
     world = World()
     done = rotate(world.rotation())
 
@@ -48,7 +48,7 @@ def test_the_old_key_can_be_kept_inactive() -> None:
     [(KilledError, point) for point in POINTS] + [(SessionError, point) for point in POINTS],
     ids=_name,
 )
-def test_wherever_it_stops_the_stored_key_works_and_the_next_rotation_completes(
+def test_a_stopped_rotation_keeps_a_working_key_and_is_completed(
     error: type[BaseException], point: tuple[int, bool]
 ) -> None:
     world = World(Faults(*point, error=error))
@@ -92,7 +92,7 @@ def test_iam_may_take_a_while_to_know_the_new_key() -> None:
     assert world.told == ["waiting for AWS to accept the new key"]
 
 
-def test_a_key_that_is_never_known_is_deleted_and_the_old_one_stays() -> None:
+def test_a_new_key_that_aws_never_accepts_is_deleted() -> None:
     world = World()
     world.iam.unknown_for = 10**6
     started = world.now
@@ -115,7 +115,7 @@ def test_a_vault_that_loses_the_write_keeps_the_old_key() -> None:
     assert world.store.notes == {}
 
 
-def test_a_second_key_that_is_not_ours_is_named_with_its_use_and_nothing_is_changed() -> None:
+def test_a_foreign_second_key_is_named_and_stops_the_rotation() -> None:
     world = World()
     world.iam.keys["AKIAOTHER"] = ("unknown", False)
     with pytest.raises(
@@ -200,7 +200,7 @@ def test_a_refused_beginning_says_that_nothing_was_changed() -> None:
     assert world.store.notes == {}
 
 
-def test_a_key_that_may_have_been_made_is_said_where_keys_cannot_be_listed() -> None:
+def test_without_list_access_a_possible_new_key_is_reported() -> None:
     world = World(Faults(CALLS.index("create") + 1, after=True, error=KilledError))
     world.iam.denies = frozenset({"all"})
     with pytest.raises(KilledError):
@@ -222,7 +222,7 @@ def test_every_stop_with_the_new_key_in_use_says_so(point: tuple[int, bool]) -> 
         assert f"{world.stored.access_key_id} of work is in the vault and works" in str(stopped.value)
 
 
-def test_without_the_right_to_its_last_use_a_second_key_is_named_all_the_same() -> None:
+def test_a_second_key_is_named_even_if_its_use_is_unknown() -> None:
     world = World()
     world.iam.denies = frozenset({"last_used"})
     world.iam.keys["AKIAOTHER"] = ("unknown", True)

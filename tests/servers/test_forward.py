@@ -80,7 +80,7 @@ def test_the_end_of_the_server_behind_is_told(tmp_path: Path) -> None:
     assert b"start it again" in answer.body
 
 
-def test_a_socket_that_was_left_behind_is_replaced_and_a_living_one_is_not(tmp_path: Path) -> None:
+def test_a_leftover_socket_is_replaced_but_not_a_live_one(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))

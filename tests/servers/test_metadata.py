@@ -77,7 +77,7 @@ def test_a_token_ends_and_cannot_be_made_longer(server: MetadataServer) -> None:
     assert asked(server, "GET", CREDENTIALS, **{TOKEN: "é"})[0] == 401
 
 
-def test_a_page_that_was_made_to_believe_our_address_is_its_own_gets_nothing(server: MetadataServer) -> None:
+def test_a_page_with_dns_rebinding_gets_nothing(server: MetadataServer) -> None:
     assert asked(server, "PUT", "/latest/api/token", Host="evil.example", **{TOKEN_LIFE: "60"})[0] == 403
     token = server.token(60)
     assert asked(server, "GET", CREDENTIALS, Host="evil.example", **{TOKEN: token})[0] == 403

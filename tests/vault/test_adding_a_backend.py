@@ -115,7 +115,7 @@ def test_a_stand_in_works_after_three_files(house: Path, capsys: pytest.CaptureF
         print(f" [a backend touches {len(TOUCHED)} files]", end="")
 
 
-def test_no_name_of_a_backend_decides_anything_outside_its_own_module() -> None:
+def test_no_code_outside_its_module_depends_on_a_backends_name() -> None:
     package = Path(shellvault.__file__).parent
     # The encrypted file is ours: it has a passphrase that commands ask for.
     names = [f'"{name}"' for name in RECORDS if name != "file"]

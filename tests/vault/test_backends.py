@@ -34,7 +34,7 @@ def write_settings(environment: dict[str, str], text: str) -> Path:
     return path
 
 
-def test_without_a_bus_the_encrypted_file_is_the_vault_and_every_other_says_why_not(
+def test_without_a_bus_the_file_is_chosen_and_others_say_why_not(
     environment: dict[str, str],
 ) -> None:
     found = {status.name: status for status in probe(environment)}
@@ -68,7 +68,7 @@ def test_the_flag_wins_then_the_variables_then_the_settings(environment: dict[st
 
 
 @pytest.mark.real
-def test_keyrings_that_do_not_answer_are_asked_at_once_and_what_was_found_is_not_asked_again(
+def test_silent_keyrings_are_probed_in_parallel_and_only_once(
     tmp_path: Path,
 ) -> None:
     need_programs("kwalletd5")
@@ -91,7 +91,7 @@ def test_keyrings_that_do_not_answer_are_asked_at_once_and_what_was_found_is_not
     assert [name for name, status in found.items() if status.chosen] == ["secret-service"]
 
 
-def test_an_unusable_folder_for_the_file_leads_to_no_vault_that_forgets(environment: dict[str, str]) -> None:
+def test_an_unusable_file_folder_never_selects_a_volatile_vault(environment: dict[str, str]) -> None:
     environment["SHELLVAULT_FILE_DIR"] = "no/absolute/path"
     assert choose(None, environment).backend == "file"
 
@@ -103,9 +103,7 @@ def test_what_chose_the_backend_is_told(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("variable", ["SHELLVAULT_BACKEND", "AWS_VAULT_BACKEND"])
-def test_a_backend_that_is_none_is_an_error_that_names_its_source(
-    environment: dict[str, str], variable: str
-) -> None:
+def test_an_unknown_backend_is_an_error_with_its_source(environment: dict[str, str], variable: str) -> None:
     environment[variable] = "pass\n"
     with pytest.raises(ConfigError, match=rf"{variable}: .*'pass\\n'.*file.*secret-service") as error:
         open_vault(None, environment, never_asked)
@@ -124,7 +122,7 @@ def test_a_backend_that_is_none_is_an_error_that_names_its_source(
         ("backend = ", "is not TOML"),
     ],
 )
-def test_settings_that_are_wrong_are_an_error_that_names_the_file(
+def test_wrong_settings_are_an_error_with_the_file(
     environment: dict[str, str], text: str, message: str
 ) -> None:
     path = write_settings(environment, text)
@@ -141,7 +139,7 @@ def test_a_backend_that_is_not_here_is_one_clear_error(environment: dict[str, st
     assert "\n" not in str(error.value)
 
 
-def test_the_vault_that_holds_keys_stays_the_vault_until_it_has_none(
+def test_the_vault_with_keys_stays_chosen_until_it_is_empty(
     environment: dict[str, str], cheap: None, silent_bus: str
 ) -> None:
     open_vault(None, environment, never_asked).save_keys("work", "AKIAWORK", "secret")

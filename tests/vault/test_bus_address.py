@@ -70,7 +70,7 @@ def test_the_bus_of_another_user_is_no_way_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_a_stale_address_in_tmux_leads_to_the_keyring_all_the_same(tmp_path: Path) -> None:
+def test_a_stale_address_in_tmux_still_leads_to_the_keyring(tmp_path: Path) -> None:
     with private_keyring(tmp_path) as keyring:
         real = keyring.environment[VARIABLE].removeprefix("unix:path=")
         os.link(real, Path(keyring.environment["XDG_RUNTIME_DIR"], "bus"))

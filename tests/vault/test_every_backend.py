@@ -161,7 +161,7 @@ def test_many_profiles_are_stored_listed_replaced_and_removed(backend: dict[str,
     assert last == {name: f"AKIA{name[-4:]}" for name in names if name != names[5]} | {names[3]: "AKIANEW0"}
 
 
-def test_items_that_nothing_names_are_found_and_go_but_for_the_only_copy_of_keys(
+def test_orphans_are_found_and_removed_but_not_the_only_keys(
     backend: dict[str, str],
 ) -> None:
     vault = open_vault(None, backend, never_asked)
@@ -248,7 +248,7 @@ def test_windows_keeps_no_copy_of_a_secret_that_was_replaced(
     assert not any("keys/work" in target for target in kept)
 
 
-def test_probing_names_it_as_used_and_takes_no_longer_than_two_seconds(backend: dict[str, str]) -> None:
+def test_probing_shows_the_used_backend_within_two_seconds(backend: dict[str, str]) -> None:
     started = time.monotonic()
     found = {status.name: status for status in probe(backend)}
     assert time.monotonic() - started < 2 + BUSY

@@ -67,7 +67,7 @@ def test_what_is_deleted_is_gone(path: Path) -> None:
         opened(path).delete_password("s", "a")
 
 
-def test_reading_where_there_is_no_file_asks_nobody_and_makes_nothing(path: Path) -> None:
+def test_reading_a_missing_file_asks_and_makes_nothing(path: Path) -> None:
     assert opened(path, passphrase=None).get_password("s", "a") is None
     assert not path.parent.exists()
 
@@ -79,7 +79,7 @@ def test_the_file_and_its_folder_are_private(path: Path) -> None:
     assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
 
 
-def test_a_file_that_others_may_read_is_made_private_by_the_next_write(path: Path) -> None:
+def test_the_next_write_makes_a_readable_file_private(path: Path) -> None:
     opened(path).set_password("s", "a", "1")
     path.chmod(0o644)
     opened(path).set_password("s", "b", "2")
@@ -105,7 +105,7 @@ def test_a_link_to_the_file_stays_a_link(path: Path, tmp_path: Path) -> None:
 # Passphrases
 
 
-def test_a_person_is_asked_once_for_a_new_passphrase_and_once_to_unlock(path: Path) -> None:
+def test_a_passphrase_is_asked_once_to_create_and_once_to_unlock(path: Path) -> None:
     person = Person("p")
     keyring = FileKeyring(path, person, cost=CHEAP)
     keyring.set_password("s", "a", "1")
@@ -131,7 +131,7 @@ def test_a_passphrase_that_is_wrong_three_times_is_an_error(path: Path) -> None:
     assert person.answers == [PASSPHRASE]
 
 
-def test_a_wrong_passphrase_in_the_environment_is_an_error_at_once(path: Path) -> None:
+def test_a_wrong_passphrase_in_the_environment_fails_at_once(path: Path) -> None:
     opened(path).set_password("s", "a", "1")
     message = error_of(lambda: opened(path, "hunter2").get_password("s", "a"), WrongPassphraseError)
     assert "SHELLVAULT_FILE_PASSPHRASE" in message
@@ -195,7 +195,7 @@ def test_one_process_derives_the_key_once(path: Path, monkeypatch: pytest.Monkey
 # Damage
 
 
-def test_no_changed_bit_gives_a_wrong_answer_or_anything_but_an_error(path: Path) -> None:
+def test_any_changed_bit_gives_an_error(path: Path) -> None:
     opened(path).set_password("s", "a", "1")
     content = path.read_bytes()
     for position in range(len(content)):
@@ -345,7 +345,7 @@ def written_by_nobody(path: Path) -> str:
     return in_child(lambda: opened(path).set_password("s", "a", "2") or "written", NOBODY)
 
 
-def test_a_read_only_folder_can_be_read_and_says_what_to_do_on_a_write(nobodys_path: Path) -> None:
+def test_in_a_read_only_folder_reads_work_and_writes_say_why(nobodys_path: Path) -> None:
     nobodys_path.parent.chmod(0o500)
     message = written_by_nobody(nobodys_path)
     assert message.startswith("VaultError: cannot write the vault"), message
@@ -428,7 +428,7 @@ def test_two_processes_that_write_at_once_lose_nothing(path: Path, attempt: int)
     assert all(keyring.get_password("s", f"{name}{number}") for name in "ab" for number in range(20))
 
 
-def test_a_file_made_meanwhile_with_another_passphrase_is_not_touched(path: Path) -> None:
+def test_a_file_made_meanwhile_by_another_process_is_untouched(path: Path) -> None:
     def answer(new: bool, problem: str | None, where: Path) -> str:
         opened(path, "the other's").set_password("s", "a", "1")
         return "mine"
@@ -489,7 +489,7 @@ def test_a_new_file_with_a_weak_passphrase_comes_with_a_warning(
     assert not any(passphrase in line for line in said)
 
 
-def test_a_file_with_weak_costs_gets_the_usual_ones_when_it_is_written_with_its_passphrase(
+def test_a_write_with_the_passphrase_raises_a_weak_cost(
     path: Path,
 ) -> None:
     opened(path).set_password("s", "a", "1")
@@ -509,7 +509,7 @@ def opened_key(path: Path) -> bytes | None:
     return keyring.unlock_key
 
 
-def test_a_file_that_is_put_back_to_an_older_state_is_noticed_until_it_is_written_again(path: Path) -> None:
+def test_a_restored_older_file_is_noticed_until_the_next_write(path: Path) -> None:
     writes = path.with_name("writes")
     first, said = told(path, writes_file=writes)
     first.set_password("s", "a", "1")

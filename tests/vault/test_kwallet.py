@@ -26,7 +26,7 @@ def status_of(environment: dict[str, str]) -> BackendStatus:
     return next(status for status in probe(environment) if status.name == "kwallet")
 
 
-def test_keys_go_there_and_back_and_lie_where_the_keyring_library_puts_them(wallet: PrivateWallet) -> None:
+def test_keys_are_stored_where_the_keyring_library_puts_them(wallet: PrivateWallet) -> None:
     vault = open_vault(None, wallet.environment, never_asked)
     vault.save_keys("wörk", "AKIAWORK", "secret/+=")
     assert open_vault(None, wallet.environment, never_asked).load_keys("wörk") == StoredKeys(
@@ -56,7 +56,7 @@ def test_what_was_stored_is_on_the_disk_before_the_command_ends(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("display", [{}, {"DISPLAY": ":99"}], ids=["headless", "display"])
-def test_it_is_found_and_chosen_where_it_serves_the_secret_service_too(
+def test_kwallet_is_chosen_over_its_own_secret_service(
     wallet: PrivateWallet, display: dict[str, str]
 ) -> None:
     del wallet.environment["SHELLVAULT_BACKEND"]
@@ -78,7 +78,7 @@ def test_a_closed_wallet_without_a_display_is_an_error_at_once(wallet: PrivateWa
     assert status.reason.endswith(f"its wallet {WALLET} is closed and there is no display to ask on")
 
 
-def test_a_closed_wallet_whose_dialog_nobody_answers_is_an_error_at_the_deadline(
+def test_an_unanswered_wallet_dialog_fails_at_the_deadline(
     wallet: PrivateWallet,
 ) -> None:
     wallet.lock()
@@ -87,7 +87,7 @@ def test_a_closed_wallet_whose_dialog_nobody_answers_is_an_error_at_the_deadline
     assert 3 <= seconds < 3 + START
 
 
-def test_a_wallet_that_is_closed_on_the_way_is_an_error_and_opened_again_goes_on(
+def test_a_wallet_closed_meanwhile_fails_and_works_once_reopened(
     wallet: PrivateWallet,
 ) -> None:
     vault = open_vault(None, wallet.environment, never_asked)
@@ -99,7 +99,7 @@ def test_a_wallet_that_is_closed_on_the_way_is_an_error_and_opened_again_goes_on
     assert vault.load_keys("work") == StoredKeys("AKIAWORK", "secret")
 
 
-def test_a_person_who_has_no_wallet_yet_gets_no_dialog_without_a_display(tmp_path: Path) -> None:
+def test_without_a_display_no_dialog_makes_a_first_wallet(tmp_path: Path) -> None:
     with private_wallet(tmp_path, opened=False) as wallet:
         said, seconds = command(wallet.environment)
         assert said == "file {}"
@@ -109,7 +109,7 @@ def test_a_person_who_has_no_wallet_yet_gets_no_dialog_without_a_display(tmp_pat
         )
 
 
-def test_a_stopped_wallet_is_an_error_within_its_deadline_and_is_not_passed_over(
+def test_a_stopped_wallet_fails_in_time_and_is_not_skipped(
     wallet: PrivateWallet,
 ) -> None:
     wallet.stop()
@@ -121,7 +121,7 @@ def test_a_stopped_wallet_is_an_error_within_its_deadline_and_is_not_passed_over
     assert command(wallet.environment)[0] == "kwallet {}"
 
 
-def test_a_wallet_that_dies_between_calls_is_an_error_and_one_that_comes_back_is_used(
+def test_a_dead_wallet_fails_and_is_used_again_once_it_is_back(
     wallet: PrivateWallet,
 ) -> None:
     vault = open_vault(None, wallet.environment, never_asked)

@@ -61,7 +61,7 @@ def test_the_folder_of_the_encrypted_file_must_be_absolute() -> None:
         locations.data_directory({"SHELLVAULT_FILE_DIR": "keys"})
 
 
-def test_folders_are_private_and_so_are_the_parents_that_were_missing(home: Path) -> None:
+def test_folders_and_their_missing_parents_are_made_private(home: Path) -> None:
     home.mkdir(mode=0o755)
     state = locations.state_directory({"HOME": str(home)})
     for folder in (state, state.parent, state.parent.parent):
@@ -95,14 +95,14 @@ def test_a_file_in_the_place_of_a_folder_is_refused(home: Path) -> None:
     assert locations.state_directory({"HOME": str(home)}) == home / ".local" / "state" / "shellvault"
 
 
-def test_the_socket_lies_in_the_runtime_folder_where_there_is_one(home: Path, tmp_path: Path) -> None:
+def test_the_socket_is_in_the_runtime_folder_if_there_is_one(home: Path, tmp_path: Path) -> None:
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
     environment = {"HOME": str(home), "XDG_RUNTIME_DIR": str(runtime)}
     assert locations.socket_path(environment) == runtime / "shellvault/agent.sock"
 
 
-def test_a_runtime_folder_whose_socket_path_is_too_long_is_not_used(home: Path, tmp_path: Path) -> None:
+def test_a_runtime_folder_with_too_long_a_path_is_not_used(home: Path, tmp_path: Path) -> None:
     runtime = tmp_path / ("r" * 100)
     runtime.mkdir(mode=0o700)
     environment = {"HOME": str(home), "XDG_RUNTIME_DIR": str(runtime)}

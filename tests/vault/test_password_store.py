@@ -67,7 +67,7 @@ def test_an_agent_that_is_killed_is_started_again(environment: dict[str, str], t
         assert opened(there).load_keys("work") == KEYS
 
 
-def test_an_agent_that_does_not_answer_is_an_error_at_the_deadline_and_nothing_waits_on(
+def test_a_silent_gpg_agent_fails_at_the_deadline_for_good(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with real_store(environment, tmp_path) as there:

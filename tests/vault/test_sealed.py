@@ -26,7 +26,7 @@ def test_what_was_sealed_comes_back(content: bytes, passphrase: str) -> None:
     assert sealed.unseal(file, again) == content
 
 
-def test_the_default_cost_is_the_second_recommended_option_of_rfc_9106() -> None:
+def test_the_default_cost_is_rfc_9106s_second_option() -> None:
     assert sealed.Cost() == sealed.Cost(memory_kib=64 * 1024, iterations=3, lanes=4)
     key = sealed.new_key("p", sealed.Cost())
     expected = Argon2id(salt=key.salt, length=32, iterations=3, lanes=4, memory_cost=64 * 1024).derive(b"p")
@@ -82,7 +82,7 @@ def test_a_header_cannot_ask_for_an_absurd_key_derivation(cost: sealed.Cost) -> 
         sealed.read_header(file)
 
 
-def test_nothing_of_the_content_or_the_key_is_in_the_file_or_in_a_repr() -> None:
+def test_neither_file_nor_repr_shows_content_or_key() -> None:
     assert b"work" not in FILE
     assert KEY.master not in FILE
     assert KEY.cipher_key() not in FILE

@@ -92,7 +92,7 @@ def test_items_can_be_told_apart_by_a_person(keyring: PrivateKeyring) -> None:
 @pytest.mark.parametrize(
     "variable", ["SHELLVAULT_SECRET_SERVICE_COLLECTION_NAME", "AWS_VAULT_SECRET_SERVICE_COLLECTION_NAME"]
 )
-def test_a_collection_that_is_named_holds_the_keys_and_the_default_one_none(
+def test_a_named_collection_holds_the_keys_not_the_default_one(
     keyring: PrivateKeyring, variable: str
 ) -> None:
     keyring.make_collection("AWS keys")
@@ -110,7 +110,7 @@ def test_a_collection_goes_by_its_name_in_the_service_too(keyring: PrivateKeyrin
     assert command(named)[0] == "secret-service {'work': 'AKIAWORK'}"
 
 
-def test_a_locked_collection_that_is_named_is_an_error_though_the_default_one_is_open(
+def test_a_locked_named_collection_fails_despite_an_open_default(
     keyring: PrivateKeyring,
 ) -> None:
     keyring.make_collection("aws")
@@ -120,7 +120,7 @@ def test_a_locked_collection_that_is_named_is_an_error_though_the_default_one_is
     assert seconds < START
 
 
-def test_a_collection_that_is_not_there_is_an_error_without_a_display(keyring: PrivateKeyring) -> None:
+def test_a_missing_collection_is_an_error_without_a_display(keyring: PrivateKeyring) -> None:
     named = keyring.environment | {
         "SHELLVAULT_SECRET_SERVICE_COLLECTION_NAME": "aws",
         "SHELLVAULT_BACKEND": "secret-service",
@@ -169,7 +169,7 @@ def unanswered_dialogs(keyring: PrivateKeyring) -> Iterator[None]:
         prompter.kill()
 
 
-def test_a_locked_keyring_whose_dialog_nobody_answers_is_an_error_at_the_deadline(
+def test_an_unanswered_unlock_dialog_fails_at_the_deadline(
     keyring: PrivateKeyring, unanswered_dialogs: None
 ) -> None:
     keyring.lock()

@@ -55,7 +55,7 @@ def test_sessions_and_keys_lie_apart(place: Place) -> None:
     assert [name for name, _ in place.vault.sessions()] == ["f"]
 
 
-def test_what_lay_beside_the_keys_before_is_not_used_but_forgotten(place: Place) -> None:
+def test_sessions_from_before_the_setting_are_only_forgotten(place: Place) -> None:
     place.before.save_session("old", label("work"), {"token": "old"})
     assert place.vault.load_session("old") is None
     place.vault.save_session("new", label("home"), {"token": "new"})
@@ -94,7 +94,7 @@ def test_the_variable_beats_the_settings(environment: dict[str, str], named: str
     assert session_backend(environment) == expected
 
 
-def test_a_place_that_is_none_is_an_error_that_names_those_there_are(environment: dict[str, str]) -> None:
+def test_an_unknown_place_is_an_error_with_the_known_ones(environment: dict[str, str]) -> None:
     environment["SHELLVAULT_SESSION_BACKEND"] = "cloud"
     with pytest.raises(ConfigError, match=r"SHELLVAULT_SESSION_BACKEND is 'cloud'.*agent, vault, file"):
         open_vault("file", environment, never_asked)
@@ -130,9 +130,7 @@ FORGETTING: dict[str, Callable[[Vault], object]] = {
 
 
 @pytest.mark.parametrize("forget", FORGETTING.values(), ids=FORGETTING)
-def test_on_a_full_disk_goes_what_can_be_removed_and_the_rest_is_an_error(
-    place: Place, forget: Callable[[Vault], object]
-) -> None:
+def test_a_full_disk_stops_only_what_needs_room(place: Place, forget: Callable[[Vault], object]) -> None:
     place.vault.save_keys("work", "AKIAWORK", "secret")
     place.before.save_session("beside", label("work"), {})
     place.vault.save_session("apart", label("work"), {})
@@ -163,7 +161,7 @@ def test_a_locked_store_of_keys_does_not_keep_the_sessions_apart(
     assert stored(place.sessions) == set()
 
 
-def test_where_no_lock_can_be_made_sessions_are_forgotten_all_the_same(place: Place, tmp_path: Path) -> None:
+def test_sessions_are_forgotten_even_without_a_lock(place: Place, tmp_path: Path) -> None:
     place.vault.save_session("apart", label("work"), {})
     (tmp_path / "vault.lock").unlink(missing_ok=True)
     (tmp_path / "vault.lock").mkdir()

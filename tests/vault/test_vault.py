@@ -72,7 +72,7 @@ def test_removed_keys_leave_nothing_in_the_keyring(vault: Vault, keyring: Memory
     assert sorted(key for _, key in keyring.passwords) == ["index/keys", "index/sessions"]
 
 
-def test_keys_that_are_not_there_are_an_error_that_says_what_to_do(vault: Vault) -> None:
+def test_missing_keys_are_an_error_with_a_remedy(vault: Vault) -> None:
     with pytest.raises(VaultError, match=r"no keys of 'work'.*shellvault add"):
         vault.load_keys("work")
 
@@ -170,7 +170,7 @@ def rooted(profile: str, key_id: str | None) -> SessionLabel:
     return dataclasses.replace(label(profile), key_id=key_id)
 
 
-def test_clearing_a_profile_forgets_the_sessions_of_its_keys_under_whatever_name(vault: Vault) -> None:
+def test_clearing_a_profile_forgets_every_session_of_its_keys(vault: Vault) -> None:
     vault.save_keys("work", "AKIASAME", "secret")
     vault.save_keys("guarded", "AKIASAME", "secret")
     vault.save_keys("home", "AKIAHOME", "other")
@@ -194,9 +194,7 @@ def test_removed_keys_take_every_session_made_from_them_along(vault: Vault) -> N
 
 
 @pytest.mark.parametrize("forgetting", ["clear", "clear one", "remove", "replace"])
-def test_a_session_that_was_under_way_when_its_kind_was_forgotten_is_not_stored(
-    vault: Vault, forgetting: str
-) -> None:
+def test_a_session_forgotten_during_its_request_is_not_stored(vault: Vault, forgetting: str) -> None:
     vault.save_keys("work", "AKIAWORK", "secret")
     before = vault.generation()
     assert vault.save_session("first", rooted("work", "AKIAWORK"), {"token": "t"}, before)
@@ -269,7 +267,7 @@ def test_a_crash_at_any_point_leaves_all_the_rest(
 
 
 @pytest.mark.parametrize("calls", range(12))
-def test_a_crash_while_keys_are_replaced_is_mended_without_storing_them_again(
+def test_a_crash_while_replacing_keys_is_mended_by_itself(
     keyring: MemoryKeyring, backend: str, tmp_path: Path, calls: int
 ) -> None:
     vault = vault_over(keyring, tmp_path, backend)
@@ -303,7 +301,7 @@ def test_mending_brings_nothing_back_that_was_removed(
 
 
 @pytest.mark.parametrize("calls", range(20))
-def test_a_crash_while_a_session_is_replaced_leaves_the_old_or_the_new_one(
+def test_a_crash_while_replacing_a_session_leaves_one_of_them(
     keyring: MemoryKeyring, backend: str, tmp_path: Path, calls: int
 ) -> None:
     old, new = {"token": "o" * 3000}, {"token": "n" * 5000}
@@ -333,7 +331,7 @@ DAMAGE = (
 
 @given(DAMAGE)
 @settings(max_examples=200, deadline=None)
-def test_whatever_is_in_the_keyring_gives_a_checked_answer_or_one_error(
+def test_any_keyring_content_gives_a_checked_answer_or_one_error(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
     keyring = MemoryKeyring()
