@@ -35,12 +35,12 @@ aws_access_key_id = AKIAHALF00000000
 """
 
 
-def nobody(*_: object) -> str:
-    raise AssertionError("nobody is to be asked")
+def never_asked(*_: object) -> str:
+    raise AssertionError("no person may be asked")
 
 
 def pairs(found: list[Found]) -> dict[str, tuple[str, str]]:
-    loaded = {each.name: each.load(nobody) for each in found}
+    loaded = {each.name: each.load(never_asked) for each in found}
     return {name: (keys.access_key_id, keys.secret_access_key) for name, keys in loaded.items()}
 
 

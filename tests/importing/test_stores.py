@@ -24,8 +24,8 @@ PAIR = StoredKeys("AKIAEXAMPLE00000", "se/cr+et=")
 DATA = credential(PAIR.access_key_id, PAIR.secret_access_key)
 
 
-def nobody(*_: object) -> str:
-    raise AssertionError("nobody is to be asked")
+def never_asked(*_: object) -> str:
+    raise AssertionError("no person may be asked")
 
 
 def look(environment: dict[str, str], *profiles: str) -> list[Found]:
@@ -74,7 +74,7 @@ def test_the_tools_own_variables_answer_and_say_where(environment: dict[str, str
         }
     )
     assert [(each.source, each.name) for each in found] == [("aws-vault", "work"), ("granted", "mine")]
-    assert [each.load(nobody) for each in found] == [PAIR, PAIR]
+    assert [each.load(never_asked) for each in found] == [PAIR, PAIR]
 
 
 def test_aws_sso_keeps_static_credentials_in_one_item(environment: dict[str, str], tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_aws_sso_keeps_static_credentials_in_one_item(environment: dict[str, str
     write_encrypted(tmp_path / ".aws-sso" / "secure", "aws-sso-cli-records", records, "z")
     (found,) = look(environment | {"AWS_SSO_FILE_PASSWORD": "z"})
     assert found.several
-    assert [(each.name, each.load(nobody)) for each in found.several(nobody)] == [("me", PAIR)]
+    assert [(each.name, each.load(never_asked)) for each in found.several(never_asked)] == [("me", PAIR)]
     assert makers.static_credentials(b'{"StaticCredentials": {}}', "there") == []
     with pytest.raises(ImportingError, match="damaged"):
         makers.static_credentials(b"[", "there")
@@ -133,7 +133,7 @@ def test_granteds_own_file_says_where_its_items_lie(environment: dict[str, str],
     write_encrypted(tmp_path / "granted keys", "one", DATA, "")
     write_encrypted(configuration / "secure-storage-aws-iam-credentials", "two", DATA, "")
     found = look(environment)
-    assert {each.name: each.load(nobody) for each in found} == {"one": PAIR, "two": PAIR}
+    assert {each.name: each.load(never_asked) for each in found} == {"one": PAIR, "two": PAIR}
     granted = makers.makers(environment)[1]
     assert (granted.collection, granted.pass_store) == ("login", str(tmp_path / "pass"))
 
@@ -145,7 +145,7 @@ def test_aws_sso_may_keep_its_records_in_plaintext(environment: dict[str, str], 
     (tmp_path / ".aws-sso").mkdir()
     (tmp_path / ".aws-sso" / "store.json").write_text(json.dumps({"StaticCredentials": records}))
     found = look(environment)
-    assert [(each.name, each.load(nobody)) for each in found] == [("a", PAIR), ("Main", PAIR)]
+    assert [(each.name, each.load(never_asked)) for each in found] == [("a", PAIR), ("Main", PAIR)]
 
 
 OLD_SESSIONS = ["session,d29yaw,bWZh,1790000000", "session:d29yaw:bWZh:1790000000", "work session (61663031)"]
@@ -236,7 +236,7 @@ def test_an_item_of_aws_vault_in_pass(environment: dict[str, str], tmp_path: Pat
         there["AWS_VAULT_PASS_PREFIX"] = "vault"
         (found,) = look(there)
         assert (found.source, found.name) == ("aws-vault", "work")
-        assert found.load(nobody) == KEPT
+        assert found.load(never_asked) == KEPT
 
 
 @pytest.mark.real
@@ -257,7 +257,7 @@ def test_the_secret_service_collection_of_aws_vault(keyring: PrivateKeyring, col
             theirs.create_item(name, {"profile": name}, ITEM, content_type="application/json")
     (found,) = look(keyring.environment)
     assert (found.source, found.name) == ("aws-vault", "work")
-    assert found.load(nobody) == KEPT
+    assert found.load(never_asked) == KEPT
     keyring.lock(collection)
     around = stores.look_around(keyring.environment, Path(keyring.environment["HOME"]) / "config", ())
     assert around.troubles == (
@@ -265,7 +265,7 @@ def test_the_secret_service_collection_of_aws_vault(keyring: PrivateKeyring, col
         "unlock it in the desktop's keyring program",
     )
     with pytest.raises(ShellvaultError):
-        found.load(nobody)
+        found.load(never_asked)
 
 
 @pytest.mark.real
@@ -276,7 +276,7 @@ def test_the_wallet_of_aws_vault(tmp_path: Path) -> None:
         wallet.write("aws-vault", "aws-vault", {"work": ITEM, SESSION: ITEM})
         (found,) = look(wallet.environment)
         assert (found.source, found.name) == ("aws-vault", "work")
-        assert found.load(nobody) == KEPT
+        assert found.load(never_asked) == KEPT
         wallet.call("close", "sb", "aws-vault", True)
         around = stores.look_around(wallet.environment, tmp_path / "config", ())
         assert around.troubles == (
@@ -295,7 +295,7 @@ def test_the_keyring_of_the_kernel(environment: dict[str, str]) -> None:
         assert list(keyrings.in_kernel(maker)) == []
         for key in ("work", "a;b/ü", SESSION):
             keyring.set_password("", key, PLAIN.decode())
-        found = {each.name: each.load(nobody) for each in keyrings.in_kernel(maker)}
+        found = {each.name: each.load(never_asked) for each in keyrings.in_kernel(maker)}
         assert found == {"work": KEPT, "a;b/ü": KEPT}
     finally:
         ring = subprocess.run(["keyctl", "search", "@u", "keyring", name], capture_output=True, text=True)

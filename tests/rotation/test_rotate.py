@@ -89,7 +89,7 @@ def test_iam_may_take_a_while_to_know_the_new_key() -> None:
     rotate(world.rotation())
 
     assert world.iam.works(world.stored)
-    assert world.told == ["waiting for AWS to accept the new key"]
+    assert world.said == ["waiting for AWS to accept the new key"]
 
 
 def test_a_new_key_that_aws_never_accepts_is_deleted() -> None:
@@ -139,7 +139,7 @@ def test_no_message_holds_a_secret() -> None:
         world = World(Faults(*point, error=SessionError))
         with pytest.raises(ShellvaultError) as stopped:
             rotate(world.rotation())
-        assert "secret" not in f"{stopped.value}{world.told}"
+        assert "secret" not in f"{stopped.value}{world.said}"
 
 
 @pytest.mark.parametrize("denied", [{"all"}, {"deactivate"}, {"all", "deactivate"}])
@@ -208,7 +208,7 @@ def test_without_list_access_a_possible_new_key_is_reported() -> None:
     world.heal()
     with pytest.raises(SessionError, match="nothing was changed: AKIAFIRST of work is in use as before"):
         rotate(world.rotation())
-    assert "if work has another one than AKIAFIRST, delete it in IAM" in world.told[0]
+    assert "if work has another one than AKIAFIRST, delete it in IAM" in world.said[0]
     del world.iam.keys["AKIANEW1"]
     assert rotate(world.rotation()).new_id == "AKIANEW2"
 

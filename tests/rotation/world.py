@@ -153,7 +153,7 @@ class World:
     """IAM, a vault, and a clock that only sleeping moves."""
 
     faults: Faults = field(default_factory=Faults)
-    told: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     now: float = 1_800_000_000
 
     def __post_init__(self) -> None:
@@ -161,7 +161,7 @@ class World:
 
     def rotation(self, *, keep_old: bool = False) -> Rotation:
         """A rotation in this world."""
-        return Rotation(NAME, self.store, self.iam, self.told.append, keep_old, lambda: self.now, self._sleep)
+        return Rotation(NAME, self.store, self.iam, self.said.append, keep_old, lambda: self.now, self._sleep)
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds

@@ -1,4 +1,4 @@
-"""The EC2 metadata service: who is answered, and what."""
+"""The EC2 metadata service: the clients that it answers, and its replies."""
 
 import http.client
 import json

@@ -25,4 +25,4 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def never_asked(new: bool, problem: str | None, path: Path) -> str:
-    raise AssertionError("nobody was to be asked")
+    raise AssertionError("no person may be asked")

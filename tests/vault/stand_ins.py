@@ -22,7 +22,7 @@ def stand_in(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[Any, Any]:
     kept: dict[Any, Any] = {}
     modules = _windows(kept) if name == "wincred" else _macos(kept)
     for module, stand_in in {**modules, _KEYRINGS[name]: None}.items():
-        # Set first, so that it is put back afterwards, then left out where it is to be imported anew.
+        # Set first, so that it is restored afterwards; then removed to be imported again.
         monkeypatch.setitem(sys.modules, module, stand_in or ModuleType(module))
         if stand_in is None:
             del sys.modules[module]

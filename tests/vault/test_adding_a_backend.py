@@ -63,7 +63,7 @@ BACKEND = Backend(
 )
 '''
 
-#: What a person who adds a backend touches: the module, the list, and the page that says which there are.
+#: The files that a new backend touches: its module, the list, and the page of backends.
 TOUCHED = ("shellvault/vault/backends/folder.py", "shellvault/vault/backends/__init__.py", "CHANGELOG.md")
 
 

@@ -197,17 +197,17 @@ def test_documents_of_any_length_come_back_byte_for_byte(backend: dict[str, str]
 
 @every_backend
 def test_two_writers_at_once_lose_nothing(backend: dict[str, str]) -> None:
-    def write(who: str) -> None:
+    def write(writer: str) -> None:
         vault = open_vault(None, backend, never_asked)
         for number in range(3):
-            vault.save_keys(f"{who}-{number}", "AKIA0000", "secret")
+            vault.save_keys(f"{writer}-{number}", "AKIA0000", "secret")
 
-    writers = [threading.Thread(target=write, args=(who,)) for who in ("one", "two")]
+    writers = [threading.Thread(target=write, args=(writer,)) for writer in ("one", "two")]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join(60)
-    names = {f"{who}-{number}" for who in ("one", "two") for number in range(3)}
+    names = {f"{writer}-{number}" for writer in ("one", "two") for number in range(3)}
     assert set(open_vault(None, backend, never_asked).stored_keys()) == names
 
 

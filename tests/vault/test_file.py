@@ -326,7 +326,7 @@ def test_a_full_disk_leaves_the_old_file(path: Path) -> None:
 
 @pytest.fixture
 def nobodys_path() -> Iterator[Path]:
-    """A vault of a user whom file modes bind, outside of the folders that pytest keeps to itself."""
+    """A vault of an unprivileged user, outside of the private folders of pytest."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)
         path = Path(folder, "data", "vault.shellvault")
@@ -461,7 +461,7 @@ def test_reading_does_not_wait_for_a_writer(path: Path) -> None:
 # What a person should know
 
 
-def told(path: Path, passphrase: str | None = PASSPHRASE, **more: Any) -> tuple[FileKeyring, list[str]]:
+def heard(path: Path, passphrase: str | None = PASSPHRASE, **more: Any) -> tuple[FileKeyring, list[str]]:
     said: list[str] = []
     return FileKeyring(path, never_asked, passphrase, None, CHEAP, tell=said.append, **more), said
 
@@ -482,7 +482,7 @@ def told(path: Path, passphrase: str | None = PASSPHRASE, **more: Any) -> tuple[
 def test_a_new_file_with_a_weak_passphrase_comes_with_a_warning(
     path: Path, passphrase: str, reason: str | None
 ) -> None:
-    keyring, said = told(path, passphrase)
+    keyring, said = heard(path, passphrase)
     keyring.set_password("s", "a", "1")
     assert [line for line in said if "weak" in line and (reason or "") in line] == (said if reason else [])
     assert bool(said) == bool(reason)
@@ -511,7 +511,7 @@ def opened_key(path: Path) -> bytes | None:
 
 def test_a_restored_older_file_is_noticed_until_the_next_write(path: Path) -> None:
     writes = path.with_name("writes")
-    first, said = told(path, writes_file=writes)
+    first, said = heard(path, writes_file=writes)
     first.set_password("s", "a", "1")
     older = path.read_bytes()
     first.set_password("s", "a", "2")
@@ -519,16 +519,16 @@ def test_a_restored_older_file_is_noticed_until_the_next_write(path: Path) -> No
     assert said == []
     path.write_bytes(older)
     for _ in range(2):
-        reading, said = told(path, writes_file=writes)
+        reading, said = heard(path, writes_file=writes)
         assert reading.get_password("s", "a") == "1"
         assert len(said) == 1
         assert "older than it was" in said[0]
     reading.set_password("s", "a", "3")
-    again, said = told(path, writes_file=writes)
+    again, said = heard(path, writes_file=writes)
     assert again.get_password("s", "a") == "3"
     assert said == []
     path.unlink()
-    new, said = told(path, writes_file=writes)
+    new, said = heard(path, writes_file=writes)
     new.set_password("s", "a", "4")
     assert new.get_password("s", "a") == "4"
     assert said == []
@@ -538,9 +538,9 @@ def test_a_write_while_the_file_is_read_makes_nothing_look_old(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writes = path.with_name("writes")
-    writer, _ = told(path, writes_file=writes)
+    writer, _ = heard(path, writes_file=writes)
     writer.set_password("s", "a", "1")
-    reader, said = told(path, writes_file=writes)
+    reader, said = heard(path, writes_file=writes)
     reader.unlock()
     unseal = sealed.unseal
 
@@ -559,14 +559,14 @@ def test_a_damaged_note_of_the_writes_is_as_good_as_none(path: Path, noted: byte
     writes = path.with_name("writes")
     writes.parent.mkdir(parents=True, exist_ok=True)
     writes.write_bytes(noted)
-    keyring, said = told(path, writes_file=writes)
+    keyring, said = heard(path, writes_file=writes)
     keyring.set_password("s", "a", "1")
     assert keyring.get_password("s", "a") == "1"
     assert said == []
 
 
 def test_a_note_that_cannot_be_written_stops_nothing(path: Path) -> None:
-    keyring, said = told(path, writes_file=path / "no" / "folder")
+    keyring, said = heard(path, writes_file=path / "no" / "folder")
     keyring.set_password("s", "a", "1")
     assert keyring.get_password("s", "a") == "1"
     assert said == []

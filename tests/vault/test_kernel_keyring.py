@@ -1,4 +1,4 @@
-"""The kernel's keyring, for real: it forgets after its time, can be revoked, and is small for who is not root."""
+"""The real kernel keyring: items expire, it can be revoked, and users other than root have a small quota."""
 
 import os
 import shutil
@@ -81,14 +81,14 @@ def test_without_a_setting_nothing_has_an_end(keyring: KernelKeyring) -> None:
 def test_storing_keys_says_once_until_when(seconds: str, said: str, tmp_path: Path) -> None:
     if not kernel_keyring.presence().usable:
         pytest.skip("this kernel does not let us use its keyring")
-    told: list[str] = []
+    messages: list[str] = []
     environment = {"HOME": str(tmp_path), "SHELLVAULT_KEYCTL_TIMEOUT": seconds}
-    vault = open_vault("keyctl", environment, never_asked, tell=told.append)
+    vault = open_vault("keyctl", environment, never_asked, tell=messages.append)
     try:
         for name in ("until-when", "until-when-2"):
             vault.save_keys(name, "AKIAWORK", "secret")
-        assert len(told) == 1
-        assert said in told[0]
+        assert len(messages) == 1
+        assert said in messages[0]
     finally:
         for name in ("until-when", "until-when-2"):
             vault.remove_keys(name)

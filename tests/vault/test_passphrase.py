@@ -172,18 +172,18 @@ class Typist:
     """Answers questions from a list, and notes questions and remarks."""
 
     def __init__(self, *answers: str) -> None:
-        self.answers, self.told = list(answers), list[str]()
+        self.answers, self.messages = list(answers), list[str]()
 
     def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
         assert challenge.hidden
         return self.answers.pop(0)
 
     def tell(self, message: str) -> None:
-        self.told.append(message)
+        self.messages.append(message)
 
 
 @pytest.mark.parametrize(
-    ("typed", "taken", "told"),
+    ("typed", "taken", "messages"),
     [
         ((NEW, NEW), NEW, []),
         (("short", NEW, NEW), NEW, ["that passphrase is weak: it has 5 characters, and should have 12"]),
@@ -192,10 +192,10 @@ class Typist:
         (("", NEW, NEW), NEW, ["a passphrase cannot be empty"]),
     ],
 )
-def test_a_weak_one_is_said_before_it_is_set(typed: tuple[str, ...], taken: str, told: list[str]) -> None:
+def test_a_weak_one_is_said_before_it_is_set(typed: tuple[str, ...], taken: str, messages: list[str]) -> None:
     typist = Typist(*typed)
     assert ask_new(typist, Path("/x"), "changed-passphrase") == taken  # type: ignore[arg-type]
-    assert typist.told == told
+    assert typist.messages == messages
     assert typist.answers == []
 
 

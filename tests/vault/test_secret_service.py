@@ -157,7 +157,7 @@ def test_a_locked_keyring_without_a_display_is_an_error_at_once(keyring: Private
 
 @pytest.fixture
 def unanswered_dialogs(keyring: PrivateKeyring) -> Iterator[None]:
-    """Whoever has the prompter's name is asked to show dialogs; this one never does."""
+    """The owner of the prompter's bus name shows the dialogs; this one never does."""
     prompter = subprocess.Popen(
         [sys.executable, "-c", PROMPTER, keyring.environment["DBUS_SESSION_BUS_ADDRESS"]],
         stdout=subprocess.PIPE,
@@ -259,9 +259,9 @@ def test_a_locked_keyring_says_how_it_is_unlocked_over_ssh(tmp_path: Path) -> No
         environment = keyring.environment | {"GNOME_KEYRING_CONTROL": f"{tmp_path}/runtime/keyring"}
         open_vault("secret-service", environment, never_asked).save_keys("work", "AKIAWORK", "secret")
         keyring.lock()
-        with pytest.raises(VaultError, match="is locked: run `") as told:
+        with pytest.raises(VaultError, match="is locked: run `") as error:
             open_vault("secret-service", environment, never_asked).stored_keys()
-        command = str(told.value).split("`")[1]
+        command = str(error.value).split("`")[1]
         subprocess.run(
             ["bash", "-c", command], input="keyring password\n", text=True, env=environment, timeout=20
         )

@@ -1,4 +1,4 @@
-"""Where sessions are kept: beside the keys, in a backend of their own, or nowhere."""
+"""Where sessions are kept: in the vault of the keys, in another backend, or in the agent alone."""
 
 import errno
 import time
@@ -82,10 +82,10 @@ def test_who_goes_takes_the_sessions_along_wherever_they_are(place: Place, forge
     assert not place.vault.save_session("late", label("role", "AKIAWORK"), {"token": "t"}, before)
 
 
-@pytest.mark.parametrize("named", ["variable", "settings", "nobody"])
+@pytest.mark.parametrize("named", ["variable", "settings", "unset"])
 def test_the_variable_beats_the_settings(environment: dict[str, str], named: str) -> None:
-    expected = {"variable": "agent", "settings": "keyctl", "nobody": None}[named]
-    if named != "nobody":
+    expected = {"variable": "agent", "settings": "keyctl", "unset": None}[named]
+    if named != "unset":
         settings = locations.config_file(environment)
         settings.parent.mkdir(parents=True)
         settings.write_text('session_backend = "keyctl"\n')
@@ -132,7 +132,7 @@ FORGETTING: dict[str, Callable[[Vault], object]] = {
 @pytest.mark.parametrize("forget", FORGETTING.values(), ids=FORGETTING)
 def test_a_full_disk_stops_only_what_needs_room(place: Place, forget: Callable[[Vault], object]) -> None:
     place.vault.save_keys("work", "AKIAWORK", "secret")
-    place.before.save_session("beside", label("work"), {})
+    place.before.save_session("before", label("work"), {})
     place.vault.save_session("apart", label("work"), {})
     place.vault.sign_ins.save("s", SignInLabel("sso", "x", LATER), {"a": 1}, 0)
     before = stored(place.keys) | stored(place.sessions)
@@ -141,7 +141,7 @@ def test_a_full_disk_stops_only_what_needs_room(place: Place, forget: Callable[[
         forget(place.vault)
     gone = before - stored(place.keys) - stored(place.sessions)
     is_sign_out = forget in (FORGETTING["sign out"], FORGETTING["sign out of all"])
-    expected = {"sign-ins/s"} if is_sign_out else {"sessions/beside", "sessions/apart"}
+    expected = {"sign-ins/s"} if is_sign_out else {"sessions/before", "sessions/apart"}
     assert gone == expected | ({"keys/work"} if forget is FORGETTING["remove"] else set())
 
 
