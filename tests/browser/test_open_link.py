@@ -88,7 +88,7 @@ def test_without_a_browser_nothing_is_opened(environment: dict[str, str]) -> Non
 
 
 def test_a_browser_that_is_named_must_be_there(environment: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="no browser 'netscape' on PATH"):
+    with pytest.raises(UsageError, match="browser 'netscape' is not on PATH"):
         open_link(LINK, environment, "netscape")
 
 

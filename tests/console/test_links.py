@@ -123,5 +123,5 @@ def test_only_this_machine_can_stand_in_for_the_sign_in() -> None:
         == "http://127.0.0.1:9/federation"
     )
     for other in ("https://signin.evil.example", "http://10.0.0.1", "file:///x", "http://[bad"):
-        with pytest.raises(UsageError, match="only a loopback address"):
+        with pytest.raises(UsageError, match="use a loopback address"):
             links.federation_endpoint("aws", "eu-west-3", other)
