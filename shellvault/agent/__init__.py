@@ -1,1 +1,1 @@
-"""The agent: one small process a user that holds sessions, and what talks to it."""
+"""The agent: one small process per user that holds sessions."""

@@ -1,7 +1,7 @@
-"""A fresh program in the agent's place: what the one before held is gone with its memory.
+"""Replaces the agent's program to wipe its memory.
 
-Forgotten secrets stay in freed memory, which nothing wipes. execve(2) gives the process new memory and leaves it its
-number, its children and its listener; what may be kept goes along in a file that exists in memory only.
+Forgotten secrets stay in freed memory, which nothing wipes. execve(2) gives the process new memory and keeps its
+pid, its children and its listener. State that may be kept is passed in a file that exists only in memory.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from shellvault.protocol import Message
 
-#: Lets go of a connection; what is still to be said on it comes with it.
+#: Releases a connection; returns it with the bytes that are still to be sent.
 LetGo = Callable[[], tuple[socket.socket, bytes]]
 
 #: Bytes that fit into a pipe (pipe(7)), where there are no files in memory.
@@ -21,9 +21,9 @@ PIPE_BYTES = 64 * 1024
 
 
 def begin(command: tuple[str, ...], state: Message) -> NoReturn:
-    """Turns this process into `command`, which gets the number of a descriptor with the state as its last word.
+    """Turns this process into `command`, whose last argument is the number of a descriptor with the state.
 
-    Of the open files only those stay whose numbers the state has (see `descriptors_in`). Raises OSError.
+    Only the open files of the state stay open (see `descriptors_in`). Raises OSError.
     """
     descriptor = _file_with(json.dumps(state).encode("ascii"))
     for number in (descriptor, *descriptors_in(state)):
@@ -32,7 +32,7 @@ def begin(command: tuple[str, ...], state: Message) -> NoReturn:
 
 
 def state_from(descriptor: int) -> Message:
-    """The state that `begin` was given. Raises OSError, and ValueError when it is none."""
+    """The state that was given to `begin`. Raises OSError, and ValueError for a bad one."""
     with open(descriptor, "rb") as file:
         state = json.loads(file.read())
     if not isinstance(state, dict):

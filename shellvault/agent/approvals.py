@@ -1,4 +1,4 @@
-"""What the agent's callers are, what of it they may use, and what is answered to persons who decide that."""
+"""The kinds of the agent's callers, what each may use, and the answers to persons that decide it."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ from shellvault.protocol import Message
 REASON_LIMIT, PROFILES = 200, 50
 
 
-#: What a notice on the desktop needs of the environment.
+#: The variables that a desktop notice needs.
 _DESKTOP = ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "HOME", "PATH", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR")
 
 
@@ -36,31 +36,31 @@ class Approvals:
         self.permits = Permits()
 
     def also(self, names: Iterable[str]) -> None:
-        """Takes these programs and variables for marks of coding agents, too."""
+        """Adds programs and variables that mark coding agents."""
         self._actors.also(names)
 
     def actor(self, connection: socket.socket) -> Actor:
-        """What the other side of a connection is. No person sits in a container of its own."""
+        """The kind of a connection's other side. In other namespaces it is no person."""
         found = self.actor_of(hardening.peer_pid(connection))
         return (
             found._replace(kind="background") if found.is_person and not self._is_local(connection) else found
         )
 
     def actor_of(self, pid: int) -> Actor:
-        """What the process with this number is."""
+        """The kind of the process `pid`."""
         return self._actors.of(pid) if pid > 0 else UNKNOWN
 
     def marked(self, line: str, actor: Actor) -> str:
-        """The request line as it is served to this caller. Raises ValueError for one that marks itself."""
+        """The request line with this caller's marks. Raises ValueError if the line has marks already."""
         if marks.is_marked(line):
             raise ValueError("a request that says itself what asks")
         fields = self.permits.fields(actor, line, field_of(actor), time.time())
         return marks.marked(line, fields) if fields else line
 
     def ask(self, actor: Actor, line: str, about: str, reason: object, done: Callable[[str], None]) -> int:
-        """Has persons asked for a caller; `done` hears "" or the reason of a refusal. Raises RefusedError.
+        """Asks a person to allow a caller; `done` gets "" or the reason of a refusal. Raises RefusedError.
 
-        The number is the question's.
+        Returns the number of the question.
         """
         text = printable(reason, REASON_LIMIT) if isinstance(reason, str) else ""
         question = self.permits.ask(actor, line, about.removesuffix(MUST_ALLOW), text, time.time(), done)
@@ -72,7 +72,7 @@ class Approvals:
     def answer(self, message: Message, actor: Actor) -> Message:
         """The result of a message about permits (docs/protocol.md).
 
-        Raises RefusedError where it is not for this caller, KeyError for a number that is not open, ValueError.
+        Raises RefusedError if the caller may not send it, KeyError for a number that is not open, ValueError.
         """
         now = time.time()
         match message["do"]:
@@ -100,7 +100,7 @@ class Approvals:
         self.permits.open(time.time())
 
     def _notify(self, question: Question) -> None:
-        """A notice on the desktop, where there is one: what waits, and what to type. It can answer nothing."""
+        """Shows the question, and the command that answers it, on the desktop, if there is one."""
         self._notices = [pid for pid in self._notices if _runs(pid)]
         words = ["notify-send", "--app-name=shellvault", "--", question.about[0]]
         nothing = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
@@ -119,7 +119,7 @@ def _runs(pid: int) -> bool:
 
 
 def refusal(error: Exception) -> str:
-    """What a caller hears when it is not allowed to answer."""
+    """The message for a caller whose answer was not accepted."""
     return (
         str(error)
         if isinstance(error, RefusedError)

@@ -1,4 +1,4 @@
-"""The command behind a request: its environment and folder, and whether it lives where the agent lives."""
+"""The command behind a request: its environment, its folder, and whether it shares the agent's namespaces."""
 
 import errno
 import os
@@ -16,45 +16,45 @@ from shellvault.agent.spawning import worker_part as worker_part
 from shellvault.fastlane import request
 from shellvault.protocol import HAS_VAULT_TOKEN, WORKER_VARIABLES, Message
 
-#: What decides where a program that the worker runs for somebody would run (namespaces(7)).
+#: The namespaces in which a caller and the agent must agree (namespaces(7)).
 NAMESPACES = ("mnt", "net", "pid", "user")
 
 #: SO_PEERPIDFD of asm-generic/socket.h (Linux 6.5), which Python does not name.
 SO_PEERPIDFD = 77
 
-#: How many processes are remembered as ours before those that have ended are forgotten.
+#: Local processes that are remembered before ended ones are forgotten.
 REMEMBERED = 256
 
 
 class Caller(NamedTuple):
-    """What the helper programs of a request, and the calls to AWS for it, are to find."""
+    """The environment and folder for a request's helper programs and calls to AWS."""
 
     environment: Message
     directory: str
     is_local: bool
     """Whether it shares our namespaces."""
     runs_helpers: bool
-    """Whether the worker may run helper programs for it: not for containers, nor for who has not said where."""
+    """Whether the worker may run helper programs for it: not for containers, nor without a stated folder."""
 
 
 class Callers:
-    """Everybody who asks, and what of what they say of themselves is believed."""
+    """Checks what callers state about themselves."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """`environment` is the agent's own: what serves callers in other namespaces, whose own means nothing here."""
+        """`environment` is the agent's own; it replaces that of callers in other namespaces."""
         self._own = worker_part(environment)
         self._ours: set[Process] = set()
-        """Processes that were seen in our namespaces. One that holds a secret keeps others out, and cannot be seen."""
+        """Processes that were seen in our namespaces. One that holds a secret cannot be inspected any more."""
 
     def told(self, environment: Message, directory: str, connection: socket.socket) -> Caller:
-        """The caller that describes itself. Raises ValueError when no process can have these."""
+        """The caller of a message that describes it. Raises ValueError for impossible values."""
         _check(environment, directory)
         if self.is_local(connection):
             return Caller(environment, directory, is_local=True, runs_helpers=True)
         return self._elsewhere(has_token=bool(environment.get(HAS_VAULT_TOKEN)))
 
     def seen(self, connection: socket.socket) -> Caller:
-        """The caller that says nothing of itself, as the system shows it."""
+        """The caller of a message that does not describe it, from what the system shows."""
         pid = hardening.peer_pid(connection)
         if not self.is_local(connection):
             return self._elsewhere()
@@ -75,9 +75,9 @@ class Callers:
         return Caller({**self._own, **mark}, "/", is_local=False, runs_helpers=False)
 
     def is_local(self, connection: socket.socket) -> bool:
-        """Whether the other side certainly shares our namespaces, as far as this system has any.
+        """Whether the other side certainly shares our namespaces; always True on systems without them.
 
-        One that keeps others out (PR_SET_DUMPABLE) cannot be looked at: it is local if it was so before.
+        A process that cannot be inspected (PR_SET_DUMPABLE) is local if it was local before.
         """
         if sys.platform != "linux":
             return True
@@ -96,7 +96,7 @@ class Callers:
         return shares and _was_there(connection)
 
     def may_ask(self, line: str, caller: Caller | None) -> bool:
-        """Whether a request line leads only to places that are meant for this caller."""
+        """Whether a request line names only files and hosts that this caller may use."""
         if caller is None or caller.is_local:
             return True
         own = request.decode(request.encode("-", {}, self._own, "/"))[1]
@@ -106,9 +106,9 @@ class Callers:
         )
 
     def speaks_for(self, connection: socket.socket, pid: int | None) -> bool:
-        """Whether the other side may have something done for this process.
+        """Whether the other side may act for this process.
 
-        That is itself, a child, or who has started it in the same session (setsid(2)): the shell of a command.
+        It may for itself, for a child, and for an ancestor in the same session (setsid(2)): a command's shell.
         """
         if pid is None or sys.platform != "linux":
             return True
@@ -119,7 +119,7 @@ class Callers:
             return False
 
     def state(self) -> list[Process]:
-        """What a fresh agent has to know (see `afresh`)."""
+        """The state for a fresh agent (see `afresh`)."""
         return list(self._ours)
 
     def restore(self, state: list[list[object]]) -> None:
@@ -133,7 +133,7 @@ class Callers:
 
 
 def with_network_of(one: Caller, other: Caller) -> Caller:
-    """The first caller, with what the worker itself reads (a proxy) as the second one has it."""
+    """The first caller, with the second one's variables for the worker itself (a proxy)."""
     if not (one.is_local and other.is_local):
         return other
     rest = {name: value for name, value in one.environment.items() if name not in WORKER_VARIABLES}
@@ -141,7 +141,7 @@ def with_network_of(one: Caller, other: Caller) -> Caller:
 
 
 def _belong_together(peer: int, pid: int) -> bool:
-    """Whether `pid` is the process `peer`, a child of it, or above it in its session, and its user's."""
+    """Whether `pid` is `peer`, its child, or its ancestor in the same session, and of the same user."""
     if pid == peer:
         return True
     family = processes.family(pid)
@@ -172,7 +172,7 @@ def _namespace(pid: int | str, name: str) -> Path:
 
 
 def _was_there(connection: socket.socket) -> bool:
-    """Whether the process that connected still runs, so that its number has not become another's."""
+    """Whether the process that connected still runs: else its pid may be another process's."""
     try:
         descriptor = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD)
     except OSError as error:

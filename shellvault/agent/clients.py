@@ -78,7 +78,7 @@ class Agent(Protocol):
 
 
 class Client:
-    """A connection from the first byte to the last. Whatever it sends wrong costs nobody but itself."""
+    """One connection. An error in what it sends ends only this connection."""
 
     def __init__(self, agent: Agent, sock: socket.socket) -> None:
         self._agent = agent
@@ -89,12 +89,12 @@ class Client:
         self._reply: Reply | None = None
         self._was_asked = False
         self._question: tuple[int, Callable[[str], None]] | None = None
-        """The number of the question to persons that it waits for, and what hears the answer."""
+        """The open question to persons that it waits for, and the function that gets the answer."""
         self._proof = ""
         self._asker = UNKNOWN
-        """What the other side was when its request was last marked."""
+        """The other side when its request was last marked."""
         self._reason: object = ""
-        """Why it wants a session, as it says itself."""
+        """Its own reason for the session."""
         self._said: Set[str] = frozenset()
         """What it brings along, of request.SAID."""
         self._deadline = agent.loop.later(protocol.REQUEST_DEADLINE, self._end)
@@ -109,7 +109,7 @@ class Client:
             for line in self._lines.feed(data):
                 self._handle(line)
         except Exception:
-            # Whatever was wrong with it: the agent goes on serving the others.
+            # Any error: the agent goes on serving the others.
             self._end()
 
     def _end(self) -> None:
@@ -134,16 +134,16 @@ class Client:
         self._deadline.cancel()
         asked = protocol.parse_text(line)
         if not self._agent.callers.speaks_for(self._socket, asked.pid):
-            # Nobody gets another shell's secret, or a session kept fresh in its name.
+            # No process gets another shell's secret, nor a session that is renewed for it.
             asked = asked._replace(pid=None)
         asked = asked._replace(key=self._marked(asked.key))
         self._handle = self._nothing_more
         if not protocol.speaks_our_version(asked.version):
-            # Before the reply, so that whoever gets it finds nobody, and starts another.
+            # Before the reply: its reader then finds no agent and starts another.
             self._make_room()
             self._finish_text("miss")
         elif asked.version == protocol.DIRECT and not self._prove(asked.pid):
-            # The shell would not believe us. It asks again by a command of ours, and gets a secret with the text.
+            # The shell would reject the reply. It asks again by our command, and gets a secret with the text.
             self._finish_text("miss")
         elif asked.verb == "peek":
             status, peeked = self._agent.peek(asked.key, asked.form, asked.pid, self._socket)
@@ -178,7 +178,7 @@ class Client:
             self._finish_text("needs-you" if kind == "NeedsPersonError" else "miss")
 
     def _actor(self) -> Actor:
-        """What the other side is now."""
+        """The other side as it is now."""
         return self._agent.approvals.actor(self._socket)
 
     def _marked(self, line: str) -> str:
@@ -186,7 +186,7 @@ class Client:
         return self._agent.approvals.marked(line, self._asker)
 
     def _given(self, line: str, form: str, pid: int | None, result: Message | None = None) -> None:
-        """The other side gets a session with the reply that comes next."""
+        """Notes that the next reply gives the other side a session."""
         if form not in guard.SIGN_INS:
             self._agent.handed_out(line, form, pid, self._asker, self._reason, result)
 
@@ -197,7 +197,7 @@ class Client:
         self._finish(failure("NotAllowedError", message))
 
     def _prove(self, pid: int | None) -> bool:
-        """Has the reply begin with the secret of the shell that asks; False when it has none."""
+        """Starts the reply with the secret of the shell that asks; False when it has none."""
         secret = self._agent.memory.secret(pid)
         self._proof = f"{secret} " if secret else ""
         return secret is not None
@@ -255,11 +255,11 @@ class Client:
         return self._actor().kind == "coding-agent"
 
     def _may_have_done(self, operation: str) -> bool:
-        """Whether the table allows this operation to the other side."""
+        """Whether `guard` allows this operation to the other side."""
         return guard.is_allowed(operation, partial(self._agent.callers.is_local, self._socket))
 
     def _make_room(self) -> bool:
-        """Leaves room for the agent of another version. A caller in other namespaces cannot have one there."""
+        """Makes room for an agent of another version, which callers in other namespaces cannot start."""
         is_local = self._agent.callers.is_local(self._socket)
         if is_local:
             self._agent.retire()
@@ -269,7 +269,7 @@ class Client:
         return self._agent.callers.told(message["environment"], message["directory"], self._socket)
 
     def _own_pid(self, pid: object) -> int | None:
-        """The process that something is to be done for. Raises ValueError for one that is not the other side's."""
+        """The process of a request. Raises ValueError for one for which the other side may not act."""
         if not isinstance(pid, int | None) or not self._agent.callers.speaks_for(self._socket, pid):
             raise ValueError("not a process of who asks")
         return pid
@@ -325,7 +325,7 @@ class Client:
         self._deadline.cancel()
         form, kind = message["form"], outcome.get("error", {}).get("type")
         if self._marked(message["request"]) != line and tries:
-            # It has become another program meanwhile, or what a person had allowed has ended.
+            # It has become another program meanwhile, or its permit has ended.
             self._obtain(message, pid, asking, tries - 1)
         elif kind == "ApprovalNeededError":
             self._ask_persons(
@@ -344,7 +344,7 @@ class Client:
             self._finish(outcome)
 
     def _ask_persons(self, about: str, then: Callable[[int], None], message: Message) -> None:
-        """Goes on when a person has allowed it."""
+        """Calls `then` when a person has allowed the request."""
 
         def answered(refused: str) -> None:
             self._question = None
@@ -377,7 +377,7 @@ class Client:
             self._finish({"result": result})
 
     def _hand_over(self, line: str, form: str, result: Message, *, is_text: bool) -> HandOver:
-        """Lets go of the connection: the worker answers the request."""
+        """Releases the connection, so that the worker answers the request."""
         self._waiter = None
         self._given(line, form, None, result)
         sock, unsent = self.detach()
@@ -386,11 +386,11 @@ class Client:
         )
 
     def detach(self) -> tuple[socket.socket, bytes]:
-        """The connection itself, for somebody else to answer on, and what had still to be sent."""
+        """Releases the socket, so that another process can answer; returns it with the unsent bytes."""
         return self._stream.detach()
 
     def _show_life(self) -> None:
-        """Lets the command tell a long wait from an agent that hangs."""
+        """Shows the command that a long wait is no hang."""
         self._send({"alive": True})
         self._deadline = self._agent.loop.later(protocol.SIGN_OF_LIFE, self._show_life)
 
@@ -400,7 +400,7 @@ class Client:
             return
         self._reply, self._was_asked = reply, True
         if question["kind"] != "sign-in":
-            # Whatever comes from now on says that the question is over.
+            # From now on any message means that the question is over.
             self._deadline.cancel()
         self._send({"ask": question})
 
@@ -425,7 +425,7 @@ class Client:
             raise ValueError("an answer to no question")
         reply, self._reply = self._reply, None
         if reply:
-            # Else it has crossed with the question's withdrawal.
+            # Without one, the answer crossed the withdrawal of the question.
             self._deadline.cancel()
             self._show_life()
             reply(message)
@@ -467,7 +467,7 @@ class Client:
             self._finish({"result": outcome["result"]} if "result" in outcome else outcome)
 
     def _begin_afresh(self, result: Message) -> LetGo:
-        """Lets the connection go, and what is to be said on it by the agent that comes after this one."""
+        """A function that releases the connection with the reply that the next agent sends."""
 
         def let_go() -> tuple[socket.socket, bytes]:
             sock, unsent = self.detach()
@@ -513,7 +513,7 @@ class Client:
 
 
 def _asked_for(message: Message) -> list[str]:
-    """The operations of the table that a message asks for. Raises KeyError for what is none."""
+    """The operations (`guard`) that a message asks for. Raises KeyError or ValueError for others."""
     do = message["do"]
     if do == "text" or do not in guard.MESSAGES:
         raise ValueError("not a request")

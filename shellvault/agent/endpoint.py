@@ -50,7 +50,7 @@ MARGIN = 60.0
 
 
 class Grant:
-    """One process's right to the session of one request line."""
+    """The right of one process to the session of one request line."""
 
     __slots__ = ("caller", "line", "noted", "process", "token")
 
@@ -130,7 +130,7 @@ class Endpoint:
         }
 
     def state(self, profiles: list[str] | None) -> Message | None:
-        """What a fresh agent needs to go on (see `afresh`), without the tokens for `profiles` (None: all)."""
+        """The state for a fresh agent (see `afresh`), without the tokens for `profiles` (None: all)."""
         if profiles is None:
             return None
         kept = [grant.state() for grant in self._grants if request.decode(grant.line)[0] not in profiles]
@@ -150,7 +150,7 @@ class Endpoint:
         return [(grant.process.pid, grant.line) for grant in self._grants]
 
     def grant_of(self, token: str) -> Grant | None:
-        """The grant with this token, if its process still runs; no faster for a nearly right one."""
+        """The grant with this token, if its process still runs; compared in constant time."""
         found = [
             grant
             for grant in self._grants
@@ -167,7 +167,7 @@ class Endpoint:
             self._served(grant.process, grant.line, key, why)
 
     def proven(self, exchange: "Exchange") -> None:
-        """A connection has shown a token: it is not dropped for others any more."""
+        """A connection has shown a token: it is never dropped to make room."""
         self._connections.prove(exchange)
 
     def closed(self, exchange: "Exchange") -> None:
@@ -191,7 +191,7 @@ class Endpoint:
             connection.close()
             return
         exchange = Exchange(self, connection)
-        # Who has a token shows it at once. The others may be anybody, and must not keep those away.
+        # A client with a token shows it at once; other connections must not block it.
         if not self._connections.admit(exchange):
             exchange.drop()
 
@@ -233,11 +233,11 @@ class Exchange:
                 self._deadline.cancel()
                 self._answer(asked)
         except Exception:
-            # Whatever was wrong with it: the agent goes on serving the others.
+            # Any error: the agent goes on serving the others.
             self.drop()
 
     def _whole_request(self) -> h11.Request | None:
-        """The request once it has arrived to its end. Raises RemoteProtocolError for one that has a body."""
+        """The request once it is complete. Raises RemoteProtocolError for one with a body."""
         while self._http.their_state in (h11.IDLE, h11.SEND_BODY):
             event = self._http.next_event()
             if isinstance(event, h11.Request):
@@ -277,7 +277,7 @@ class Exchange:
         )
 
     def _serve(self, want: Want, grant: Grant) -> None:
-        """Answers from memory when that will last; else gets more, with what there is as the way out."""
+        """Answers from memory if the session lasts; else renews it, with the old one as the fallback."""
         now = time.time()
         entry = self._endpoint.memory.entries.get(want.memory_key)
         text = (

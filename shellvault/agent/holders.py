@@ -1,4 +1,4 @@
-"""Which processes hold a session, as the agent's status says it; nothing secret."""
+"""The processes that hold a session, for the agent's status; nothing secret."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def all_of(memory: Memory, ledger: Ledger, endpoint: "Endpoint | None", now: float) -> list[Message]:
-    """The shells, the commands that were started with a session, and those with a token of the endpoint."""
+    """Shells, commands that were started with a session, and processes with a token of the endpoint."""
     uses = [("shell", pid, use.line) for pid, use in memory.shells.items()]
     uses += [("endpoint", pid, line) for pid, line in (endpoint.uses() if endpoint else ())]
     found = [_told(kind, pid, line, memory) for kind, pid, line in uses]
@@ -25,7 +25,7 @@ def all_of(memory: Memory, ledger: Ledger, endpoint: "Endpoint | None", now: flo
 
 
 def _told(kind: str, pid: int, line: str, memory: Memory) -> Message:
-    """One of them; where the session is forgotten here, its end is not known."""
+    """One holder; the end of a forgotten session is not known."""
     name, fields = request.decode(line)
     entry = memory.entries.get(line)
     return {

@@ -1,4 +1,4 @@
-"""What is wanted of the worker, who waits for it, and the job that both become."""
+"""A request to the worker, the callers that wait for it, and the job that both become."""
 
 import socket
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from shellvault.agent.workers import Worker
 from shellvault.fastlane import request
 from shellvault.protocol import HOOKED, Message
 
-#: Gives `{"answer": text}` to a question, null when there will be none, or `{"failed": why}`.
+#: Answers a question: `{"answer": text}`, with null for no answer, or `{"failed": why}`.
 Reply = Callable[[Message], None]
 
 
 class HandOver(NamedTuple):
-    """A connection that the worker is to answer with the text of `form`, after `before`, as text or as JSON."""
+    """A connection on which the worker sends `before`, then the text of `form`, as text or as JSON."""
 
     socket: socket.socket
     form: str
@@ -24,7 +24,7 @@ class HandOver(NamedTuple):
 
 
 class Waiter:
-    """Somebody who waits for a job. `ask` is None for those who cannot put questions to a person."""
+    """A caller that waits for a job. `ask` is None for one that cannot ask a person."""
 
     __slots__ = ("ask", "asked", "done", "hand_over", "is_late", "pid", "tell", "withdraw")
 
@@ -41,25 +41,25 @@ class Waiter:
         self.ask = ask
         self.tell = tell
         self.hand_over = hand_over
-        """Lets go of the connection, where the worker itself has to answer: what it holds may not pass through us.
+        """Releases the connection where the worker itself must answer, so that its secrets do not pass through us.
 
-        It hears the job's result, whose texts are not in it.
+        It gets the job's result, without the texts.
         """
         self.withdraw = withdraw
-        """Takes its question back: another one is asked."""
+        """Withdraws its question, because another waiter is asked."""
         self.pid = pid
         """The process that waits, 0 when it is not known."""
         self.asked = False
-        """Whether this one has failed to answer and is not to be asked again."""
+        """Whether it has failed to answer and must not be asked again."""
         self.is_late = False
-        """Whether a question had been given up before this one came."""
+        """Whether a question had been given up before it joined."""
 
 
 class Want(NamedTuple):
-    """What somebody wants: a request line's session in some forms.
+    """A wanted session: that of a request line, in some forms.
 
-    `fresh`: no cached one. `renew`: one that is not due. `quiet`: nobody at the keyboard waits for it, so
-    no dialog may appear. `role_arn`: this role, assumed from it.
+    `fresh`: no cached one. `renew`: one that is not due. `quiet`: no person waits for it, so no dialog may
+    appear. `role_arn`: this role, assumed from it.
     """
 
     line: str
@@ -70,7 +70,7 @@ class Want(NamedTuple):
     role_arn: str = ""
 
     def is_met_by(self, other: "Want") -> bool:
-        """Whether what the other asks for will do here too."""
+        """Whether the session of `other` also meets this want."""
         return (
             (self.line, self.role_arn) == (other.line, other.role_arn)
             and self.forms <= other.forms
@@ -80,7 +80,7 @@ class Want(NamedTuple):
 
     @property
     def memory_key(self) -> str:
-        """Under which name the session is kept; no request line can have a field `role_arn`."""
+        """The name of the session in the memory; no request line can have a field `role_arn`."""
         return f"{self.line} role_arn={request.escape(self.role_arn)}" if self.role_arn else self.line
 
 
@@ -96,28 +96,28 @@ class Job:
         self, want: Want | None, waiter: Waiter, caller: Caller | None, message: Message, worker: Worker
     ) -> None:
         self.want = want
-        """None: an operation on the vault, which nobody else can join."""
+        """None: an operation on the vault, which no other caller can join."""
         self.caller = caller
         self.waiters = [waiter]
         self.message = message
         """What the worker was sent."""
         self.worker = worker
         self.tries_left = 2
-        """How many more workers may get it when one has died before it began; none once one has begun."""
+        """How many more workers may get it if one dies before it starts; 0 once it has started."""
         self.behind = 0
-        """The number of the job that it waits for, of the same worker's."""
+        """The number of the job of the same worker that it waits for."""
         self.asking: Waiter | None = None
         self.question: Message | None = None
         self.was_shown = False
-        """Whether the question has been put to somebody, who may have begun to answer it elsewhere."""
+        """Whether a person has seen the question, and may be answering it in a browser."""
         self.gave_up = False
-        """Whether nobody could be asked a question."""
+        """Whether no waiter could answer a question."""
         self.timer: Timer | None = None
         self.waits_for = ""
-        """What the worker waits for, as a person is told it; "" before it has said so."""
+        """What the worker waits for, in words for a person; "" while that is not known."""
 
     def next_to_ask(self) -> Waiter | None:
-        """The first of the waiting who could still answer a question."""
+        """The first waiter that could still answer a question."""
         return next((waiter for waiter in self.waiters if waiter.ask and not waiter.asked), None)
 
 
@@ -127,6 +127,6 @@ def failure(kind: str, message: str) -> Message:
 
 
 def forms_with(form: str) -> frozenset[str]:
-    """The forms to ask the worker for: with `env.SHELL`, `exec.SHELL` also what that shell will ask for later."""
+    """The forms to ask the worker for: with `env.SHELL` or `exec.SHELL` also the shell's later `refresh` form."""
     kind, _, shell = form.partition(".")
     return frozenset([form, f"refresh.{shell}"] if kind in ("env", "exec") and shell in HOOKED else [form])

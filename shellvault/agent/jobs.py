@@ -1,8 +1,7 @@
-"""Single flight: one acquisition for everybody who asks for the same thing at the same time, done by the
-worker.
+"""Single flight: the worker does one acquisition for all callers that want the same session at the same time.
 
-A job is one request line in one form. When it raises a question, one of those who wait for it is asked; if
-that one dies or has no terminal, the next. Its result, or its error, goes to all of them once.
+A job is one request line in some forms. When it raises a question, one of the waiting callers is asked; if it ends
+or has no terminal, the next. The job's result or error goes once to each of them.
 """
 
 import itertools
@@ -19,29 +18,29 @@ from shellvault.agent.memory import Entry, Memory
 from shellvault.agent.workers import Process, Worker, spawn
 from shellvault.protocol import Message
 
-#: Seconds of silence after which a worker is taken to hang: where nobody can be asked, and where a person
+#: Seconds of silence after which a worker counts as hanging: where no person can be asked, and where one
 #: may be busy with a dialog of the keyring's or of a helper process (which has 120 s).
 SILENCE, SILENCE_WITH_PERSON = 30.0, 150.0
 
 #: Seconds a person may take over one question.
 PATIENCE = 300.0
 
-#: The same for a sign-in in a browser: a little more than the worker waits for it.
+#: The same for a sign-in in a browser: longer than the worker waits for it.
 SIGN_IN_PATIENCE = 630.0
 
-#: Seconds after which the others who wait hear who is asked.
+#: Seconds after which the other waiters learn which process is asked.
 UNANSWERED = 0.7
 
-#: What is said to a question that nobody answers.
+#: The answer to a question that no caller answers.
 NO_ANSWER: Message = {"answer": None}
 
-#: Seconds after its last job that a worker stays for another: it may have long-term secrets in its memory.
+#: Seconds that a worker stays after its last job; it may hold long-term secrets.
 LINGER = 1.0
 
 #: Seconds that a worker which has not had a job yet is kept ready.
 WORKER_IDLE = 300.0
 
-#: What those who wait are told when everything is forgotten: to ask again.
+#: The reply to waiters when everything is forgotten: ask again.
 AGAIN: Message = {"retry": True}
 
 
@@ -61,9 +60,9 @@ class Jobs:
     ) -> None:
         """`remembered` is called whenever there is a new session in the memory.
 
-        `watch_for` hears the signs at which to lock, and the environment of the worker that has read them. `may_ask`
-        says whether a request line is for a caller. `callers` hears what marks coding agents, too, and whether there is
-        a history.
+        `watch_for` gets the signs at which to lock, and the environment of the worker that read them. `may_ask` says
+        whether a caller may use a request line. `callers` gets further marks of coding agents, and whether there is a
+        history.
         """
         self._callers = callers
         self._may_ask = may_ask
@@ -77,7 +76,7 @@ class Jobs:
         self._jobs: dict[int, Job] = {}
         self._worker: Worker | None = None
         self._ready: Worker | None = None
-        """One that holds nothing yet, for when the current one has ended: it has imported what jobs need."""
+        """A worker that holds nothing yet and has imported its modules: it follows the current one."""
         self._workers: set[Worker] = set()
         self._idle: Timer | None = None
         self._ready_idle: Timer | None = None
@@ -90,9 +89,9 @@ class Jobs:
         return [worker.pid for worker in self._workers]
 
     def start(self, want: Want, waiter: Waiter, caller: Caller | None, mfa_token: str | None = None) -> None:
-        """Joins the acquisition of this session, or starts it for the `caller` (None: nobody knows who asks).
+        """Joins the acquisition of this session, or starts it for the `caller` (None: unknown).
 
-        What a helper program of a command in other namespaces gives is for such commands only.
+        The output of a helper program of a command in other namespaces is for such commands only.
         """
         if not self._may_ask(want.line, caller):
             waiter.done(failure("NotForAgentError", guard.ELSEWHERE))
@@ -143,7 +142,7 @@ class Jobs:
     def revoke(
         self, notes: list[Message], agent: Waiter, waiter: Waiter | None, caller: Caller | None
     ) -> None:
-        """Has the worker revoke leases of Vault's, with the token of the `waiter`, else with what lies in the homes."""
+        """Has the worker revoke Vault leases, with the token of the `waiter`, else with those of the homes."""
         number = next(self._numbers)
         message = {
             "job": number,
@@ -172,12 +171,12 @@ class Jobs:
         worker.attend(self._is_slow)
         worker.send(job.message)
         if job.worker is worker and not worker.lives:
-            # It had died when this was not its job yet.
+            # It had died before it got this job.
             worker.rest()
             self._ended(worker)
 
     def leave(self, waiter: Waiter) -> None:
-        """Somebody has stopped waiting. Their question goes to another; the job itself goes on."""
+        """A waiter has gone. Its question goes to another; the job itself goes on."""
         for job in self._jobs.values():
             if waiter in job.waiters:
                 job.waiters.remove(waiter)
@@ -188,7 +187,7 @@ class Jobs:
                 return
 
     def abandon(self) -> None:
-        """Ends every worker that has had a job, and every job; who waits for one is told to ask again."""
+        """Ends every worker that has had a job, and every job; the waiters get AGAIN."""
         jobs, self._jobs = self._jobs, {}
         for worker in self._workers - {self._ready}:
             worker.kill()
@@ -204,7 +203,7 @@ class Jobs:
             worker.kill()
 
     def is_ready(self) -> bool:
-        """Whether a worker has imported what jobs need, so that the next one takes no longer than it must."""
+        """Whether a worker has imported its modules, so that the next job starts at once."""
         return any(worker and worker.is_ready for worker in (self._ready, self._worker))
 
     def ready_worker(self) -> Message | None:
@@ -260,7 +259,7 @@ class Jobs:
         try:
             self._keep_ready(self._ready or self._joined(spawn(self._command, environment)))
         except (OSError, ValueError):
-            # It is started when it is needed, and says then what is wrong.
+            # The next job starts one, and reports the error.
             return
 
     def _kill_when_idle(self, worker: Worker) -> None:
@@ -284,7 +283,7 @@ class Jobs:
             job.timer = self._loop.later(silence, lambda: self._hangs(job))
 
     def _is_slow(self, worker: Worker) -> None:
-        """Nothing has come from a worker for some seconds: it is stopped, or the machine is very busy."""
+        """A worker is silent for some seconds: it is stopped, or the machine is very busy."""
         told = {"tell": f"the agent's worker (process {worker.pid}) does not answer: it is ended soon"}
         for job in self._jobs.values():
             for waiter in job.waiters:
@@ -293,7 +292,7 @@ class Jobs:
 
     def _hangs(self, job: Job) -> None:
         if any(other.question and other.worker is job.worker for other in self._jobs.values()):
-            # It may well wait for a step of which another job is asking a person.
+            # It may wait for a step for which another job is asking a person.
             self._watch(job)
             return
         who = job.waits_for or "the keyring or AWS"
@@ -338,7 +337,7 @@ class Jobs:
                 self._finish(job, message)
 
     def _ask(self, job: Job) -> None:
-        """Puts the job's question to the next who can answer; if nobody can, the worker learns it."""
+        """Puts the job's question to the next waiter that can answer; if none can, tells the worker."""
         waiter = job.asking = job.next_to_ask()
         if waiter is None or waiter.ask is None or job.question is None:
             job.gave_up = True
@@ -349,20 +348,20 @@ class Jobs:
     def _put_question(self, job: Job, waiter: Waiter) -> None:
         assert waiter.ask and job.question  # noqa: S101 - as chosen
         self._watch(job)
-        # Whoever is asked after another one finds the other's browser tab open.
+        # A later waiter finds the browser tab of the first one open.
         question = {**job.question, "was_shown": True} if job.was_shown else job.question
         job.was_shown = True
         waiter.ask(question, lambda answer: self._reply(job, waiter, answer))
         self._tell_who_is_asked(job, self._all_who_wait_for(job))
 
     def take(self, waiter: Waiter) -> None:
-        """Puts the question that somebody else has not answered to `waiter`, who waits for the same."""
+        """Moves a question that another waiter has not answered to `waiter`, which waits for the same."""
         own = next((job for job in self._jobs.values() if waiter in job.waiters), None)
         job = own and self._asked_for(own)
         if own is None or job is None or job.question is None or job.asking in (None, waiter):
             return
         if job.question["kind"] == "helper" and _is_local(own.caller) != _is_local(job.caller):
-            # What a program in another container says is for the commands there.
+            # The output of a program in a container is for the commands there.
             return
         assert job.asking  # noqa: S101 - as looked at
         job.asking.withdraw()
@@ -370,12 +369,12 @@ class Jobs:
         self._put_question(job, waiter)
 
     def _job_of(self, pid: int) -> int:
-        """The number of the job that a worker process asks somebody for, else of any job of its; 0: none."""
+        """The number of the job of a worker process that has a question, else of any of its jobs; 0: none."""
         numbers = [number for number, job in self._jobs.items() if job.worker.pid == pid]
         return next((number for number in numbers if self._jobs[number].question), (numbers or [0])[0])
 
     def _asked_for(self, job: Job) -> Job | None:
-        """The job whose open question this one waits for, itself perhaps."""
+        """The job whose open question this one waits for; it may be this one."""
         for _ in self._jobs:
             if job.question:
                 return job
@@ -394,7 +393,7 @@ class Jobs:
         ]
 
     def _tell_who_is_asked(self, job: Job | None, waiters: list[Waiter]) -> None:
-        """Lets those who wait know which process is being asked, in which terminal; they may take the question."""
+        """Shows the waiters which process is asked, in which terminal; they may take the question."""
         if job and job.question:
             # Most questions are answered at once, by the environment or -t.
             question = job.question
@@ -452,7 +451,7 @@ class Jobs:
                 waiter.done(outcome)
 
     def _hand_out(self, job: Job, result: Message) -> None:
-        """Has the worker give long-term keys to those who wait: they are not to be in our memory at all."""
+        """Has the worker give long-term keys to the waiters: they must never be in our memory."""
         number = job.message["job"]
         takers = [waiter for waiter in job.waiters if waiter.hand_over]
         job.waiters = [waiter for waiter in job.waiters if not waiter.hand_over]
@@ -464,7 +463,7 @@ class Jobs:
                 message = {"job": number, "hand_out": taken.form, "before": before, "is_text": taken.is_text}
                 job.worker.hand_out(message, taken.socket)
         job.worker.send({"job": number, "hand_out": None})
-        # It stays a job until the worker has done that, so that nobody ends it before.
+        # It stays a job until then, so that the worker is not ended before.
         rest = Job(None, Waiter(lambda outcome: None), None, {"job": number}, job.worker)
         rest.tries_left = 0
         self._jobs[number] = rest
@@ -478,8 +477,7 @@ class Jobs:
             return
         result = outcome["result"]
         if job.waiters and not want.renew:
-            # Somebody at the keyboard has it again: what only a person could mend may be mended for others
-            # too.
+            # A person is at the keyboard: other sessions that need one may work now, too.
             self._memory.person_was_here()
         self._memory.troubles.pop(key, None)
         if not result["keep"]:
@@ -489,7 +487,7 @@ class Jobs:
         self._memory.leases.hold(result.get("leases", ()), want.line, time.time())
         now = time.time()
         if want.renew and older and older.due_at() <= now and older.expires_at >= result["expires_at"]:
-            # The same session again: a longer one takes a person, or cannot be had yet.
+            # The same session again: a longer one needs a person, or is not available yet.
             self._memory.note_failure(key, now, "it cannot be renewed", needs_you=result["needs_person"])
         self._remembered()
 
@@ -501,7 +499,7 @@ class Jobs:
             self._ready = None
         for job in [job for job in self._jobs.values() if job.worker is worker]:
             if job.tries_left:
-                # It was sent to a worker that had died already.
+                # It was sent to a worker that was already dead.
                 self._send_again(job)
             else:
                 self._finish(job, failure("AgentError", "the agent's worker ended before it had a session"))
@@ -521,7 +519,7 @@ def _is_local(caller: Caller | None) -> bool:
 
 
 def _kept_part(caller: Caller | None, result: Message) -> Caller | None:
-    """What later renewals have to find of a caller."""
+    """The part of a caller that later renewals need."""
     if caller is None or result["uses_environment"]:
         return caller
     return caller._replace(environment=worker_part(caller.environment))

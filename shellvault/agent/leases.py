@@ -1,4 +1,4 @@
-"""Leases of Vault's that sessions are on: who uses them, and when nobody does any more. Times are epoch seconds."""
+"""The Vault leases of sessions: their users, and when the last one has gone. Times are epoch seconds."""
 
 from collections.abc import Collection, Iterable
 
@@ -6,13 +6,13 @@ from shellvault.agent import processes
 from shellvault.agent.processes import Process
 from shellvault.protocol import Message
 
-#: Seconds without a user after which a lease is revoked, where nobody has said that it is over (`leave`). The keys of
-#: an IAM user are good some seconds after they were made, so that every command with new ones would be slow.
+#: Seconds without a user after which a lease is revoked, unless `leave` ends it earlier. A new IAM user's keys work
+#: only after some seconds, so new ones for each command would be slow.
 LINGER = 15 * 60
 
 
 class Lease:
-    """One lease; `note` is what the worker needs to revoke it (docs/protocol.md)."""
+    """One lease; with `note` the worker can revoke it (docs/protocol.md)."""
 
     __slots__ = ("is_elsewhere", "is_going", "lines", "note", "processes", "trouble", "used_at")
 
@@ -23,7 +23,7 @@ class Lease:
         self.processes: set[Process] = set()
         """The programs that were started with it."""
         self.is_elsewhere = False
-        """Whether somebody has it whose end we do not see: a program with its credential_process, a container."""
+        """Whether it has a user whose end we cannot see: a program with credential_process, a container."""
         self.used_at = now
         self.is_going = False
         """Whether it is being revoked."""
@@ -31,11 +31,11 @@ class Lease:
         """Why it could not be revoked."""
 
     def can_go(self) -> bool:
-        """Whether there is something to revoke, and nobody has tried that yet."""
+        """Whether it can be revoked and that has not been tried yet."""
         return bool(self.note["revocable"]) and not self.is_going and not self.trouble
 
     def has_users(self, living_lines: Collection[str]) -> bool:
-        """Whether somebody has it that we know to live."""
+        """Whether it has a user that is known to live."""
         self.processes = {process for process in self.processes if processes.is_alive(process)}
         return self.is_elsewhere or bool(self.processes) or not self.lines.isdisjoint(living_lines)
 
@@ -47,19 +47,19 @@ class Leases:
         self._leases: dict[str, Lease] = {}
 
     def __bool__(self) -> bool:
-        """Whether there is one to be revoked some day."""
+        """Whether a lease is left that can be revoked."""
         return any(lease.can_go() for lease in self._leases.values())
 
     def hold(self, notes: Iterable[Message], line: str, now: float) -> None:
-        """Remembers what the session of a request line is on."""
+        """Remembers the leases of a request line's session."""
         for note in notes:
             lease = self._leases.setdefault(note["id"], Lease(note, now))
-            # Renewed, perhaps for somebody with another token.
+            # A renewal may have come with another token.
             lease.note = note
             lease.lines.add(line)
 
     def handed_out(self, ids: Iterable[str], process: Process | None, now: float) -> None:
-        """Somebody has got a session on these: `process`, or who cannot be seen."""
+        """A user has got a session on these: `process`, or one that cannot be seen (None)."""
         for lease in filter(None, map(self._leases.get, ids)):
             lease.used_at = now
             if process is None:
@@ -68,24 +68,24 @@ class Leases:
                 lease.processes.add(process)
 
     def unused(self, living_lines: Collection[str], now: float) -> list[Lease]:
-        """Those that nobody has used for LINGER."""
+        """The leases without a user for LINGER."""
         for lease in self._leases.values():
             if lease.has_users(living_lines):
                 lease.used_at = now
         return [lease for lease in self._leases.values() if lease.can_go() and now - lease.used_at >= LINGER]
 
     def left_by(self, line: str, living_lines: Collection[str]) -> list[Lease]:
-        """Those of a line that a shell has left, and that nobody else has."""
+        """The leases without users of a line that a shell has left."""
         return [lease for lease in self.without_users(living_lines) if line in lease.lines]
 
     def without_users(self, living_lines: Collection[str]) -> list[Lease]:
-        """Those that nobody has, however long ago that was."""
+        """The leases without users, for any time."""
         return [
             lease for lease in self._leases.values() if lease.can_go() and not lease.has_users(living_lines)
         ]
 
     def of(self, profiles: Collection[str] | None) -> list[Lease]:
-        """Those of these profiles (None: all), whoever has them."""
+        """The leases of these profiles (None: all), with or without users."""
         return [
             lease
             for lease in self._leases.values()
@@ -93,7 +93,7 @@ class Leases:
         ]
 
     def over(self, outcome: Message, tried: Iterable[Lease]) -> None:
-        """Forgets those that the worker has revoked, and remembers why it could not revoke the others."""
+        """Forgets the revoked leases, and remembers why the others could not be revoked."""
         result = outcome.get("result", {})
         why = {kept["id"]: kept["why"] for kept in result.get("kept", ())}
         for lease in tried:
@@ -104,16 +104,16 @@ class Leases:
                 lease.trouble = why.get(lease.note["id"], "the agent's worker did not get that far")
 
     def expire(self, now: float) -> None:
-        """Forgets what has ended by itself."""
+        """Forgets the leases that have expired."""
         self._leases = {name: lease for name, lease in self._leases.items() if lease.note["expires_at"] > now}
 
     def lose_sight(self) -> None:
-        """The shells are forgotten: whoever has them is not seen any more."""
+        """The shells are forgotten, so the users of the leases cannot be seen any more."""
         for lease in self._leases.values():
             lease.is_elsewhere = True
 
     def troubles(self) -> list[Message]:
-        """Those that could not be revoked, for a person."""
+        """The leases that could not be revoked, to show to a person."""
         return [
             {
                 "profile": lease.note["profile"],
@@ -125,7 +125,7 @@ class Leases:
         ]
 
     def state(self) -> list[Message]:
-        """What outlives the sessions (see `afresh`)."""
+        """The state for a fresh agent (see `afresh`)."""
         return [
             {
                 "note": lease.note,

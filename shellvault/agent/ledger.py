@@ -1,4 +1,4 @@
-"""What the agent notes of each session that it hands out or refuses: in the history, and who holds one now."""
+"""Records each session that the agent gives or refuses in the history, and the commands that hold one now."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,10 +13,10 @@ from shellvault.errors import ShellvaultError
 from shellvault.fastlane import request
 from shellvault.protocol import Message
 
-#: How many commands are remembered before those that have ended are forgotten.
+#: Commands that are remembered before ended ones are forgotten.
 REMEMBERED = 256
 
-#: Characters of a reason, and of what a refusal says, that are recorded.
+#: Most characters of a reason, and of a refusal, that are recorded.
 REASON_LIMIT, WHY_LIMIT = 200, 300
 
 
@@ -32,7 +32,7 @@ class Ledger:
     """One for the agent."""
 
     def __init__(self, loop: Loop, environment: Mapping[str, str]) -> None:
-        """`environment` is the agent's own: it says where the history lies."""
+        """`environment` is the agent's own; it names the folder of the history."""
         self._loop = loop
         self._environment = environment
         self._folder: Path | None = None
@@ -70,7 +70,7 @@ class Ledger:
         ]
 
     def state(self) -> list[Message]:
-        """What a fresh agent has to know (see `afresh`); nothing in it is secret."""
+        """The state for a fresh agent (see `afresh`); nothing in it is secret."""
         return [
             {"process": list(process), "line": held.line, "until": held.until, "about": dict(held.about)}
             for process, held in self._commands.items()
@@ -83,7 +83,7 @@ class Ledger:
             self._commands[Process(*kept["process"])] = held
 
     def flush(self) -> None:
-        """Writes what is noted. A record that cannot be written costs nobody a session."""
+        """Writes the records. A write error does not stop a session."""
         lines, self._lines = self._lines, []
         if not lines:
             return

@@ -24,7 +24,7 @@ class Timer:
         self.action: Callable[[], None] | None = action
 
     def cancel(self) -> None:
-        """Makes sure that the action is not run."""
+        """Keeps the action from running."""
         self.action = None
 
 
@@ -139,7 +139,7 @@ class Stream:
             self.send(data[sent:])
 
     def detach(self) -> tuple[socket.socket, bytes]:
-        """Lets go of the socket, for somebody else to go on with; what is still to be sent comes with it."""
+        """Releases the socket for another owner; returns it with the unsent bytes."""
         self.open = False
         self._loop.unwatch(self.socket)
         unsent = bytes(self._unsent)

@@ -63,16 +63,16 @@ class Entry:
         self.leases: tuple[str, ...] = tuple(note["id"] for note in result.get("leases", ()))
         """The ids of the leases that it is on."""
         self.about: dict[str, str] = result.get("about", {})
-        """What may be told of it (sessions.about)."""
+        """Facts about it that may be shown (sessions.about)."""
         self.wants = frozenset(result.get("wants", ()))
-        """What a command has to bring along to have it, of request.SAID."""
+        """What a command must bring along (of request.SAID)."""
         self.packed_caller = pack({"caller": caller})
         self.jitter = os.urandom(1)[0] / 255
         self._texts = pack(result["texts"])
 
     @property
     def caller(self) -> Caller | None:
-        """For whom it was got, and is renewed."""
+        """The caller for which it was got, and is renewed."""
         found = unpack(self.packed_caller)["caller"]
         return Caller(*found) if found else None
 
@@ -90,7 +90,7 @@ class Entry:
         return all(stamp(path) == before for path, before in self.files.items())
 
     def is_fresh(self, now: float) -> bool:
-        """Whether a shell that has this session need not ask for another yet."""
+        """Whether a shell with this session need not ask for another yet."""
         return now < self.expires_at - renewal.lead(self.issued_at, self.expires_at)
 
     def due_at(self) -> float:
@@ -98,12 +98,12 @@ class Entry:
         return renewal.due_at(self.issued_at, self.expires_at, self.jitter)
 
 
-#: Seconds after which a prompt has what takes a person tried again.
+#: Seconds after which a prompt may retry a session that needs a person.
 ATTENDED = 10.0
 
 
 class Trouble:
-    """Why a session could not be had without a person, and when that may be tried again."""
+    """Why a session failed without a person, and when it may be tried again."""
 
     __slots__ = ("failures", "message", "needs_you", "retry_at", "tried_at")
 
@@ -125,7 +125,7 @@ def _before(known: "Use", line: str) -> str:
 
 
 class Use(NamedTuple):
-    """A shell, the request line whose session it uses, and the secret by which it knows our direct replies."""
+    """A shell, the request line of its session, and the secret that shows it that a direct reply is ours."""
 
     process: Process
     line: str
@@ -133,7 +133,7 @@ class Use(NamedTuple):
     before: str = ""
     """The line that it used before, for another profile."""
     packed_caller: bytes = b""
-    """For whom its session is renewed: its own command; empty where none has said or shown what it is."""
+    """The command for which its session is renewed; empty where that is not known."""
 
 
 class Memory:
@@ -159,7 +159,7 @@ class Memory:
         self.entries[line] = entry
 
     def usable_text(self, line: str, form: str, now: float, said: Set[str] = frozenset()) -> str | None:
-        """The text of a session with enough life left, if nothing it depends on has changed.
+        """The text of a session with enough life left, if its files are unchanged.
 
         `said` is what the command brings along, of request.SAID.
         """
@@ -171,7 +171,7 @@ class Memory:
         return entry.texts().get(form)
 
     def newer_text(self, line: str, form: str, now: float) -> str | None:
-        """The text for a shell whose own session is due: that of a session which is not."""
+        """The text of a session that is not due, for a shell whose own one is."""
         entry = self.entries.get(line)
         return entry.texts().get(form) if entry and entry.is_fresh(now) and entry.is_current() else None
 
@@ -189,7 +189,7 @@ class Memory:
         return {found: expires_at for found, (expires_at, *_) in self._steps.items() if expires_at > now}
 
     def note_use(self, line: str) -> None:
-        """Remembers that somebody has just used a session of this line's profile."""
+        """Remembers that a session of this line's profile was just used."""
         name = profile_of(line)
         self._recent.pop(name, None)
         self._recent[name] = None
@@ -201,9 +201,9 @@ class Memory:
         return list(reversed(self._recent))
 
     def register(self, pid: int, line: str, caller: Caller | None = None) -> None:
-        """Remembers that a shell uses the session of this line, and no other any more.
+        """Remembers that a shell now uses the session of this line, and no other.
 
-        `caller` is the command that has got it for the shell, where that is known.
+        `caller` is the command that got it for the shell, if known.
         """
         try:
             process = processes.find(pid)
@@ -219,12 +219,12 @@ class Memory:
             self.shells[pid] = Use(process, line, known.secret, _before(known, line), packed)
 
     def secret(self, pid: int | None) -> str | None:
-        """The secret of the living shell with this pid; None when we have given it none."""
+        """The secret of the living shell with this pid; None when it has none."""
         use = self.shells.get(pid) if pid is not None else None
         return use.secret if use and processes.is_alive(use.process) else None
 
     def caller_of(self, line: str) -> Caller | None:
-        """The command that has got the session of this line for a shell that uses it, else the last that has got it."""
+        """The command that got this line's session for a shell that uses it, else the last that got it."""
         packed = [use.packed_caller for use in self.shells.values() if use.line == line and use.packed_caller]
         if packed:
             return Caller(*unpack(packed[-1])["caller"])
@@ -239,7 +239,7 @@ class Memory:
     def may_try(self, line: str, now: float, *, is_attended: bool = False) -> bool:
         """Whether getting this session without a person is worth trying now.
 
-        Where a prompt asks (`is_attended`), somebody may just have signed in elsewhere: it is tried more often then.
+        It is tried more often where a prompt asks (`is_attended`): a person may just have signed in elsewhere.
         """
         trouble = self.troubles.get(line)
         if trouble is None or trouble.retry_at <= now:
@@ -247,16 +247,16 @@ class Memory:
         return is_attended and trouble.needs_you and trouble.tried_at + ATTENDED <= now
 
     def needs_person(self, line: str) -> bool:
-        """Whether the last try to get this session failed for want of a person."""
+        """Whether the last try to get this session failed because it needs a person."""
         trouble = self.troubles.get(line)
         return trouble is not None and trouble.needs_you
 
     def note_failure(self, line: str, now: float, message: str, *, needs_you: bool) -> None:
-        """Remembers that this session could not be had without a person."""
+        """Remembers that this session failed without a person."""
         self.troubles[line] = Trouble(self.troubles.get(line), now, message, needs_you=needs_you)
 
     def person_was_here(self) -> None:
-        """A person has answered a question: what waited for that may be tried again."""
+        """A person has answered a question: sessions that needed one may be tried again."""
         self.troubles = {line: trouble for line, trouble in self.troubles.items() if not trouble.needs_you}
 
     def unlock(self, keys: dict[str, Message]) -> None:
@@ -269,7 +269,7 @@ class Memory:
         return self._unlock_keys
 
     def expire(self, now: float, used: set[str]) -> None:
-        """Forgets what has ended. The entry of a line in use stays: it knows what is to be renewed."""
+        """Forgets what has ended. The entry of a line in use stays, for its renewal."""
         self.entries = {
             line: kept for line, kept in self.entries.items() if kept.expires_at > now or line in used
         }
@@ -291,7 +291,7 @@ class Memory:
             self._steps.pop(lease.note["fingerprint"], None)
 
     def forget_lines(self, ended: Callable[[str], bool]) -> None:
-        """Forgets the sessions of the lines that have `ended`, and who uses them."""
+        """Forgets the sessions of the lines that have `ended`, and the shells that use them."""
         self.entries = {line: kept for line, kept in self.entries.items() if not ended(line)}
         self.shells = {pid: use for pid, use in self.shells.items() if not ended(use.line)}
 
@@ -310,7 +310,7 @@ class Memory:
         self._unlock_keys.clear()
 
     def state(self) -> Message:
-        """What outlives the sessions (see `afresh`): the shells that are registered, and what unlocks a vault."""
+        """The state for a fresh agent (see `afresh`): the registered shells, and what unlocks a vault."""
         shells = [
             [list(use.process), *use[1:4], use.packed_caller.decode("latin-1")]
             for use in self.shells.values()
@@ -332,5 +332,5 @@ class Memory:
         self.leases.restore(state.get("leases", ()))
 
     def is_empty(self) -> bool:
-        """Whether nothing is held that would be worth staying for."""
+        """Whether nothing is held, so that the agent may end."""
         return not (self.entries or self._steps or self._unlock_keys or self.shells or self.leases)

@@ -60,7 +60,7 @@ class Permit(NamedTuple):
 
 
 class Question:
-    """What a person is asked, and those who wait for the answer."""
+    """A question to a person, and the callers that wait for the answer."""
 
     def __init__(self, number: int, actor: Actor, about: str, reason: str, asked_at: float) -> None:
         self.number = number
@@ -164,7 +164,7 @@ class Permits:
     def ask(
         self, actor: Actor, line: str, about: str, reason: str, now: float, done: Callable[[str], None]
     ) -> Question:
-        """Opens a question, or joins one. Raises RefusedError when nobody is to be asked."""
+        """Opens a question, or joins one. Raises RefusedError when no person may be asked."""
         if actor.program in self._never:
             raise RefusedError(f"{actor.program} was refused for as long as the agent runs")
         profile = marks.profile_of(line)
@@ -185,7 +185,7 @@ class Permits:
         return question
 
     def leave(self, number: int, done: Callable[[str], None]) -> None:
-        """One of those who wait for an answer has gone."""
+        """A caller that waited for an answer has gone."""
         question = self._questions.get(number)
         if question and done in question.waiting:
             question.waiting.remove(done)

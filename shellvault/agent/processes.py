@@ -1,4 +1,4 @@
-"""Which processes are still there. psutil would cost the agent 6 MiB, so the kernel is read directly."""
+"""Facts about processes, read from the kernel: psutil would cost the agent 6 MiB."""
 
 import os
 import sys
@@ -32,7 +32,7 @@ def find(pid: int) -> Process | None:
 
 
 class Family(NamedTuple):
-    """To whom a process belongs."""
+    """The parent, session and user of a process."""
 
     parent: int
     session: int
@@ -48,7 +48,7 @@ def family(pid: int) -> Family:
 
 
 class Seat(NamedTuple):
-    """Where a process would read what a person types."""
+    """The terminal from which a process reads what a person types."""
 
     terminal: str
     """Such as `pts/3`; empty without one, or where the system does not say."""
@@ -57,7 +57,7 @@ class Seat(NamedTuple):
 
 
 def seat(pid: int) -> Seat:
-    """Where the process with this number sits (proc_pid_stat(5): state, pgrp, tty_nr, tpgid)."""
+    """The terminal of the process `pid` (proc_pid_stat(5): state, pgrp, tty_nr, tpgid)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
@@ -72,10 +72,10 @@ def seat(pid: int) -> Seat:
 
 
 def is_alive(process: Process) -> bool:
-    """Whether exactly this process still runs. One that cannot be looked at now has not ended."""
+    """Whether exactly this process still runs. One that cannot be inspected counts as running."""
     try:
         found = find(process.pid)
-        # Where the system does not say when it began, the number alone has to do.
+        # Without a start time, the pid alone decides.
         return found == process or bool(found and not found.started)
     except OSError:
         return True

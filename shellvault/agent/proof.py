@@ -1,11 +1,11 @@
-"""How a reply proves itself to a shell that asks us itself and cannot see who answers.
+"""The secret with which a shell checks that a direct reply comes from our agent.
 
-zsh and PowerShell know no SO_PEERCRED. So what reaches such a shell over a way that is checked (our commands look at
-the peer's user id) gives it a secret, and each direct reply begins with that: nobody else's text is evaluated.
+zsh and PowerShell cannot use SO_PEERCRED. Our commands can check the agent's user id, so they bring such a shell a
+secret. Each direct reply begins with it, and the shell evaluates no other text.
 """
 
-#: How each of those shells keeps its secret: in a variable that no child inherits, whatever its options are. What
-#: stands before has failed or not, and that stays.
+#: How each of these shells keeps its secret: in a variable that no child inherits, with any options. The exit status
+#: of the text before stays.
 _ASSIGNMENTS = {
     "powershell": "$global:__shellvault_secret = '{}'\n",
     "zsh": "() {{ builtin local code=$?; builtin emulate -L zsh +x; builtin typeset -g +x __shellvault_secret={}; "
@@ -14,6 +14,6 @@ _ASSIGNMENTS = {
 
 
 def with_secret(text: str, form: str, secret: str | None) -> str:
-    """The text of `form`, followed by what gives its shell the secret, where that is a shell that needs one."""
+    """The text of `form`, and for a shell that needs the secret the assignment of it."""
     assignment = _ASSIGNMENTS.get(form.rpartition(".")[2])
     return text + assignment.format(secret) if assignment and secret else text

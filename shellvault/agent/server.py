@@ -1,7 +1,7 @@
-"""The agent: one process a user, which remembers sessions, renews them for those who use them, and never
-prompts.
+"""The agent: one process per user. It remembers sessions, renews them for the shells and commands that use them,
+and never prompts.
 
-It holds no long-term keys: those are in the worker's hands for as long as one step takes (see `worker`).
+It holds no long-term keys: only the worker has them, for one step (see `worker`).
 """
 
 import os
@@ -57,7 +57,7 @@ IDLE = 600.0
 
 
 class Agent:
-    """Everything the agent is, around one loop."""
+    """The agent's parts around one loop."""
 
     def __init__(
         self,
@@ -185,9 +185,9 @@ class Agent:
         self.loop.later(0, self.loop.stop)
 
     def retire(self) -> None:
-        """Makes room for an agent of another version: finishes what is under way, for those who wait for it.
+        """Makes room for an agent of another version: finishes the jobs under way for their waiters.
 
-        The socket stays under another name, so that `lock` and `stop` still reach whoever holds sessions.
+        The socket stays under another name, so that `lock` and `stop` still reach an agent that holds sessions.
         """
         if self._lock is None or not self._has_socket_file():
             return
@@ -283,7 +283,7 @@ class Agent:
 
     def _is_done(self) -> bool:
         if self._lock is not None and not self._has_socket_file():
-            # Its folder went with the login, or somebody removed it: nobody can come, so another agent may.
+            # Its folder was removed (at logout, perhaps): no caller can reach it, so another agent may serve.
             os.close(self._lock)
             self._lock = None
         if self._lock is None:
@@ -291,7 +291,7 @@ class Agent:
         return time.monotonic() - self._idle_since >= IDLE
 
     def _renew(self, line: str) -> None:
-        """Gets a session in the background, in all the forms that are in use, without asking anybody."""
+        """Gets a session in the background, in all the forms that are in use, without asking a person."""
         entry = self.memory.entries[line]
         want = Want(line, frozenset(entry.texts()), renew=True, quiet=True)
         self.jobs.start(want, Waiter(_ignore), self.memory.caller_of(line))
@@ -313,12 +313,12 @@ class Agent:
         return text
 
     def caller_of(self, line: str, connection: socket.socket) -> Caller:
-        """For whom a session is got that a shell asks for: who asks, where the command was that got it before."""
+        """The caller for a shell's session: the shell itself, with the place of the command that got it before."""
         seen, before = self.callers.seen(connection), self.memory.caller_of(line)
         return caller.with_network_of(before, seen) if before else seen
 
     def peek(self, line: str, form: str, pid: int | None, connection: socket.socket) -> tuple[str, str]:
-        """Status and text for somebody who will not wait; what needs no person is then fetched for later."""
+        """Status and text for a caller that does not wait; a session that needs no person is then fetched for later."""
         now = time.time()
         is_refresh = form.startswith("refresh.")
         if is_refresh:
@@ -339,7 +339,7 @@ class Agent:
         return status, ""
 
     def use(self, line: str, pid: int | None, asking: Caller | None = None) -> None:
-        """A shell (None: nobody) uses this session from now on, and no other; `asking` has got it for the shell."""
+        """A shell (None: no shell) now uses this session, and no other; `asking` got it for the shell."""
         self.memory.note_use(line)
         if pid is not None:
             self.memory.register(pid, line, asking)
@@ -350,7 +350,7 @@ class Agent:
     ) -> None:
         """A caller gets a session, `result` where it is not in memory: every door says so here, before it replies.
 
-        Whoever has one that is on a lease is noted, so that it ends with the last.
+        A user of a lease is noted, so that the lease ends with the last one.
         """
         entry = self.memory.entries.get(line)
         if result:
@@ -392,11 +392,11 @@ class Agent:
             self.memory.leases.over(outcome, leases)
             then()
 
-        # Not the waiter itself, who may have left by then.
+        # Not the waiter itself, which may have gone by then.
         self.jobs.revoke([lease.note for lease in leases], Waiter(over), waiter, asking)
 
     def leases_of(self, profiles: list[str] | None, pid: int | None) -> list[Lease]:
-        """The leases of `profiles` (None: of all); with `pid` those that this shell leaves as the last who has them."""
+        """The leases of `profiles` (None: of all); with `pid` those of which this shell is the last user."""
         if pid is None:
             return self.memory.leases.of(profiles)
         use = self.memory.shells.pop(pid, None)
@@ -489,7 +489,7 @@ class Agent:
         self._watcher = None
 
     def _lock_by_desktop(self) -> None:
-        assert self._watcher  # noqa: S101 - it is who says so
+        assert self._watcher  # noqa: S101 - the watcher calls this
         self.lock(self._watcher.let_go)
 
     def _begin_afresh(self, profiles: list[str] | None, let_go: LetGo) -> None:
@@ -524,7 +524,7 @@ class Agent:
 
 
 def _ignore(outcome: Message) -> None:
-    """A renewal has nobody waiting; what came of it is in the memory."""
+    """The waiter of a renewal, which ignores the result: it is in the memory."""
 
 
 def run(
@@ -544,7 +544,7 @@ def run(
     """
     os.umask(0o077)
     hardening.protect_process()
-    # Whoever started us may ignore the end of children, and children are what the workers are.
+    # The parent may have ignored SIGCHLD, and we must see the ends of workers.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)

@@ -36,14 +36,14 @@ _killed: set[int] = set()
 
 
 def reap(loop: Loop, pids: Iterable[int]) -> None:
-    """Takes note of the ends of killed workers, now or when they have come."""
+    """Reaps killed workers, now or when they have ended."""
     _killed.update(pids)
     if unreaped():
         loop.later(REAP_INTERVAL, lambda: reap(loop, ()))
 
 
 def unreaped() -> list[int]:
-    """The killed workers whose ends have not come yet."""
+    """The killed workers that have not ended yet."""
     for pid in list(_killed):
         if os.waitpid(pid, os.WNOHANG) != (0, 0):
             _killed.discard(pid)
@@ -57,8 +57,8 @@ def await_ends() -> None:
         time.sleep(END_PAUSE)
 
 
-#: Seconds between the signs of life that a worker with jobs is asked for; without one for SLOW seconds those who wait
-#: hear of it, and after DEAD (at its start, when it has much to import: START) it is ended.
+#: Seconds between pings to a worker with jobs. After SLOW seconds of silence its waiters are informed; after DEAD (at
+#: its start, while it imports: START) it is ended.
 PING, SLOW, DEAD, START = 2.0, 5.0, 12.0, 30.0
 
 
@@ -94,7 +94,7 @@ class Worker:
         return self._stream.open
 
     def attend(self, slow: Callable[["Worker"], None]) -> None:
-        """Looks at whether it lives, until `rest`: one that is stopped would keep those who wait for ever.
+        """Pings it until `rest`: a stopped worker would keep its waiters for ever.
 
         Its jobs have threads of their own, so it answers at once, whatever they wait for.
         """
@@ -103,7 +103,7 @@ class Worker:
             self._ask_for_life(slow)
 
     def rest(self) -> None:
-        """It has no jobs any more."""
+        """Stops the pings: it has no jobs any more."""
         if self._look:
             self._look.cancel()
             self._look = None
@@ -111,7 +111,7 @@ class Worker:
     def _ask_for_life(self, slow: Callable[["Worker"], None]) -> None:
         now = time.monotonic()
         if now - self._looked_at > SLOW:
-            # It is us who have been stopped, or the machine.
+            # This process, or the machine, was stopped.
             self._heard_at = now
         self._looked_at = now
         silence = now - self._heard_at
@@ -144,7 +144,7 @@ class Worker:
             self.kill()
 
     def state(self) -> Message:
-        """What a fresh agent needs to go on with this worker (see `afresh`)."""
+        """The state of this worker for a fresh agent (see `afresh`)."""
         return {
             "pid": self.pid,
             "environment": self.environment,
@@ -153,7 +153,7 @@ class Worker:
         }
 
     def hand_out(self, message: Message, sock: socket.socket) -> None:
-        """Sends a message that has the worker answer somebody's request itself."""
+        """Sends a message that has the worker answer a request on this socket."""
         self._stream.send_socket(encode(message), sock)
 
     def _end(self) -> None:

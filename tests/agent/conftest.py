@@ -36,7 +36,7 @@ def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
 
 @dataclass
 class Person:
-    """A prompter that answers from a list; an empty list is nobody."""
+    """A prompter that answers from a list; an empty list stands for no person."""
 
     answers: list[str] = field(default_factory=list)
     questions: list[Challenge] = field(default_factory=list)

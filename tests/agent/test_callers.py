@@ -49,16 +49,14 @@ def notes(place: Place, what: str) -> list[str]:
     return [line.removeprefix(f"{what}:") for line in lines if line.startswith(f"{what}:")]
 
 
-def test_a_helper_program_runs_in_the_command_s_own_folder_and_environment(
-    agent: Place, tmp_path: Path
-) -> None:
+def test_a_helper_program_runs_in_the_command_s_folder(agent: Place, tmp_path: Path) -> None:
     done = ask(agent, "helper", tmp_path, ONLY_HERE="yes", AWS_SECRET_ACCESS_KEY="mine")
     assert done.stdout.startswith("exec ASIA"), done.stdout + done.stderr
     assert notes(agent, "helped") == [str(tmp_path)]
     assert (tmp_path / "ran").read_text() == f"{tmp_path} yes\n"
 
 
-def test_a_helper_program_that_fails_runs_once_and_is_reported_once(agent: Place, tmp_path: Path) -> None:
+def test_a_failing_helper_program_runs_and_is_reported_once(agent: Place, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     (tmp_path / "ran").mkdir()
     done = ask(agent, "helper", tmp_path)
@@ -67,7 +65,7 @@ def test_a_helper_program_that_fails_runs_once_and_is_reported_once(agent: Place
     assert agent.calls("start") == 1
 
 
-def test_a_shell_that_speaks_text_leaves_helper_programs_to_the_full_command_line(agent: Place) -> None:
+def test_a_text_request_leaves_helper_programs_to_the_command(agent: Place) -> None:
     assert agent.text("get", "env.bash", "helper") == "needs-you\n"
     assert notes(agent, "helped") == []
 
@@ -87,7 +85,7 @@ def test_the_worker_runs_nothing_for_commands_in_other_namespaces(
 ) -> None:
     there = ("unshare", kind, "--fork") if kind == "--pid" else ("unshare", kind)
     done = ask(agent, "helper-life-3", tmp_path, *there)
-    # It has run its own, and what came of that is nobody else's.
+    # It has run its own, and only it gets the result.
     assert done.stdout.startswith("exec ASIA"), done.stdout + done.stderr
     assert (tmp_path / "ran").read_text().count("\n") == 1
     with agent.connect() as local:
@@ -253,7 +251,7 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def test_nobody_is_given_a_token_for_a_process_that_is_not_its_own(agent: Place) -> None:
+def test_no_process_gets_a_token_for_another_process(agent: Place) -> None:
     with stranger() as other:
         who = {"version": __version__, "environment": agent.environment, "directory": "/"}
         endpoint = {"do": "endpoint", "request": agent.line("work"), **who}
@@ -280,7 +278,7 @@ def test_nobody_is_given_the_secret_of_another_shell(agent: Place) -> None:
         assert send_from(agent, ("setsid", "-w"), [direct]) == ["miss\n"]
 
 
-def test_one_command_s_proxy_serves_that_command_and_its_renewals_alone(agent: Place, tmp_path: Path) -> None:
+def test_a_command_s_proxy_serves_only_it_and_its_renewals(agent: Place, tmp_path: Path) -> None:
     environment = agent.environment | {"HTTPS_PROXY": "http://a"}
     agent.send(session_message(agent, "environment-life-3-a", pid=os.getpid(), environment=environment))
     ask(agent, "environment-b", tmp_path, HTTPS_PROXY="http://b")
@@ -290,7 +288,7 @@ def test_one_command_s_proxy_serves_that_command_and_its_renewals_alone(agent: P
 
 
 @pytest.mark.parametrize("how", ["session", "text"])
-def test_another_command_s_proxy_is_not_used_for_a_shell_s_renewals(
+def test_a_shell_is_not_renewed_through_another_command_s_proxy(
     agent: Place, tmp_path: Path, how: str
 ) -> None:
     """The shell has the session first; then some command gets a fresh one by way of a proxy of its own."""
@@ -309,7 +307,7 @@ def test_another_command_s_proxy_is_not_used_for_a_shell_s_renewals(
     assert set(notes(agent, "proxy")[before:]) == {"a=http://mine"}
 
 
-def test_a_shell_s_request_is_served_with_the_shell_s_own_environment(agent: Place) -> None:
+def test_a_shell_s_request_has_the_shell_s_own_environment(agent: Place) -> None:
     ask(agent, "environment-b", Path("/"), HTTPS_PROXY="http://b")
     asked = f"SV1 {__version__} get env.bash - {agent.line('environment-a')}\n"
     script = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); "
@@ -325,7 +323,7 @@ def test_a_shell_s_request_is_served_with_the_shell_s_own_environment(agent: Pla
     assert notes(agent, "proxy") == ["b=http://b", "a=http://a"]
 
 
-def test_a_helper_program_goes_to_the_next_command_when_the_first_one_ends(agent: Place) -> None:
+def test_when_a_command_ends_the_next_runs_its_helper_program(agent: Place) -> None:
     with agent.connect() as first, agent.connect() as second:
         first.sendall(session_message(agent, "helper"))
         until_asked(first)

@@ -1,4 +1,4 @@
-"""The container endpoint: SDKs get sessions, and nobody else does."""
+"""The container endpoint: only SDKs with a token get sessions."""
 
 import json
 import os
@@ -168,7 +168,7 @@ def test_there_is_no_token_for_a_process_that_is_not_there(agent: Place) -> None
         opened(agent, "work", process.pid)
 
 
-def test_a_session_that_is_nearly_over_is_renewed_before_it_is_handed_out(agent: Place) -> None:
+def test_a_session_that_is_nearly_over_is_renewed_first(agent: Place) -> None:
     endpoint = opened(agent, "life-4")
     first = endpoint.get()[1]["key"]
     time.sleep(3)
@@ -254,7 +254,7 @@ def test_who_has_shown_a_token_is_not_dropped_for_others(agent: Place) -> None:
             connection.close()
 
 
-def test_the_first_request_for_a_session_that_took_a_person_is_no_renewal_that_failed(agent: Place) -> None:
+def test_a_first_request_that_took_a_person_is_no_failed_renewal(agent: Place) -> None:
     assert agent.obtain("life-600-ask", "exec", Person(["123456"]))
     assert opened(agent, "life-600-ask").get()[0] == 200
     assert [session["needs_you"] for session in agent.status()["sessions"]] == [False]

@@ -145,7 +145,7 @@ def changed(chance: random.Random, message: Any) -> Any:
 
 
 @pytest.mark.timeout(1800)
-def test_changed_messages_of_every_kind_leave_it_serving_and_run_nothing(agent: Place) -> None:
+def test_changed_messages_of_every_kind_run_nothing(agent: Place) -> None:
     chance = random.Random(FUZZED)
     operation = {"do": "vault", "version": __version__, "operation": {"do": "list"}, "backend": "file"}
     place_of = {"environment": agent.environment, "directory": str(agent.home)}

@@ -1,4 +1,4 @@
-"""Who has a lease, and when the agent gives it back: with a clock that the test moves."""
+"""The users of a lease, and when the agent revokes it: with a clock that the test moves."""
 
 import os
 import subprocess
@@ -60,10 +60,10 @@ def test_a_program_has_it_for_as_long_as_it_runs(leases: Leases, program: subpro
 def test_whoever_cannot_be_seen_keeps_it_until_it_ends(leases: Leases) -> None:
     leases.handed_out(["aws/creds/deploy/1"], None, NOW)
     assert leases.left_by(LINE, set()) == leases.unused(set(), NOW + LINGER * 4) == []
-    assert ids(leases.of(None)) == ["aws/creds/deploy/1"], "only who asks for that ends it"
+    assert ids(leases.of(None)) == ["aws/creds/deploy/1"], "only an explicit request ends it"
 
 
-def test_one_that_nobody_has_goes_a_quarter_of_an_hour_after_its_last_use(leases: Leases) -> None:
+def test_an_unused_lease_is_revoked_after_15_minutes(leases: Leases) -> None:
     assert leases.unused({LINE}, NOW + LINGER * 2) == []
     assert leases.unused(set(), NOW + LINGER * 3 - 1) == []
     assert ids(leases.unused(set(), NOW + LINGER * 3)) == ["aws/creds/deploy/1"]
@@ -75,7 +75,7 @@ def test_one_that_is_being_revoked_is_not_revoked_again(leases: Leases) -> None:
     assert leases.left_by(LINE, set()) == leases.of(None) == leases.unused(set(), NOW + LINGER) == []
 
 
-def test_what_could_not_be_revoked_is_said_and_tried_only_when_somebody_asks(leases: Leases) -> None:
+def test_a_failed_revocation_is_shown_and_retried_on_request(leases: Leases) -> None:
     (lease,) = tried = leases.of(None)
     lease.is_going = True
     leases.over({"result": {"revoked": [], "kept": [{"id": lease.note["id"], "why": "sealed"}]}}, tried)

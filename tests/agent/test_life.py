@@ -190,7 +190,7 @@ def test_another_user_finds_no_way_to_the_socket(open_place: Place) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
-def test_another_user_is_refused_even_where_the_file_modes_let_it_in(open_place: Place) -> None:
+def test_another_user_is_refused_even_if_file_modes_let_it_in(open_place: Place) -> None:
     path, request = (
         open_place.socket_path,
         f"SV1 {__version__} get env.bash - {open_place.line('work')}\n".encode(),
@@ -355,7 +355,7 @@ def test_a_stopped_agent_hangs_no_command(place: Place, monkeypatch: pytest.Monk
         process.wait()
 
 
-def test_a_command_waits_for_a_slow_worker_as_long_as_the_agent_lives(
+def test_a_command_waits_for_a_slow_worker_of_a_living_agent(
     agent: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "ANSWER_PATIENCE", 4.0)
@@ -413,9 +413,7 @@ def test_workers_that_have_just_died_cost_no_job(place: Place, number: int) -> N
         process.wait()
 
 
-def test_an_agent_whose_process_cannot_be_seen_is_not_killed_by_a_number(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_agent_in_no_visible_process_is_not_killed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     process = place.start()
     monkeypatch.setattr(client, "ANSWER_PATIENCE", 0.5)
     # What SO_PEERCRED gives for a process of another pid namespace (pid_namespaces(7)).
@@ -431,7 +429,7 @@ def test_an_agent_whose_process_cannot_be_seen_is_not_killed_by_a_number(
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to make namespaces")
-def test_stop_from_another_pid_namespace_ends_nobody_but_the_agent(place: Place) -> None:
+def test_stop_from_another_pid_namespace_ends_only_the_agent(place: Place) -> None:
     process = place.start()
     process.send_signal(signal.SIGSTOP)
     script = (
@@ -451,7 +449,7 @@ def test_stop_from_another_pid_namespace_ends_nobody_but_the_agent(place: Place)
         process.wait()
 
 
-def test_a_stopped_worker_is_said_after_some_seconds_and_then_another_way_is_taken(agent: Place) -> None:
+def test_a_stopped_worker_is_reported_and_then_bypassed(agent: Place) -> None:
     with agent.connect() as command:
         command.sendall(session_message(agent, "wait-60"))
         until(lambda: agent.calls("start") == 1)

@@ -27,13 +27,13 @@ def result(**changes: object) -> Message:
 
 
 @pytest.mark.parametrize(("life", "lead"), [(3600, 900), (43200, 900), (1800, 600), (900, 300), (20, 20 / 3)])
-def test_a_session_is_due_at_a_quarter_of_an_hour_or_a_third_of_its_life(life: int, lead: float) -> None:
+def test_a_session_is_due_at_15_minutes_or_a_third_of_its_life(life: int, lead: float) -> None:
     assert renewal.lead(NOW, NOW + life) == pytest.approx(lead)
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("life", [20, 900, 3600, 43200])
-def test_the_agent_renews_before_the_shells_ask_and_within_the_second_half(life: int, jitter: float) -> None:
+def test_the_agent_renews_late_but_before_the_shells_ask(life: int, jitter: float) -> None:
     due = renewal.due_at(NOW, NOW + life, jitter)
     assert NOW + life / 2 < due < NOW + life - renewal.lead(NOW, NOW + life)
 
@@ -58,7 +58,7 @@ def test_a_step_of_the_wall_clock_only_moves_what_is_due() -> None:
     assert held.usable_text("work", "exec", NOW - 86400) == "A=1\n"
 
 
-def test_an_ended_session_is_forgotten_unless_a_shell_still_uses_it() -> None:
+def test_an_ended_session_is_forgotten_unless_a_shell_uses_it() -> None:
     held = memory.Memory()
     for line in ("used", "unused"):
         held.put(line, memory.Entry(result(), None))
@@ -74,14 +74,14 @@ def test_an_unlock_key_is_kept_until_its_time_is_over() -> None:
     assert held.unlock_keys(NOW + 60) == {}
 
 
-def test_a_failed_renewal_waits_for_its_time_and_one_that_needs_a_person_for_the_person() -> None:
+def test_a_failed_renewal_waits_for_its_time_or_for_a_person() -> None:
     held = memory.Memory()
     held.note_failure("network", NOW, "no route", needs_you=False)
     held.note_failure("mfa", NOW, "a code", needs_you=True)
     assert (held.may_try("network", NOW + 59), held.may_try("network", NOW + 60)) == (False, True)
     assert (held.needs_person("mfa"), held.needs_person("network")) == (True, False)
     assert not held.may_try("mfa", NOW + 59)
-    # At a prompt a person is there, who may have signed in elsewhere.
+    # At a prompt there is a person, and a new sign-in is possible.
     assert not held.may_try("mfa", NOW + 9, is_attended=True)
     assert held.may_try("mfa", NOW + 10, is_attended=True)
     assert not held.may_try("network", NOW + 10, is_attended=True)

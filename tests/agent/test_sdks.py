@@ -73,7 +73,7 @@ def test_boto3_gets_a_role_by_its_arn(person: Person, aws: Aws, monkeypatch: pyt
 
 
 @pytest.mark.real
-def test_a_file_vault_stays_open_for_the_next_worker_until_it_is_locked(person: Person) -> None:
+def test_a_file_vault_stays_open_across_workers_until_locked(person: Person) -> None:
     environment = person.home.environment
     prompter = Prompter([environment["SHELLVAULT_FILE_PASSPHRASE"]])
     line = request.encode("work", {}, environment, "/")

@@ -84,7 +84,7 @@ def test_the_code_of_the_command_line_answers_it_too(agent: Place) -> None:
     assert person.questions == []
 
 
-def test_what_had_needed_a_person_is_tried_again_after_one_was_there(agent: Place) -> None:
+def test_what_needed_a_person_is_retried_after_one_was_there(agent: Place) -> None:
     assert agent.text("get", "env.bash", "ask") == "needs-you\n"
     agent.obtain("ask", person=Person(["123456"]))
     assert agent.text("peek", "env.bash", "ask").startswith("ok\n")
@@ -157,7 +157,7 @@ def test_when_the_command_that_is_asked_dies_another_one_is_asked(agent: Place) 
     assert agent.calls("start") == 1
 
 
-def test_a_command_without_a_terminal_leaves_the_question_to_the_next(agent: Place) -> None:
+def test_without_a_terminal_the_next_command_is_asked(agent: Place) -> None:
     with agent.connect() as first, agent.connect() as second:
         first.sendall(session_message(agent, "ask"))
         until_asked(first)
@@ -170,7 +170,7 @@ def test_a_command_without_a_terminal_leaves_the_question_to_the_next(agent: Pla
         assert "result" in outcome(read_all(first))
 
 
-def test_a_command_that_nobody_waits_for_any_more_gives_its_question_up(agent: Place) -> None:
+def test_an_abandoned_command_gives_up_its_question(agent: Place) -> None:
     with agent.connect() as only:
         only.sendall(session_message(agent, "ask"))
         until_asked(only)
@@ -178,7 +178,7 @@ def test_a_command_that_nobody_waits_for_any_more_gives_its_question_up(agent: P
     assert agent.obtain("ask", person=Person(["123456"]))
 
 
-def test_a_shells_request_does_not_wait_for_the_person_of_a_command(
+def test_a_shells_request_does_not_wait_for_a_command_s_person(
     agent: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with agent.connect() as command:
@@ -187,13 +187,13 @@ def test_a_shells_request_does_not_wait_for_the_person_of_a_command(
         assert agent.text("peek", "env.bash", "ask") == "wait\n"
 
 
-def test_a_worker_that_crashes_is_an_error_once_and_then_there_is_another(agent: Place) -> None:
+def test_a_crashed_worker_is_one_error_and_is_replaced(agent: Place) -> None:
     with pytest.raises(AgentError, match="worker ended"):
         agent.obtain("crash")
     assert agent.obtain("work")
 
 
-def test_a_command_with_another_desktop_session_gets_another_worker(agent: Place) -> None:
+def test_another_desktop_session_gets_another_worker(agent: Place) -> None:
     agent.obtain("work")
     before = agent.status()["workers"]
     with agent.connect() as command:
@@ -249,7 +249,7 @@ def test_a_real_zsh_asks_the_socket_itself(agent: Place) -> None:
 
 
 @pytest.mark.parametrize("form", ["env.zsh", "refresh.zsh", "env.powershell", "refresh.powershell"])
-def test_a_direct_reply_begins_with_the_secret_that_a_checked_one_gave(agent: Place, form: str) -> None:
+def test_a_direct_reply_begins_with_the_shell_s_secret(agent: Place, form: str) -> None:
     agent.obtain("work")
     pid = os.getpid()
     assert agent.text("peek", form, "work", pid, version="-") == "miss\n"
@@ -267,7 +267,7 @@ def test_a_direct_reply_begins_with_the_secret_that_a_checked_one_gave(agent: Pl
     assert agent.text("peek", form, "work", pid, version="-") == "miss\n"
 
 
-def test_each_shell_has_a_secret_of_its_own_and_no_other_text_shows_one(agent: Place) -> None:
+def test_each_shell_has_its_own_secret_shown_in_no_other_text(agent: Place) -> None:
     texts = [agent.text("get", "env.zsh", "work", pid) for pid in (os.getpid(), os.getppid())]
     assert texts[0] != texts[1]
     agent.obtain("work", "env.zsh")
@@ -296,12 +296,12 @@ def test_a_reply_waits_for_a_slow_reader(agent: Place) -> None:
         assert len(read_all(connection)) > 500_000
 
 
-def test_what_was_under_way_when_all_was_forgotten_is_not_remembered(agent: Place) -> None:
+def test_a_job_under_way_when_all_is_forgotten_is_not_kept(agent: Place) -> None:
     with agent.connect() as waiting:
         waiting.sendall(session_message(agent, "wait-1"))
         until(lambda: agent.calls("start") == 1)
         assert client.forget(agent.environment) == 1
-        # Who asks from now on gets a session from now on, and who has waited is told to ask.
+        # A new request gets a new session, and a waiting one is answered: ask again.
         second = outcome(agent.send(session_message(agent, "wait-1")))
         first = outcome(read_all(waiting))
     assert first == {"retry": True}
@@ -309,14 +309,14 @@ def test_what_was_under_way_when_all_was_forgotten_is_not_remembered(agent: Plac
     assert agent.obtain("wait-1") == second["result"]["text"]
 
 
-def test_an_environment_that_cannot_be_passed_on_costs_the_agent_nothing(agent: Place) -> None:
+def test_an_unusable_environment_does_not_harm_the_agent(agent: Place) -> None:
     environment = agent.environment | {"LANG": "\ud800"}
     found = outcome(agent.send(session_message(agent, "work", environment=environment)))
     assert found["error"]["type"] == "AgentError"
     assert agent.text("get", "env.bash", "work").startswith("ok\n")
 
 
-def test_who_waits_hears_which_process_is_asked_and_may_take_the_question(agent: Place) -> None:
+def test_a_waiter_learns_which_process_is_asked_and_may_answer(agent: Place) -> None:
     with agent.connect() as first, agent.connect() as second:
         first.sendall(session_message(agent, "ask"))
         until_asked(first)
@@ -338,7 +338,7 @@ def test_who_waits_hears_which_process_is_asked_and_may_take_the_question(agent:
     assert agent.calls("sts") == 1
 
 
-def test_when_the_one_that_took_the_question_goes_the_first_is_asked_again(agent: Place) -> None:
+def test_when_the_taker_of_a_question_ends_the_first_is_asked(agent: Place) -> None:
     with agent.connect() as first:
         first.sendall(session_message(agent, "ask"))
         until_asked(first)
