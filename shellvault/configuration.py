@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: How a value is written in TOML: the words of messages and docs, and the type that it is read as.
-TYPES: Mapping[str, type] = {"text": str, "true or false": bool, "list of text": list, "table of text": dict}
+TYPES: Mapping[str, type] = {
+    "text": str,
+    "true or false": bool,
+    "list of text": list,
+    "patterns without commas": list,
+    "table of text": dict,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ SETTINGS = (
     ),
     Key(
         "production",
-        "list of text",
+        "patterns without commas",
         "a word prod or production in the name",
         'production = ["live-*", "*-core"]',
         "Patterns of the profiles that prompts and tables show in bold red.",
