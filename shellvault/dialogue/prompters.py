@@ -94,7 +94,8 @@ class NoPerson(TerminalPrompter):
 class Once:
     """Asks somebody else, but for the passphrase of an encrypted file only once in a command.
 
-    Each operation of the command that has to be confirmed takes the passphrase that has served the one before.
+    Each operation of the command that has to be confirmed takes the passphrase that has served the one before. What a
+    person has agreed to with the command is not asked for again by `guard`.
     """
 
     def __init__(self, prompter: Prompter) -> None:
@@ -103,6 +104,8 @@ class Once:
         """The passphrases that have served, by the path of the file."""
         self._given: dict[str, str] = {}
         """Those that were given for the operation that is under way."""
+        self._agreed: set[Challenge] = set()
+        """The questions that a person has said yes to before `guard` asks them."""
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -116,8 +119,28 @@ class Once:
         yield
         self._proved |= self._given
 
+    def confirm(self, operation: str, subject: str, question: str | None = None) -> bool:
+        """Asks on the terminal whether to do an operation that `guard` has a confirmation for, now or later.
+
+        A yes is good for one such operation. `question` says more than that of `guard`. Raises NeedsPersonError, and
+        KeyError for an operation that is not confirmed.
+        """
+        from shellvault.sessions.confirmation import challenge
+
+        wanted = guard.OPERATIONS[operation].confirmation
+        if wanted is None:
+            raise KeyError(operation)
+        of_guard = challenge(wanted, subject)
+        if not terminal.confirm(question or of_guard.prompt.removesuffix(" (y|N) ")):
+            return False
+        self._agreed.add(of_guard)
+        return True
+
     def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
         """See Prompter."""
+        if challenge in self._agreed:
+            self._agreed.remove(challenge)
+            return "y"
         known = self._proved.get(challenge.subject)
         if challenge.kind != "passphrase" or known is None or challenge.subject in self._given:
             known = self._prompter.ask(challenge, withdrawn)

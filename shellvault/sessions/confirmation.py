@@ -59,10 +59,14 @@ def confirm(operation: str, subject: str, vault: "Vault", prompter: Prompter, re
     if vault.proves_by_passphrase:
         vault.prove(wanted.reason)
         return True
-    question = f"{wanted.question.format(printable(subject, None))} (y|N) "
-    if prompter.ask(Challenge("confirm", subject, question)).strip().lower() not in ("y", "yes"):
+    if prompter.ask(challenge(wanted, subject)).strip().lower() not in ("y", "yes"):
         raise SessionError("not confirmed: nothing was done")
     return True
+
+
+def challenge(wanted: guard.Confirmation, subject: str) -> Challenge:
+    """The question that a plain yes answers."""
+    return Challenge("confirm", subject, f"{wanted.question.format(printable(subject, None))} (y|N) ")
 
 
 def confirm_keys(plan: Plan, vault: "Vault", prompter: Prompter, required: Policy) -> None:

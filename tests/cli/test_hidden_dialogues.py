@@ -42,13 +42,11 @@ DOORS = {
 ASKING = {
     "cli/broker.py:_confirmed",
     "cli/commands/revoke.py:_deny_older",
-    "cli/commands/add.py:_wants_to_replace",
     "dialogue/fields.py:get",
     "cli/commands/import_.py:_chosen",
-    "cli/commands/import_.py:_may_replace",
     "dialogue/prompters.py:ask",
+    "dialogue/prompters.py:confirm",
     "dialogue/questions.py:_asked_again",
-    "cli/commands/remove.py:_confirmed",
 }
 
 

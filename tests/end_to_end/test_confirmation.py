@@ -141,6 +141,55 @@ def test_a_keyring_asks_for_a_plain_yes_where_that_is_wished_for(
             shell.clear()
 
 
+#: What asks before it replaces or removes stored keys, and its one question.
+ASKING_COMMANDS = {
+    "add": ("add --no-check --no-add-config work", r"Replace the stored keys of work\? \(y\|N\) "),
+    "remove": ("remove work", r"Remove the long-term keys of work\? \(y\|N\) "),
+    "import": ("import --all --no-check --keep", r"replace it by \S+\? \(y\|N\) "),
+}
+
+
+def _key_id_of_work(home: Home) -> str | None:
+    if "work" not in home.succeed("list", "--credentials").split():
+        return None
+    shown = home.run(
+        "shellvault", "exec", "-n", "work", "--", "printenv", "AWS_ACCESS_KEY_ID", SHELLVAULT_CONFIRM="never"
+    )
+    return shown.stdout.strip()
+
+
+@pytest.mark.parametrize("sessions", [None, "file"])
+@pytest.mark.parametrize("command", ASKING_COMMANDS)
+def test_a_command_that_asks_is_confirmed_by_its_own_question(
+    keyring_person: Person, command: str, sessions: str | None
+) -> None:
+    """Without the agent, and with its worker, which then has the vault open."""
+    home = keyring_person.home
+    home.environment["SHELLVAULT_CONFIRM"] = "keys"
+    if sessions:
+        del home.environment["SHELLVAULT_NO_AGENT"]
+        kept = {"SHELLVAULT_SESSION_BACKEND": sessions, "SHELLVAULT_FILE_PASSPHRASE": PASSPHRASE}
+        home.environment.update(kept)
+    other, secret = "AKIAOTHERKEYID000000", "0aB1cD2eF3gH4iJ5kL" * 2 + "6mN7"
+    credentials = home.path / ".aws" / "credentials"
+    credentials.write_text(f"[work]\naws_access_key_id = {other}\naws_secret_access_key = {secret}\n")
+    words, question = ASKING_COMMANDS[command]
+    old = keyring_person.keys.access_key_id
+    with terminal(home, "bash") as shell:
+        for count, answer, left in ((1, "n", old), (2, "y", None if command == "remove" else other)):
+            shell.type(f"shellvault {words}")
+            shell.wait_for(question)
+            shell.type(answer)
+            if command == "add" and answer == "y":
+                shell.wait_for("Enter Access Key Id: ")
+                shell.type(other)
+                shell.wait_for("Enter Secret Key: ")
+                shell.type(secret)
+            shell.finish()
+            assert shell.screen.count("(y|N)") == count, shell.screen
+            assert _key_id_of_work(home) == left
+
+
 def test_a_policy_that_is_none_is_an_error(person: Person) -> None:
     person.home.environment["SHELLVAULT_CONFIRM"] = "sometimes"
     assert "never, keys, always" in person.home.fail(*SHOW)

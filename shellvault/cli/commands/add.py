@@ -10,7 +10,7 @@ import click
 from shellvault import here, waiting
 from shellvault.cli import broker, key_check
 from shellvault.cli.options import backend_option
-from shellvault.dialogue import output, progress, questions, terminal
+from shellvault.dialogue import output, progress, prompters, questions
 from shellvault.errors import ConfigError, SessionError, UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.edit import check_editable
@@ -51,9 +51,10 @@ def command(
     if not no_add_config and (lacking or name not in config.profile_names):
         _check_editable(config, name)
     _tell_why_file(backend, environment)
-    operate = broker.vault_operations(backend, environment)
+    asked = prompters.Once(prompters.choose(None, environment))
+    operate = broker.vault_operations(backend, environment, asked)
     is_stored = name in operate({"do": "list"})["keys"]
-    if is_stored and not (force or _wants_to_replace(name, from_environment)):
+    if is_stored and not (force or (not from_environment and asked.confirm("replace", name))):
         raise UsageError(f"{name} has stored keys already: nothing was changed (use --force to replace them)")
     broker.protect_process(environment)
     if from_environment:
@@ -111,10 +112,6 @@ def _tell_why_file(backend: str | None, environment: Mapping[str, str]) -> None:
             f"no keyring can be used here (`shellvault list --backends` says why), so keys go into {str(path)!r}, "
             "which a passphrase of yours encrypts"
         )
-
-
-def _wants_to_replace(name: str, from_environment: bool) -> bool:
-    return not from_environment and terminal.confirm(f"Replace the stored keys of {name}?")
 
 
 def check_name(name: str) -> None:

@@ -49,7 +49,7 @@ def command(
     the AWS CLI are shown too; they are used where they lie.
     """
     environment = dict(os.environ)
-    prompter = prompters.choose(None, environment)
+    prompter = prompters.Once(prompters.choose(None, environment))
     operate = broker.vault_operations(backend, environment, prompter)
     if restore:
         path = os.path.realpath(here.absolute(restore))
@@ -82,7 +82,7 @@ def command(
         operate,
         partial(_ask_passphrase, prompter),
         (lambda name, keys: None) if no_check else _prove(environment, config),
-        (lambda *_: True) if overwrite else _may_replace,
+        (lambda *_: True) if overwrite else partial(_may_replace, prompter),
     )
     return taken_over.all_of(chosen, ways, config.path, environment, keep=keep) or status
 
@@ -145,9 +145,10 @@ def _ask_passphrase(prompter: Prompter, store: str, variable: str, problem: str 
     return prompter.ask(Challenge("other-passphrase", f"{store}: set {variable}", prompt, hidden=True))
 
 
-def _may_replace(name: str, stored: str, found: str) -> bool:
+def _may_replace(prompter: prompters.Once, name: str, stored: str, found: str) -> bool:
+    question = f"{name} has {stored} in the vault: replace it by {found}?"
     try:
-        return terminal.confirm(f"{name} has {stored} in the vault: replace it by {found}?")
+        return prompter.confirm("replace", name, question)
     except NeedsPersonError:
         return False
 

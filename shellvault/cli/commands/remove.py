@@ -8,7 +8,7 @@ from shellvault.cli import broker, first_steps, forgetting
 from shellvault.cli.commands import clear
 from shellvault.cli.options import backend_option, known_names
 from shellvault.cli.suggest import similar
-from shellvault.dialogue import output, terminal
+from shellvault.dialogue import output, prompters
 from shellvault.errors import NeedsPersonError, ShellvaultError, UsageError, VaultError
 
 
@@ -31,10 +31,11 @@ def command(name: str, force: bool, sessions_only: bool, backend: str | None) ->
     if sessions_only:
         return clear.forget(name, backend)
     environment = dict(os.environ)
-    operate = broker.vault_operations(backend, environment)
+    asked = prompters.Once(prompters.choose(None, environment))
+    operate = broker.vault_operations(backend, environment, asked)
     # Keys that are not listed may still be there, if their removal was cut short: they are removed unasked.
     stored = _stored(operate)
-    if (stored is None or name in stored) and not force and not _confirmed(name):
+    if (stored is None or name in stored) and not force and not _confirmed(asked, name):
         raise ShellvaultError("nothing was removed")
 
     def in_vault() -> None:
@@ -65,8 +66,8 @@ def _stored(operate: broker.Operate) -> list[str] | None:
         return None
 
 
-def _confirmed(name: str) -> bool:
+def _confirmed(asked: prompters.Once, name: str) -> bool:
     try:
-        return terminal.confirm(f"Remove the stored keys of {name}?")
+        return asked.confirm("remove", name)
     except NeedsPersonError as error:
         raise NeedsPersonError(f"{error}: --force needs no answer") from error
