@@ -36,11 +36,9 @@ def person(home: Home, aws: Aws, front: StsFront) -> Person:
     return found
 
 
-def ask_vault(
-    person: Person, operation: dict[str, Any], answers: list[str], before: tuple[str, ...] = (), **more: str
-) -> tuple[str, list[dict[str, Any]]]:
-    """What the agent says to one line on its socket, from a process that `before` starts, and what it asks."""
-    message = {
+def vault_message(person: Person, operation: dict[str, Any], **more: str) -> dict[str, Any]:
+    """What a command says to the agent about an operation on the vault."""
+    return {
         "do": "vault",
         "version": __version__,
         "operation": operation,
@@ -48,14 +46,29 @@ def ask_vault(
         "environment": for_agent(person.home.environment | more),
         "directory": "/",
     }
-    done = subprocess.run(
-        [*before, sys.executable, "-c", CONVERSE, str(locations.socket_path(person.home.environment))],
-        input=json.dumps([message, answers]),
+
+
+def converse(
+    path: Path, line: str, answers: list[str], python: tuple[str, ...]
+) -> subprocess.CompletedProcess[str]:
+    """Says one line to the agent at `path`, from a process of its own that this `python` starts."""
+    return subprocess.run(
+        [*python, "-c", CONVERSE, str(path)],
+        input=json.dumps([line, answers]),
         capture_output=True,
         text=True,
         timeout=60,
         start_new_session=True,
     )
+
+
+def ask_vault(
+    person: Person, operation: dict[str, Any], answers: list[str], before: tuple[str, ...] = (), **more: str
+) -> tuple[str, list[dict[str, Any]]]:
+    """What the agent says to one line on its socket, from a process that `before` starts, and what it asks."""
+    line = json.dumps(vault_message(person, operation, **more))
+    path = locations.socket_path(person.home.environment)
+    done = converse(path, line, answers, (*before, sys.executable))
     assert done.returncode == 0, done.stderr
     heard = [json.loads(line) for line in done.stdout.splitlines()]
     return done.stdout, [reply["ask"] for reply in heard if "ask" in reply]
@@ -64,11 +77,11 @@ def ask_vault(
 #: Says one thing to the agent, answers its questions, and prints what it says.
 CONVERSE = """
 import json, socket, sys
-message, answers = json.load(sys.stdin)
+line, answers = json.load(sys.stdin)
 with socket.socket(socket.AF_UNIX) as asking, asking.makefile("rb") as replies:
     asking.settimeout(30)
     asking.connect(sys.argv[1])
-    asking.sendall(json.dumps(message).encode() + b"\\n")
+    asking.sendall(line.encode() + b"\\n")
     for reply in replies:
         print(reply.decode(), end="")
         if b'"ask"' in reply:
@@ -86,6 +99,18 @@ def attacks(person: Person) -> list[dict[str, Any]]:
         {"do": "rotate", "request": line},
         {"do": "save", "name": "work", **other},
         {"do": "remove", "name": "work"},
+    ]
+
+
+def commands(person: Person) -> list[tuple[str, ...]]:
+    """What a program that wants keys runs."""
+    return [
+        ("export", "-n", "work"),
+        ("exec", "--no-session", "work", "--", "printenv"),
+        ("migrate-backend", "--from", "file", "--to", "keyctl"),
+        ("import", "--restore", str(credentials(person))),
+        ("rotate", "work"),
+        ("remove", "--force", "work"),
     ]
 
 
@@ -126,18 +151,103 @@ def test_a_program_of_the_same_user_moves_no_long_term_keys(moved_in: Person, co
                 heard, questions = ask_vault(moved_in, attack, list(answers), SHELLVAULT_CONFIRM=stated)
                 assert "error" in heard, attack
                 assert questions[0]["kind"] == "passphrase", attack
-    commands = [
-        ("import", "--restore", str(credentials(moved_in))),
-        ("rotate", "work"),
-        ("remove", "--force", "work"),
-        ("export", "-n", "work"),
-        ("exec", "--no-session", "work", "--", "printenv"),
-        ("migrate-backend", "--from", "file", "--to", "keyctl"),
-    ]
-    for command in commands:
+    for command in commands(moved_in):
         done = moved_in.home.run("shellvault", *command, SHELLVAULT_CONFIRM=confirm)
         assert (done.returncode, done.stdout) == (1, ""), command
         assert "passphrase" in done.stderr, command
+    assert is_unharmed(moved_in)
+
+
+@pytest.fixture
+def never(moved_in: Person) -> Person:
+    """The same person, who is never asked to confirm; the file is locked."""
+    moved_in.home.environment["SHELLVAULT_CONFIRM"] = "never"
+    # Without it no rotation has a host to ask about.
+    del moved_in.home.environment["AWS_ENDPOINT_URL_STS"]
+    moved_in.home.succeed("agent", "lock")
+    return moved_in
+
+
+def unlock(person: Person) -> None:
+    """The person unlocks the file for the day."""
+    done = person.home.run("shellvault", "unlock", SHELLVAULT_FILE_PASSPHRASE=PASSPHRASE)
+    assert done.returncode == 0, done.stderr
+
+
+def test_at_confirm_never_a_locked_file_gives_nothing(never: Person) -> None:
+    for attack in attacks(never):
+        for answers in ([], ["y"], ["wrong", "", "yes"]):
+            heard, questions = ask_vault(never, attack, list(answers))
+            assert "error" in heard, attack
+            assert questions[0]["kind"] == "passphrase", attack
+    for command in commands(never):
+        done = never.home.run("shellvault", *command)
+        assert (done.returncode, done.stdout) == (1, ""), command
+        assert "passphrase" in done.stderr, command
+    unlock(never)
+    assert is_unharmed(never)
+
+
+def test_at_confirm_never_an_unlocked_file_gives_keys_unasked(never: Person) -> None:
+    """As SECURITY.md says."""
+    unlock(never)
+    for attack in attacks(never):
+        heard, questions = ask_vault(never, attack, [])
+        assert '"result"' in heard, f"{attack}: {heard}"
+        assert questions == [], attack
+        if attack["do"] == "restore":
+            assert never.keys.secret_access_key in credentials(never).read_text()
+        if attack["do"] == "save":
+            assert '"work":"AKIAOTHERKEYID000000"' in ask_vault(never, {"do": "list"}, [])[0]
+    found = never.aws.client("iam").list_access_keys(UserName=never.user)["AccessKeyMetadata"]
+    assert never.keys.access_key_id not in [key["AccessKeyId"] for key in found]
+    assert "work" not in never.home.succeed("list", "--credentials").split()
+
+
+def test_confirm_never_serves_commands_of_an_unlocked_file(never: Person) -> None:
+    """But for a copy to another vault: that command opens the file itself."""
+    unlock(never)
+    for command in commands(never):
+        done = never.home.run("shellvault", *command)
+        if command[0] == "migrate-backend":
+            assert (done.returncode, "passphrase" in done.stderr) == (1, True), done.stderr
+        else:
+            assert done.returncode == 0, f"{command}: {done.stderr}"
+        if command[0] in ("export", "exec"):
+            assert never.keys.secret_access_key in done.stdout
+    assert never.keys.secret_access_key in credentials(never).read_text()
+    assert "work" not in never.home.succeed("list", "--credentials").split()
+
+
+#: Another user, who may not run this interpreter.
+ANOTHER_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3")
+
+
+@pytest.mark.parametrize("confirm", ["never", "keys"])
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_another_user_gets_no_answer_to_any_message(moved_in: Person, confirm: str) -> None:
+    """Not where the modes keep that user out, nor where they were opened: then the agent does."""
+    moved_in.home.environment["SHELLVAULT_CONFIRM"] = confirm
+    moved_in.home.succeed("agent", "lock")
+    unlock(moved_in)
+    path = locations.socket_path(moved_in.home.environment)
+    lines = [json.dumps(vault_message(moved_in, attack)) for attack in [*attacks(moved_in), {"do": "list"}]]
+    lines += [json.dumps({"do": do, "version": __version__}) for do in guard.MESSAGES]
+    own_line = request.encode("work", {}, moved_in.home.environment, "/")
+    lines += [f"SV1 {__version__} get env.bash - {own_line}"]
+    opened = {each: each.stat().st_mode & 0o7777 for each in (path, *path.parents)}
+    for line in lines:
+        done = converse(path, line, [PASSPHRASE], ANOTHER_USER)
+        assert (done.stdout, "PermissionError" in done.stderr) == ("", True), done.stderr
+    try:
+        for each, mode in opened.items():
+            each.chmod(mode | (0o777 if each == path else 0o055))
+        for line in lines:
+            done = converse(path, line, [PASSPHRASE], ANOTHER_USER)
+            assert (done.stdout, "PermissionError" in done.stderr) == ("", False), done.stderr
+    finally:
+        for each, mode in opened.items():
+            each.chmod(mode)
     assert is_unharmed(moved_in)
 
 
