@@ -1,6 +1,6 @@
 """What the `shellvault` command starts, as `python -I -S __main__.py …`: the warm path, or else everything.
 
-Python compiles a script anew at every start, so this file is only the door: the room behind it is
+Python compiles a script at every start, so this file is small and imports the rest, which is
 compiled once. Nothing on the warm path may import what a bare interpreter has not loaded, but for a socket.
 """
 

@@ -1,10 +1,10 @@
-"""Which kind of caller a process is: a person, a coding agent, or neither. By the kernel's word, not by its own.
+"""Which kind of caller a process is: a person, a coding agent or the background, as the kernel shows it.
 
-A person is an interactive shell on a terminal, and what it starts. A coding agent is a process with the marker of one
-in its environment, or with the name of one, and what it starts; nothing below it is a person again. All else is
-background: cron, a service, an IDE, and what has lost its ancestors.
+A person is an interactive shell on a terminal and the processes that it starts. A coding agent is a process with an
+agent's marker in its environment or an agent's name, and all its descendants. Every other process is background: cron,
+a service, an IDE, or a process whose ancestors have ended.
 
-proc_pid_stat(5) for the ancestors; other systems are asked through psutil. What this can not see is in SECURITY.md.
+The ancestors come from proc_pid_stat(5), elsewhere from psutil. SECURITY.md says what this cannot see.
 """
 
 import os
@@ -61,13 +61,13 @@ PROGRAMS: Mapping[str, str] = {
 _INTERPRETERS = ("node", "bun", "deno", "python", "python3", "ruby")
 
 _SHELLS = ("ash", "bash", "dash", "elvish", "fish", "ksh", "mksh", "nu", "pwsh", "sh", "tcsh", "xonsh", "zsh")
-#: Options of shells that have a value which is no script, and those that leave a shell interactive behind a command.
+#: Shell options whose value is not a script, and those that keep a shell interactive after a command.
 _WITH_VALUE = ("--rcfile", "--init-file", "--init-command", "-C", "-o", "-O", "+o", "+O")
 _STAYS = ("-noexit", "-noe")
 
-#: More ancestors than this are not looked at, and the actor is unknown.
+#: The most ancestors that are read; with more, the actor is unknown.
 DEPTH = 64
-#: How many standings are remembered, and bytes that are read of an environment or a command line.
+#: The most results that are cached, and the most bytes read of an environment or a command line.
 _REMEMBERED, _READ_LIMIT = 4096, 1 << 20
 
 
@@ -84,9 +84,9 @@ class Actor(NamedTuple):
 
     kind: Kind
     program: str
-    """Of a coding agent its name, else that of the process's executable."""
+    """A coding agent's name, or else the name of the executable."""
     root: Process
-    """Of a coding agent the process that carries its marks first, else the process itself."""
+    """A coding agent's first process, or else the process itself."""
     chain: tuple[Process, ...]
     """The process, its parent, and so on."""
     names: tuple[str, ...]
@@ -106,7 +106,7 @@ class Actor(NamedTuple):
 
     @property
     def run(self) -> str:
-        """Four digits that tell one run of a program from another."""
+        """Four digits that identify one run of a program."""
         return f"{zlib.crc32(f'{self.root.pid} {self.root.started}'.encode()) & 0xFFFF:04x}"
 
     def has_above(self, root: Process) -> bool:
@@ -122,7 +122,7 @@ class Look(NamedTuple):
     terminal: int
     program: str
     executable: str
-    """What tells one executable from another, where it can be seen."""
+    """The identity of the executable; empty where it cannot be read."""
 
 
 class Words(NamedTuple):
@@ -132,12 +132,12 @@ class Words(NamedTuple):
     environment: Mapping[str, str]
 
 
-#: Of a process that cannot be looked at, or whose ancestors are too many: treated as a coding agent.
+#: A process that cannot be read, or has too many ancestors: treated as a coding agent.
 UNKNOWN = Actor("coding-agent", "unknown", Process(0, ""), (Process(0, ""),), (), ())
 
 
 class Actors:
-    """The actors of processes, each looked at once: a process keeps its kind until it becomes another program."""
+    """The actors of processes, cached: a process keeps its kind until it executes another program."""
 
     def __init__(self, look: Callable[[int], Look | None], words: Callable[[int], Words]) -> None:
         """`look` and `words` show a process: `seen` and `words_of`, or a test's own."""
@@ -146,7 +146,7 @@ class Actors:
         self._known: dict[tuple[int, str, str], Actor] = {}
 
     def also(self, names: Iterable[str]) -> None:
-        """Takes these, too, for marks of coding agents from now on."""
+        """Adds these to the marks of coding agents."""
         if frozenset(names) != self._also:
             self._also = frozenset(names)
             self._known.clear()
@@ -195,7 +195,7 @@ class Actors:
         return actor
 
     def _mark(self, look: Look, words: Words) -> str:
-        """The name of the coding agent whose mark this process carries; "" without one."""
+        """The coding agent that this process is marked as; "" for none."""
         for variable, name in MARKERS.items():
             value = words.environment.get(variable, "")
             if value.lower() not in _OFF:
@@ -218,7 +218,7 @@ def plain(text: str) -> str:
 
 
 def is_interactive(look: Look, arguments: tuple[str, ...]) -> bool:
-    """Whether it is a shell that reads what is typed: on a terminal, without a script and without a command."""
+    """Whether it is an interactive shell: on a terminal, without a script or a command."""
     if not look.terminal or look.program not in _SHELLS:
         return False
     words = iter(arguments[1:])
@@ -239,7 +239,7 @@ def _is_command_option(word: str, program: str) -> bool:
 
 
 def _programs(program: str, arguments: tuple[str, ...]) -> list[str]:
-    """The names by which a program may be known: its executable, and what an interpreter runs."""
+    """The possible names of a program: its executable, and the script that an interpreter runs."""
     found = [program, *(PurePosixPath(word).name.lstrip("-") for word in arguments[:1])]
     scripts = [word for word in arguments[1:4] if not word.startswith("-")]
     if program.rstrip("0123456789.") in _INTERPRETERS and scripts:

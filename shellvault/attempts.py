@@ -1,4 +1,4 @@
-"""Several things of which each is done, whatever becomes of the others: the rule of everything that forgets."""
+"""Runs several actions, each even if others fail: every command that forgets uses this."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from shellvault.errors import ShellvaultError
 def attempt_all(actions: Iterable[Callable[[], Any]]) -> list[Any]:
     """Runs every action, and returns what they return.
 
-    Raises the first ShellvaultError once all were run; its message has what the others said, too.
+    Raises the first ShellvaultError after all have run; its message includes the others.
     """
     results: list[Any] = []
     failed: list[ShellvaultError] = []

@@ -90,7 +90,7 @@ def label_of(actor: Actor) -> Label:
 
 
 def field_of(actor: Actor) -> str:
-    """The field `actor` of a request line: "" for a person, who needs no mark."""
+    """The field `actor` of a request line: "" for a person."""
     return "" if actor.is_person else str(label_of(actor))
 
 

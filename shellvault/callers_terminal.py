@@ -1,7 +1,7 @@
-"""The terminal that a command was started in, by name: what a program needs that asks a person by another process.
+"""The name of the terminal that a command was started in, for programs that ask a person in another process.
 
-gpg hands GPG_TTY on to its agent, whose pinentry opens it (gpg-agent(1)). Without the variable it looks at its standard
-input alone, which is a pipe where we run it.
+gpg passes GPG_TTY to its agent, and the agent's pinentry opens that terminal (gpg-agent(1)). Without the variable, gpg
+uses its standard input, which is a pipe here.
 """
 
 import os

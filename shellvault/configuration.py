@@ -1,4 +1,4 @@
-"""Every key of config.toml, every `shellvault_…` key of a profile, every variable: the one table of them.
+"""The one table of every key of config.toml, every `shellvault_…` key of a profile, and every variable.
 
 Settings are checked by it; `shellvault config`, docs/configuration.md and the manual page are made from it.
 """
@@ -6,7 +6,7 @@ Settings are checked by it; `shellvault config`, docs/configuration.md and the m
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: How a value is written in TOML: the words of messages and docs, and the type that it is read as.
+#: The types of values in TOML: their names in messages and docs, and the Python type.
 TYPES: Mapping[str, type] = {
     "text": str,
     "true or false": bool,

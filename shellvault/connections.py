@@ -1,8 +1,8 @@
-"""The connections of a listener: at most so many at once, and none that proves nothing keeps others away.
+"""The connections of a listener: a limited number, in which unproven connections cannot block others.
 
-One rule for every listener of this machine: when all places are taken, a new connection takes that of one that has not
-proven itself yet, of another user's first, then of one whose user is unknown, then of the user's own; of several the
-oldest. Another user's takes no place from the user's own. How long a connection may take is its listener's to say.
+One rule for every local listener: when it is full, a new connection replaces an unproven one. Another user's goes
+first, then one of an unknown user, then the user's own; the oldest of each kind first. Another user's connection
+never replaces the user's own. Each listener sets its own time limits.
 """
 
 import os
@@ -14,7 +14,7 @@ from _thread import allocate_lock  # threading itself is more than the agent nee
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Generic, TypeVar
 
-#: Seconds between two looks at whose connections they are, which take as long as the kernel's table is.
+#: Seconds between two look-ups of the connections' users: a look-up reads the kernel's whole table.
 LOOK_EVERY = 0.1
 
 #: Seconds without accepting after accepting has failed: out of files, or the other side has gone already.
@@ -27,7 +27,7 @@ Connection = TypeVar("Connection", bound=Hashable)
 
 
 class Connections(Generic[Connection]):
-    """Who is connected. Threads may share it."""
+    """The open connections. Threads may share it."""
 
     def __init__(
         self,
@@ -35,18 +35,18 @@ class Connections(Generic[Connection]):
         drop: Callable[[Connection], object],
         socket_of: Callable[[Connection], socket.socket],
     ) -> None:
-        """`drop` ends a connection whose place is taken."""
+        """`drop` ends a connection that is replaced."""
         self._limit = limit
         self._drop = drop
         self._socket_of = socket_of
         self._unproven: dict[Connection, int] = {}
-        """How strange each is, the oldest first; new ones count as the user's own until the next look."""
+        """Each one's rank (`_strangeness`), oldest first; new ones count as the user's own until the next look-up."""
         self._looked_at = -LOOK_EVERY
         self._proven: set[Connection] = set()
         self._lock = allocate_lock()
 
     def admit(self, one: Connection) -> bool:
-        """Gives a new connection a place, if need be another's. False: it has none, and must be ended."""
+        """Adds a connection, replacing another if full. False: there is no place, and the caller must end it."""
         with self._lock:
             is_full = len(self._unproven) + len(self._proven) >= self._limit
             self._unproven[one] = 0
@@ -60,20 +60,20 @@ class Connections(Generic[Connection]):
         return True
 
     def prove(self, one: Connection) -> None:
-        """A connection has shown that it is meant: it is not dropped for others any more."""
+        """Marks a connection as proven: it is not replaced any more."""
         with self._lock:
             if one in self._unproven:
                 del self._unproven[one]
                 self._proven.add(one)
 
     def leave(self, one: Connection) -> None:
-        """A connection has ended."""
+        """Removes a connection that has ended."""
         with self._lock:
             self._unproven.pop(one, None)
             self._proven.discard(one)
 
     def _loser(self) -> Connection:
-        """Who gives up a place: the newcomer, which is the last, where nobody else has to."""
+        """The connection to drop: the new one, unless another ranks before it."""
         if time.monotonic() - self._looked_at >= LOOK_EVERY:
             self._looked_at = time.monotonic()
             found = users([self._socket_of(each) for each in self._unproven])
@@ -86,7 +86,7 @@ def _strangeness(user: int | None) -> int:
 
 
 def users(sockets: Sequence[socket.socket]) -> list[int | None]:
-    """Whose process is at the other end of each local TCP connection; None: unknown, as of another namespace."""
+    """The user at the other end of each local TCP connection; None: unknown, as in another namespace."""
     ends = [_ends(each) for each in sockets]
     found = _asked(ends)
     if None in found and any(ends):
@@ -102,7 +102,7 @@ Ends = tuple[Address, Address] | None
 
 
 def _ends(connection: socket.socket) -> Ends:
-    """Their address and ours; None for what is no TCP connection over IPv4, or is none any more."""
+    """Their address and ours; None unless it is an open TCP connection over IPv4."""
     try:
         return (
             (connection.getpeername(), connection.getsockname())
@@ -114,7 +114,7 @@ def _ends(connection: socket.socket) -> Ends:
 
 
 def _asked(ends: Sequence[Ends]) -> list[int | None]:
-    """What the kernel says of single connections (sock_diag(7)), whose whole table may be long."""
+    """The users of single connections (sock_diag(7)): the whole table may be long."""
     nobody: list[int | None] = [None] * len(ends)
     if sys.platform != "linux":
         return nobody

@@ -1,4 +1,4 @@
-"""Calls that may never return, bounded: a locked or stopped keyring must not take the command with it."""
+"""Time limits for calls that may never return: a locked or stopped keyring must not hang the command."""
 
 import contextvars
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 def within(seconds: float, function: Callable[[], Result]) -> Result:
     """Runs `function` and returns or raises what it does. Raises TimeoutError after `seconds`.
 
-    The call runs in a daemon thread, which is left behind when it is stuck: the process can end without it.
+    The call runs in a daemon thread, so the process can end while the call is stuck.
     """
     results: list[Result] = []
     errors: list[BaseException] = []
@@ -23,7 +23,7 @@ def within(seconds: float, function: Callable[[], Result]) -> Result:
         except BaseException as error:
             errors.append(error)
 
-    # What looks on at us looks on at the call.
+    # Progress that the call reports (waiting) reaches our listener.
     threads.start(contextvars.copy_context().run, run).join(seconds)
     if errors:
         raise errors[0]

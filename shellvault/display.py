@@ -1,4 +1,4 @@
-"""What may be shown on a terminal, and how a profile is marked there: for Python what the hooks do in each shell."""
+"""Text that is safe on a terminal, and production's mark: as the hooks do it in each shell."""
 
 import re
 from fnmatch import fnmatchcase
@@ -10,7 +10,7 @@ _PRODUCTION = re.compile(r"(?<![A-Za-z0-9])prod(uction)?(?![A-Za-z0-9])", re.IGN
 
 
 def printable(text: str, limit: int | None = 200, keep: str = "") -> str:
-    """The text with everything escaped that a terminal would obey, hide or reorder its neighbours by.
+    """The text, with every character escaped that a terminal would obey or hide, or that reorders text.
 
     That is control characters (C1 too), bidi marks, lone surrogates (which stand for raw bytes), unassigned and private
     characters; those in `keep` are left. Cut after `limit` characters, by default as a name or value in a

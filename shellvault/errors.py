@@ -34,11 +34,11 @@ class SessionError(ShellvaultError):
 
 
 class NeedsPersonError(ShellvaultError):
-    """A code, a passphrase or a sign-in is needed and nobody can be asked here."""
+    """A code, a passphrase or a sign-in is needed, and there is no way to ask a person."""
 
 
 class NotAllowedError(ShellvaultError):
-    """This caller may not have this session, whatever anybody answers."""
+    """This caller may not have this session, even if a person agrees."""
 
 
 class ApprovalNeededError(NotAllowedError):
@@ -46,12 +46,12 @@ class ApprovalNeededError(NotAllowedError):
 
 
 class MoreWantedError(NotAllowedError):
-    """The command has to bring along a reason, or a person's yes."""
+    """The command must give a reason, or have a person's consent."""
 
 
 class AgentError(ShellvaultError):
-    """The agent cannot be used; the direct way can."""
+    """The agent cannot be used; the command may work without it."""
 
 
 class NotForAgentError(AgentError):
-    """Nothing is wrong with the agent: only the command itself has what the session is made from."""
+    """Only the command, not the agent, has what this session is made from."""

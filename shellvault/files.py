@@ -14,7 +14,7 @@ Stamp = list[int] | None
 
 
 def stamp(path: str) -> Stamp:
-    """The file's stamp: two equal ones mean that it has not been changed in between."""
+    """The file's stamp: equal stamps mean an unchanged file."""
     try:
         status = os.stat(path)  # noqa: PTH116 - a Path object would cost more than the call
     except (OSError, ValueError):
@@ -34,11 +34,10 @@ def replace(
     """Writes `content` to `path` with permission bits `mode`; file and folder are synced to disk.
 
     A symlink is followed, so that a file kept elsewhere stays where it is. The new file gets the owner of `owned_like`
-    where this user may give files away; `check` comes last and may refuse by raising. Where the system can (Linux), the
-    new file has no name until it is whole, and then only for the moment before it takes the target's: a crash leaves
-    nothing, or in that moment a whole copy. Elsewhere it has one; whoever holds a lock is `alone`, and the next write
-    takes the same name. Raises OSError, and whatever `check` raises; the old content is
-    there then.
+    where this user may give files away. `check` runs last and may refuse by raising. On Linux the new file has no name
+    until it is whole, so a crash leaves nothing, or for a moment a whole copy. Elsewhere it has a name from the start;
+    a caller that holds a lock is `alone`, and the next write takes the same name. Raises OSError and what `check`
+    raises; then the old content is still there.
     """
     target = Path(os.path.realpath(path))
     new, descriptor, is_named = _new_file(target, alone)

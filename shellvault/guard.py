@@ -1,7 +1,7 @@
-"""What may be asked of the agent, its worker, or without them of the command itself: one table for all three.
+"""What the agent, its worker and a command by itself may be asked to do: one table for all three.
 
-It says who may ask (a caller in our own namespaces, or also a container that has the socket), and what a person has to
-confirm. The agent imports this module, so it stays small.
+It says which callers may ask (only those in our own namespaces, or also a container that has the socket), and what a
+person has to confirm. The agent imports this module, so it stays small.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Confirmation(NamedTuple):
-    """What a person is asked before an operation, where `confirm` wants that."""
+    """What a person is asked before an operation, where `confirm` requires it."""
 
     question: str
     """For a keyring, with `{}` for the subject; it is answered by y or n."""
@@ -24,7 +24,7 @@ class Rule(NamedTuple):
     """Whether callers in other namespaces may ask for it, too."""
     confirmation: Confirmation | None = None
     by_agents: bool = False
-    """Whether coding agents may ask for it; everything else is for a person, or for what no coding agent started."""
+    """Whether coding agents may ask for it; everything else is for callers that no coding agent started."""
     changes_keys: bool = False
     """Whether it changes what the agent's sessions are made from."""
 
@@ -40,7 +40,7 @@ MESSAGES = {
     "lock": Rule(by_agents=True),
     "revoke": Rule(by_agents=True),
     "stop": Rule(),
-    # What persons allow (agent.approvals): who may answer is decided there, by the question.
+    # Approvals by a person (agent.approvals), which decides by the question which caller may answer.
     "questions": Rule(by_agents=True),
     "permits": Rule(by_agents=True),
     "approve": Rule(by_agents=True),
@@ -80,7 +80,7 @@ VAULT_OPERATIONS = {
 #: What a `session` message does with a sign-in as such (`signin.actions`), in place of a session's form.
 SIGN_INS = {"sign-in": Rule(), "sign-out": Rule(), "new-login": Rule(), "sso-token": Rule()}
 
-#: What turns out while a request is worked on, or is done by a command alone.
+#: Operations that show only during a request, or that only a command does.
 FOUND_LATER = {
     "hand-out": Rule(
         confirmation=Confirmation("Hand out the long-term keys of {}?", "long-term keys are handed out")
@@ -95,8 +95,8 @@ FOUND_LATER = {
 
 OPERATIONS = {**MESSAGES, **VAULT_OPERATIONS, **SIGN_INS, **FOUND_LATER}
 
-#: What a request from other namespaces may say. Everything else in it leads somewhere (to a file, a host, a program),
-#: and only the places that the agent itself finds are meant for it.
+#: What a request from other namespaces may contain. Everything else names a file, a host or a program, and such a
+#: caller gets only those that the agent finds itself.
 SAID_FROM_ANYWHERE = frozenset(
     {
         "AWS_ASSUME_ROLE_TTL",
@@ -125,8 +125,8 @@ SAID_FROM_ANYWHERE = frozenset(
     }
 )
 
-#: What decides through whom a call goes and whom it believes. Unless a person has confirmed it, a call that makes keys
-#: is made without what its caller says here.
+#: Variables that set a call's proxies and trusted certificates. A call that makes keys ignores its caller's values
+#: unless a person has confirmed it.
 NETWORK_VARIABLES = (
     "ALL_PROXY",
     "AWS_CA_BUNDLE",
@@ -146,18 +146,18 @@ NETWORK_VARIABLES = (
     "https_proxy",
 )
 
-#: What a coding agent hears of an operation that is not for it.
+#: The refusal for a coding agent.
 FOR_A_PERSON = "a person is needed: run this in your own terminal, not by a coding agent"
 
-#: What a caller in other namespaces hears of an operation that is not for it.
+#: The refusal for a caller in other namespaces.
 ELSEWHERE = "the agent does this only for commands outside of containers"
 
 
 def is_for_agents(operation: str) -> bool:
-    """Whether the table lets coding agents ask for it. Raises KeyError for no operation."""
+    """Whether coding agents may ask for it. Raises KeyError for an unknown operation."""
     return OPERATIONS[operation].by_agents
 
 
 def is_allowed(operation: str, is_local: Callable[[], bool]) -> bool:
-    """Whether the table lets a caller ask, who is or is not in our own namespaces. Raises KeyError for no operation."""
+    """Whether a caller may ask, by its namespaces. Raises KeyError for an unknown operation."""
     return OPERATIONS[operation].from_anywhere or is_local()

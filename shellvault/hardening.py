@@ -1,4 +1,4 @@
-"""What keeps other users, and the disk, away from the agent's memory."""
+"""Keeps other users from the agent's memory, and its memory from the disk."""
 
 import contextlib
 import ctypes
@@ -17,7 +17,7 @@ PR_SET_DUMPABLE = 4
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 
 
-#: Who stands for all whom our user namespace does not know, and the map of one that knows all: user_namespaces(7)
+#: The user id for all users that our user namespace does not map, and the map with all users: user_namespaces(7)
 OVERFLOW_UID = 65534
 FULL_UID_MAP = ["0", "0", "4294967295"]
 
@@ -45,7 +45,7 @@ def forbid_tracing() -> None:
 
 
 def die_with_parent() -> None:
-    """Has the kernel end this process when its parent is gone (Linux)."""
+    """Makes the kernel end this process when its parent ends (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)
 
@@ -74,7 +74,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _is_trusted(uid: int) -> bool:
-    """Whether this user may own what is above our folder: we, root, or who stands for a root outside our namespace."""
+    """Whether this user may own the folders above ours: us, root, or the overflow id of root outside our namespace."""
     if uid in (0, os.getuid()):
         return True
     try:

@@ -1,4 +1,4 @@
-"""Where a command runs: its current folder, also where that has been removed, and what follows from its environment.
+"""Where a command runs: its current folder, even a removed one, and what its environment decides.
 
 The one place that asks for the current folder. The fast lane has its own (`fastlane.commands`), since it may import
 nothing.

@@ -1,4 +1,4 @@
-"""What sessions were handed out and refused: a local record, one JSON object a line, and nothing secret in it.
+"""The local record of sessions handed out and refused: one JSON object a line, without secrets.
 
 Every door writes it by `append`: the agent for all that it serves, a command for what it does without the agent.
 """
@@ -18,7 +18,7 @@ from shellvault.protocol import Message
 
 NAME, OLDER, LOCK = "history.jsonl", "history.1.jsonl", "history.lock"
 
-#: Bytes after which the record becomes the older one, and a new one begins.
+#: Bytes; a record of this size becomes the older one, and a new one begins.
 LIMIT = 4 << 20
 
 #: Programs of a caller's chain that are recorded.
@@ -93,7 +93,7 @@ def append(folder: Path, entries: Iterable[Message]) -> None:
         if status.st_size:
             os.lseek(descriptor, -1, os.SEEK_END)
             data = data if os.read(descriptor, 1) == b"\n" else b"\n" + data
-        # One call: what others append at the same time is never in between (write(2), O_APPEND).
+        # One call, so that lines of other processes never mix with it (write(2), O_APPEND).
         os.write(descriptor, data)
     finally:
         os.close(descriptor)

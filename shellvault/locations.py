@@ -1,7 +1,7 @@
 """Where shellvault keeps its files: one function a place, each a function of the environment.
 
 POSIX places follow the XDG Base Directory Specification 0.8 (a relative path in an XDG variable is ignored,
-as it demands); Windows places come from `platformdirs`. Nothing ever lies in a shared temporary folder.
+as it demands); Windows places come from `platformdirs`. No file is in a shared temporary folder.
 """
 
 import os
@@ -65,7 +65,7 @@ def names_file(environment: Mapping[str, str]) -> Path:
 
 
 def noted_names(names_file: Path) -> list[str]:
-    """The names in such a file; none where it cannot be read. A stored name is printable, what is not is damage."""
+    """The names in such a file; none where it cannot be read. Unprintable names are damage, and left out."""
     try:
         text = names_file.read_text("utf-8", "surrogateescape")
     except (OSError, ValueError):
@@ -95,7 +95,7 @@ def socket_path(environment: Mapping[str, str]) -> Path:
 def private_directory(path: Path) -> Path:
     """Makes `path` and its missing parents with mode 0700; takes others' access away from a folder of ours.
 
-    Raises UnusableError when it cannot be made or is no folder, ShellvaultError when it belongs to somebody else.
+    Raises UnusableError when it cannot be made or is no folder, ShellvaultError when it belongs to another user.
     """
     try:
         # os.makedirs gives its mode to the last folder only, so the parents are made one by one.

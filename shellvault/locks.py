@@ -1,7 +1,7 @@
-"""One at a time among processes, by locks that the kernel takes back however their holder ends.
+"""Locks between processes, which the kernel releases however their holder ends.
 
-The agent and what waits for a person lock a file themselves (flock(2)): the standard library alone, and the file
-can say who holds it. Writers of our files use filelock, which has Windows too and lets its holder lock again.
+The agent, and commands that wait for a person, use flock(2): it needs only the standard library, and the file can
+name its holder. Writers of our files use filelock, which also runs on Windows and is re-entrant.
 """
 
 import os
@@ -15,13 +15,13 @@ from shellvault.errors import ShellvaultError
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-#: Nobody holds a writer's lock while a person is asked, so waiting this long (seconds) means a stuck writer.
+#: Seconds. No command holds a writer's lock while it asks a person, so a longer wait means a stuck writer.
 WAIT_SECONDS = 10.0
 
 
 def open_lock(path: Path) -> int:
     """A descriptor of the lock file, which is made on demand, mode 0600. Raises OSError."""
-    # Not blocked by whatever lies there under that name (a FIFO).
+    # O_NONBLOCK: a FIFO of that name must not block us.
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
 
 
@@ -37,7 +37,7 @@ def is_locked_now(descriptor: int) -> bool:
 
 
 def writers_lock(path: Path) -> "BaseFileLock":
-    """The lock of those who write a file of ours, mode 0600; re-entrant within its object."""
+    """The lock for writers of a file of ours, mode 0600; re-entrant within its object."""
     from filelock import FileLock
 
     return FileLock(str(path), timeout=WAIT_SECONDS, mode=0o600)

@@ -1,4 +1,4 @@
-"""Which addresses are this machine itself: what is sent there crosses no network. Light, for the agent has it too."""
+"""Which addresses are this machine itself. The agent imports this module, so it stays small."""
 
 import socket
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""What a request line says of its caller, added to it and read from it. Pure."""
+"""Adds a caller's marks to a request line, and reads them from it. Pure."""
 
 from shellvault.fastlane import request
 
@@ -18,7 +18,7 @@ def base(line: str) -> str:
 
 
 def is_marked(line: str) -> bool:
-    """Whether the line has what no command may send."""
+    """Whether the line has a field that no command may send."""
     return any(word.partition("=")[0] in request.GIVEN for word in line.split(" ")[1:])
 
 

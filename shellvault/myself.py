@@ -1,4 +1,4 @@
-"""What this very process is, as the agent would see it: for what commands do without one."""
+"""This process's own actor, as the agent would see it: for commands that run without the agent."""
 
 import functools
 import os
@@ -21,7 +21,7 @@ def is_coding_agent(environment: Mapping[str, str]) -> bool:
 
 
 def passphrase(environment: Mapping[str, str]) -> str | None:
-    """What the environment answers for a person who is asked for a passphrase; it answers none to a coding agent."""
+    """The passphrase in the environment; None for a coding agent."""
     given = next(filter(None, map(environment.get, PASSPHRASE_VARIABLES)), None)
     return None if given is None or is_coding_agent(environment) else given
 

@@ -1,4 +1,4 @@
-"""What went wrong on the way to a server, in plain words: the words of Python's libraries never reach a person."""
+"""Network errors in plain words: a person never sees the messages of Python's libraries."""
 
 import errno
 import http.client

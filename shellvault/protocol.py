@@ -1,8 +1,7 @@
-"""What the agent and those who ask it say to each other. `docs/protocol.md` tells it whole.
+"""The protocol between the agent and its clients, which docs/protocol.md specifies.
 
-Two languages on one socket, told apart by the first byte: a text request is one line that a shell can write
-and a reply that it can read; everything else is one JSON object a line. This module is imported by the
-agent, so it stays small.
+One socket takes two formats; the first byte decides. A text request is one line that a shell can write, with a reply
+that it can read. All else is one JSON object a line. The agent imports this module, so it stays small.
 """
 
 import json
@@ -20,7 +19,7 @@ JSON_LIMIT = 1024 * 1024
 #: Characters of a version.
 VERSION_LIMIT = 64
 
-#: The version of a shell that asks without a command of ours, and so cannot see who answers.
+#: The version that a shell's own request has; a shell cannot check which process answers.
 DIRECT = "-"
 
 #: Seconds from the connection to the end of a whole request, and for the reader to take the reply.
@@ -36,13 +35,13 @@ FORMATS = frozenset(
     [f"env.{shell}" for shell in SHELLS] + [f"refresh.{shell}" for shell in HOOKED] + ["exec", "json"]
 )
 
-#: The form in which the worker renders a session for the container endpoint; never sent to anybody else.
+#: The form in which the worker renders a session for the container endpoint; never sent elsewhere.
 CONTAINER_FORM = "container"
 
 #: In the environment of a command that has a VAULT_TOKEN: it stays there, and no other takes its place.
 HAS_VAULT_TOKEN = "SHELLVAULT_HAS_VAULT_TOKEN"  # noqa: S105 - it says that there is one
 
-#: Every JSON value that comes from outside is unknown until it has been looked at.
+#: A JSON object from outside: its values are not checked yet.
 Message = dict[str, Any]
 
 

@@ -2,8 +2,8 @@
 
 #: A session is due when this much life is left, or a third of it if that is less.
 LEAD = 15 * 60
-#: A renewal takes nothing with less life than this many times its lead: the agent asks up to 1.25 early, and a clock
-#: that has been set meanwhile must not have it told that nothing newer can be had.
+#: A renewal takes only a session that lives longer than this many times its lead. The agent asks at up to 1.25, and
+#: the rest allows for a clock that was set in the meantime.
 REACH = 1.5
 BACKOFF_FIRST, BACKOFF_LAST = 60, 15 * 60
 

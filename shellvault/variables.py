@@ -61,7 +61,7 @@ OVERRIDING_VARIABLES = (
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 )
 
-#: What a snippet saves on entering and restores on leaving, beside the variables of the profile itself.
+#: What a snippet saves on entering and restores on leaving, besides the profile's own variables.
 MANAGED_VARIABLES = SESSION_VARIABLES + OVERRIDING_VARIABLES
 
 #: What only shellvault itself may read: no child process inherits these.
@@ -72,7 +72,7 @@ PRIVATE_VARIABLES = (
     "AWS_VAULT_OP_SERVICE_ACCOUNT_TOKEN",
 )
 
-#: Those that answer for a person who is asked for a passphrase.
+#: Those that hold a passphrase, so that no person is asked.
 PASSPHRASE_VARIABLES = ("SHELLVAULT_FILE_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE")
 
 

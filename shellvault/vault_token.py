@@ -1,4 +1,4 @@
-"""The token by which Vault knows a person: where its own command finds it, and for which server it is meant."""
+"""A person's Vault token: where Vault's own command finds it, and for which server it is meant."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What the work under way waits for, told to whoever looks on: set once where the work begins, said where it waits."""
+"""Reports what the work waits for: the listener is set where the work begins, and called where it waits."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ COUNTED = ("AWS ", "IAM ", "Vault ")
 
 
 def _nobody(what: str) -> None:
-    """Nobody looks on."""
+    """No listener."""
 
 
 _hears: ContextVar[Callable[[str], None]] = ContextVar("hears", default=_nobody)
@@ -17,7 +17,7 @@ _hears: ContextVar[Callable[[str], None]] = ContextVar("hears", default=_nobody)
 
 @contextmanager
 def heard_by(hears: Callable[[str], None]) -> Iterator[None]:
-    """Has `hears` told what is waited for in the block, and in the calls that it bounds (vault.deadline)."""
+    """Calls `hears` with what is waited for in the block, and in the calls that it bounds (deadline)."""
     before = _hears.set(hears)
     try:
         yield
