@@ -1,4 +1,4 @@
-"""A list on the terminal of which a person chooses one line: arrows move, typing filters, Esc leaves."""
+"""A list on the terminal to choose one line from: arrows move, typing filters, Esc leaves."""
 
 import os
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from shellvault.dialogue import ranking, terminal
 from shellvault.dialogue.output import LeftError
 from shellvault.display import printable
 
-#: Lines that are shown at once.
+#: Lines shown at once.
 _HEIGHT = 20
 _QUIET = "fg:ansibrightblack"
 
 
 class _List:
-    """What is typed, the lines that match it, and the one that is pointed at."""
+    """The typed text, the lines that match it, and the selected one."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self._lines = lines
@@ -30,16 +30,16 @@ class _List:
         self.found = list(range(len(lines)))
 
     def type(self, text: str) -> None:
-        """Takes `text` for all that is typed."""
+        """Sets the typed text to `text`."""
         self.typed, self.pointed_at = text, 0
         self.found = ranking.ranked(self._lines, text)
 
     def move(self, by: int) -> None:
-        """Points at another line; after the last comes the first."""
+        """Selects another line; after the last comes the first."""
         self.pointed_at = (self.pointed_at + by) % max(1, len(self.found))
 
     def heading(self, what: str) -> StyleAndTextTuples:
-        """What is typed, or what can be done."""
+        """The typed text, or a hint at the keys."""
         hint = "" if self.typed else "(type to filter, Esc leaves)"
         return [("bold", f"{what}> "), ("", printable(self.typed, None)), (_QUIET, hint)]
 
@@ -57,8 +57,8 @@ class _List:
 
 
 def choose(lines: Sequence[str], what: str) -> int:
-    """The index of the line that a person chooses. Raises LeftError when none is chosen."""
-    # Not on Windows, where this module is imported all the same.
+    """The index of the chosen line. Raises LeftError when none is chosen."""
+    # Windows lacks both, but imports this module.
     from prompt_toolkit.input.vt100 import Vt100Input
     from prompt_toolkit.output.vt100 import Vt100_Output
 
@@ -68,7 +68,7 @@ def choose(lines: Sequence[str], what: str) -> int:
         Path(terminal.path()).open("w", encoding="utf-8") as screen,
     ):
         output = Vt100_Output.from_pty(screen, term=os.environ.get("TERM"))
-        # Not every terminal says where its cursor is, and nothing here has to know.
+        # Not every terminal reports its cursor's position, and none is needed here.
         output.enable_cpr = False
         heading = Window(FormattedTextControl(lambda: shown.heading(what)), height=1)
         rows = FormattedTextControl(shown.rows, focusable=True, show_cursor=False)

@@ -7,24 +7,24 @@ from shellvault.dialogue import terminal
 from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, UsageError
 
-#: Wrong answers to one question after which nobody is thought to be there.
+#: Wrong answers to one question before the command gives up.
 TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Something that a command needs to know."""
+    """A value that a command needs."""
 
     question: str
     option: str
-    """What answers it on the command line; errors name it only for whoever has typed it."""
+    """The option that sets it; errors name it only where it was given."""
     check: Callable[[str], str]
-    """The answer as it is used. Raises ValueError with what is wrong with it."""
+    """Returns the answer in its final form. Raises ValueError with what is wrong with it."""
     is_public: bool = False
-    """Whether an answer that passes the check can be no secret, and may be shown after a hidden question."""
+    """Whether a valid answer is never a secret, so that it may be shown after a hidden question."""
 
     def get(self, given: str | None, suggestion: str = "") -> str:
-        """The answer: `given`, else a person's, for whom Enter alone takes the suggestion.
+        """The answer: `given`, else a person's. Enter alone takes the suggestion.
 
         Raises UsageError for a wrong option, or when the answers stay wrong, NeedsPersonError without a terminal.
         """

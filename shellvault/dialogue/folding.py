@@ -3,28 +3,28 @@
 import os
 import re
 
-#: A word with the blanks behind it. What stands between backticks is one word.
+#: A word and the blanks after it. Text between backticks is one word.
 _WORD = re.compile(r"\s*(?:`[^`]*`|\S)+\s*|\s+")
 
-#: The fewest columns that lines are broken for.
+#: The narrowest width, in columns, at which lines are broken.
 _NARROWEST = 20
 
 
 def folded(text: str, width: int, indent: str | None = None) -> str:
-    """The text in lines that leave the last column free; what follows a break begins with `indent`, or as its line.
+    """The text in lines that leave the last column free. Continued lines are indented by `indent`, or as their line.
 
-    Blanks at the end stay: an answer may be typed behind them.
+    Blanks at the end stay: an answer may be typed after them.
     """
     return "\n".join(_folded(line, max(width, _NARROWEST) - 1, indent) for line in text.split("\n"))
 
 
 def for_screen(text: str, descriptor: int, indent: str | None = None) -> str:
-    """The text folded for the terminal behind `descriptor`; as it is where that is none."""
+    """The text folded for the terminal on `descriptor`; unchanged if that is no terminal."""
     return folded(text, columns(descriptor), indent) if os.isatty(descriptor) else text
 
 
 def columns(descriptor: int) -> int:
-    """The width of the terminal behind `descriptor`; 80 where it does not say."""
+    """The width of the terminal on `descriptor`, in columns; 80 if unknown."""
     try:
         return os.get_terminal_size(descriptor).columns or 80
     except OSError:

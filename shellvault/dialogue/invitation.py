@@ -1,4 +1,4 @@
-"""Inviting a person to sign in: the link on the terminal, and in a browser where there is one to open."""
+"""Inviting a person to sign in: the link on the terminal, and in a browser if there is one."""
 
 import os
 import threading
@@ -13,11 +13,10 @@ from shellvault.sessions.model import Challenge
 
 
 def show(challenge: Challenge, environment: Mapping[str, str]) -> threading.Thread | None:
-    """Shows where to sign in, and opens it in the browser; returns at once, with what opens it.
+    """Shows the sign-in link and opens it in the browser. Returns at once, with the process that opens it.
 
-    Only for somebody who has typed a command and looks at it: raises NeedsPersonError without a terminal, and for a
-    command in the background. No browser is opened for a link with a code, which may be for another machine, nor for
-    one that another command has opened.
+    Raises NeedsPersonError without a terminal, and for a command in the background: no person looks at it. No browser
+    opens for a link with a code, which may be for another machine, nor for one that another command has opened.
     """
     _require_somebody_there()
     browser = _browser(challenge, environment)
@@ -42,7 +41,7 @@ def _require_somebody_there() -> None:
 
 
 def _text(challenge: Challenge, *, opens: bool) -> str:
-    # The prompt of a code is for the answer; the link comes before.
+    # The link comes before the prompt for the code.
     is_pasted = challenge.kind == "sign-in-code"
     what = printable(f"Sign in to {challenge.subject}" if is_pasted else challenge.prompt.rstrip(": "), None)
     if challenge.code:
@@ -57,7 +56,7 @@ def _text(challenge: Challenge, *, opens: bool) -> str:
 
 
 def _browser(challenge: Challenge, environment: Mapping[str, str]) -> str | None:
-    """The command that opens links, NO_BROWSER, or None for what is found here."""
+    """The command that opens links, NO_BROWSER, or None for the default browser."""
     if named := environment.get("SHELLVAULT_BROWSER"):
         return named
     own = settings.load(environment)

@@ -9,14 +9,14 @@ from shellvault.errors import ShellvaultError
 
 
 class _Closed(io.TextIOWrapper):
-    """In the place of an output that whoever started us has closed (`>&-`)."""
+    """Stands for an output that the parent process has closed (`>&-`)."""
 
     def __init__(self) -> None:
         super().__init__(open(os.devnull, "wb"), encoding="utf-8")  # noqa: PTH123, SIM115 - kept for life
 
 
 def replace_closed() -> None:
-    """Gives a closed stdout or stderr a place: print() would take stdout, which a shell may evaluate, for stderr."""
+    """Replaces a closed stdout or stderr: print() would write to stdout, which a shell may evaluate, for stderr."""
     if sys.stdout is None:
         sys.stdout = _Closed()
     if sys.stderr is None:
@@ -29,12 +29,12 @@ def is_closed() -> bool:
 
 
 def note(message: str) -> None:
-    """Tells the person something, on stderr."""
+    """Writes a note to stderr."""
     _say(f"shellvault: {printable(message, None)}")
 
 
 def complain(message: str) -> None:
-    """Tells the person what went wrong and what to do, on stderr; nothing where there is nothing to say."""
+    """Writes to stderr what went wrong and what to do; nothing if the message is empty."""
     if not message:
         return
     _say(f"shellvault: error: {printable(message, None)}")
@@ -54,19 +54,19 @@ class OutputError(ShellvaultError):
 
 
 class ReaderGoneError(ShellvaultError):
-    """Whoever read our result has gone; a shell would say 128 + SIGPIPE."""
+    """The reader of the result has gone; a shell would report 128 + SIGPIPE."""
 
     exit_status = 141
 
 
 class LeftError(ShellvaultError):
-    """A person has left a question without an answer; nothing is to be said of that."""
+    """A person has left a question without an answer; no message is needed."""
 
     exit_status = 130
 
 
 def prose(text: str, indent: str | None = None) -> None:
-    """Writes a result made of sentences: on a terminal its lines are broken between words (see `folded`)."""
+    """Writes a result in prose: on a terminal its lines are broken between words (see `folded`)."""
     from shellvault.dialogue import folding
 
     result(folding.for_screen(text, sys.stdout.fileno(), indent) if sys.stdout.isatty() else text)

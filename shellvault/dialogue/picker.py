@@ -1,6 +1,6 @@
-"""Choosing one of a list on the terminal: by fzf where it is installed, else in a list of our own.
+"""Choosing from a list on the terminal: with fzf if it is installed, else with our own list.
 
-In both what is typed must stand in a line; a line that only has the same letters never comes before one that has it.
+In both, a line that contains the typed text comes before one that only has the same letters.
 """
 
 import os
@@ -35,16 +35,16 @@ _FZF_RANKING = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Something to choose, and what a person should know of it, column by column."""
+    """An item to choose, and its description, column by column."""
 
     name: str
     about: Row = ()
 
 
 def pick(choices: Sequence[Choice], what: str) -> str:
-    """The name of what a person chooses, on the terminal itself: stdout belongs to the shell that evaluates it.
+    """The name of the chosen item. Asks on the terminal: stdout belongs to the shell that evaluates it.
 
-    `what` is one word for what is chosen. A choice that cannot stand on one line is left out.
+    `what` is one word for the kind of item. An item that does not fit on one line is left out.
 
     Raises:
         UsageError: there is nothing to choose from.
@@ -64,7 +64,7 @@ def pick(choices: Sequence[Choice], what: str) -> str:
 
 
 def _can_rank(fzf: str) -> bool:
-    """Whether this fzf knows the options: an old one (before 0.33) does not."""
+    """Whether this fzf knows the options; versions before 0.33 do not."""
     tried = subprocess.run(
         [fzf, *_FZF_RANKING, "--filter=x"],
         env=for_children(os.environ),
@@ -76,7 +76,7 @@ def _can_rank(fzf: str) -> bool:
 
 
 def _by_fzf(fzf: str, lines: Sequence[str], what: str) -> int:
-    # fzf draws on /dev/tty by itself. It matches and shows what follows the number.
+    # fzf draws on /dev/tty. It matches and shows the text after the number.
     options = ["--no-multi", "--height=40%", "--reverse", "--delimiter=\t", "--with-nth=2.."]
     chosen = subprocess.run(
         [fzf, *options, *_FZF_RANKING, f"--prompt={what}> "],

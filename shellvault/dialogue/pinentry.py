@@ -25,7 +25,7 @@ def ask(prompt: str, environment: Mapping[str, str], deadline: float) -> str:
     except OSError as error:
         raise SessionError(f"pinentry cannot be started: {error.strerror}") from error
     except subprocess.TimeoutExpired:
-        # With its output, which may hold what was typed.
+        # Its output may hold the passphrase.
         raise SessionError("pinentry got no answer in time") from None
     answer = b"".join(line[2:] for line in done.stdout.splitlines() if line.startswith(b"D "))
     if not answer:

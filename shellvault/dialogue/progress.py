@@ -1,4 +1,4 @@
-"""What a command waits for, on stderr: shown after a second, only on a terminal, and gone when it is done."""
+"""What a command waits for: shown on stderr after a second, only on a terminal, and erased when done."""
 
 import os
 import sys
@@ -12,15 +12,15 @@ from shellvault.dialogue.folding import columns
 from shellvault.display import printable
 from shellvault.waiting import COUNTED
 
-#: Seconds after which a person wonders.
+#: Seconds before the line is shown.
 DELAY = 1.0
 
-#: Takes the line away (ECMA-48, EL).
+#: Erases the line (ECMA-48, EL).
 _CLEARED = "\r\x1b[K"
 
 
 class _Progress:
-    """One wait. The line is drawn by a thread of its own, since the command is waiting."""
+    """One wait. A thread draws the line, since the command itself waits."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -32,7 +32,7 @@ class _Progress:
         self._arm(DELAY - _age())
 
     def waits_for(self, what: str) -> None:
-        """What it is now; a line that is shown changes. Nothing is shown while it is empty."""
+        """Sets the text; a visible line changes. An empty text is not shown."""
         with self._changing:
             if bool(what) != bool(self._what):
                 self.resume() if what else self.pause()
@@ -42,7 +42,7 @@ class _Progress:
                 self._draw()
 
     def pause(self) -> None:
-        """Takes the line away, for somebody else who writes to the terminal."""
+        """Erases the line, so that other code can write to the terminal."""
         with self._changing:
             self._pauses += 1
             if self._timer:
@@ -52,7 +52,7 @@ class _Progress:
                 _write(_CLEARED)
 
     def resume(self) -> None:
-        """Shows it again after a while; what follows an answer is a wait of its own."""
+        """Shows the line again after a while: the time after an answer is a new wait."""
         with self._changing:
             self._pauses -= 1
             if not self._pauses:
@@ -69,7 +69,7 @@ class _Progress:
                 self._tick()
 
     def _tick(self) -> None:
-        """Counts the seconds, where nothing else can be writing to the terminal meanwhile."""
+        """Counts the seconds, if nothing else can write to the terminal."""
         with self._changing:
             if not self._is_shown:
                 return
@@ -78,7 +78,7 @@ class _Progress:
             self._timer = threads.after(1.0, self._tick)
 
     def _draw(self) -> None:
-        """Writes the line. Not with rich, which a thread would import while the command imports other things."""
+        """Writes the line. Without rich: its import in this thread could clash with those of the command."""
         seconds = int(time.monotonic() - self._since)
         counted = f", {seconds} s" if seconds and self._what.startswith(COUNTED) else ""
         line = f"shellvault: waiting for {printable(self._what)}{counted} …"
@@ -97,9 +97,9 @@ _current: _Progress | None = None
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Shows `what` is waited for, or what `waits_for` says later, while the block takes long."""
+    """Shows `what`, or a later text of `waits_for`, while the block takes long."""
     global _current
-    # A dumb terminal cannot take the line away again.
+    # A dumb terminal cannot erase the line.
     if _current or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield
         return
@@ -112,14 +112,14 @@ def waiting(what: str) -> Iterator[None]:
 
 
 def waits_for(what: str) -> None:
-    """Says what is waited for from now on."""
+    """Sets what is waited for from now on."""
     if _current:
         _current.waits_for(what)
 
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Keeps the terminal free for a block that asks or tells somebody something."""
+    """Keeps the terminal free for a block that asks or prints something."""
     progress = _current
     if progress is None:
         yield
@@ -132,7 +132,7 @@ def paused() -> Iterator[None]:
 
 
 def _age() -> float:
-    """For how many seconds this process, the fast lane's part included, has run."""
+    """The seconds that this process has run, the fast lane's part included."""
     import psutil
 
     try:

@@ -1,4 +1,4 @@
-"""The prompt drivers: who is asked for an MFA code or a passphrase (`--prompt`)."""
+"""The prompt drivers: how a person is asked for an MFA code or a passphrase (`--prompt`)."""
 
 import base64
 import os
@@ -17,7 +17,7 @@ from shellvault.variables import for_programs, setting_of
 GRAPHICAL = ("kdialog", "osascript", "zenity")
 DRIVERS = ("terminal", "none", "ykman", "pinentry", "wincredui", *GRAPHICAL)
 
-#: The program of a driver, where it is called otherwise; under WSL that of Windows can be run too.
+#: The program of a driver whose name differs; under WSL the Windows program can be run too.
 _PROGRAMS = {"wincredui": "powershell.exe"}
 
 #: Seconds a person may take to answer a dialog, and a security key to be touched.
@@ -44,7 +44,7 @@ class TerminalPrompter:
 
     @contextmanager
     def invite(self, challenge: Challenge) -> Iterator[Callable[[], bool]]:
-        """Shows where to sign in. Raises NeedsPersonError where nobody sees it."""
+        """Shows where to sign in. Raises NeedsPersonError if no person can see it."""
         try:
             invitation.show(challenge, self._environment)
         except NeedsPersonError as error:
@@ -61,10 +61,10 @@ class TerminalPrompter:
 
 
 class NobodyPrompter(TerminalPrompter):
-    """Asks nobody, for programs that must not wait: a `credential_process` in an IDE."""
+    """Never asks, for programs that must not wait: a `credential_process` in an IDE."""
 
     def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
-        """Returns a passphrase of the environment. Raises NeedsPersonError at once for everything else."""
+        """Returns a passphrase from the environment. Raises NeedsPersonError at once for everything else."""
         given = _given(challenge, self._environment)
         if given is not None:
             return given
@@ -72,10 +72,10 @@ class NobodyPrompter(TerminalPrompter):
 
 
 class NoPerson(TerminalPrompter):
-    """Asks nobody and takes no passphrase of the environment: what a coding agent gets."""
+    """Never asks, and takes no passphrase from the environment: for coding agents."""
 
     def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
-        """Returns a token of Vault's, which is the command's own. Raises NeedsPersonError for everything else."""
+        """Returns a Vault token, which is the command's own. Raises NeedsPersonError for everything else."""
         if challenge.kind == "vault-token" and (token := _given(challenge, self._environment)):
             return token
         raise NeedsPersonError(f"{_needed(challenge)}: {guard.FOR_A_PERSON}")
@@ -92,29 +92,29 @@ class NoPerson(TerminalPrompter):
 
 
 class Once:
-    """Asks somebody else, but for the passphrase of an encrypted file only once in a command.
+    """Asks through another prompter, but only once per command for the passphrase of an encrypted file.
 
-    Each operation of the command that has to be confirmed takes the passphrase that has served the one before. What a
-    person has agreed to with the command is not asked for again by `guard`.
+    Later operations of the command that need confirmation reuse the passphrase that worked. `guard` does not ask again
+    for what a person has agreed to with the command.
     """
 
     def __init__(self, prompter: Prompter) -> None:
         self._prompter = prompter
         self._proved: dict[str, str] = {}
-        """The passphrases that have served, by the path of the file."""
+        """The passphrases that worked, by the path of the file."""
         self._given: dict[str, str] = {}
-        """Those that were given for the operation that is under way."""
+        """Those given for the current operation."""
         self._agreed: set[Challenge] = set()
         """The questions that a person has said yes to before `guard` asks them."""
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The passphrases that were given last: good where what they were for has succeeded."""
+        """The passphrases given last: correct if their operation has succeeded."""
         return tuple(self._given.values())
 
     @contextmanager
     def once(self) -> Iterator[None]:
-        """One operation: what was answered in it is good if it succeeds."""
+        """One operation: its answers are kept if it succeeds."""
         self._given = {}
         yield
         self._proved |= self._given
@@ -202,7 +202,7 @@ def _answer(driver: str, challenge: Challenge, environment: Mapping[str, str]) -
 def _command(driver: str, challenge: Challenge, environment: Mapping[str, str]) -> list[str]:
     prompt = challenge.prompt.rstrip(": ")
     if driver == "zenity":
-        # It takes backslashes for escapes, and an underscore for the mark of a letter.
+        # It reads backslashes as escapes, and an underscore as the mark of an access key.
         text = prompt.replace("\\", "\\\\").replace("_", "__")
         return [
             "zenity",
@@ -239,14 +239,14 @@ def _command(driver: str, challenge: Challenge, environment: Mapping[str, str]) 
 
 
 def _credential_dialog(prompt: str) -> str:
-    """Windows' own dialog, as powershell.exe takes it encoded: no quoting on the way can go wrong."""
+    """The Windows dialog, encoded for powershell.exe, so that no quoting can go wrong."""
     dialog = f"Get-Credential -UserName shellvault -Message {quote('powershell', prompt)}"
     script = f"$ErrorActionPreference = 'Stop'; ({dialog}).GetNetworkCredential().Password"
     return base64.b64encode(script.encode("utf-16-le")).decode("ascii")
 
 
 def _given(challenge: Challenge, environment: Mapping[str, str]) -> str | None:
-    """What the environment answers with; the agent's worker does not get these variables."""
+    """The answer from the environment; the agent's worker does not get these variables."""
     if challenge.kind == "vault-token":
         if token := vault_token.of_command(challenge.subject, environment):
             return token
@@ -289,9 +289,9 @@ def _is_installed(driver: str, path: str) -> bool:
 
 
 def choose(driver: str | None, environment: Mapping[str, str]) -> Prompter:
-    """The prompter for `--prompt`, else SHELLVAULT_PROMPT, else AWS_VAULT_PROMPT, the settings, whatever can ask here.
+    """The prompter for `--prompt`, else SHELLVAULT_PROMPT, AWS_VAULT_PROMPT, the settings, or any that works here.
 
-    A coding agent has none that asks or answers anything.
+    For a coding agent it neither asks nor answers.
     Raises UsageError for a driver that does not exist on this machine.
     """
     named = driver or setting_of("PROMPT", environment) or settings.load(environment).prompt

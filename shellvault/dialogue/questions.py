@@ -1,4 +1,4 @@
-"""What `add` asks a person: each answer is checked when it is given, and asked again when it is wrong."""
+"""The questions of `add`: each answer is checked at once, and a wrong one is asked for again."""
 
 import re
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from shellvault.dialogue import terminal
 from shellvault.errors import UsageError
 
-#: Wrong answers to one question after which nobody is thought to be there.
+#: Wrong answers to one question before the command gives up.
 TRIES = 10
 
 KEY_ID, SECRET = "Enter Access Key Id: ", "Enter Secret Key: "
@@ -20,7 +20,7 @@ _LABEL = re.compile(
     r"(?i)(?:export\s+|set\s+|\$env:)?[\"']?(?:aws[_ ])?(?:access|secret)[\w -]*?key(?:[_ -]?id)?[\"']?\s*[:=]"
 )
 
-#: The ids of other things that a person may have at hand: what they begin with (IAM User Guide).
+#: The prefixes of other ids, which may be pasted by mistake (IAM User Guide).
 _OTHER_IDS = {
     "AIDA": "a user",
     "AROA": "a role",
@@ -34,7 +34,7 @@ def ask_keys() -> tuple[str, str]:
     """An access key id and its secret, typed one after the other or pasted at once; neither paste is ever shown.
 
     A paste may be two lines, or the console's CSV file with its heading. Raises UsageError when the answers stay
-    wrong, NeedsPersonError where nobody can be asked.
+    wrong, NeedsPersonError if no person can be asked.
     """
     terminal.show("Type or paste both (two lines, or the console's CSV file): nothing is shown.\n")
     with terminal.silent() as silent:
@@ -104,7 +104,7 @@ def secret_problem(text: str) -> str | None:
 
 def _asked_pair(ask: Callable[[str], str]) -> tuple[str, str]:
     access_key_id, secret = _asked_key_id(ask)
-    # What is not surely an id could be a secret, given too early.
+    # Anything else could be a secret, given too early.
     terminal.show(f"{access_key_id if _AWS_KEY_ID.fullmatch(access_key_id) else '(taken)'}\n")
     if secret is not None and secret_problem(secret) is None:
         return access_key_id, secret
@@ -127,7 +127,7 @@ def _asked_key_id(ask: Callable[[str], str]) -> tuple[str, str | None]:
     for _ in range(TRIES):
         access_key_id, secret = read_pair(ask(prompt))
         if access_key_id is None:
-            # A heading: what was pasted goes on below it.
+            # A heading: the pasted text continues below it.
             prompt = ""
             continue
         problem = key_id_problem(access_key_id)
@@ -143,7 +143,7 @@ def _asked_key_id(ask: Callable[[str], str]) -> tuple[str, str | None]:
 
 
 def read_pair(line: str) -> tuple[str | None, str | None]:
-    """The access key id, and the secret if it is there too, of a line that was typed or pasted.
+    """The access key id in a typed or pasted line, and the secret if it is there too.
 
     No id for the heading of a CSV file or of a section in a credentials file.
     """
@@ -181,7 +181,7 @@ def _oddities(access_key_id: str, secret: str) -> str:
 
 
 def _asked_again(prompt: str, pattern: str, problem: str, public: str) -> str:
-    """An answer that fits `pattern`. What fits `public` is no secret, and is shown."""
+    """An answer that matches `pattern`. One that matches `public` is no secret, and is shown."""
     for _ in range(TRIES):
         answer = terminal.ask(prompt, shown=lambda text: re.fullmatch(public, text.strip(), re.ASCII)).strip()
         if re.fullmatch(pattern, answer, re.ASCII):

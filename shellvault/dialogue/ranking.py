@@ -1,17 +1,16 @@
-"""Which lines of a list match what a person has typed, the surest first."""
+"""Which lines of a list match the typed text, the best match first."""
 
 import re
 from collections.abc import Sequence
 
-#: How a typed word can stand in a line, the surest first. The last one needs the same letters in the same order only.
+#: How a line can match a typed word, the best first. The last only needs the same letters in the same order.
 _WHOLE, _PREFIX, _PART, _LETTERS = range(4)
 
 
 def ranked(lines: Sequence[str], typed: str) -> list[int]:
     """The indexes of the lines in which every typed word is found, whatever its case; equals keep their order.
 
-    A whole word comes before the beginning of one, that before a part, and that before mere letters. The word that fits
-    worst decides.
+    The order: a whole word, the beginning of one, a part, single letters. The word with the worst match decides.
     """
     words = typed.casefold().split()
     fits = {index: [_fit(line, word) for word in words] for index, line in enumerate(lines)}
@@ -20,7 +19,7 @@ def ranked(lines: Sequence[str], typed: str) -> list[int]:
 
 
 def _fit(line: str, word: str) -> int | None:
-    """How the word stands in the line; None where it does not."""
+    """How the line matches the word; None if it does not."""
     folded, escaped = line.casefold(), re.escape(word)
     if re.search(rf"(?<!\S){escaped}(?!\S)", folded):
         return _WHOLE

@@ -1,4 +1,4 @@
-"""Tables for a person: within the terminal's width nothing that identifies is cut, and colours are the prompt's."""
+"""Tables for people: they fit the terminal, no identifier is cut, and colours are those of the prompt."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: What is known of one thing, column by column.
 Row = tuple[str, ...]
 
-#: Variables that rich takes for a terminal.
+#: Variables that make rich assume a terminal.
 _COLOUR_ALL_THE_SAME = ("FORCE_COLOR", "TTY_COMPATIBLE")
 
 #: Seconds of life below which the prompt shows a session in yellow.
@@ -22,7 +22,7 @@ SOON = 600
 
 
 def time_left(seconds: float | None) -> str:
-    """What is left of a session's life, as the prompt writes it; None: it does not expire."""
+    """The time left of a session, as the prompt writes it; None: it does not expire."""
     if seconds is None:
         return "does not expire"
     minutes = int(seconds) // 60
@@ -85,7 +85,7 @@ def table(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], spare:
     ]
     shown = list(range(len(heading)))
     if sys.stdout.isatty():
-        # rich takes a dumb terminal to have 80 columns, unless it is given both.
+        # rich assumes 80 columns for a dumb terminal, unless it is given both.
         console = Console(file=sys.stdout, width=columns(sys.stdout.fileno()), height=25, highlight=False)
         for title in spare:
             if _width(widths, shown) > console.width:
@@ -103,7 +103,7 @@ def table(heading: Sequence[str], rows: Sequence[Sequence["Text | str"]], spare:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The rows as plain lines whose columns stand below each other."""
+    """The rows as plain lines with aligned columns."""
     widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -114,7 +114,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _cells(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """The width of a text, in terminal columns."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len
@@ -123,5 +123,5 @@ def _cells(text: str) -> int:
 
 
 def _width(widths: Sequence[int], shown: Sequence[int]) -> int:
-    # rich parts columns by two blanks.
+    # rich separates columns by two blanks.
     return sum(widths[index] + 2 for index in shown)

@@ -16,23 +16,23 @@ from shellvault.sessions.model import WithdrawnError
 
 TERMINAL = "/dev/tty"
 
-#: Seconds between two looks at whether a command in the background has come to the front.
+#: Seconds between two checks whether a background command is in the foreground.
 _BACKGROUND_PAUSE = 0.5
 
-#: Whether a hidden question was asked in this process: from then on a secret may come at any moment, also where it is
-#: not asked for (a wrong one is told, and the right one pasted at the next question), so nothing is echoed any more.
+#: Whether a hidden question was asked in this process. From then on nothing is echoed: a person may paste a secret
+#: at the wrong question, such as the right one after an error.
 _has_hidden = False
 
-#: Seconds without another key after which a paste is taken to have ended, and in which it has to.
+#: Seconds without a key after which a paste has ended, and seconds within which it must end.
 _PASTE_PAUSE, _PASTE_PATIENCE = 0.1, 2.0
 
 
 class Silent(NamedTuple):
-    """What asks while the echo is off."""
+    """Asks while the echo is off."""
 
     ask: Callable[[str], str]
     drop_paste: Callable[[], None]
-    """Throws away what is left of a paste."""
+    """Discards the rest of a paste."""
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def opened() -> Iterator[int]:
 
 
 def path() -> str:
-    """The terminal's own path where it can be had: not every system can wait for keys on /dev/tty."""
+    """The terminal's own path if known: not every system can wait for keys on /dev/tty."""
     for descriptor in (0, 2):
         if os.isatty(descriptor):
             return os.ttyname(descriptor)
@@ -79,10 +79,9 @@ def ask(
     withdrawn: int | None = None,
     shown: Callable[[str], object] = lambda answer: False,
 ) -> str:
-    """Asks for one line; `hidden` turns the echo off, and back on whatever happens.
+    """Asks for one line. `hidden` turns the echo off, and always back on.
 
-    After a hidden question there is no echo for any other either; an answer is shown once it is whole, where `shown`
-    says of it that it cannot be a secret.
+    After a hidden question no other is echoed either. A complete answer is shown if `shown` says that it is no secret.
 
     Raises NeedsPersonError when there is no terminal or it is closed instead of answered, and WithdrawnError as soon
     as there is something to read from the descriptor `withdrawn`.
@@ -109,7 +108,7 @@ def hurry(other: int, seconds: float) -> bool | None:
         if terminal not in readable or other in readable:
             return False
         if os.tcgetpgrp(terminal) != os.getpgrp():
-            # In the background (`&`) the line is another's, and to read it would stop us (SIGTTIN).
+            # In the background (`&`) the line is not for us, and reading it would stop this process (SIGTTIN).
             select.select([other], [], [], _BACKGROUND_PAUSE)
             return False
         try:
@@ -130,10 +129,9 @@ def _say_once_that_nothing_shows(terminal: int) -> None:
 
 @contextmanager
 def silent() -> Iterator[Silent]:
-    """Keeps the echo off for several questions, so that what is pasted for all of them at once is never shown.
+    """Keeps the echo off for several questions, so that one paste that answers them all is never shown.
 
-    Yields what asks one of them. What is left of the paste is thrown away at the end. Raises NeedsPersonError as `ask`
-    does.
+    Yields the function that asks one. The rest of the paste is discarded at the end. Raises NeedsPersonError as `ask`.
     """
     with opened() as terminal, _echo_off(terminal):
         yield Silent(partial(_asked, terminal), partial(_drop_paste, terminal))
@@ -180,7 +178,7 @@ def _read_line(terminal: int, withdrawn: int | None = None) -> bytes:
 
 @contextmanager
 def _echo_off(terminal: int) -> Iterator[None]:
-    import termios  # not on Windows, where this module is imported all the same
+    import termios  # Windows lacks it, but imports this module
 
     from shellvault.hardening import forbid_tracing
 
@@ -202,7 +200,7 @@ def _echo_off(terminal: int) -> Iterator[None]:
     # A shell turns the echo on again for a command that was stopped (^Z) and goes on.
     handlers: dict[int, Any] = {signal.SIGCONT: signal.signal(signal.SIGCONT, silence)}
     for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        # Who ignores it (nohup) goes on doing so.
+        # A process that ignores it (nohup) must keep ignoring it.
         if signal.getsignal(ending) == signal.SIG_DFL:
             handlers[ending] = signal.signal(ending, end)
     silence()
