@@ -27,13 +27,13 @@ from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 from shellvault.sessions.model import Challenge, Helper, Prompter, WithdrawnError
 from shellvault.variables import PASSPHRASE_VARIABLES, for_agent
 
-#: Seconds without a word after which the agent is taken to hang; it shows signs of life.
+#: Seconds of silence after which the agent counts as hung; a working agent sends signs of life.
 ANSWER_PATIENCE = 10.0
 
-#: Seconds that a process waits for the agent to look at it.
+#: Seconds that a process waits for the agent to inspect it.
 INTRODUCTION = 1.0
 
-#: Tries at a session when an agent of another version has to make room, or leaves at the wrong moment.
+#: Attempts at a session, since an agent of another version may have to exit first, or the agent may just be exiting.
 TRIES = 3
 
 
@@ -49,14 +49,13 @@ def obtain(
     yes: bool = False,
     waits_for: Callable[[str], None],
 ) -> str:
-    """The session of a request line as the text of a form (see shells.forms), by an agent that is started
-    if need be.
+    """The session of a request line as the text of a form (see shells.forms). Starts the agent if necessary.
 
     `environment` is the command's own; it goes to the worker without AWS credentials and private variables.
     Helper programs of the profile run here, in this folder and environment.
     The `mfa_token` answers the first question for a code. For `env.SHELL` the session is kept fresh for our
     parent, which is the shell, for `exec.SHELL` for this process, which becomes one. Raises AgentError when the
-    agent cannot be used, and whatever getting the session raised. `waits_for` hears what the answer waits for.
+    agent cannot be used, and the errors of getting the session. `waits_for` is called with what the answer waits for.
     """
     kind, _, shell = form.partition(".")
     message = {
@@ -98,7 +97,7 @@ def open_endpoint(request_line: str, pid: int, environment: Mapping[str, str]) -
 def has_place(environment: Mapping[str, str]) -> bool:
     """Whether the path of the agent's socket is short enough for one (unix(7)).
 
-    Where no folder for it is ours alone, that is for the attempt to say.
+    Does not check that the folder is private: connecting reports that.
     """
     try:
         return len(os.fsencode(locations.socket_path(environment))) <= locations.SOCKET_PATH_BYTES
@@ -107,12 +106,12 @@ def has_place(environment: Mapping[str, str]) -> bool:
 
 
 def ensure_agent(environment: Mapping[str, str]) -> None:
-    """Starts the agent, unless there is one. Raises AgentError when it does not come up."""
+    """Starts the agent unless it runs. Raises AgentError when it does not start."""
     connection_to_agent(environment).close()
 
 
 def introduce(environment: Mapping[str, str]) -> None:
-    """Lets the agent, if there is one, see where this process runs, while it can be looked at."""
+    """Lets a running agent see where this process runs, while the process still exists."""
     with suppress(OSError, ShellvaultError):
         if connection := connect(locations.socket_path(environment)):
             with connection:
@@ -122,17 +121,17 @@ def introduce(environment: Mapping[str, str]) -> None:
 
 
 def status(environment: Mapping[str, str]) -> Message | None:
-    """What the agent says of itself; None when there is none. Raises AgentError."""
+    """The agent's status; None when no agent runs. Raises AgentError."""
     return next(iter(_tell_all(environment, "status")), None)
 
 
 def stop(environment: Mapping[str, str]) -> int:
-    """Ends the agent, older ones too, if need be by SIGKILL. Returns how many there were. Raises AgentError."""
+    """Ends all agents, by SIGKILL if necessary. Returns how many ran. Raises AgentError."""
     return len(_tell_all(environment, "stop"))
 
 
 def lock(environment: Mapping[str, str]) -> int:
-    """Makes the agent forget sessions and unlock keys. Returns how many there were. Raises AgentError."""
+    """Makes all agents forget sessions and unlock keys. Returns how many agents ran. Raises AgentError."""
     return len(_tell_all(environment, "lock"))
 
 
@@ -145,8 +144,8 @@ def operate(
 ) -> Message:
     """The result of an operation on the vault (shellvault.vault.operations), done by the agent's worker.
 
-    What the operation changes is forgotten by the agent. Raises AgentError when the agent cannot be used, and whatever
-    the operation raised.
+    The agent forgets what the operation changes. Raises AgentError when the agent cannot be used, and the errors of
+    the operation.
     """
     message = {
         "do": "vault",
@@ -160,9 +159,9 @@ def operate(
 
 
 def say(environment: Mapping[str, str], message: Message, *, start: bool = False) -> Message:
-    """The agent's answer to a message that asks no person anything; {} where none runs and none is to `start`.
+    """The agent's answer to a message that asks no questions; {} when no agent runs and `start` is false.
 
-    Raises AgentError, and whatever the agent refuses.
+    Raises AgentError, and the error with which the agent refuses.
     """
     whole = {**message, "version": __version__}
     if start:
@@ -177,7 +176,7 @@ def say(environment: Mapping[str, str], message: Message, *, start: bool = False
 def forget(environment: Mapping[str, str], profiles: list[str] | None = None) -> int:
     """Makes the agent forget every session, and the endpoints of `profiles` (None: of all).
 
-    Returns how many agents there were. Raises AgentError.
+    Returns how many agents ran. Raises AgentError.
     """
     return len(_tell_all(environment, "forget", {"profiles": profiles}))
 
@@ -185,10 +184,10 @@ def forget(environment: Mapping[str, str], profiles: list[str] | None = None) ->
 def revoke(
     environment: Mapping[str, str], prompter: Prompter, profiles: list[str] | None, pid: int | None = None
 ) -> Message:
-    """Has the agent end the leases of `profiles` (None: of all), or what the shell `pid` leaves as the last.
+    """Has the agent end the leases of `profiles` (None: of all), or those that only the shell `pid` still uses.
 
-    `revoked` are ids, `kept` those that it could not end, each with `why`. Nothing is done where no agent runs. Raises
-    AgentError.
+    `revoked` are ids, `kept` the leases that could not be ended, each with `why`. Does nothing when no agent runs.
+    Raises AgentError.
     """
     result: Message = {"revoked": [], "kept": []}
     message = {
@@ -224,9 +223,9 @@ class _Answers:
         self.may_take = False
 
     def takes(self, asked: Message) -> bool:
-        """Says which process is being asked what we wait for; whether we have the answer at hand (--mfa-token).
+        """Shows which process is being asked. Returns whether this command has the answer already (--mfa-token).
 
-        From then on Enter takes the question over (`may_take`), where there is somebody to press it.
+        From then on a person at this terminal can take the question over with Enter (`may_take`).
         """
         if asked["kind"] == "mfa-code" and self._mfa_token:
             return True
@@ -246,7 +245,7 @@ class _Answers:
         return False
 
     def message(self, question: Message, withdrawn: int) -> Message | None:
-        """What is sent to the agent in answer to its question; None: the answer comes from the browser, or elsewhere.
+        """The message that answers the agent's question; None: the answer comes from the browser or elsewhere.
 
         Raises as `answer`, and ValueError.
         """
@@ -267,7 +266,7 @@ class _Answers:
         return {"answer": base64.b64encode(output).decode("ascii")}
 
     def _invite(self, question: Message) -> bool:
-        """Shows a person where to sign in. False when there is nobody."""
+        """Shows a person where to sign in. False when there is no person to show it to."""
         try:
             with self.prompter.invite(Challenge.from_json(question)):
                 return True
@@ -276,7 +275,7 @@ class _Answers:
             return False
 
     def answer(self, question: Message, withdrawn: int) -> str | None:
-        """The person's answer; None when there is nobody, and then `refusal` says why.
+        """The person's answer; None when no person can be asked, with the reason in `refusal`.
 
         Raises WrongPassphraseError when the passphrase of the environment has not opened the vault.
         """
@@ -299,7 +298,7 @@ class _Answers:
 
 
 def _with_agent(environment: Mapping[str, str], message: Message, answers: _Answers | None) -> Message:
-    """Sends a request to the agent, and again when an agent of another version has made room for ours."""
+    """Sends a request to the agent, and again after an agent of another version has exited."""
     for _ in range(TRIES):
         with connection_to_agent(environment) as connection:
             outcome = _converse(connection, message, answers)
@@ -309,7 +308,7 @@ def _with_agent(environment: Mapping[str, str], message: Message, answers: _Answ
 
 
 def _converse(connection: socket.socket, message: Message, answers: _Answers | None) -> Message | None:
-    """One request to its result, or its error; None when the agent left first or is of another version."""
+    """The result of one request; None when the agent exited first or is of another version. Raises its error."""
     asked_somebody = False
     try:
         connection.settimeout(ANSWER_PATIENCE)
@@ -366,7 +365,7 @@ def _messages(connection: socket.socket, answers: _Answers | None) -> Iterator[M
 
 
 def _error(error: Message, answers: _Answers | None) -> ShellvaultError:
-    """The error of the other side as one of ours; a refusal of our own prompter says best what to do."""
+    """The agent's error as an exception; the prompter's own refusal is preferred, as it says what to do."""
     kind = getattr(errors, str(error["type"]), None)
     if not (isinstance(kind, type) and issubclass(kind, ShellvaultError)):
         return AgentError(str(error["message"]))
@@ -378,13 +377,13 @@ def _error(error: Message, answers: _Answers | None) -> ShellvaultError:
 def _tell_all(
     environment: Mapping[str, str], do: str, more: Message | None = None, whom: "_Answers | None" = None
 ) -> list[Message]:
-    """Says one thing to every agent of this user that listens, and returns the answers."""
+    """Sends one message to every listening agent of this user, and returns the answers."""
     answers: list[Message] = []
     try:
         folder = locations.runtime_directory(environment)
     except ShellvaultError as error:
         if isinstance(error.__cause__, OSError):
-            # No folder can be made, so nobody listens in it.
+            # No folder can be made, so no agent listens in it.
             return []
         raise AgentError(f"the agent cannot be told to {do}: {error}") from error
 
@@ -392,7 +391,7 @@ def _tell_all(
         try:
             connection = connect(path)
             if connection is None:
-                # Left behind by a killed agent; the current one's is replaced by the next.
+                # Left by a killed agent; the next agent replaces the socket at the current path.
                 if path.name != "agent.sock":
                     path.unlink(missing_ok=True)
                 return
@@ -406,7 +405,7 @@ def _tell_all(
 
 
 def _tell(connection: socket.socket, message: Message, whom: _Answers | None) -> list[Message]:
-    """The answer of one agent, if it has not just left. One that hangs can still be stopped."""
+    """The answer of one agent, if it has not just exited. A hung agent can still be stopped."""
     try:
         answer = _converse(connection, message, whom)
     except AgentError:
@@ -414,7 +413,7 @@ def _tell(connection: socket.socket, message: Message, whom: _Answers | None) ->
             raise
         pid = hardening.peer_pid(connection)
         if pid <= 0:
-            # Zero would be our own process group (kill(2)).
+            # Zero would mean this process's own group (kill(2)).
             raise AgentError(
                 "the agent hangs, and runs where its process cannot be seen: stop it there"
             ) from None

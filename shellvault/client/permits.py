@@ -1,4 +1,4 @@
-"""What a command asks the agent about permits: questions that are open, answers, leases."""
+"""What a command asks the agent about permits: open questions, answers, leases."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +10,12 @@ Entry = Mapping[str, Any]
 
 
 def questions(environment: Mapping[str, str]) -> list[Entry]:
-    """The questions that wait for a person; none where no agent runs. Raises AgentError."""
+    """The questions that wait for a person; none when no agent runs. Raises AgentError."""
     return list(agent.say(environment, {"do": "questions"}).get("questions", ()))
 
 
 def permits(environment: Mapping[str, str]) -> list[Entry]:
-    """The permits that count now; none where no agent runs. Raises AgentError."""
+    """The permits in force; none when no agent runs. Raises AgentError."""
     return list(agent.say(environment, {"do": "permits"}).get("permits", ()))
 
 
@@ -29,7 +29,7 @@ def approve(
 
 
 def deny(environment: Mapping[str, str], number: int, *, always: bool) -> Entry:
-    """Refuses it; `always`: whatever that program asks for. Raises as `approve`."""
+    """Refuses question `number`; `always`: refuses everything that program asks for. Raises as `approve`."""
     return _answer(environment, {"do": "deny", "number": number, "always": always})
 
 
@@ -41,7 +41,7 @@ def end(environment: Mapping[str, str], number: int) -> Entry:
 def lease(
     environment: Mapping[str, str], profiles: list[str], narrowing: Mapping[str, str], seconds: float
 ) -> Entry:
-    """A lease for this process and what it starts, by an agent that is started if need be. Raises as `approve`."""
+    """A lease for this process and its children. Starts the agent if necessary. Raises as `approve`."""
     message = {"do": "lease", "profiles": profiles, "narrowing": dict(narrowing), "seconds": seconds}
     return agent.say(environment, message, start=True)
 

@@ -1,4 +1,4 @@
-"""Finding the agent, and starting it where there is none: exactly one, however many commands want it at once."""
+"""Finds the agent, or starts it: exactly one, even when several commands want it at once."""
 
 import os
 import select
@@ -15,21 +15,21 @@ from shellvault import hardening, locations, locks
 from shellvault.errors import AgentError, ShellvaultError
 from shellvault.fastlane.starting import AGENT_VARIABLES
 
-#: Seconds for an agent to come up (a cold disk included), between two looks, and for a connection.
+#: Seconds for an agent to start (a cold disk included), between two checks, and for a connection.
 START_PATIENCE, PAUSE, CONNECT_PATIENCE = 5.0, 0.01, 5.0
 
-#: How often an agent is started that ends at once, and seconds in between.
+#: How often to start an agent that exits at once, and seconds in between.
 START_TRIES, START_PAUSE = 3, 0.05
 
 
 def agent_command(folder: Path, how: Literal["detached", "foreground"]) -> list[str]:
-    """The command line of an agent whose socket lies in this folder."""
+    """The command line of an agent whose socket is in this folder."""
     door = Path(__file__).resolve().parents[1] / "agent" / "__main__.py"
     return [sys.executable, "-I", "-S", str(door), how, str(folder)]
 
 
 def become_agent(environment: Mapping[str, str]) -> NoReturn:
-    """Turns this process into the agent, in the foreground. Raises AgentError when one serves already."""
+    """Turns this process into the agent, in the foreground. Raises AgentError when an agent already runs."""
     path = locations.socket_path(environment)
     if connection := connect(path):
         connection.close()
@@ -39,7 +39,7 @@ def become_agent(environment: Mapping[str, str]) -> NoReturn:
 
 
 def connection_to_agent(environment: Mapping[str, str]) -> socket.socket:
-    """A connection to the agent, which is started if need be. Raises AgentError."""
+    """A connection to the agent, started if necessary. Raises AgentError."""
     try:
         path = locations.socket_path(environment)
         connection = connect(path)
@@ -53,7 +53,7 @@ def connection_to_agent(environment: Mapping[str, str]) -> socket.socket:
 
 
 def connect(path: Path) -> socket.socket | None:
-    """A connection to the agent of this user at this path; None when none listens. Raises AgentError."""
+    """A connection to this user's agent at this path; None when no agent listens. Raises AgentError."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         hardening.check_folder(path.parent)
@@ -89,19 +89,19 @@ def _starting(folder: Path) -> Iterator[None]:
 
 
 def _start(path: Path, environment: Mapping[str, str]) -> socket.socket:
-    """Starts an agent and connects to it. Raises AgentError when it does not come up, and OSError."""
+    """Starts an agent and connects to it. Raises OSError, and AgentError when the agent does not start."""
     deadline = time.monotonic() + START_PATIENCE
     for _ in range(START_TRIES):
         _spawn(path.parent, environment, deadline)
         if connection := connect(path):
             return connection
-        # Perhaps the one before was just about to leave.
+        # The previous agent may have been about to exit.
         time.sleep(START_PAUSE)
     raise AgentError("the agent does not start")
 
 
 def _spawn(folder: Path, environment: Mapping[str, str], deadline: float) -> None:
-    """Starts an agent and waits until it serves or has ended. Raises AgentError at the deadline, and OSError."""
+    """Starts an agent and waits until it serves or has ended. Raises OSError, and AgentError at the deadline."""
     process = subprocess.Popen(
         agent_command(folder, "detached"),
         env=_agent_environment(environment),
@@ -110,7 +110,7 @@ def _spawn(folder: Path, environment: Mapping[str, str], deadline: float) -> Non
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
-    # It is our child only until it has detached itself, but holds its end of the pipe until it serves.
+    # The agent is our child only until it detaches, but keeps its end of the pipe open until it serves.
     assert process.stdout  # noqa: S101 - as asked for
     with process.stdout as pipe:
         is_settled = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]
