@@ -1,4 +1,4 @@
-"""One job of the worker: from a request line to the texts that were asked for. Imported by it alone."""
+"""One job of the worker: from a request line to the texts asked for. Only the worker imports this."""
 
 import json
 import os
@@ -51,7 +51,7 @@ _step_holders: dict[str, int] = {}
 """The jobs that hold these locks."""
 
 
-#: What a session of stored keys and roles imports: before there are threads that get them (see `threads`).
+#: What a session of stored keys and roles imports, before any thread starts (see `threads`).
 _USUAL = (
     "botocore.client",
     "botocore.session",
@@ -61,7 +61,7 @@ _USUAL = (
     "shellvault.shells.export",
 )
 
-#: What other jobs import besides. Vault's library is not among it.
+#: What other jobs import in addition, except Vault's library.
 _OTHER = (
     "boto3.session",
     "botocore.credentials",
@@ -73,7 +73,7 @@ _OTHER = (
     "shellvault.worker.leases",
 )
 
-#: What a profile that needs them has among its keys.
+#: The settings of profiles that need those.
 _KEYS_OF_OTHERS = ("credential_source", "login_session", "shellvault_vault", "sso_")
 
 
@@ -83,7 +83,7 @@ def load_modules() -> None:
 
 
 def modules_of(job: Message) -> tuple[str, ...]:
-    """What a job imports beside what every worker has: before there is a thread for it."""
+    """What a job imports in addition to what every worker has, before its thread starts."""
     is_usual = (
         "request" in job and job["forms"][0] not in guard.SIGN_INS and not _may_need_others(job["request"])
     )
@@ -91,8 +91,8 @@ def modules_of(job: Message) -> tuple[str, ...]:
 
 
 def _may_need_others(line: str) -> bool:
-    """Whether a session may come from elsewhere than from stored keys and roles: what is said of one profile counts
-    for all, since this is to take no time."""
+    """Whether a session may need more than stored keys and roles. Any profile's setting counts for all profiles, which
+    is quick to find out."""
     try:
         config = request.decode(line)[1]["config"]
     except (ValueError, KeyError):
@@ -101,7 +101,7 @@ def _may_need_others(line: str) -> bool:
 
 
 def warm_up_steps() -> list[Callable[[], object]]:
-    """What only the first job of a kind takes long over."""
+    """What would slow down the first job of a kind."""
     return [clients.warm_up, *(partial(render.warm_up, shell) for shell in SHELLS)]
 
 
@@ -139,7 +139,7 @@ def _operated(job: Message, desk: Desk) -> Message:
 
 
 def _acted(job: Message, desk: Desk) -> Message:
-    """What a command does with a sign-in as such; its answer is for that command alone."""
+    """Acts on a sign-in itself; the answer is for the requesting command alone."""
     from shellvault.signin import actions
 
     line, (form,) = job["request"], job["forms"]
@@ -159,7 +159,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
     asked = parsed(line)
     fields = asked.fields
     environment = _environment(job, fields)
-    # Stamped before they are read: a change in between makes the result old at once, never young for ever.
+    # Stamped before reading: a change in between makes the result outdated, not wrongly current.
     own = str(locations.config_file(environment))
     files = {path: stamp(path) for path in (fields["config"], str(locations.names_file(environment)), own)}
     _say_settings(environment, desk)
@@ -175,7 +175,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
         raise NotForAgentError(
             "the keys of credential_source = Environment stay in the command's own process"
         )
-    # What a program in another container says is for the commands there.
+    # Output of a program in another container is for the commands there.
     is_shared = job["is_local"] or not any(step.is_by_program for step in steps)
     # What the agent revokes must not be found in the vault afterwards.
     may_lie_there = is_anyones(planned[1]) and not any(isinstance(step, Leased) for step in steps)
@@ -201,7 +201,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
         "issued_at": session.issued_at,
         "expires_at": session.expires_at,
         "usable_until": (session.expires_at or 0) - remaining,
-        # Long-term keys are not the agent's to hold.
+        # The agent must not hold long-term keys.
         "keep": session.expires_at is not None and is_shared,
         "uses_environment": any(step.uses_environment for step in steps),
         "needs_person": any(step.needs_person for step in acquired.plan.steps),
@@ -212,17 +212,17 @@ def _obtained(job: Message, desk: Desk) -> Message:
 
 
 def _environment(job: Message, fields: Mapping[str, str]) -> dict[str, str]:
-    """What the command's own environment would say, as far as the request tells or the command sent it."""
+    """The command's own environment, as far as the request holds it or the command sent it."""
     environment = environment_of(fields, {**os.environ, **(job["environment"] or {})})
     if job["quiet"]:
-        # A job that nobody waits for at the keyboard must not make a keyring show a dialog.
+        # A job without a person at the keyboard must not make a keyring show a dialog.
         for name in (*DISPLAYS, callers_terminal.VARIABLE):
             environment.pop(name, None)
     return environment
 
 
 class Keeping(NamedTuple):
-    """What a person has to confirm of a vault, and how the encrypted file is kept open that is part of it."""
+    """What a person has to confirm of a vault, and how its encrypted file stays unlocked."""
 
     confirm: Policy
     file_confirm: Policy
@@ -231,16 +231,16 @@ class Keeping(NamedTuple):
 
 
 def _say_settings(environment: Mapping[str, str], desk: Desk) -> None:
-    """What the agent has to know of the settings, which it does not read itself."""
+    """Sends the agent the settings it needs, since it does not read them itself."""
     own = settings.load(environment)
     desk.channel.lock_on(list(own.lock_on))
     desk.channel.callers(list(own.coding_agents), history=own.history)
 
 
 def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk) -> tuple[Vault, Keeping]:
-    """The vault, and how it is kept open.
+    """The vault, and how it stays unlocked.
 
-    Whoever unlocked it decided that for as long as it stays unlocked: what a later request says can only be stricter.
+    The request that unlocked it decides this until it is locked again; a later request can only be stricter.
     """
     _say_settings(environment, desk)
     holds_keys = choose(backend, environment).backend
@@ -248,7 +248,7 @@ def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk)
     kept = desk.channel.unlock_key(str(file_path(environment))) if has_file else None
     of_file = policy(environment, "file")
     of_file = stricter(of_file, kept["confirm"]) if kept else of_file
-    # What was said of the file is no rule for another vault.
+    # A rule for the file does not apply to another vault.
     required = of_file if holds_keys == "file" else policy(environment, holds_keys)
     key = bytes.fromhex(kept["key"]) if kept and of_file != "always" else None
     keeping = Keeping(required, of_file, unlock_ttl(environment))
@@ -298,7 +298,7 @@ def _cache(
 def _assumed(role_arn: str, base: Acquired) -> Session:
     """The session of a role that a container asks for, assumed from the profile's own."""
     last = base.plan.steps[-1]
-    # No wider than the session that it is assumed from.
+    # Allows no more than the session it is assumed from.
     step = assumed_role(base.profile, role_arn)
     if isinstance(last, NarrowableCall):
         step = replace(step, policy=last.policy, policy_arns=last.policy_arns)
@@ -308,7 +308,7 @@ def _assumed(role_arn: str, base: Acquired) -> Session:
 def _leases(
     acquired: Acquired, cache: "AgentCache", environment: Mapping[str, str], *, is_local: bool
 ) -> list[Message]:
-    """What the agent notes of the leases that a session is on."""
+    """What the agent notes about the leases of a session."""
     from shellvault.worker.leases import note
 
     held = [(step, cache.held(step)) for step in acquired.plan.steps if isinstance(step, Leased)]
@@ -333,7 +333,7 @@ def _container(session: Session) -> str:
         {
             "AccessKeyId": session.access_key_id,
             "SecretAccessKey": session.secret_access_key,
-            # Keys of a user that Vault has made have none, and some SDKs take nothing but text here.
+            # Keys of a user made by Vault have none, and some SDKs accept only text here.
             "Token": session.session_token or "",
             "Expiration": datetime.fromtimestamp(session.expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             **({"AccountId": session.account_id} if session.account_id else {}),
@@ -343,7 +343,7 @@ def _container(session: Session) -> str:
 
 @contextmanager
 def _step_lock(fingerprint: str, desk: Desk) -> Iterator[None]:
-    """One of our jobs at a time does a step; who waits says for whom, since that one may be asking a person."""
+    """Lets one job at a time do a step. A waiting job reports the other job, which may be asking a person."""
     lock = _step_locks.setdefault(fingerprint, threading.Lock())
     if not lock.acquire(blocking=False):
         desk.waits_behind(_step_holders.get(fingerprint, 0))
@@ -357,10 +357,10 @@ def _step_lock(fingerprint: str, desk: Desk) -> Iterator[None]:
 
 
 class AgentCache:
-    """The session cache of the worker: the agent's memory first, then the vault, for what that keeps."""
+    """The worker's session cache: the agent's memory first, then the vault for what it keeps."""
 
     def __init__(self, desk: Desk, direct: DirectCache, *, renew: bool, is_shared: bool) -> None:
-        """`is_shared`: what is stored may be used for others."""
+        """`is_shared`: stored sessions may be used by other jobs."""
         self._desk = desk
         self._channel = desk.channel
         self._direct = direct
@@ -368,11 +368,11 @@ class AgentCache:
         self._is_shared = is_shared
 
     def load(self, step: Step) -> Session | None:
-        """See SessionCache. A renewal does not see what it is to replace, unless that takes a person."""
+        """See SessionCache. A renewal does not see the session to replace, unless a new one takes a person."""
         data = self._channel.load(step.fingerprint)
         session = Session.from_json(data) if data else None
         if self._direct.keeps(step) and (session is None or self._is_due(session)):
-            # A command without the agent may have put a newer one there.
+            # A command without the agent may have stored a newer one.
             session = max(session, self._direct.load(step), key=_end)
         if session and self._renew and not step.prompts_mfa and self._is_due(session):
             return None
@@ -391,7 +391,7 @@ class AgentCache:
 
     @contextmanager
     def lock(self, step: Step) -> Iterator[None]:
-        """See SessionCache: among the worker's jobs, and for what the vault keeps among all processes."""
+        """See SessionCache. Locks among the worker's jobs; among all processes for what the vault keeps."""
         with _step_lock(step.fingerprint, self._desk), self._direct.lock(step):
             yield
 

@@ -29,15 +29,15 @@ class Channel:
         self.answers: dict[int, queue.SimpleQueue[Message]] = {}
         self.sessions: dict[int, queue.SimpleQueue[Message | None]] = {}
         self.unlocked: dict[str, Message] = {}
-        """What unlocks encrypted files, by their paths: `key` (hex), the `confirm` that it was given with, and `until`
-        when (epoch seconds)."""
+        """What unlocks encrypted files, by their paths: `key` (hex), the `confirm` it was given with, and `until`
+        (epoch seconds)."""
         self.withheld: dict[int, dict[str, str]] = {}
-        """The texts of jobs that the agent is not to see, by job and form."""
+        """The texts of jobs that the agent must not see, by job and form."""
         self.connections: deque[socket.socket] = deque()
-        """Those of the agent's clients that we are to answer, in the order of the messages about them."""
+        """Connections of the agent's clients for the worker to answer, in the order of the messages about them."""
 
     def send(self, message: Message) -> None:
-        """Sends one message; without an agent there is nothing left to do."""
+        """Sends one message; exits when the agent is gone."""
         try:
             with self._sending:
                 self._sock.sendall(encode(message))
@@ -45,7 +45,7 @@ class Channel:
             os._exit(0)
 
     def load(self, fingerprint: str) -> Message | None:
-        """The session that the agent holds of a step."""
+        """The session that the agent holds for a step."""
         reply: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         with self._numbering:
             self._number += 1
@@ -59,16 +59,16 @@ class Channel:
         self.send({"store": fingerprint, "session": session})
 
     def keep_unlock_key(self, path: str, key: bytes, seconds: float, confirm: str = "keys") -> None:
-        """Gives the agent what unlocks the encrypted file for so long, with the policy it is given with.
+        """Gives the agent what unlocks the encrypted file, for how long, and with which `confirm` policy.
 
-        What it has already stays as it is: only a passphrase makes it last longer.
+        What the agent already has stays as it is: only a passphrase extends it.
         """
         if self.unlock_key(path).get("key") != key.hex():
             self.unlocked[path] = {"key": key.hex(), "confirm": confirm, "until": time.time() + seconds}
             self.send({"unlock": {path: self.unlocked[path]}})
 
     def callers(self, coding_agents: list[str], *, history: bool) -> None:
-        """Says what the settings have on callers, where that is new: what marks coding agents, and if it is recorded.
+        """Sends the settings on callers when they changed: the marks of coding agents, and whether to record.
 
         `coding_agents` are programs and variables besides the known ones.
         """
@@ -78,19 +78,19 @@ class Channel:
             self.send(told)
 
     def lock_on(self, signs: list[str]) -> None:
-        """Has the agent lock at these signs of the desktop's, and at no others."""
+        """Makes the agent lock at these desktop signals, and at no others."""
         if signs != self._lock_on:
             self._lock_on = signs
             self.send({"lock_on": signs})
 
     def unlock_key(self, path: str) -> Message:
-        """What still unlocks the encrypted file; nothing when it is locked."""
+        """What unlocks the encrypted file; empty when it is locked."""
         kept = self.unlocked.get(path, {})
         return kept if kept.get("until", 0) > time.time() else {}
 
 
 class Desk(Prompter):
-    """What one job has to work with: the channel, and somebody to ask."""
+    """What one job works with: the channel, and a person to ask."""
 
     def __init__(self, channel: Channel, job: int) -> None:
         self.channel = channel
@@ -129,7 +129,7 @@ class Desk(Prompter):
     def invite(self, challenge: Challenge) -> Iterator[Callable[[], bool]]:
         """Has a waiting command show where to sign in, for the block. Yields whether one still waits.
 
-        Nobody to show it to is found out while the block waits.
+        Only the yielded function shows that there is no person to show it to.
         """
         answers = self.channel.answers[self.job]
         self.channel.send({"job": self.job, "ask": challenge.to_json()})
@@ -148,17 +148,17 @@ class Desk(Prompter):
                 answers.get()
 
     def waits_behind(self, job: int) -> None:
-        """Lets the agent know that this job waits for another one of ours; 0: not any more."""
+        """Reports that this job waits for another job of this worker; 0: no longer."""
         self.channel.send({"job": self.job, "behind": job})
 
     def waits_behind_process(self, pid: int) -> None:
-        """The same for whatever another process does, one of the agent's other workers perhaps."""
+        """Reports that this job waits for another process, perhaps another worker."""
         self.channel.send({"job": self.job, "behind_process": pid})
 
     def tell(self, message: str) -> None:
-        """Shows one line of progress to everybody who waits."""
+        """Shows one line of progress to all waiting commands."""
         self.channel.send({"job": self.job, "tell": message})
 
     def waits_for(self, what: str) -> None:
-        """Shows everybody who waits what for, from now on; nothing where it is empty."""
+        """Shows all waiting commands what they wait for, from now on; nothing when empty."""
         self.channel.send({"job": self.job, "waits_for": what})

@@ -1,4 +1,4 @@
-"""Leases of Vault's: what the agent notes of them, and their end. Imported by the worker alone."""
+"""Vault leases: what the agent notes about them, and revoking them. Only the worker imports this."""
 
 import os
 import time
@@ -15,17 +15,17 @@ from shellvault.sessions.context import Context
 from shellvault.sessions.model import Lease, Session
 from shellvault.worker.channel import Desk
 
-#: Seconds for all leases of one job; the agent itself waits no longer for them at its end (`server.REVOKING`).
+#: Seconds for all leases of one job; an exiting agent waits no longer for them (`server.REVOKING`).
 DEADLINE = 7.0
 
-#: Why a lease is not revoked that would change nothing.
+#: Why a lease is not revoked when that would change nothing.
 _STS = "AWS takes no session of STS back"
 
 
 def note(
     step: Leased, session: Session, lease: Lease, environment: Mapping[str, str], *, is_local: bool
 ) -> Message:
-    """What has to be known to revoke the lease of a session, without the token: where that lies is known."""
+    """What is needed to revoke a session's lease, except the token, which is read from its place."""
     return {
         "id": lease.id,
         "revocable": lease.revocable,
@@ -39,7 +39,7 @@ def note(
 
 
 def revoke(job: Message, desk: Desk) -> Message:
-    """Ends the leases of a job: the ids of those that are over, and why others are not."""
+    """Revokes the leases of a job. Returns the ids of those revoked, and why others are not."""
     revoked, kept = [], []
     tokens: dict[str, str] = {}
     end = time.monotonic() + DEADLINE
@@ -65,7 +65,7 @@ def revoke(job: Message, desk: Desk) -> Message:
 
 
 def _context(job: Message, lease: Message, desk: Desk) -> Context:
-    """Who is asked for a token: the command that waits, else the home of whom the lease was got for."""
+    """Where the token comes from: the waiting command, else the home that the lease was obtained for."""
     is_quiet = job["environment"] is None
     environment = {**os.environ, **(lease["environment"] if is_quiet else job["environment"])}
     return Context(

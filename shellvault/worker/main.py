@@ -1,7 +1,7 @@
 """The worker process: does the agent's jobs, several at once, and is killed when it hangs.
 
-It holds long-term keys for as long as one step takes, and nothing when it has no job. Only ever run by the
-agent.
+It holds long-term keys for as long as one step takes, and nothing when it has no job. Only the agent
+runs it.
 """
 
 import os
@@ -18,17 +18,17 @@ from shellvault.errors import ShellvaultError
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 from shellvault.worker.channel import Channel, Desk
 
-#: Connections that can arrive with one piece of data: the kernel passes them one message at a time.
+#: Connections that can arrive with one piece of data: the kernel passes one message's at a time.
 DESCRIPTORS = 16
 
-#: Seconds for one of those who wait to take their answer from us.
+#: Seconds for a waiting command to take its answer.
 HAND_OUT_PATIENCE = 2.0
 
-#: How a job is done: the agent's message and the desk in, the `result` for the agent out. Raises
+#: Does a job: takes the agent's message and the desk, returns the `result` for the agent. Raises
 #: ShellvaultError.
 Perform = Callable[[Message, Desk], Message]
 
-#: The modules that a job imports, and that the worker has not imported for all.
+#: The modules that a job needs in addition to those that every worker imports.
 ModulesOf = Callable[[Message], tuple[str, ...]]
 
 
@@ -65,9 +65,9 @@ def _no_modules(message: Message) -> tuple[str, ...]:
 
 
 def _warm_up(channel: Channel, sock: socket.socket, steps: Iterable[Callable[[], object]]) -> None:
-    """Does what only the first job of a kind would take long over, until there is a message.
+    """Does what would slow down the first job of a kind, until a message arrives.
 
-    Here and not in a thread, where it would import what a job imports at the same time.
+    Not in a thread: there it could import the same modules as a job at the same time.
     """
     for step in steps:
         if select.select([sock], [], [], 0)[0]:
@@ -95,7 +95,7 @@ def _receive(channel: Channel, message: Message, perform: Perform, modules_of: M
 
 
 def _hand_out(channel: Channel, message: Message) -> None:
-    """Answers one of those who wait for what the agent is not to see; after the last one the texts are dropped."""
+    """Answers a command that waits for what the agent must not see; drops the texts after the last one."""
     number, form = message["job"], message["hand_out"]
     if form is None:
         del channel.withheld[number]
@@ -106,7 +106,7 @@ def _hand_out(channel: Channel, message: Message) -> None:
         text.encode("utf-8", "surrogateescape") if message["is_text"] else encode({"result": {"text": text}})
     )
     with channel.connections.popleft() as connection, suppress(OSError):
-        # Small enough for its buffer, unless nobody reads.
+        # Small enough for the socket's buffer, unless the command does not read.
         connection.settimeout(HAND_OUT_PATIENCE)
         connection.sendall(message["before"].encode("latin-1") + reply)
 
@@ -116,7 +116,7 @@ def _do(channel: Channel, message: Message, perform: Perform) -> None:
     try:
         outcome: Message = {"result": perform(message, Desk(channel, number))}
         if outcome["result"].get("keep") is False:
-            # Long-term keys are not for the agent's memory: it has us give them to those who wait.
+            # Long-term keys stay out of the agent's memory: the worker gives them to the waiting commands.
             channel.withheld[number] = outcome["result"].pop("texts")
     except ShellvaultError as error:
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
