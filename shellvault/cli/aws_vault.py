@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One thing of aws-vault's, what it is called here, and what differs and why (Markdown's backquotes)."""
+    """A feature of aws-vault, its name here, and what differs and why (Markdown's backquotes)."""
 
     theirs: str
     ours: str

@@ -1,4 +1,4 @@
-"""Whoever hands out sessions to the commands: the agent, or without one this process itself."""
+"""The source of sessions for the commands: the agent, or without one this process."""
 
 import os
 import time
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from shellvault.vault import Vault
 
 
-#: What does an operation on the vault (shellvault.vault.operations).
+#: Runs an operation on the vault (shellvault.vault.operations).
 Operate = Callable[[Message], Message]
 
 
 def answer(wish: Wish, form: str) -> str:
-    """The session that was wished for, as the text of `form` (see shells.forms)."""
+    """The requested session, as the text of `form` (see shells.forms)."""
     first = "the agent" if wish.agent else "the vault"
     with suggesting(wish), progress.waiting(first), waiting.heard_by(progress.waits_for):
         return _answer(wish, form)
@@ -76,9 +76,9 @@ def _answer(wish: Wish, form: str) -> str:
 def endpoint(wish: Wish, pid: int, *, lazy: bool = False) -> "Change":
     """The change for `--server`: a container endpoint that serves the process `pid` and what it starts.
 
-    With `lazy` the session itself is not got until the endpoint is asked for it.
+    With `lazy` the session is only fetched when the endpoint is asked for it.
 
-    Raises UsageError without an agent, since somebody has to serve it, and any other ShellvaultError.
+    Raises UsageError without an agent, which has to serve the endpoint, and any other ShellvaultError.
     """
     from shellvault.client import agent as client
     from shellvault.shells import forms
@@ -153,7 +153,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
             entry = history.entry(
                 actor, folder, form, wish.profile, answer, about, until=until, reason=wish.reason, why=why
             )
-            # What cannot be recorded is done all the same.
+            # Failing to record it does not stop it.
             with suppress(OSError):
                 history.append(locations.state_directory(wish.environment), [entry])
 
@@ -170,7 +170,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
 def _obtain(
     wish: Wish, line: str, form: str, prompter: Prompter
 ) -> tuple[str, Mapping[str, str], float | None]:
-    """The text of a form, what may be told of the session, and its end (epoch seconds)."""
+    """The text of a form, the public facts of the session, and its end (epoch seconds)."""
     from shellvault.sessions.about import about
     from shellvault.sessions.cache import DirectCache, is_anyones
     from shellvault.sessions.confirmation import policy
@@ -202,7 +202,7 @@ def _obtain(
         return actions.perform(form, wish.line, vault, lock, prompter, context), {}, None
     planned = plan_for_request(asked, vault.stored_keys(), wish.environment)
     if wish.debug and not wish.agent:
-        # From the same vault: to open it again would ask for its passphrase again.
+        # From the same vault: opening it again would ask for its passphrase again.
         labels = operations.perform({"do": "list"}, vault)["sessions"]
         _show_plan(wish, (planned[1], _held(wish, planned[1], labels)), prompter)
     cache = DirectCache(vault, state, prompter, keeps_roles=is_anyones(planned[1]))
@@ -224,7 +224,7 @@ def listed(
 ) -> tuple[Message, VaultError | NeedsPersonError | None]:
     """What the vault lists (operation `list`), and None.
 
-    Where it is locked, silent or not there, what is known without it, the names of stored keys, and the error.
+    If it is locked, silent or missing: what is known without it, the names of stored keys, and the error.
     """
     try:
         return operate({"do": "list"}), None
@@ -248,7 +248,7 @@ class Explained(NamedTuple):
 
 
 def explain(wish: Wish) -> Explained:
-    """How a session comes about, without a call to AWS."""
+    """How a session is made, without a call to AWS."""
     from shellvault.sessions.for_request import parsed, plan_for_request
 
     prompter = prompters.choose(wish.prompt, wish.environment)
@@ -261,7 +261,7 @@ def explain(wish: Wish) -> Explained:
 
 
 def _held_by_agent(wish: Wish, found: "Plan") -> now.Held | None:
-    """The agent's session of the profile: without the vault nobody knows which keys it is made from."""
+    """The agent's session of the profile: only the vault knows which keys it is made from."""
     agent = now.agent_status(wish.environment) if wish.agent else {}
     ends = [its["expires_at"] for its in agent.get("sessions", ()) if its["profile"] == found.profile]
     return now.Held(len(found.steps), "agent", max(ends), (), 0) if ends else None
@@ -289,11 +289,11 @@ def vault_operations(
     *,
     agent: bool | None = None,
 ) -> Operate:
-    """What does operations on the vault that is named or configured.
+    """Runs operations on the vault that is named or configured.
 
-    For an encrypted file the agent's worker does them, so that a person types its passphrase once; where there is no
-    agent (or `agent`, by default as the environment says, is False), and for a keyring, this process does. Whoever is
-    asked for a passphrase is `prompter`, else as the environment says; for all of these operations at most once.
+    For an encrypted file the agent's worker runs them, so that a person types its passphrase once. Without an agent, if
+    `agent` is False (default: as the environment says), and for a keyring, this process does. `prompter` (default: as
+    the environment says) asks for a passphrase, at most once for all of these operations.
     """
     from shellvault.client import agent as client
     from shellvault.vault.backends import choose, session_backend
@@ -340,7 +340,7 @@ def vault_operations(
 
 
 def tell_unknown_settings(environment: Mapping[str, str]) -> None:
-    """Says which keys of the settings mean nothing here, if that was not said yet. Raises ConfigError."""
+    """Warns once of unknown keys in the settings. Raises ConfigError."""
     own = settings.load(environment)
     if own.unknown and told.is_new("settings-told", own.path, environment):
         for remark in own.remarks:
@@ -364,7 +364,7 @@ def opened_vault(
 ) -> "Vault":
     """The vault, for this process's own use in an `operation` (guard); `prompter` is asked for a passphrase.
 
-    Raises NotAllowedError for one that is not for this process, and whatever opening the vault raises.
+    Raises NotAllowedError for a vault that this process may not use, and the errors of opening it.
     """
     myself.check(operation, environment)
     from shellvault.sessions.passphrase import asker
@@ -375,7 +375,7 @@ def opened_vault(
 
 
 def forget(environment: Mapping[str, str], profiles: list[str] | None) -> None:
-    """Has the agent, if there is one, forget its sessions: it gets again what is still wanted."""
+    """Has the agent, if there is one, forget its sessions; it fetches again those still in use."""
     from shellvault.client import agent as client
 
     try:

@@ -1,4 +1,4 @@
-"""`exec --ec2-server`: a command beside an EC2 metadata service that hands out its session.
+"""`exec --ec2-server`: a command with an EC2 metadata service that hands out its session.
 
 The session itself comes from the agent's container endpoint, which serves this process; the child has no token for it.
 """
@@ -25,12 +25,12 @@ from shellvault.variables import Change
 ENDPOINT = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
 URI, TOKEN = "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN"
 
-#: What would keep an SDK from asking a metadata service, or have it ask another.
+#: Variables that keep an SDK from asking a metadata service, or send it to another.
 IN_THE_WAY = (URI, TOKEN, ENDPOINT, "AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE")
 
 
 def run(asked: Wish, program: list[str], *, lazy: bool) -> int:
-    """Runs the program (none: the user's shell) beside the server, and returns its exit status."""
+    """Runs the program (none: the user's shell) with the server, and returns its exit status."""
     address.check_free()
     change = broker.endpoint(asked, os.getpid(), lazy=lazy)
     source = partial(_session, change.set[URI], change.set[TOKEN])
@@ -52,7 +52,7 @@ def run(asked: Wish, program: list[str], *, lazy: bool) -> int:
 
 @contextmanager
 def _listener() -> Iterator[socket.socket]:
-    """At the service's own address where we may (root), else at a port of 127.0.0.1 that the kernel chooses."""
+    """At the service's own address if allowed (root), else at a port of 127.0.0.1 that the kernel chooses."""
     with address.present() as is_present:
         try:
             if not is_present:

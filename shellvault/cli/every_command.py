@@ -1,6 +1,6 @@
-"""What every command understands beside its own options: aws-vault's global flags, and the `--no-X` of each flag.
+"""What every command understands besides its own options: aws-vault's global flags, and the `--no-X` of each flag.
 
-A flag stands for its variable, so it reaches whatever reads that; behind the command or before it is the same.
+A flag sets its variable, so it reaches all code that reads it. It may stand before or after the command.
 """
 
 import os
@@ -18,7 +18,7 @@ class GlobalOption(NamedTuple):
 
     name: str
     variable: str | None
-    """Where it goes; None: it is understood, and without effect here."""
+    """The variable it sets; None: accepted, without effect."""
     takes_value: bool = True
 
 
@@ -57,7 +57,7 @@ _WHOLE = {
 
 
 class Flag(click.Option):
-    """A flag that its `--no-X` takes back, as every flag of aws-vault; the help does not repeat it."""
+    """A flag that `--no-X` takes back, like every flag of aws-vault; the help omits `--no-X`."""
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
         """See click.Option."""
@@ -71,7 +71,7 @@ class Flag(click.Option):
 
 
 def complete(command: click.Command) -> click.Command:
-    """Adds to a command what every command understands; once, however often it is asked."""
+    """Adds to a command what every command understands; repeated calls add nothing."""
     has = {name for parameter in command.params for name in parameter.opts}
     for parameter in command.params:
         if isinstance(parameter, click.Option) and _takes_no_opposite(parameter):

@@ -1,4 +1,4 @@
-"""A config file that is not the user's own may run programs and set variables: said once for each file and content."""
+"""A config file that is not the user's own may run programs and set variables: a warning once per file and content."""
 
 import contextlib
 from pathlib import Path
@@ -12,7 +12,7 @@ from shellvault.fastlane import request
 
 
 def tell_programs(wish: Wish) -> None:
-    """Says which programs a profile of a config file elsewhere runs, and what it sets, if that was not said yet."""
+    """Warns once which programs a profile of a config file elsewhere runs, and what it sets."""
     path = Path(request.decode(wish.line)[1]["config"])
     home = wish.environment.get("HOME") or str(Path.home())
     if path == Path(home, ".aws", "config"):

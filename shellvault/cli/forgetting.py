@@ -1,4 +1,4 @@
-"""The order of every command that forgets: the agent first, then the rest, each whatever becomes of the others."""
+"""The order of every command that forgets: the agent first, then the rest, each even if others fail."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -10,7 +10,7 @@ def agent_first(
 ) -> None:
     """Has the agent forget its sessions and the endpoints of `profiles` (None: of all), then does the rest.
 
-    Raises the first ShellvaultError when all of it was tried.
+    Raises the first ShellvaultError after all steps were tried.
     """
     from shellvault.client import agent as client
 

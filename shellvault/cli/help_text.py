@@ -10,7 +10,7 @@ _GLUE = "\u00a0"
 
 
 class Formatter(click.HelpFormatter):
-    """click's, but what stands between backticks is one word."""
+    """As click's, but text between backticks is one word."""
 
     def write_text(self, text: str) -> None:
         """See click.HelpFormatter."""

@@ -14,7 +14,7 @@ from shellvault.errors import ShellvaultError
 if TYPE_CHECKING:
     from shellvault.plan import Plan
 
-#: How a session goes on: renewed in this shell or by an endpoint, a person is needed then, or not at all.
+#: How a session continues: renewed in this shell or by an endpoint, by a person, or not at all.
 Renewal = Literal["renewed", "needs you", "ends", "does not expire"]
 
 
@@ -31,7 +31,7 @@ class Receipt:
     """The calls that it comes from, such as `stored-keys, assume-role`."""
     kept: Literal["environment", "endpoint"]
     expires_at: float | None
-    """None: it does not expire, or its end is the endpoint's to know."""
+    """None: it does not expire, or only the endpoint knows its end."""
     renewal: Renewal
     valid: bool
 
@@ -86,7 +86,7 @@ def everything(environment: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def _plan(line: str, environment: Mapping[str, str]) -> "Plan | None":
-    """How the session comes about, as far as the vault need not be opened for it; None where that cannot be said."""
+    """How the session is made, as far as known without opening the vault; None if unknown."""
     from shellvault.sessions.for_request import parsed, plan_for_request
 
     with suppress(ShellvaultError):
@@ -102,7 +102,7 @@ def _about(plan: "Plan | None") -> dict[str, str]:
 
 
 def _account_name(profile: str, environment: Mapping[str, str]) -> str:
-    """`sso_account_name` of the profile, which tools write beside the account."""
+    """`sso_account_name` of the profile, which tools write next to the account."""
     from shellvault.profiles.parse import load
     from shellvault.profiles.settings import layers_of
 
@@ -118,7 +118,7 @@ def _end(environment: Mapping[str, str]) -> float | None:
 
 
 def _holder(agent: Mapping[str, Any], kept: str) -> Mapping[str, Any]:
-    """What the agent knows of the session that we are below of; nothing where it knows none."""
+    """What the agent knows of the session that this process runs in; empty if it knows none."""
     import psutil
 
     try:

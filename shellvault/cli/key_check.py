@@ -1,4 +1,4 @@
-"""Asks AWS whose a pair of keys is, before it is stored or taken over."""
+"""Asks AWS for the owner of a pair of keys, before it is stored or imported."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ from shellvault.vault import StoredKeys
 def owner(
     environment: Mapping[str, str], config: ConfigFile, name: str, keys: StoredKeys, region: str | None = None
 ) -> str:
-    """The ARN behind the keys of profile `name` (sts:GetCallerIdentity needs no permission), "" where none is told.
+    """The ARN behind the keys of profile `name` (sts:GetCallerIdentity needs no permission), "" if unknown.
 
     `region` is that of a profile which is not written yet. Raises RefusedError when AWS takes the keys for none of
     its own, SessionError when it cannot be asked, ConfigError.

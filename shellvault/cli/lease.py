@@ -1,4 +1,4 @@
-"""`exec --lease`: a command, and all that it starts, gets the sessions that were named and nothing else."""
+"""`exec --lease`: a command, and all that it starts, gets only the named sessions."""
 
 import ctypes
 import os
@@ -17,7 +17,7 @@ from shellvault.errors import UsageError
 from shellvault.fastlane import request
 from shellvault.profiles.durations import parse_duration
 
-#: prctl(2): who has lost its parent becomes our child, and so stays below the lease.
+#: prctl(2): a process that has lost its parent becomes our child, and so stays below the lease.
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -51,7 +51,7 @@ def serve(program: list[str], environment: dict[str, str]) -> int:
 
 
 def _end_orphans() -> None:
-    """Says what of the command still runs: its lease ends with us."""
+    """Warns of processes of the command that still run: the lease ends with this process."""
     try:
         import psutil
 

@@ -22,7 +22,7 @@ from shellvault.errors import ConfigError, ShellvaultError, UsageError
 from shellvault.fastlane import helping
 from shellvault.profiles.unknown import how_to_get
 
-#: Each command's module under shellvault.cli.commands, imported when it is used: none pays for another.
+#: Each command's module under shellvault.cli.commands, imported only when used.
 COMMANDS = {
     "add": "add",
     "agent": "agent",
@@ -154,7 +154,7 @@ def command() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command line and returns its exit status. Nothing it meets becomes a traceback."""
+    """Runs one command line and returns its exit status. No error becomes a traceback."""
     try:
         result = command.main(
             list(arguments), prog_name="shellvault", standalone_mode=False, terminal_width=_help_width()
@@ -192,7 +192,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _names() -> list[str]:
-    """All profiles; a config file that cannot be read is one by itself, for whoever uses it to say."""
+    """All profiles; not empty if the config file cannot be read: the command that uses it reports that."""
     try:
         return known_names(os.environ)
     except ConfigError:
@@ -212,7 +212,7 @@ def drop_output() -> None:
 
 
 def describe_origin(error: Exception) -> str:
-    """Names an unexpected error by type and place; its text could hold a secret, so that is left out."""
+    """Names an unexpected error by type and place, without its text, which could hold a secret."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next

@@ -1,4 +1,4 @@
-"""What is there now for a plan: the session that would be used, who holds it, and how many codes are still needed."""
+"""What exists now for a plan: the session that would be used, its holders, and how many codes are still needed."""
 
 import os
 import time
@@ -87,7 +87,7 @@ def process(pid: int) -> str:
 
 
 def agent_status(environment: Mapping[str, str]) -> Mapping[str, Any]:
-    """What the agent says of itself; nothing without one."""
+    """The agent's status; empty without one."""
     from shellvault.client import agent as client
 
     try:

@@ -36,11 +36,11 @@ class Wish:
     reason: str = ""
     """Why, for the person who may be asked to allow it, and for the history."""
     is_confirmed: bool = False
-    """Whether a person has said yes to it just now."""
+    """Whether a person has just allowed it."""
 
     @property
     def line(self) -> str:
-        """The request line that stands for this wish."""
+        """The request line of this wish."""
         return here.request_line(self.profile, self.options, self.environment)
 
     def with_options(self, more: Mapping[str, str]) -> "Wish":
@@ -184,8 +184,8 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
     """The wish that the command line adds up to; `given` holds the parameters of `session_options` by name.
 
     Without a name the profile is AWS_PROFILE's, or a person chooses one on the terminal; raises NeedsPersonError
-    where there is none. The name `-` is the one before. A session that is gone back to, or chosen again, is narrowed
-    as it was, unless the command line narrows it itself.
+    where there is none. The name `-` is the previous one. A session that is chosen again is narrowed as before, unless
+    the command line narrows it.
     """
     environment = dict(os.environ)
     inherited: dict[str, str] = {}
@@ -227,7 +227,7 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
 
 
 def _said(name: str, inherited: dict[str, str]) -> dict[str, str]:
-    """The options that narrow a session as an earlier one was, which a person is told."""
+    """The options that narrow a session as an earlier one was; prints them for the person."""
     if inherited:
         from shellvault.dialogue import output
 

@@ -1,4 +1,4 @@
-"""What `doctor` says of items in the vault that nothing names, and how those go that nobody can miss."""
+"""What `doctor` says of items in the vault that nothing names, and the removal of those that are of no use."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,10 +16,10 @@ from shellvault.protocol import Message
 from shellvault.variables import PASSPHRASE_VARIABLES
 from shellvault.vault import backends
 
-#: Seconds for a look that nobody has asked for.
+#: Seconds for a check that was not asked for.
 DEADLINE = 1.5
 
-#: Each kind of what can go, one and several of it.
+#: Each kind of removable item: singular and plural.
 _WORDS = {
     "keys": ("copy of stored keys", "copies of stored keys"),
     "part": ("half-written part", "half-written parts"),
@@ -31,7 +31,7 @@ Operate = Callable[[Message], Message]
 
 
 def check(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Looks, where the vault is open and nobody has to be asked; a vault that takes long is left alone."""
+    """Checks the vault if it is open and no person has to be asked; gives up on a slow one."""
     operate = _open_quietly(environment)
     if operate is None:
         return
@@ -68,13 +68,13 @@ def _counted(orphans: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _open_quietly(environment: Mapping[str, str]) -> Operate | None:
-    """What does operations on the vault without asking anybody; None where somebody might have to be."""
+    """Runs operations on the vault without asking; None if a person might have to be asked."""
     # Without a display no keyring shows a dialog.
     quiet = {name: value for name, value in environment.items() if name not in backends.DISPLAYS}
     try:
         places = {backends.choose(None, quiet).backend, backends.session_backend(quiet)}
     except ShellvaultError:
-        # The check of the vault says it.
+        # The check of the vault reports it.
         return None
     records = [backends.RECORDS[place] for place in places if place in backends.RECORDS]
     if any(record.asks == "anywhere" for record in records) or not _is_open(places, quiet):

@@ -1,4 +1,4 @@
-"""Runs a program as a child, where something must be served beside it, and stays out of its way.
+"""Runs a program as a child, if this process must serve it, and stays out of its way.
 
 The child shares our process group and terminal: what the terminal sends (Ctrl-C, a new window size, a hang-up) reaches
 it from the kernel, and only what another process sends to us is passed on. A group of its own would not do: in a

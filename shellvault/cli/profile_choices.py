@@ -1,4 +1,4 @@
-"""The profiles to choose from, with what a person tells them apart by, and the one before."""
+"""The profiles to choose from, with what distinguishes them, and the previous one."""
 
 import time
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def profiles(names: list[str], environment: Mapping[str, str]) -> list[Choice]:
 def before(environment: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """The profile whose session this shell had before, and the options that narrowed that session.
 
-    Raises UsageError when nobody remembers.
+    Raises UsageError if there is no record of it.
     """
     from shellvault.fastlane.commands import shell_pid
 

@@ -1,4 +1,4 @@
-"""The sign-ins of the config file, as the commands see them: whose they are, and what is known of each."""
+"""The sign-ins of the config file, as the commands see them: their profiles, and what is known of each."""
 
 import os
 import time
@@ -52,7 +52,7 @@ def distinct(steps: Mapping[str, "SignIn"]) -> dict[str, list[str]]:
 
 
 def of_aws_cli(config: ConfigFile, environment: Mapping[str, str]) -> Iterator[str]:
-    """A line for each living sign-in that the AWS CLI keeps: what it is good for, and for whom."""
+    """A line for each living sign-in of the AWS CLI: its use, and its profiles."""
     from shellvault.plan.steps import SsoSignIn
     from shellvault.signin import cli_cache
 

@@ -60,7 +60,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but an unknown word leads somewhere."""
+        """As click does, but an unknown word gets a suggestion."""
         word = args[0]
         if not word.startswith("-") and self.get_command(ctx, word) is None:
             raise UsageError(self.hint(ctx, word))
@@ -114,7 +114,7 @@ def unknown_profile(name: str, names: Collection[str]) -> str:
 
 @contextmanager
 def suggesting(wish: Wish) -> Iterator[None]:
-    """Lets an error about a profile that nobody knows name the one that was probably meant."""
+    """Has an error about an unknown profile name the one that was probably meant."""
     try:
         yield
     except UnknownProfileError as error:

@@ -1,4 +1,4 @@
-"""What `shellvault import` does with what was chosen, and what it says at the end: what now holds, step by step."""
+"""What `shellvault import` does with the chosen keys, and its report, step by step."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -63,7 +63,7 @@ def _say_problems(taken: Iterable[Taken]) -> None:
 
 
 def _is_done(step: Callable[[], None], there: Sequence[Found], otherwise: str) -> bool:
-    """Does a step after the keys were stored; where it fails, says what holds all the same."""
+    """Runs a step after the keys were stored; if it fails, says what is done already."""
     try:
         step()
     except ShellvaultError as error:
@@ -74,7 +74,7 @@ def _is_done(step: Callable[[], None], there: Sequence[Found], otherwise: str) -
 
 
 def _configure(path: Path, there: Sequence[Found]) -> None:
-    """Gives each profile a section, with the settings that stood beside its keys: one edit for the new ones."""
+    """Gives each profile a section, with the settings found next to its keys: one edit for the new ones."""
     new: dict[str, dict[str, str]] = {}
     config = load(path)
     for each in there:

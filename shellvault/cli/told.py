@@ -1,4 +1,4 @@
-"""What is said once: for each file and content that gave the reason."""
+"""Messages shown once for each file and content that caused them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from pathlib import Path
 from shellvault import files, locations
 from shellvault.errors import ShellvaultError
 
-#: Digests that are kept of what was said.
+#: How many digests of past messages are kept.
 _MOST = 1000
 
 
 def is_new(what: str, path: Path, environment: Mapping[str, str]) -> bool:
-    """Whether `what` (the name of a list in the state directory) was not said yet of the file as it is now.
+    """Whether message `what` (a list in the state directory) is new for the file's present content.
 
-    From then on it was. Where that cannot be remembered it is said again.
+    Marks it as shown. If that cannot be stored, the message is shown again.
     """
     try:
         said = f"{path}\0".encode("utf-8", "surrogateescape") + path.read_bytes()

@@ -1,4 +1,4 @@
-"""Leases of Vault's that end with `leave`, `clear` and the agent: what became of them, said to a person."""
+"""Leases of Vault that end with `leave`, `clear` and the agent, and the messages about them."""
 
 import time
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def revoke(environment: Mapping[str, str], profiles: list[str] | None) -> None:
 
 
 def leave(environment: Mapping[str, str], pid: int) -> None:
-    """Ends what the shell `pid` is the last to have."""
+    """Ends the leases that only the shell `pid` still holds."""
     _revoke(environment, None, pid, LEAVE_PATIENCE)
 
 

@@ -19,7 +19,7 @@ from shellvault.profiles.parse import ConfigFile, load
 from shellvault.sessions.refusals import RefusedError
 from shellvault.vault import StoredKeys, backends
 
-#: Pairs of keys that AWS is asked about before a person is sent to look for the right one.
+#: Pairs of keys that AWS is asked about before the command gives up.
 _TRIES = 3
 
 
@@ -89,7 +89,7 @@ class _Proof(NamedTuple):
 
 
 def _proved(proof: _Proof, keys: StoredKeys, *, asks: bool) -> tuple[str, StoredKeys]:
-    """Whose the keys are, and the keys: those given, or where AWS does not take them what a person gives then."""
+    """The owner of the keys, and the keys: those given, or if AWS refuses them a person's next ones."""
     for tries_left in range(_TRIES - 1, -1, -1):
         try:
             return proof.owner(keys), keys
@@ -104,7 +104,7 @@ def _proved(proof: _Proof, keys: StoredKeys, *, asks: bool) -> tuple[str, Stored
 
 
 def _tell_why_file(backend: str | None, environment: Mapping[str, str]) -> None:
-    """Says once, before the first passphrase, why keys go into an encrypted file though nobody has asked for one."""
+    """Says once, before the first passphrase, why keys go into an encrypted file by default."""
     choice = backends.choose(backend, environment)
     path = backends.file_path(environment)
     if choice.backend == "file" and choice.source is None and not path.exists():

@@ -36,7 +36,7 @@ def forget(name: str | None, backend: str | None) -> int:
         try:
             operate({"do": "clear", "name": name})
         except VaultError:
-            # Where nothing can be written there need not be anything to forget.
+            # If nothing can be written, there may be nothing to forget.
             if any(name in (None, profile) for profile, _ in found):
                 raise
 

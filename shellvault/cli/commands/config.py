@@ -29,7 +29,7 @@ _OF_PROFILE: Mapping[str, tuple[str, ...]] = {
     **{key.name: key.variables for key in PROFILE_KEYS},
 }
 
-#: What is shown in a way of its own: its default depends on the machine, or it has a row for each entry.
+#: Settings shown separately: the default depends on the machine, or there is a row for each entry.
 _SHOWN_APART = ("backend", "confirm", "browsers")
 
 

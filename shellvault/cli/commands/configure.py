@@ -86,7 +86,7 @@ def _signed_in(
 ) -> tuple["Portal", str, list["Account"]]:
     """The portal, its session's name and the accounts there; a new session is in the config file then.
 
-    Where the sign-in does not work, what a person has typed is asked again.
+    If the sign-in fails, typed answers are asked for again.
     """
     config = sign_ins.config_of(os.environ)
     tried: _Session | None = None

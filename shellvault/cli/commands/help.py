@@ -1,4 +1,4 @@
-"""`shellvault help`: as `--help`, for whoever types it the other way round."""
+"""`shellvault help`: the same as `--help`."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""`shellvault history`: who got, and who was refused, which session."""
+"""`shellvault history`: which programs got, or were refused, which session."""
 
 import json
 import os

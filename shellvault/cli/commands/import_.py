@@ -1,4 +1,4 @@
-"""`shellvault import`: keys that lie elsewhere, taken over into the vault."""
+"""`shellvault import`: keys from elsewhere, moved into the vault."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -65,7 +65,7 @@ def command(
     for hint in surroundings.hints:
         output.note(hint)
     found = _found(surroundings.found, names)
-    # What could not be looked into may have keys: nobody is to take this for the whole of them.
+    # Unreadable places may have keys: the list must not look complete.
     status = int(bool(surroundings.troubles))
     if source is None:
         for line in sign_ins.of_aws_cli(config, environment):
@@ -119,7 +119,7 @@ def _state(found: Found, stored: dict[str, str]) -> str:
 
 
 def _chosen(found: Sequence[Found]) -> list[Found]:
-    """What a person picks: all, none, or names. Raises NeedsPersonError where nobody can be asked."""
+    """A person's choice: all, none, or names. Raises NeedsPersonError if no person can be asked."""
     try:
         words = {"all", "none", *(each.name for each in found)}
         question = "Take over which? (all, none, or names): "

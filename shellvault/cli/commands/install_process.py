@@ -39,7 +39,7 @@ _MARK = " export --prompt none --format json "
 #: Where the line that was there before is kept.
 REPLACED = "shellvault_replaced_process"
 
-#: The keys that say who a profile is, and how it comes by its credentials. All others are carried over.
+#: The keys for a profile's identity and the source of its credentials. All others are carried over.
 ABOUT_CREDENTIALS = IDENTITY_KEYS | {
     "aws_secret_access_key",
     "aws_session_token",
@@ -223,7 +223,7 @@ def _line(config: ConfigFile, name: str) -> int:
 
 
 def _program(environment: Mapping[str, str]) -> str:
-    """The absolute path of the installed command: as PATH has it, so that an upgrade keeps it, else beside Python."""
+    """The absolute path of the installed command: as PATH has it, so that an upgrade keeps it, else next to Python."""
     beside = Path(sys.executable).with_name("shellvault")
     found = shutil.which("shellvault", path=environment.get("PATH"))
     if found and (Path(found).resolve() == beside.resolve() or not beside.exists()):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shellvault.plan.steps import SignIn
     from shellvault.profiles.parse import ConfigFile
 
-#: Oddities of the config file that are told one by one.
+#: Oddities of the config file that are listed one by one.
 _MAX_REMARKS = 10
 
 

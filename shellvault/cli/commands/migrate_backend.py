@@ -78,7 +78,7 @@ def command(
 
 
 def _use_from_now_on(target_name: str, environment: dict[str, str], *, source_is_empty: bool) -> bool:
-    """Makes the new vault the one that is used, where nobody has named one and the old one is empty.
+    """Makes the new vault the default, if none is configured and the old one is empty.
 
     Returns whether it is the one in use.
     """

@@ -1,4 +1,4 @@
-"""`shellvault proxy`: brings an endpoint of this machine to where its users are, such as a container."""
+"""`shellvault proxy`: makes an endpoint of this machine reachable from elsewhere, such as a container."""
 
 import ipaddress
 import os
@@ -60,7 +60,7 @@ def command(bind: str, target: str | None) -> int:
     try:
         with _listening(bind) as (listener, hosts):
             output.note(f"{bind} leads to {target}; Ctrl-C ends it")
-            # Whoever reaches an address of containers has the token or gets nothing. At this one there is no secret.
+            # At an address of containers a client needs the token. At this one there is no secret.
             is_metadata = listener.getsockname()[0] == address.ADDRESS
             with (
                 _as_who_called_sudo() as user,

@@ -1,4 +1,4 @@
-"""`shellvault revoke`: what was given out ended, as far as it can be."""
+"""`shellvault revoke`: ends sessions that were given out, as far as possible."""
 
 import os
 import time

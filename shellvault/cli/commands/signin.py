@@ -164,7 +164,7 @@ def _one(asked_for: Wish) -> None:
 
 
 def _tell_of_other_programs(asked_for: Wish) -> None:
-    """What programs need that know nothing of shellvault: they do not see our sign-ins."""
+    """What programs without shellvault need: they do not see our sign-ins."""
     if (
         asked_for.environment.get("SHELLVAULT_EXPORT_TOKEN")
         or settings.load(asked_for.environment).export_token

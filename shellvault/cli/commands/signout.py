@@ -75,7 +75,7 @@ def sign_out(name: str | None, given: Mapping[str, Any]) -> int:
 
 
 def _end(name: str, given: Mapping[str, Any]) -> bool:
-    """Ends one sign-in and says what came of it. Returns whether AWS could not be told."""
+    """Ends one sign-in and prints the result. Returns whether AWS could not be informed."""
     done = json.loads(broker.answer(wish(name, given), "sign-out"))
     subject = done["subject"]
     output.note(f"signed out of {subject}" if done["was"] else f"nobody was signed in to {subject}")
@@ -88,7 +88,7 @@ def _end(name: str, given: Mapping[str, Any]) -> bool:
 
 
 def _holders(profiles: Collection[str], environment: Mapping[str, str]) -> list[str]:
-    """Who holds a session of these profiles, and until when."""
+    """The holders of sessions of these profiles, and until when."""
     from shellvault.client import agent as client
 
     try:

@@ -128,8 +128,8 @@ def profiles_for(
 ) -> dict[str, dict[str, str]]:
     """The profiles for accounts and roles, sorted by name. Raises UsageError for a template that is none.
 
-    Names of accounts are other people's text: what a shell or the config file might obey becomes `-`. Where names
-    are the same, all of these have the account's id too, whichever was first.
+    Names of accounts are other people's text: what a shell or the config file might obey becomes `-`. Equal
+    names all get the account's id, too.
     """
     _check_template(template)
     named = []

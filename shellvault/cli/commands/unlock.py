@@ -1,4 +1,4 @@
-"""`shellvault unlock`: the vault's question now, for the terminals, scripts and renewals that follow."""
+"""`shellvault unlock`: opens the vault now, for later terminals, scripts and renewals."""
 
 import os
 import time
