@@ -1,8 +1,8 @@
 """The AWS CLI's command line: which profile it names, and whether the command needs credentials at all.
 
-Source: the AWS CLI User Guide (global options, aliases) and what its version 2 was seen to do: global options may
-stand anywhere and be shortened to any unambiguous beginning, the last of several counts, and nothing may follow `--`.
-An alias may have the name of a command.
+Source: the AWS CLI User Guide (global options, aliases) and tests with version 2. Global options may stand anywhere and
+be shortened to an unambiguous prefix; the last of several counts, and nothing may follow `--`. An alias may have the
+name of a command.
 On the warm path: builtins only.
 """
 
@@ -10,7 +10,7 @@ from shellvault.fastlane.sections import Environment, keys, sections, text_of
 
 #: Commands about profiles, sign-ins and the CLI itself: they write to the profile as it was named, and need no session.
 WITHOUT_SESSION = ("configure", "help", "history", "login", "logout", "sso")
-#: What hands the session's credentials to another program, although it stands below one of those.
+#: A subcommand of these that does need a session: it gives the credentials to another program.
 EXPORT = ("configure", "export-credentials")
 #: Global options with a value.
 VALUE_OPTIONS = (
@@ -49,7 +49,7 @@ ALIAS_LIMIT = 8
 def profile_option(arguments: list[str], may_be_short: bool) -> tuple[str | None, list[str]]:
     """The profile that `--profile` names, and the arguments without it; None where nothing does.
 
-    The name is "" where the option has no value that could be one: the program itself has to say so.
+    The name is "" where the option has no usable value: the program itself reports that.
     """
     name = None
     kept = []
@@ -104,7 +104,7 @@ def needs_no_session(arguments: list[str], profile_is_named: bool, environment: 
 def _words(arguments: list[str]) -> tuple[list[str], int]:
     """The command's words and the place of the first one: -1 where an option says that no credentials are used.
 
-    Behind an option that is not global no word is one of them: it may be the option's value.
+    Words after an option that is not global do not count: they may be its value.
     """
     words: list[str] = []
     place, index, known = 0, 0, True

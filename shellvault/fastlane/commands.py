@@ -1,8 +1,8 @@
 """The fast lane: a warm `env`, `exec`, `export --format json`, `refresh` or `init` for a bare start's price.
 
-It answers only what the full command line would have answered, byte for byte. Whatever it does not know (an
-option, a reply, no agent, somebody else's agent) is a miss: the full command line then runs, with the same
-arguments. No re, os, struct or socket: each costs more than everything here. The agent: docs/protocol.md.
+Its output equals the full command line's, byte for byte. Whatever it does not know (an option, a reply, no agent,
+another user's agent) is a miss: the full command line then runs, with the same arguments. It imports no re, os,
+struct or socket: each costs more than everything here. The agent: docs/protocol.md.
 """
 
 import posix
@@ -14,7 +14,7 @@ from shellvault.fastlane.connection import read
 
 #: Seconds that a command waits for what the agent has, and for what its worker must ask AWS for.
 PEEK_PATIENCE, GET_PATIENCE = 1.0, 30.0
-#: The same where somebody looks on.
+#: GET_PATIENCE where a person watches the terminal.
 SHORT_PATIENCE = 0.7
 #: Seconds that a prompt hook waits; with the interpreter's start it stays within 0.3.
 HOOK_PATIENCE = 0.25
@@ -86,7 +86,7 @@ def main() -> int | None:
         posix.write(2, b"\n")
         status = 130
     if status == 0:
-        # Nothing of ours is buffered, so the interpreter's farewell (0.1 F) is left out.
+        # Nothing of ours is buffered, so we skip the interpreter's shutdown (0.1 F).
         posix._exit(status)
     return status
 
@@ -122,7 +122,7 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
         options["policy"] = policy
     if command == "env":
         if posix.isatty(1):
-            # Nobody evaluates it, and everybody could read it: the full command line says so.
+            # The secrets would show on the terminal: the full command line says so.
             return None
         pid = shell_pid()
         shell = options.pop("shell", "") or shell_name(pid)
@@ -139,7 +139,7 @@ def serve(command: str, arguments: list[str], environment: Environment) -> int |
         text = None if text is None or hook is None else text + hook
     elif command == "export":
         form = options.pop("format", "")
-        # What the agent has needs nobody to be asked; whom else to ask is for the full command line.
+        # The agent answers without a person; the full command line decides what else to ask.
         if options.pop("prompt", "none") != "none":
             return None
         text = session(name, options, form, None, environment) if form == "json" else None
@@ -261,7 +261,7 @@ def session(
         key = encode(name, options, environment, folder())
     except ValueError:
         return None
-    # Asked twice, so that an agent that hangs is told from one whose worker is busy.
+    # Asked twice, to distinguish an agent that hangs from one whose worker is busy.
     status, text = connection.ask(environment, "peek", form, pid, key, PEEK_PATIENCE)
     if status == connection.ABSENT:
         from shellvault.fastlane import starting
@@ -271,14 +271,14 @@ def session(
             return None
         status = "wait"
     if status in ("miss", "wait"):
-        # On a terminal a person is told what takes long: that is for the full command line, which joins the wait.
+        # On a terminal the full command line joins the wait and shows its reason.
         patience = SHORT_PATIENCE if posix.isatty(2) else GET_PATIENCE
         status, text = connection.ask(environment, "get", form, pid, key, patience)
     return text if status == "ok" else None
 
 
 def has_passphrase(environment: Environment) -> bool:
-    """Whether the environment answers for a person who is asked to open the vault."""
+    """Whether the environment holds a passphrase for the vault."""
     return any(environment.get(name) for name in PASSPHRASE_VARIABLES)
 
 
@@ -326,7 +326,7 @@ def kept(what: str, shell: str, environment: Environment, options: list[str] | N
         if not state or "/" in name:
             return None
         python, script, stamp, text = read(f"{state}/{what}/{name}", ours=True).split(b"\0", 3)
-        # Another installation of this version names its own interpreter and files. Files are compared and not
+        # Another installation of this version names its own interpreter and files. We compare the files and not
         # their names: links and `..` give one many.
         ours = same_file(python, sys.executable) and same_file(script, door)
     except (OSError, ValueError):
@@ -387,8 +387,8 @@ def same_file(one: bytes, other: str) -> bool:
 def shell_pid() -> int:
     """The process of the shell that asks: our parent, or the shell that our parent is a subshell of.
 
-    In `$(f)` the parent of what `f` starts is a fork of the shell, gone in a moment. But on Linux that
-    cannot be told, and the parent it is.
+    In `$(f)` the parent of what `f` starts is a short-lived fork of the shell. Only Linux shows that; elsewhere the
+    answer is the parent.
     """
     pid = posix.getppid()
     try:

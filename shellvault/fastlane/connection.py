@@ -1,7 +1,7 @@
 """One question to the agent over its socket, in the plain-text half of the protocol (docs/protocol.md).
 
 On the warm path: imports only what a bare interpreter holds, and the socket. Everything that the other side
-sends is checked, and all waits end at one deadline.
+sends is checked, and one deadline ends all waits.
 """
 
 import _socket
@@ -18,7 +18,7 @@ REPLY_LIMIT = 1024 * 1024
 #: Seconds between two attempts when the agent's queue of connections is full.
 PAUSE = 0.005
 
-#: What the agent may answer. "absent" and "strange" are our own words: nobody listens, or somebody odd does.
+#: What the agent may answer. "absent" and "strange" are our own: no listener, or not our agent.
 STATUSES = ("ok", "wait", "needs-you", "miss")
 ABSENT, STRANGE = "absent", "strange"
 
@@ -62,7 +62,7 @@ def read(path: str, *, ours: bool = False, limit: int | None = None) -> bytes:
     flags = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | (posix.O_NOFOLLOW if ours else 0)
     descriptor = posix.open(path, flags)
     try:
-        # Of what is open, not of what bears the name: a shell will evaluate this.
+        # Of the open file, not the path: a shell will evaluate this.
         file = posix.fstat(descriptor)
         if ours and (file.st_uid != posix.geteuid() or file.st_mode & 0o022):
             raise ValueError(path)
@@ -79,9 +79,9 @@ def ask(
 ) -> tuple[str, bytes]:
     """Sends one text request and returns status and text; the text is empty unless the status is "ok".
 
-    `pid` is the shell that will live with the answer, None for whoever will not ask again. Takes at most
-    `patience` seconds and never raises: "absent" says that nobody listens, "strange" that whoever does is
-    another user, hangs, or speaks another language.
+    `pid` is the shell that keeps the answer; None for a caller that will not ask again. Takes at most
+    `patience` seconds and never raises. "absent": no process listens. "strange": the listener is
+    another user's, hangs, or does not speak the protocol.
     """
     deadline = monotonic() + patience
     path = socket_path(environment)
@@ -131,7 +131,7 @@ def _left(deadline: float) -> float:
 
 
 def _peer(channel: _socket.socket) -> int:
-    """The user id of whoever listens, by the kernel's word (as `hardening.peer_uid`, which imports too much).
+    """The listener's user id, from the kernel (as `hardening.peer_uid`, which imports too much).
 
     Raises OSError where the kernel does not say.
     """

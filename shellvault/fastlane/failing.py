@@ -1,7 +1,7 @@
 """What a failed command gives to the shell that evaluates its output: a text that fails.
 
-An empty one would succeed (POSIX.1-2017, eval), and what follows `&&` would run with the session from before. Imported
-when a command has failed, and then only what is there in any case.
+An empty text would succeed (POSIX.1-2017, eval), and the command after `&&` would run with the previous session. This
+module is imported when a command has failed, and imports only what is always there.
 """
 
 import posix
@@ -11,7 +11,7 @@ import sys
 FAILURE = b"false\n"
 
 #: In PowerShell a pipeline fails by its command; the text that Invoke-Expression has as an argument must itself fail.
-#: Nothing public makes it fail without a message.
+#: No public interface makes it fail without a message.
 POWERSHELL_FAILURE = b"""\
 $global:LASTEXITCODE = 1; $__shellvault_part = $ExecutionContext
 $__shellvault_names = '_context', 'CurrentCommandProcessor', 'CommandRuntime', 'PipelineProcessor', 'ExecutionFailed'
@@ -67,7 +67,7 @@ EVALUATED_FORMATS = ("export-env", "fish", "powershell")
 def write(arguments: list[str]) -> None:
     """Writes the text that fails to stdout, where a shell may evaluate what this command line printed."""
     try:
-        # On a terminal nobody evaluates it, and a closed stdout may be another file by now.
+        # No shell evaluates a terminal's output, and a closed stdout may be another file by now.
         if sys.__stdout__ is None or posix.isatty(1) or not is_evaluated(arguments):
             return
         posix.write(1, POWERSHELL_FAILURE if _asked_by_powershell(arguments) else FAILURE)

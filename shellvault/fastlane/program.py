@@ -1,6 +1,6 @@
-"""`exec` on the warm path: this process becomes the program, which gets what it would have got without us.
+"""`exec` on the warm path: this process becomes the program, which sees the same as without us.
 
-Imports only what a bare interpreter holds. What cannot be run is left to the full command line, to say why.
+Imports only what a bare interpreter holds. For a program that cannot run, the full command line says why.
 """
 
 import _signal  # type: ignore[import-not-found]  # the builtin half of `signal`, which would import enum
@@ -71,7 +71,7 @@ def beginning(file: str) -> bytes:
 
 def changed(environment: Environment, values: Environment, unset: list[str]) -> Environment:
     """The environment with `values` set, and without `unset` and what no program may read."""
-    # What the profile of the session before has set is not for this one.
+    # Settings of the previous session's profile are not for this one.
     left_out = (*PRIVATE_VARIABLES, *environment.get("SHELLVAULT_VARIABLES", "").split())
     kept = {name: value for name, value in environment.items() if name not in left_out}
     kept.update(values)

@@ -87,10 +87,10 @@ OPTIONS = (
 #: Those of them that narrow a session; `policy` is the policy itself (`policy_text`), ARNs have blanks between them.
 NARROWING = ("policy", "policy-arns", "read-only")
 
-#: What the agent, or a command without it, adds of the caller (shellvault.callers). No command sends these.
+#: Fields about the caller that the agent, or a command without it, adds (shellvault.callers). No command sends these.
 GIVEN = ("actor", "grant")
 
-#: What a command says besides the request where a profile wants it: why, and that a person has said yes just now.
+#: Fields that a profile may require besides the request: the reason, and a person's consent just now.
 SAID = ("reason", "yes")
 
 #: The most characters of an escaped policy: AWS takes 2048 plain ones, the agent's language lines of 16 KiB.
@@ -153,9 +153,9 @@ def absolute(environment: dict[str, str], variable: str, name: str, directory: s
 
 
 def policy_text(content: bytes) -> str:
-    """What stands in a request for the content of a policy's file: its lines without the blanks around them.
+    """The content of a policy file as a request holds it: its lines, stripped and joined.
 
-    JSON has no line break inside of a text, so the meaning stays. Raises ValueError for what is no UTF-8 or too long.
+    JSON strings hold no line break, so the meaning stays. Raises ValueError for no text, bad UTF-8, or too much.
     """
     lines = content.decode("utf-8").removeprefix("\ufeff").replace("\r", "\n").split("\n")
     text = " ".join(line for line in map(str.strip, lines) if line)

@@ -1,15 +1,15 @@
-"""A first look at the AWS files: whether a profile is one that shellvault gives sessions of, without a parser.
+"""Decides from the AWS files, without a parser, whether shellvault gives sessions of a profile.
 
-Only what decides that is read, as the most tolerant of the official readers would; where it cannot be told, the answer
-is yes, and the full command line finds out. On the warm path: builtins only.
+It reads only what decides that, as the most tolerant official reader would. In doubt the answer is yes, and the full
+command line decides. On the warm path: builtins only.
 """
 
 from shellvault.fastlane import connection, request
 from shellvault.fastlane.connection import read
 
-#: What the program gets credentials from by itself, and shellvault does not.
+#: Keys from which the program gets credentials by itself, and shellvault does not.
 ITS_OWN = ("aws_access_key_id", "credential_source")
-#: What shellvault makes a session from without stored keys.
+#: Keys from which shellvault makes a session without stored keys.
 OURS = (
     "credential_process",
     "include_profile",
@@ -20,7 +20,7 @@ OURS = (
     "web_identity_token_file",
     "web_identity_token_process",
 )
-#: What shows that a profile is meant to have keys, although there are none.
+#: Keys of a profile that should have stored keys, although there are none.
 MEANT = ("mfa_process", "mfa_serial", "role_arn")
 
 #: Bytes; what is larger is no AWS file (profiles.parse.MAX_BYTES).

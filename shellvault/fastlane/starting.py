@@ -1,7 +1,7 @@
 """Starts the agent for a command that finds none, so that the full command line is not loaded for that.
 
-What goes wrong here is said by `client.starting`, which then tries the same. On the way of the first command of the
-day: builtins, a socket and a lock.
+After a failure here `client.starting` tries the same and reports its errors. Imports only builtins, a socket and a
+lock, for the first command of the day.
 """
 
 import _socket
@@ -91,7 +91,7 @@ def _await(pid: int, agent: _socket.socket, deadline: float) -> None:
     try:  # noqa: SIM105 - contextlib costs more than all this
         posix.waitpid(pid, 0)
     except ChildProcessError:
-        # Our starter ignores the ends of children.
+        # The process that started us ignores SIGCHLD.
         pass
 
 

@@ -1,9 +1,9 @@
-"""What a wrapped program is given: its arguments and AWS_PROFILE as typed, plus a session where we have one to give.
+"""What a wrapped program gets: its arguments and AWS_PROFILE as typed, plus a session where we have one.
 
-It is decided from the command line, the environment and a first look at the AWS files, so that a program that needs
-nothing of us waits for nothing; the full command line decides by the same functions. Keys in the environment are used
-beside AWS_PROFILE, but not beside `--profile` (botocore.credentials.create_credential_resolver), so the option becomes
-the variable: the profile's other settings, and what is written to it, stay where they belong.
+It is decided from the command line, the environment and the AWS files (`sections`), so that a program without a session
+does not wait; the full command line uses the same functions. The AWS CLI uses keys in the environment together with
+AWS_PROFILE, but not with `--profile` (botocore.credentials.create_credential_resolver). So the option becomes the
+variable, and the program still reads and writes the profile's other settings.
 
 On the warm path: builtins only.
 """
@@ -23,7 +23,7 @@ JAVASCRIPT = (b"node", b"bun", b"deno")
 #: What names the region, to one program or another.
 REGIONS = ("AWS_DEFAULT_REGION", "AWS_REGION")
 
-#: What a session takes away because of the profile in it, not because of credentials.
+#: Variables that a session removes because they name a profile, not because they hold credentials.
 PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SDK_LOAD_CONFIG")
 
 
@@ -53,7 +53,7 @@ class Choice:
         self.is_there = is_there
         """Whether the environment has the session already."""
         self.variables = variables
-        """What stands for the option that was taken out of the command line."""
+        """The variables that replace the option removed from the command line."""
         self.narrowing = narrowing
         """The options that have narrowed the environment's own session of the profile: the next is no wider."""
 
@@ -129,7 +129,7 @@ def given(choice: Choice, values: Environment, unset: list[str], environment: En
         missing = [name for name in REGIONS if choice.lacks_region and not _is_users(REGIONS, environment)]
         values = {name: value for name, value in values.items() if name not in settings or name in missing}
         unset = [name for name in unset if name not in settings and name not in PROFILE_VARIABLES]
-        # What a session of another profile has set is not the user's wish.
+        # Not set by the user, but by a session of another profile.
         unset += [
             name
             for name, mark in MARKS.items()
@@ -145,7 +145,7 @@ def _is_users(names: tuple[str, ...], environment: Environment) -> bool:
 
 
 def _profile_of(environment: Environment) -> str | None:
-    """The profile that the variables name beside no keys but ours; "" for one that must stay, None for none."""
+    """The profile that the variables name, with no keys but ours; "" for one that must stay, None for none."""
     name = environment.get("AWS_PROFILE")
     if name is None:
         name = environment.get("AWS_DEFAULT_PROFILE") or None
