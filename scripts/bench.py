@@ -166,7 +166,7 @@ def difference_of(taken: list[float], base: list[float]) -> list[float]:
     return [one - other for one, other in zip(taken, base, strict=True)]
 
 
-#: The program whose start is F.
+#: The program whose start takes F.
 BARE = (sys.executable, "-I", "-S", "-c", "pass")
 
 

@@ -24,7 +24,7 @@ LINEAR = 1.1
 #: Commands started together where nothing runs.
 CROWDS = (20, 100)
 
-#: Commands that ask nobody, and the multiple of F that each may take.
+#: Commands that ask no person, and the multiple of F that each may take.
 COMMANDS: Sequence[tuple[Sequence[str], float]] = (
     (("--version",), 1.3),
     (("--help",), 1.3),
@@ -38,7 +38,7 @@ COMMANDS: Sequence[tuple[Sequence[str], float]] = (
 
 @contextmanager
 def in_a_keyring(home: Home, keys: Keys) -> Iterator[tuple[str, dict[str, str]]]:
-    """A name whose keys lie where no passphrase is needed (the kernel's keyring), and the environment for it."""
+    """A name with keys in the kernel's keyring, which needs no passphrase, and its environment."""
     name = f"bench-{os.getpid()}"
     environment = {name: value for name, value in home.environment.items() if "PASSPHRASE" not in name}
     environment["SHELLVAULT_BACKEND"] = "keyctl"
@@ -190,7 +190,7 @@ def kept_in_memory(home: Home) -> Iterator[Row]:
 
 
 def proportional(pid: int) -> int:
-    """Bytes of memory that a process takes, what it shares divided among those who share it (proc_pid_smaps(5))."""
+    """A process's proportional set size in bytes (Pss of proc_pid_smaps(5))."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024

@@ -71,7 +71,7 @@ def slower(rows: Sequence[Row]) -> list[str]:
 
 
 def record(rows: Sequence[Row], *, anew: bool) -> None:
-    """Records the rows that are not recorded yet; all of them, `anew`."""
+    """Records the rows that are not recorded yet; with `anew`, all rows."""
     measured = {row.what: round(row.figure, 4) for row in rows if row.figure is not None}
     kept = measured if anew else measured | _recorded()
     RECORD.write_text(

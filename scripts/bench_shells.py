@@ -159,7 +159,7 @@ def refresh(
 ) -> tuple[float, float, float]:
     """What the hook takes when a refresh is due, and the shell's floor for that, in F; and F in seconds.
 
-    `bare` is the program whose start F is, and `base` measures it.
+    F is the start of the program `bare`, which `base` measures.
     """
     how = SHELLS[shell]
     ask = how.ask.replace("BARE", shlex.join(bare)).replace(

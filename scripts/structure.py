@@ -1,4 +1,4 @@
-"""Who imports whom, drawn into docs/design.md from the code itself; tests/test_structure.py holds the code to it.
+"""Draws which room imports which into docs/design.md, from the code; tests/test_structure.py checks the code by it.
 
 usage: python -m scripts.structure
 """
@@ -14,7 +14,7 @@ PACKAGE = ROOT / "shellvault"
 DESIGN = ROOT / "docs" / "design.md"
 
 #: The rooms (folders of the package), from the top down: a room may import what is further down, and nothing else.
-#: `shared` is every file that lies beside the rooms.
+#: `shared` is every file outside the rooms.
 LAYERS = (
     ("__main__",),
     ("cli",),
@@ -103,7 +103,7 @@ def picture(found: Imports) -> str:
     lines = ["```mermaid", "flowchart TD"]
     for names in LAYERS:
         for name in sorted(set(names) & set(edges)):
-            # What everyone imports would hide everything else.
+            # Arrows to what every room imports would hide the others.
             targets = sorted(edges[name] - {"shared", "fastlane"})
             lines += [f"    {_node(name)} --> {_node(target)}" for target in targets] or [
                 f"    {_node(name)}"

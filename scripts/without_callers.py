@@ -1,7 +1,7 @@
-"""Runs a command as nothing that started this would: without the marks and the ancestors of a coding agent.
+"""Runs a command without the marks and the ancestors of a coding agent.
 
-Tests say themselves who asks (shellvault.actors). A developer's coding agent that runs them must not be a caller, too.
-The command becomes a child of init, or of the nearest subreaper: there it is what has lost its ancestors.
+Tests set their own callers (shellvault.actors). A coding agent that runs the tests must not be one of them.
+The command becomes a child of init, or of the nearest subreaper: there it has no ancestors of ours.
 
 usage: python -m scripts.without_callers COMMAND [ARGUMENT]...
 """

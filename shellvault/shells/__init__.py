@@ -1,4 +1,4 @@
-"""What a shell is: its record, how to tell which one is asking, and the text it evaluates."""
+"""The shells: their records, which shell asks, and the text that it evaluates."""
 
 from shellvault.shells import bash, fish, powershell, sh, zsh
 

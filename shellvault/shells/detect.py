@@ -12,10 +12,10 @@ from shellvault.shells import RECORDS, SHELLS
 if TYPE_CHECKING:
     import psutil
 
-#: How many processes are looked at: wrappers (sh -c, make, uv run, …) nest, but not endlessly.
+#: The most processes that are read: wrappers (sh -c, make, uv run, …) nest, but not endlessly.
 _MAX_ANCESTORS = 12
 
-#: Shells of another language. They would misread text meant for a shell further up, so they end the search.
+#: Shells of another language. They would misread text for a shell further up, so the search ends at them.
 _FOREIGN = frozenset({"csh", "elvish", "nu", "tcsh", "xonsh"})
 
 _NAMES = {program: record.name for record in RECORDS.values() for program in record.executables}
@@ -48,7 +48,7 @@ def detect(pid: int, environment: Mapping[str, str] = os.environ) -> str:
 
 
 def _lineage(pid: int) -> Iterator["psutil.Process"]:
-    """Process `pid` and its ancestors, nearest first, as far as they can be seen."""
+    """Process `pid` and its ancestors, nearest first, as far as the system shows them."""
     import psutil
 
     try:

@@ -26,7 +26,7 @@ _EXPORTED = (
     "AWS_USE_DUALSTACK_ENDPOINT",
 )
 
-#: Means itself, unquoted, to every shell and every reader of .env files.
+#: Values that every shell and every reader of .env files takes literally without quotes.
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
 
 
@@ -80,7 +80,7 @@ def _credentials_file(values: Mapping[str, str], profile: str) -> str:
 
 
 def _ini_text(what: str, text: str) -> str:
-    """`text`, checked: an INI file has no quoting, one line a value, and strips the white space around it."""
+    """`text`, checked: an INI value has no quotes, is one line, and loses white space at its ends."""
     if not text or text != text.strip() or not text.isprintable():
         raise UsageError(f"{what} has characters that an INI file cannot hold: use --format json")
     return text

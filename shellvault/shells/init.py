@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: The folder in the state directory for what PowerShell's aliases stand for.
 WRAPPERS = "wrappers"
 
-#: The folder in the state directory that fish looks for completions in first.
+#: The folder in the state directory that fish searches first for completions.
 COMPLETIONS = "completions"
 
 #: What may stand unquoted as the name of a function in each of the shells.
@@ -134,7 +134,7 @@ def _shadow_generated(state: Path) -> None:
 
 
 def hook_text(shell: str, production: str | None = None, *, quiet: bool = False) -> str:
-    """The hook alone, for `env` to bring along where no `init` has run; it takes itself away after the session."""
+    """The hook alone, which `env` adds where no `init` has run; it removes itself after the session."""
     return render.snippet(
         shell,
         "hook",
@@ -158,7 +158,7 @@ def kept_hook_text(shell: str, environment: Mapping[str, str]) -> str:
 
 def kept_leave_text(shell: str, environment: Mapping[str, str]) -> str:
     """What `env --leave` prints, kept as `leave` where the folder for it can be used."""
-    # No setting decides anything in it.
+    # No setting changes this text.
     text, stamp = render.leave_snippet(shell), _settings_stamp(environment)
     with suppress(ShellvaultError):
         keep(locations.state_directory(environment), "leave", shell, text, stamp)
@@ -166,7 +166,7 @@ def kept_leave_text(shell: str, environment: Mapping[str, str]) -> str:
 
 
 def keep_help(columns: int, words: Sequence[str], text: str, environment: Mapping[str, str]) -> None:
-    """Keeps what help shows for a command (no words: for all) on a screen so wide, where the folder can be used."""
+    """Caches a command's help (no words: all commands) for a screen width, where the folder can be used."""
     with suppress(ShellvaultError):
         keep(
             locations.state_directory(environment),
@@ -179,7 +179,7 @@ def keep_help(columns: int, words: Sequence[str], text: str, environment: Mappin
 
 
 def keep(state: Path, what: str, shell: str, text: str, stamp: str, options: Sequence[str] = ()) -> str:
-    """Keeps a text where the fast lane finds it, and returns it. Where that fails the next shell waits a little longer.
+    """Keeps a text where the fast lane finds it, and returns it. On failure the next shell starts slower.
 
     The file is `WHAT/SHELL-VERSION-INODE OPTIONS` in the state directory (`fastlane.commands.kept_name`). Before the
     text stand the interpreter and the script that it starts and the stamp of the settings that it was made with, each
@@ -198,7 +198,7 @@ def keep(state: Path, what: str, shell: str, text: str, stamp: str, options: Seq
 
 def _settings(environment: Mapping[str, str]) -> tuple[str, settings.Settings]:
     """The stamp of the settings, and the settings. Raises ConfigError."""
-    # Stamped before they are read: a change in between makes the text old at once, never young for ever.
+    # Stamped before the read: a change in between makes the text outdated at once.
     stamp = _settings_stamp(environment)
     return stamp, settings.load(environment)
 

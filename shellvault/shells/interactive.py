@@ -1,4 +1,4 @@
-"""The shell that `exec NAME` opens: the user's own, with hook and segment where their start-up files bring none."""
+"""The shell that `exec NAME` opens: the user's own, with hook and segment unless their start-up files add them."""
 
 import os
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from shellvault.errors import ShellvaultError, UsageError
 from shellvault.shells import HOOKED, SET_UP, detect, render
 from shellvault.shells.init import InitOptions, render_init
 
-#: Neither wrapper nor completions: those are for who has asked for them by `init`.
+#: No wrapper and no completions: those come only with `init`.
 _OPTIONS = InitOptions(wrap=())
 
 
-#: What accounts that nobody may log in to have as their shell.
+#: The login shells of accounts without a login.
 _NO_SHELLS = ("false", "nologin", "true")
 
 
@@ -42,7 +42,7 @@ def command(shell: Shell, environment: Mapping[str, str]) -> tuple[list[str], di
     if Path(shell.path).name in _NO_SHELLS:
         raise UsageError(f"{shell.path} opens no shell: name a command behind `--`, or set SHELL")
     if shell.name:
-        # Where it cannot be prepared it starts as it is.
+        # Without the preparation it starts as usual.
         with suppress(OSError, ShellvaultError):
             return _with_session(shell.name, shell.path, environment)
     return [shell.path], {}

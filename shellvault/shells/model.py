@@ -1,4 +1,4 @@
-"""What a shell is to shellvault: one record, made by `bash.py`, `fish.py` and so on, beside a folder of templates."""
+"""One record for each shell, made by `bash.py`, `fish.py` and so on; its templates are in `shells/NAME/`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

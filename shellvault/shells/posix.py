@@ -2,7 +2,7 @@
 
 EVALUATED = 'eval "$({})"'
 EXPORTED = "export {name}={value}"
-#: With its own end: in `eval $(…)` without quotes all lines become one.
+#: Ends with a separator: in an unquoted `eval $(…)` all lines become one.
 UNSET = "unset {name};"
 
 

@@ -68,14 +68,14 @@ def starting(shell: str) -> dict[str, object]:
 
 
 def template_folder(name: str) -> Path:
-    """The folder of templates `name` (`shells`, `completions`): in the installed package, or beside it."""
+    """The folder of templates `name` (`shells`, `completions`): in the installed package, or next to it."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "templates" / name
     return installed if installed.is_dir() else package.parent / name
 
 
 def _assignments(change: Change, others: tuple[str, ...] = ()) -> Mapping[str, str | None]:
-    """The new values of those variables that `change` touches; None is to be unset."""
+    """The new values of the variables that `change` sets; None: unset."""
     of_profile = change.set.get("SHELLVAULT_VARIABLES", "").split()
     unknown = {*change.set, *change.unset}.difference(MANAGED_VARIABLES, of_profile)
     if unknown:

@@ -1,4 +1,4 @@
-"""Shims: small scripts that stand for a program on PATH and give it a session, for what is not a shell."""
+"""Shims: small scripts that replace a program on PATH and give it a session, for callers that are no shell."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from shellvault import files, locations
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.shells import render
 
-#: The second line of every shim (the first names the interpreter): what tells a shim from a program.
+#: The second line of every shim (the first names the interpreter): it identifies a shim.
 MARK = b"# shellvault shim\n"
 
 _PROGRAM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")

@@ -57,7 +57,7 @@ def start_text(shell: str, options: InitOptions, path: str, environment: Mapping
 
     Raises what `init_text` raises.
     """
-    # Before anything that the text depends on is read: a change in between makes it old.
+    # Before anything that the text depends on is read: a change in between makes it outdated.
     try:
         status, script = os.stat(path), os.stat(locations.DOOR)  # noqa: PTH116 - one call each
         settings = _settings(locations.config_file(environment))
@@ -84,7 +84,7 @@ def _with_checks(
     settings: str | None,
     environment: Mapping[str, str],
 ) -> str:
-    """The text behind what holds it against the circumstances that it was made in."""
+    """The text, after the checks that it is still up to date."""
     quoted = {
         "program": path,
         "real": os.path.realpath(path),
@@ -124,7 +124,7 @@ def _target(path: str) -> str:
 
 
 def _from_home(shell: str, path: str, home: str) -> str:
-    """A path as one word, short where it lies in the home."""
+    """A path as one word, shortened in the home."""
     if not path.startswith(f"{home}/"):
         return word(shell, path) if shell != "powershell" else quote(shell, path)
     rest = path.removeprefix(home)
