@@ -1,4 +1,4 @@
-"""Where a call goes: the settings from which botocore chooses the host, and what they mean for a cache."""
+"""Where a call goes: the settings that decide botocore's choice of host, and what they mean for a cache."""
 
 import re
 from collections.abc import Iterable
@@ -10,33 +10,33 @@ from shellvault.profiles.model import Profile, Service
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a call goes: to `url`, or without one to AWS's endpoint in `region` that the rest describes.
+    """Where a call goes: to `url`, else to AWS's endpoint in `region` that the other fields describe.
 
-    Raises ConfigError for what is no region, whoever names it: a profile, a variable, a file of tokens.
+    Raises ConfigError for an invalid region, from any source: a profile, a variable, a file of tokens.
     """
 
     region: str
     url: str | None = None
     legacy: bool = False
-    """STS only: the global endpoint, where botocore knows the region as one of its users."""
+    """STS only: the global endpoint, in regions for which botocore uses it."""
     ca_bundle: str | None = None
     fips: bool = False
     dual_stack: bool = False
     is_direct: bool = False
-    """Whether no proxy of the environment is used."""
+    """Whether to ignore proxies of the environment."""
 
     def __post_init__(self) -> None:
-        """Checks the region, which botocore makes a part of a host's name."""
+        """Checks the region, which becomes part of a host name."""
         checked(self.region)
 
     @property
     def authority(self) -> str:
-        """Who answers, as far as that matters: a session of one region is good in all of its partition."""
+        """What distinguishes the services for a cache: one region's session is valid in its whole partition."""
         kind = f"{'global' if self.legacy else 'regional'}{' fips' if self.fips else ''}"
         return self.url or f"{partition_of_region(self.region)} {kind}"
 
 
-#: Where calls go when nothing says otherwise.
+#: Where calls go by default.
 AWS = Endpoint(default_region("aws"))
 
 
@@ -63,9 +63,9 @@ def account_of(arn: object) -> str | None:
 
 
 def partition_of(chain: Iterable[Profile]) -> str | None:
-    """The partition that profiles of one plan are in: no ARN or role reaches into another one.
+    """The partition of all profiles of a plan: no ARN or role reaches into another partition.
 
-    The ARNs say it, or without any the portal's region, or else the profile's. None where nothing does.
+    Taken from the ARNs, else from the portal's region, else from the profile's. None without any of them.
     """
     profiles = list(chain)
     arns = [arn for each in profiles for arn in (each.role_arn, each.mfa_serial, each.login_session) if arn]

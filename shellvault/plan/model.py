@@ -1,4 +1,4 @@
-"""What a plan is: its steps, and what a person should know about them."""
+"""What a plan is."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ class Plan:
     narrowing: Narrowing = field(default_factory=Narrowing)
     """What the last step is narrowed to."""
     partition: str | None = None
-    """Where its session is good: as ARNs, the portal or the region say, or a call proves; None where nothing does."""
+    """The partition of its session, by ARNs, the portal, the region or a call; None if unknown."""
 
     @property
     def mfa_prompts(self) -> int:

@@ -1,4 +1,4 @@
-"""How a session is asked for, as far as its plan depends on it."""
+"""How a session is requested, as far as the plan depends on it."""
 
 from dataclasses import dataclass
 
@@ -14,6 +14,6 @@ class Options:
     insecure_endpoint: bool = False
     """Whether calls may go over plain HTTP to another machine."""
     narrows: bool = True
-    """Whether session policies are asked for; not where the session is for shellvault's own calls."""
+    """Whether to use session policies; not when the session is for shellvault's own calls."""
     secrets_policy: str | None = None
     """The session policy that keeps secrets back, for a narrowing with `no_secrets`."""

@@ -1,7 +1,7 @@
-"""Regions and partitions: the one place where a region becomes a part of a host's name, and is checked before.
+"""Regions and partitions: the only place that checks a region and makes it part of a host name.
 
-botocore makes the hosts of API calls, from an `Endpoint`, which holds none but checked regions. The hosts made here
-are those that botocore has no rule for. Sources: the SDKs' partitions file and endpoint rules (a test holds this
+botocore makes the hosts of API calls, from an `Endpoint`, which holds only checked regions. This module makes the
+hosts that botocore has no rule for. Sources: the SDKs' partitions file and endpoint rules (a test holds this
 against botocore's), and the IAM User Guide, "Enable custom identity broker access to the console".
 """
 
@@ -19,7 +19,7 @@ from shellvault.profiles.shapes import looks_as, shaped
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """How the regions of a partition begin, which is asked when nothing names one, and the hosts of its pages."""
+    """A partition: the prefixes of its regions, its default region, and the hosts of its pages."""
 
     start: str
     default_region: str
@@ -58,11 +58,11 @@ PARTITIONS = {
         "signin.amazonaws-us-gov.com",
         "console.amazonaws-us-gov.com",
     ),
-    # What begins with no other's letters is here, as for botocore.
+    # Regions with no known prefix belong here, as in botocore.
     "aws": Partition("", "us-east-1", "amazonaws.com", "signin.aws.amazon.com", "console.aws.amazon.com"),
 }
 
-#: What the names of regions are made of.
+#: The words in names of regions.
 _AREAS = ("us", "eu", "ap", "sa", "ca", "me", "af", "il", "mx", "cn", "eusc")
 _PARTS = ("gov", "iso", "isob", "isoe", "isof", "de", "global", "aws")
 _POINTS = ("north", "south", "east", "west", "central", "northeast", "northwest", "southeast", "southwest")
@@ -73,16 +73,16 @@ _FIPS = re.compile("fips-|-fips")
 
 
 def checked(region: str) -> str:
-    """The region as it is. Raises ConfigError for what is more, or less, than one label of a host's name."""
+    """The region unchanged. Raises ConfigError unless it is exactly one label of a host name."""
     if not looks_as(region, "region"):
         raise ConfigError(f"{printable(region[:100])!r} is not a region: it is a word such as eu-west-1")
     return region
 
 
 def near(region: str) -> str | None:
-    """The region that was probably meant by one with a mistyped word; None for what may be one.
+    """The region probably meant by one with a mistyped word; None if it may be a real region.
 
-    AWS makes new regions of known words, so those are never mistaken.
+    New AWS regions consist of known words, so they never count as mistyped.
     """
     words = without_fips(region).split("-")
     if {word for word in words if not word.isdigit()} <= _WORDS:
@@ -99,7 +99,7 @@ def near(region: str) -> str | None:
 
 
 def of_environment(environment: Mapping[str, str], flag: str | None = None) -> str | None:
-    """The region that `--region` or the environment names. Raises ConfigError for what is no region."""
+    """The region that `--region` or the environment names. Raises ConfigError for an invalid one."""
     named = (
         (flag, "--region"),
         *((environment.get(name), name) for name in ("AWS_REGION", "AWS_DEFAULT_REGION")),
@@ -109,7 +109,7 @@ def of_environment(environment: Mapping[str, str], flag: str | None = None) -> s
 
 
 def without_fips(region: str) -> str:
-    """The region that a pseudo-region for FIPS endpoints means; any other as it is."""
+    """The region that a pseudo-region for FIPS endpoints means; any other unchanged."""
     return _FIPS.sub("", region)
 
 
@@ -123,14 +123,14 @@ def partition_of_region(region: str) -> str:
 
 
 def default_region(partition: str) -> str:
-    """The region that is asked in `partition` when nothing names one."""
+    """The region used in `partition` when no setting names one."""
     return PARTITIONS.get(partition, PARTITIONS["aws"]).default_region
 
 
 def real_region(region: str | None, partition: str) -> str | None:
-    """The region of `partition` that a setting means; None where it means none of that partition's.
+    """The region of `partition` that a setting means; None when it means no region there.
 
-    Raises ConfigError for what is no region.
+    Raises ConfigError for an invalid region.
     """
     plain = without_fips(checked(region)) if region else ""
     is_real = plain and not plain.endswith("-global") and partition_of_region(plain) == partition
@@ -140,7 +140,7 @@ def real_region(region: str | None, partition: str) -> str | None:
 def host(of: Literal["sts", "signin", "console"], partition: str, region: str | None) -> str:
     """The host of STS, or of the console's pages and of its sign-in, in a partition.
 
-    `region` counts as `real_region` has it. Raises ConfigError for a partition that is unknown.
+    `region` is read as by `real_region`. Raises ConfigError for an unknown partition.
     """
     if partition not in PARTITIONS:
         raise ConfigError(f"the partition {printable(partition[:100])!r} of AWS is unknown to this version")

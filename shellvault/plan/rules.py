@@ -1,7 +1,7 @@
 """From a profile to the ordered calls that give its session. Pure: reads nothing, calls nothing.
 
-The rules are those of aws-vault (its README, "Roles and MFA") with these mended: a plan asks for at most
-one MFA code, and whatever is assumed from temporary credentials is capped at one hour, as AWS demands.
+The rules are those of aws-vault (its README, "Roles and MFA") with two corrections: a plan asks for at most
+one MFA code, and a role assumed from temporary credentials is capped at one hour, as AWS demands.
 
 Sources: the AWS STS API reference (GetSessionToken, AssumeRole, AssumeRoleWithWebIdentity,
 GetFederationToken) and the IAM User Guide, "Role chaining".
@@ -75,7 +75,7 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
 
 
 def _chain(profile: Profile, stored: Mapping[str, str]) -> tuple[Profile, ...]:
-    """The profiles from the one with credentials of its own, stored keys before any other, to `profile`."""
+    """The profiles from the one with its own credentials (preferably stored keys) to `profile`."""
     chain = [profile]
     while chain[0].name not in stored and chain[0].source is not None:
         chain.insert(0, chain[0].source)
@@ -83,11 +83,11 @@ def _chain(profile: Profile, stored: Mapping[str, str]) -> tuple[Profile, ...]:
 
 
 def _session_token(chain: Sequence[Profile], options: Options, partition: str) -> SessionToken | None:
-    """GetSessionToken with the stored keys of the first in `chain`, where it is called for.
+    """GetSessionToken with the stored keys of the first in `chain`, where a session is needed.
 
-    On its own a user gets a session for an hour, by an alias with an MFA device of its own for eight. Before a
-    role, a session is worth its call only when it carries the code that the role asks for too; and a single role
-    for more than an hour is assumed by the keys themselves, since from a session it would be capped.
+    Without a role, a user's session lasts an hour, and eight through an alias with its own MFA device. Before a
+    role, a session is made only when it carries the code that the role requires too. A single role for more than
+    an hour is assumed with the keys themselves, since a session would cap it.
     """
     root, roles = chain[0], [member for member in chain if member.role_arn]
     if options.no_session or (options.console and not roles):
@@ -117,9 +117,9 @@ def _session_token(chain: Sequence[Profile], options: Options, partition: str) -
 
 
 def _shared(steps: Sequence[Step], session_token: SessionToken, root: Profile) -> SessionToken:
-    """The step `session_token`, which takes a session of the other usual lifetime too.
+    """The step `session_token`, which also accepts a cached session of the other usual lifetime.
 
-    A user's own session and the one before a role differ in nothing but their lifetime, and either costs a code.
+    A user's own session and the one before a role differ only in their lifetime, and each costs a code.
     """
     step = following(steps, session_token)
     durations = root.durations
@@ -145,9 +145,9 @@ def _missing(root: Profile) -> ConfigError:
 def _assume_role(member: Profile, before: Step, partition: str) -> AssumeRole:
     """AssumeRole for `member` with the credentials of the step `before`.
 
-    Only a user's own credentials can carry a code: AWS takes none from a role, and after a session that was
-    opened with a code none is needed. What credential_process or the environment gives may be a user's, so there
-    it is sent.
+    Only a user's own credentials can carry a code: AWS accepts none from a role, and a session made with a code
+    needs no other. Credentials of credential_process or the environment may be a user's, so the code is sent
+    with them.
     """
     takes_code = before.may_be_users and member.mfa_serial is not None
     requested = member.durations.assume_role or HOUR
@@ -174,7 +174,7 @@ def _assume_role(member: Profile, before: Step, partition: str) -> AssumeRole:
 
 def federation_token(profile: Profile, partition: str) -> FederationToken:
     """GetFederationToken, the only way from long-term keys to a console sign-in without a role."""
-    # The API takes 2 to 32 of these characters.
+    # The API accepts 2 to 32 of these characters.
     name = re.sub(r"[^\w+=,.@-]", "-", profile.name, flags=re.ASCII)[:32]
     step = FederationToken(
         profile.name,
@@ -186,14 +186,14 @@ def federation_token(profile: Profile, partition: str) -> FederationToken:
 
 
 def assumed_role(profile: Profile, role_arn: str) -> AssumeRole:
-    """AssumeRole of any `role_arn` with the session of `profile`: what a container may ask its endpoint for."""
+    """AssumeRole of any `role_arn` with the session of `profile`, as a container may request it."""
     duration = min(profile.durations.assume_role or HOUR, HOUR)
     endpoint = endpoint_for(profile, "sts", partition=role_arn.split(":")[1] if ":" in role_arn else "aws")
     return AssumeRole(profile.name, cache="none", role_arn=role_arn, duration=duration, endpoint=endpoint)
 
 
 def _narrowing(chain: Sequence[Profile]) -> Narrowing:
-    """What narrows the session of the last in `chain`: its own wish, else that of the one whose session it shares."""
+    """What narrows the session of the last in `chain`: its own setting, else that of the profile it shares one with."""
     for member in reversed(chain):
         if member.narrowing is not None:
             return member.narrowing
@@ -203,19 +203,19 @@ def _narrowing(chain: Sequence[Profile]) -> Narrowing:
 
 
 def _with_secrets_policy(narrowing: Narrowing, options: Options) -> Narrowing:
-    """ReadOnlyAccess allows, and a policy that only denies takes from it (IAM User Guide, "Session policies")."""
+    """ReadOnlyAccess allows; a policy that only denies restricts it (IAM User Guide, "Session policies")."""
     return replace(narrowing, policy=options.secrets_policy) if narrowing.no_secrets else narrowing
 
 
 def _narrowed(steps: Sequence[Step], narrowing: Narrowing, partition: str) -> Step:
-    """The last step with session policies. Raises ConfigError for a call that takes none: never a wider session."""
+    """The last step with session policies. Raises ConfigError for a call that takes none, as it would be wider."""
     step = steps[-1]
     if not isinstance(step, NarrowableCall):
         raise ConfigError(
             f"{printable(narrowing.where)}: the session of {printable(step.profile)} cannot be narrowed, since "
             f"{step.not_narrowed}"
         )
-    # Roles say where they are, user keys and web identities may not.
+    # Roles name their partition, user keys and web identities may not.
     where = step.role_arn.split(":")[1] if step.role_arn else partition
     arns = (read_only_access(where),) if narrowing.read_only else narrowing.policy_arns
     size = len(narrowing.policy or "") + sum(map(len, arns))
@@ -229,7 +229,7 @@ def _narrowed(steps: Sequence[Step], narrowing: Narrowing, partition: str) -> St
 
 
 def _check_endpoints(steps: Sequence[Step]) -> None:
-    """Raises ConfigError for a call that would go over plain HTTP to another machine: anybody between reads it."""
+    """Raises ConfigError for a call over plain HTTP to another machine: the network in between could read it."""
     for step in steps:
         url = step.endpoint.url or ""
         if url.lower().startswith("http:") and not is_loopback_url(step.endpoint.url or ""):
@@ -241,7 +241,7 @@ def _check_endpoints(steps: Sequence[Step]) -> None:
 
 
 def _check_devices(steps: Sequence[Step]) -> None:
-    """Raises ConfigError for a security key: what it signs goes to a browser, and the API takes codes alone."""
+    """Raises ConfigError for a security key: it works only in a browser, and the API accepts only codes."""
     for step in steps:
         if step.device and ":u2f/" in step.device:
             raise ConfigError(

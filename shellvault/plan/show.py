@@ -9,7 +9,7 @@ from shellvault.plan.steps import Step
 
 
 def to_json(plan: Plan) -> dict[str, Any]:
-    """The plan as `shellvault why --format json` prints it; what a step does not have is left out."""
+    """The plan as `shellvault why --format json` prints it, without the facts that a step does not have."""
     steps = []
     for step in plan.steps:
         programs = list(step.programs) or None
@@ -26,7 +26,7 @@ KEPT: Mapping[str, str] = {"vault": "kept in the vault", "memory": "kept in memo
 
 
 def describe(plan: Plan, kept: Mapping[str, str] = KEPT) -> str:
-    """The plan for a person, without a newline at the end; `kept` is where sessions are, in the form of KEPT."""
+    """The plan for a person, without a trailing newline; `kept` says where sessions are, in the form of KEPT."""
     codes = "no MFA code" if plan.mfa_prompts == 0 else "one MFA code"
     lines = [f"{printable(plan.profile)} needs {codes} when nothing is cached:"]
     lines += [f"  {number}. {_described(step, kept)}" for number, step in enumerate(plan.steps, 1)]
@@ -38,6 +38,6 @@ def _described(step: Step, kept: Mapping[str, str]) -> str:
     if step.endpoint.url:
         parts.append(f"asks {printable(step.endpoint.url)}")
     parts += [f"runs `{printable(program)}`" for program in step.programs]
-    # Sign-ins are in the vault wherever sessions are.
+    # Sign-ins are always in the vault.
     parts.append((KEPT if step.is_sign_in else kept)[step.cache])
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""The kinds of steps. What gets a session is one of these; `sessions.making` says how its call is made."""
+"""The kinds of steps, each of which gets a session; `sessions.making` makes their calls."""
 
 from shellvault.plan.steps.base import HOUR, Step, fingerprinted, following
 from shellvault.plan.steps.leased import Leased
@@ -38,7 +38,7 @@ __all__ = [
     "following",
 ]
 
-#: Where a profile without stored keys may have its credentials from; the first that it names counts.
+#: Sources of credentials for a profile without stored keys; the first that it names counts.
 SOURCES: tuple[type[Step], ...] = (
     Leased,
     Source,
@@ -50,5 +50,5 @@ SOURCES: tuple[type[Step], ...] = (
 
 KINDS: tuple[type[Step], ...] = (StoredKeys, SessionToken, AssumeRole, SsoSignIn, FederationToken, *SOURCES)
 
-#: The names of those for which a person signs in through a browser.
+#: The names of the steps for which a person signs in through a browser.
 SIGN_INS = tuple(kind.call for kind in KINDS if kind.is_sign_in)

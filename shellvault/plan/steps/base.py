@@ -1,4 +1,4 @@
-"""What all steps have: one call that turns credentials (those of the step before) into other credentials."""
+"""What all steps share: one call that turns credentials (of the step before) into other credentials."""
 
 import hashlib
 import json
@@ -20,8 +20,8 @@ Shown = tuple[str | None, Any, str | None]
 
 Kind = TypeVar("Kind", bound="Step")
 
-#: What every fingerprint is made over, null or empty where a step has no such fact: so it was in the first release,
-#: and the sessions that users have kept go by it.
+#: What every fingerprint covers, null or empty where a step has no such fact. Unchanged since the first release,
+#: so that kept sessions stay valid.
 _ABSENT: dict[str, object] = {
     **dict.fromkeys(("access_key_id", "role_arn", "duration", "mfa_serial", "external_id", "session_name")),
     **dict.fromkeys(("source_identity", "sso", "login_session", "web_identity_token_file")),
@@ -34,16 +34,16 @@ A_ROLE = "use a profile with a role_arn, whose session can be"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One call. Each kind says what it needs, what decides its result, how it is shown and where it may be kept."""
+    """One call. Each kind defines what it needs, what decides its result, how it is shown and where it may be kept."""
 
     call: ClassVar[str]
     """Its name, for people and labels."""
     longest: ClassVar[int] = 0
     """The longest lifetime that it gives, in seconds (STS API reference; IAM Identity Center User Guide)."""
     is_sign_in: ClassVar[bool] = False
-    """Whether a person signs in for it through a browser, once in a while."""
+    """Whether a person sometimes has to sign in for it through a browser."""
     is_cached: ClassVar[bool] = True
-    """Whether the session caches are looked at; not where the credentials themselves are at hand."""
+    """Whether the session caches are used; not where the credentials themselves are available."""
     gives_session: ClassVar[bool] = True
     proves_partition: ClassVar[bool] = False
     """Whether only the partition answers in which it is made."""
@@ -52,7 +52,7 @@ class Step:
     """Whether the machine around the process gives the credentials."""
     reads_environment: ClassVar[bool] = False
     not_narrowed: ClassVar[str] = ""
-    """Why it takes no session policies (API references)."""
+    """Why it accepts no session policies (API references)."""
 
     profile: str
     """The profile that asks for this step."""
@@ -61,14 +61,14 @@ class Step:
     fingerprint: str = ""
     """Hash of everything that decides the result; the only key of the session caches."""
     substitutes: tuple[str, ...] = ()
-    """Fingerprints of cached sessions that serve as well as this step's own."""
+    """Fingerprints of cached sessions that can replace this step's own."""
     root_key_id: str | None = None
     """The access key id of the stored keys that all of this step's credentials come from."""
     endpoint: Endpoint = AWS
     access_key_id: str | None = None
     """That of its credentials, where the plan knows it."""
     may_be_users: bool = False
-    """Whether its credentials may be a user's own, which alone can carry an MFA code."""
+    """Whether its credentials may be a user's own: only those can carry an MFA code."""
 
     @classmethod
     def begin(cls, root: Profile, partition: str, options: Options) -> "Sequence[Step]":
@@ -80,7 +80,7 @@ class Step:
         return {}
 
     def shown(self) -> list[Shown]:
-        """What is shown of it: the name and the value for a program, None where it has none, and a person's words."""
+        """What is shown of it: name and value for a program (None where it has none), and words for a person."""
         return []
 
     @property
@@ -100,17 +100,17 @@ class Step:
 
     @property
     def needs_person(self) -> bool:
-        """Whether a person is needed for it, once in a while."""
+        """Whether it sometimes needs a person."""
         return self.prompts_mfa or self.is_sign_in
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """The commands that this step runs, as the config file has them."""
+        """The commands that this step runs, as written in the config file."""
         return ()
 
     @property
     def is_by_program(self) -> bool:
-        """Whether a program of the user's gives the credentials: in another container it may give others."""
+        """Whether a user's program gives the credentials: it may give others in another container."""
         return bool(self.programs) and not self.prompts_mfa
 
     @property
@@ -120,15 +120,15 @@ class Step:
 
     @property
     def uses_environment(self) -> bool:
-        """Whether the environment of the command that asks counts."""
+        """Whether its result depends on the environment of the requesting command."""
         return bool(self.programs) or self.reads_environment
 
 
 def fingerprinted(step: Kind, before: str | None) -> Kind:
     """The step with the hash of everything that decides its result.
 
-    Left out are the profile's name, so that profiles with the same keys and MFA device share a session, and
-    the region (see `Endpoint.authority`), so that another region does not cost another code.
+    The profile's name is left out, so that profiles with the same keys and MFA device share a session. So is the
+    region (see `Endpoint.authority`): another region does not cost another code.
     """
     facts = _ABSENT | {"before": before, "call": step.call, "authority": step.endpoint.authority}
     facts |= {"access_key_id": step.access_key_id, **step.facts()}

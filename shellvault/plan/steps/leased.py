@@ -18,7 +18,7 @@ class Leased(Step):
     """What a role of a secrets engine gives."""
 
     call: ClassVar[str] = "secrets-engine"
-    # Vault's own limit for leases, where its operators set no other (max_lease_ttl).
+    # Vault's default limit for leases (max_lease_ttl).
     longest: ClassVar[int] = 768 * HOUR
     reads_environment: ClassVar[bool] = True
     endpoint_setting: ClassVar[str] = "VAULT_ADDR"

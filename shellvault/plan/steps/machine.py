@@ -1,4 +1,4 @@
-"""Credentials that a program of the user's gives, or the machine around the process."""
+"""Credentials from a user's program, or from the machine around the process."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from shellvault.profiles.model import CredentialSource, Profile
 
 @dataclass(frozen=True, slots=True)
 class Process(Step):
-    """`credential_process`. It can have its session from nowhere else than AWS: for 36 hours at most."""
+    """`credential_process`. Its session can only come from AWS, so it lasts 36 hours at most."""
 
     call: ClassVar[str] = "credential-process"
     longest: ClassVar[int] = 36 * HOUR
@@ -37,7 +37,7 @@ class Process(Step):
 
 @dataclass(frozen=True, slots=True)
 class Source(Step):
-    """`credential_source`: what the machine has of itself."""
+    """`credential_source`: the machine's own credentials."""
 
     call: ClassVar[str] = "credential-source"
     is_machines: ClassVar[bool] = True
@@ -62,7 +62,7 @@ class Source(Step):
             root.instance_metadata,
             access_key_id=options.environment_key_id if is_here else None,
             may_be_users=is_here,
-            # What is in the environment is there as it is: to keep it would only keep what is old.
+            # The environment always has the current credentials: a kept copy could only be outdated.
             cache="none" if is_here else "memory",
         )
         return [fingerprinted(step, None)]

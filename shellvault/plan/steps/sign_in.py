@@ -1,4 +1,4 @@
-"""Sessions of a person who signs in through a browser."""
+"""Sessions that a person gets by signing in through a browser."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -45,7 +45,7 @@ class SsoSignIn(Step):
 
 @dataclass(frozen=True, slots=True)
 class SsoRole(Step):
-    """The session of a permission set, by the token of a sign-in."""
+    """The session of a permission set, requested with the token of a sign-in."""
 
     call: ClassVar[str] = "sso"
     longest: ClassVar[int] = 12 * HOUR
@@ -87,8 +87,8 @@ class SsoRole(Step):
 class AwsSignIn(Step):
     """The sign-in to AWS as the principal whose ARN is `login_session`, in the region of the profile itself.
 
-    It can be renewed only where it was made, so what one command says of the region does not count. No session of its
-    own is cached: the sign-in itself has the credentials, and is in the vault.
+    It can be renewed only in its own region, so a command's region does not count. No session is cached for it: the
+    sign-in, which is in the vault, holds the credentials.
     """
 
     call: ClassVar[str] = "aws-sign-in"
@@ -119,7 +119,7 @@ class AwsSignIn(Step):
 
     @property
     def subject(self) -> str:
-        """Who signs in."""
+        """The ARN that signs in."""
         return self.login_session
 
 
@@ -128,7 +128,7 @@ SignIn = SsoSignIn | AwsSignIn
 
 
 def _facts(sso: Sso) -> list[object]:
-    """What tells one sign-in or role from another; a start URL may be written in several ways."""
+    """What identifies a sign-in or role; a start URL may be written in several ways."""
     facts = [canonical_start_url(sso.start_url), sso.session_name, sso.region, sso.account_id, sso.role_name]
     scopes = sorted(sso.registration_scopes)
     return [*facts, *([scopes] if scopes else [])]

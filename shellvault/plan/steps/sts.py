@@ -17,7 +17,7 @@ from shellvault.profiles.model import Profile
 
 _MINIMUM = 15 * 60
 
-#: A console session may do what the user may do: without a policy a federation token may do nothing.
+#: Lets a console session do what the user may do: a federation token without a policy may do nothing.
 _EVERYTHING = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
 
 
@@ -27,7 +27,7 @@ class StsCall(Step):
 
     duration: int = field(kw_only=True)
     requested_duration: int | None = None
-    """What the user asked for, in seconds, when AWS's limit for chained calls made it less."""
+    """The requested lifetime in seconds, when AWS's limit for chained calls shortened it."""
     mfa_serial: str | None = None
     mfa_process: str | None = None
 
@@ -59,13 +59,13 @@ class StsCall(Step):
 
     @property
     def arn(self) -> str | None:
-        """What says which account the session is of, where the reply does not."""
+        """What names the session's account when the reply does not."""
         return self.mfa_serial
 
     def checked(self) -> Self:
-        """The step as it is. Raises ConfigError when its lifetime is none that AWS gives.
+        """The step unchanged. Raises ConfigError when AWS does not give its lifetime.
 
-        A loopback endpoint is an emulator, never AWS: there shorter ones are fine, so that expiry can be tested.
+        A loopback endpoint is an emulator, never AWS: it may use shorter lifetimes, so that expiry can be tested.
         """
         minimum = 1 if is_loopback_url(self.endpoint.url or "") else _MINIMUM
         if not minimum <= self.duration <= self.longest:
@@ -90,18 +90,18 @@ class SessionToken(StsCall):
 
 @dataclass(frozen=True, slots=True)
 class NarrowableCall(StsCall):
-    """What the calls share that take session policies."""
+    """What calls with session policies share."""
 
     policy: str | None = None
     """A session policy, as JSON without blanks."""
     policy_arns: tuple[str, ...] = ()
-    """Managed policies that are session policies."""
+    """Managed policies used as session policies."""
     session_name: str | None = None
     role_arn: str | None = None
 
     def facts(self) -> dict[str, object]:
         own: dict[str, object] = {"session_name": self.session_name, "role_arn": self.role_arn}
-        # Absent where there are none: sessions from before there were any keep their fingerprints.
+        # Absent when empty: this keeps the fingerprints of sessions made before policies were supported.
         if self.policy or self.policy_arns:
             own |= {"session_policies": [self.policy, sorted(self.policy_arns)]}
         return StsCall.facts(self) | own
