@@ -1,4 +1,4 @@
-"""What may be told of a session: nothing of it is secret."""
+"""The public facts of a session, none of them secret."""
 
 from shellvault.plan import Plan
 from shellvault.plan.steps import AssumeRole, AwsSignIn, NarrowableCall, SsoRole, Step
@@ -7,9 +7,9 @@ from shellvault.sessions.model import Session
 
 
 def about(plan: Plan, session: Session | None) -> dict[str, str]:
-    """The account, role, name and narrowing of a plan's session, each "" where that is not known.
+    """The account, role, name and narrowing of a plan's session, each "" if unknown.
 
-    `session` is the session itself, where there is one.
+    `session` is the session itself, if it exists.
     """
     roles = [step.role_arn for step in plan.steps if isinstance(step, NarrowableCall) and step.role_arn]
     role = roles[-1] if roles else _role_of_sso(plan)
@@ -36,7 +36,7 @@ def _role_of_sso(plan: Plan) -> str:
 
 
 def _account(plan: Plan, role: str) -> str:
-    """The account as ARNs and the config file name it."""
+    """The account, from ARNs and the config file."""
     arns = [role, *(step.device for step in plan.steps if step.device)]
     arns += [step.login_session for step in plan.steps if isinstance(step, AwsSignIn)]
     named = [step.sso.account_id for step in plan.steps if isinstance(step, SsoRole)]

@@ -1,4 +1,4 @@
-"""Walks a plan: from the last step back to a session that is still good, and from there forward again."""
+"""Walks a plan: from the last step back to a session that is still valid, and from there forward."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ _UNTIL_KNOWN = (1.0, 2.0, 4.0, 6.0)
 def acquire(plan: Plan, vault: "Vault", cache: SessionCache, prompter: Prompter, context: Context) -> Session:
     """The session of `plan`, cached or new.
 
-    With `context.fresh` the last step is always done anew, and so is every earlier one that costs no
+    With `context.fresh` the last step is always repeated, and so is every earlier one that costs no
     code. Raises ConfigError, VaultError, SessionError (RefusedError when AWS says no) and NeedsPersonError.
     """
     walk = Walk(plan, vault, cache, prompter, context, context.clock())
@@ -31,7 +31,7 @@ def acquire(plan: Plan, vault: "Vault", cache: SessionCache, prompter: Prompter,
 
 
 def _session(walk: Walk, index: int, rejected: str | None) -> Session:
-    """The session of one step. `rejected` is the access key id of one that AWS did not take."""
+    """The session of one step. `rejected` is the access key id of one that AWS did not accept."""
     step = walk.plan.steps[index]
     if not step.is_cached:
         return make(step, Made(walk, rejected=rejected))
@@ -42,14 +42,14 @@ def _session(walk: Walk, index: int, rejected: str | None) -> Session:
         if (cached := _cached(walk, step, rejected)) is not None:
             return cached
         session = _new(walk, index, rejected)
-        # Keys that do not expire may change at any time: whoever gave them is asked each time.
+        # Keys that do not expire may change at any time: their source is asked each time.
         if session.expires_at is not None:
             walk.cache.store(step, session)
         return session
 
 
 def _cached(walk: Walk, step: Step, rejected: str | None) -> Session | None:
-    """The kept session of `step`, or one that serves as well, if it may be used."""
+    """The kept session of `step`, or a substitute, if it may be used."""
     kept = (
         _usable(walk, step, walk.cache.load(replace(step, fingerprint=fingerprint)), rejected)
         for fingerprint in (step.fingerprint, *step.substitutes)
@@ -71,7 +71,7 @@ def _usable(walk: Walk, step: Step, session: Session | None, rejected: str | Non
 
 
 def _new(walk: Walk, index: int, rejected: str | None) -> Session:
-    """Does a step. A session from the cache that AWS no longer takes as its source is replaced, once."""
+    """Does a step. If AWS no longer accepts the cached session it starts from, that is replaced once."""
     step, before = walk.plan.steps[index], walk.plan.steps[index - 1] if index else None
     source = _session(walk, index - 1, rejected=None) if before and before.gives_session else None
     made = Made(walk, source, rejected)
@@ -85,7 +85,7 @@ def _new(walk: Walk, index: int, rejected: str | None) -> Session:
 
 
 def _made_once_known(step: Step, made: Made) -> Session:
-    """Does a step. The keys of an IAM user that Vault has just made are not known everywhere at once.
+    """Does a step. Retries with keys of an IAM user that Vault just made: AWS does not know them everywhere at once.
 
     IAM User Guide, "Changes that I make are not always immediately visible".
     """

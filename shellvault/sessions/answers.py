@@ -1,4 +1,4 @@
-"""What a service has answered instead of a result, in one line: what it is about, what it says, what to do next.
+"""A service's error as one line: what it is about, what the service says, what to do next.
 
 The codes are those of the service models (sts, iam, sso, sso-oidc, signin); of an OAuth error its value counts.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from shellvault.display import printable
 
-#: Where the settings stand that advice names: `FILE:LINE` by key.
+#: The places of settings named in advice: `FILE:LINE` by key.
 Places = Mapping[str, str]
 NOWHERE: Places = MappingProxyType({})
 
@@ -97,17 +97,17 @@ class Answer:
 
     @property
     def is_busy(self) -> bool:
-        """Whether it was one call too many."""
+        """Whether the service got too many calls."""
         return self.status == 429 or bool({self.code, self.value} & _BUSY)
 
     @property
     def is_passing(self) -> bool:
-        """Whether a later try may be answered otherwise."""
+        """Whether a later attempt may succeed."""
         return self.is_busy or self.status >= 500 or bool({self.code, self.value} & _OUT_OF_ORDER)
 
 
 def answer_of(response: Mapping[str, Any], secrets: Iterable[str | None]) -> Answer:
-    """What is in a botocore ClientError's `response`; `secrets` never show."""
+    """What is in a botocore ClientError's `response`; `secrets` are removed."""
     details = response.get("Error", {})
     said = response.get("error_description") or details.get("Message") or response.get("message") or ""
     metadata = response.get("ResponseMetadata", {})
@@ -157,7 +157,7 @@ def explained(what: str, answer: Answer, places: Places = NOWHERE) -> str:
 
 
 def one_line(text: str, secrets: Iterable[str | None]) -> str:
-    """Foreign text fit for a message: without `secrets`, on one line, printable, at most 300 long."""
+    """Foreign text made safe for a message: without `secrets`, on one line, printable, at most 300 long."""
     for secret in filter(None, secrets):
         text = text.replace(secret, "****")
     return printable(" ".join(text.split()), _LONGEST_MESSAGE)
@@ -178,7 +178,7 @@ def _in_brackets(text: str) -> str:
 
 
 def _same(said: str, answer: Answer) -> bool:
-    """Whether the text only says the code once more."""
+    """Whether the text only repeats the code."""
     names = (answer.code, answer.code.removesuffix("Exception"), answer.value, str(answer.status))
     return _letters(said) in map(_letters, ("", *names))
 

@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 class SessionCache(Protocol):
-    """What `acquire` needs of a cache; the agent has one of its own."""
+    """What `acquire` needs of a cache; the agent has its own."""
 
     def load(self, step: Step) -> Session | None:
-        """The session kept for `step`, whatever life it has left."""
+        """The session kept for `step`, even an expired one."""
 
     def held(self, step: Step) -> Session | None:
-        """As `load`, but also one that is due for renewal."""
+        """As `load`, but includes a session due for renewal."""
 
     def store(self, step: Step, session: Session) -> None:
         """Keeps the session of `step`, in place of an older one."""
 
     def lock(self, step: Step) -> AbstractContextManager[None]:
-        """Held while `step` is done: who waits for it finds the result in the cache."""
+        """Held while `step` is done: a process that waited for it finds the result in the cache."""
 
 
 def is_anyones(plan: Plan) -> bool:
     """Whether the sessions of a plan are the same in every process of the user.
 
-    What a program of the user's says, or the machine around the process, may be another in another container.
+    What a user's program or the machine gives may differ in another container.
     """
     return all(step.is_anyones for step in plan.steps)
 
@@ -52,10 +52,10 @@ class DirectCache:
         *,
         keeps_roles: bool = False,
     ) -> None:
-        """`state_directory` has the locks; `prompter` hears of waiting and of what cannot be kept.
+        """`state_directory` has the locks; `prompter` shows waiting and what cannot be kept.
 
-        `waits_behind` hears behind which process this one waits, and 0 when it does not any more. `keeps_roles`: the
-        vault is to have what costs only a call, too, since no agent shares it.
+        `waits_behind` is called with the process that this one waits for, and with 0 afterwards. `keeps_roles`: the
+        vault also keeps sessions that cost only a call, since no agent shares them.
         """
         self._keeps_roles = keeps_roles
         self._waits_behind = waits_behind
@@ -75,7 +75,7 @@ class DirectCache:
         if not self.keeps(step):
             return self._memory.get(step.fingerprint)
         if self._generation is None:
-            # Before anything is loaded that a new session could be made from.
+            # Before loading anything from which a new session could be made.
             self._generation = self._vault.generation()
         data = self._vault.load_session(step.fingerprint)
         try:
@@ -107,8 +107,8 @@ class DirectCache:
     def lock(self, step: Step) -> Iterator[None]:
         """See SessionCache. Raises SessionError after five minutes.
 
-        Only what lies in the vault can be found by those who waited; for the rest there is nothing to wait
-        for, unless a person would be asked twice at once.
+        A waiting process can find only what is in the vault. For the rest it need not wait, unless a person
+        would be asked twice at once.
         """
         if step.cache != "vault" and not self.keeps(step):
             yield

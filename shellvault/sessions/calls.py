@@ -30,7 +30,7 @@ def call_sts(
 ) -> Session:
     """Makes the STS call of `step` with the credentials `source`, an MFA `code` or a web identity `token`.
 
-    Raises RefusedError when AWS says no, SessionError when it cannot be reached or answers nonsense.
+    Raises RefusedError when AWS refuses, SessionError when it cannot be reached or its answer is invalid.
     """
     parameters = step.parameters(now)
     if code:
@@ -90,11 +90,11 @@ def invoke(
 ) -> Mapping[str, Any]:
     """One API call and its reply, within DEADLINE. `source` None sends it unsigned; `what` names it in messages.
 
-    `places` says where the settings stand that a refusal may be about. `client` is one of `client_for` that is used
-    again: making one takes a while.
+    `places` has the places of settings that a refusal may name. `client` reuses one of `client_for`, since making
+    one is slow.
 
-    Raises RefusedError when AWS says no, UnreachableError when it cannot be reached, and SessionError when it answers
-    nonsense. A portal that says "later" is a BusyError: its calls are made again (`signin.patience`).
+    Raises RefusedError when AWS refuses, UnreachableError when it cannot be reached, and SessionError when its answer
+    is invalid. A portal that says "later" raises BusyError: its calls are repeated (`signin.patience`).
     """
     import botocore.exceptions as exceptions
 
@@ -112,7 +112,7 @@ def invoke(
         return reply
 
     try:
-        # Time-outs of sockets bound neither name resolution nor a trickling answer: this does.
+        # Socket time-outs limit neither name resolution nor a trickling answer: this does.
         return within(DEADLINE, run)
     except exceptions.ClientError as error:
         answer = answer_of(error.response, secrets)
@@ -132,12 +132,12 @@ def invoke(
     except exceptions.BotoCoreError as error:
         raise SessionError(f"{what} failed: {one_line(str(error), secrets)}") from None
     except Exception as error:
-        # What botocore's parsers raise for a strange reply is not documented, and quotes the reply.
+        # The errors of botocore's parsers for a strange reply are undocumented, and quote the reply.
         raise SessionError(f"{what}: {_interposed(endpoint)} ({type(error).__name__})") from None
 
 
 def _interposed(endpoint: Endpoint) -> str:
-    """What to say when an answer is not AWS's."""
+    """The message for an answer that is not from AWS."""
     if endpoint.url:
         return f"what answers at {printable(endpoint.url)} is not AWS: check endpoint_url and ca_bundle"
     return (

@@ -1,8 +1,8 @@
 """Clients for AWS's services, as one step or command needs them.
 
 Nothing here reads the user's AWS config file, credentials, profile or variables: the agent's worker runs in an
-environment that is not the command's. All that decides where a call goes is in the Endpoint; the host itself is
-botocore's choice.
+environment that is not the command's. The Endpoint alone decides where a call goes; botocore chooses the host
+from it.
 """
 
 from collections.abc import Mapping
@@ -34,8 +34,8 @@ _NAMES: Mapping[Service, str] = {
 def client_for(service: Service, endpoint: Endpoint, source: "Session | None", attempts: int) -> Any:
     """A client of `service` that signs with `source`, or not at all without one, and tries `attempts` times.
 
-    Making it may take 0.1 s, a call of it longer: see `calls.invoke`. Raises botocore's BotoCoreError, and
-    ValueError for a URL that is none.
+    Making it may take 0.1 s; for its calls see `calls.invoke`. Raises botocore's BotoCoreError, and
+    ValueError for an invalid URL.
     """
     import botocore.session
     from botocore import UNSIGNED
@@ -45,7 +45,7 @@ def client_for(service: Service, endpoint: Endpoint, source: "Session | None", a
 
     limit_replies()
     # A variable is its key in the config file, its name in the environment, its default and its conversion.
-    # Without the first two, neither a config file nor AWS_PROFILE is looked at.
+    # Without the first two, botocore reads neither a config file nor AWS_PROFILE.
     nowhere = (None, None, None, None)
     session = botocore.session.Session(
         session_vars=dict.fromkeys(("profile", "config_file", "credentials_file"), nowhere)
@@ -59,12 +59,12 @@ def client_for(service: Service, endpoint: Endpoint, source: "Session | None", a
         "ignore_configured_endpoint_urls": True,
         "use_fips_endpoint": endpoint.fips,
         "use_dualstack_endpoint": endpoint.dual_stack,
-        # AWS checks what it is sent; the plan has checked the durations, which are shorter for an emulator.
+        # AWS checks its input; the plan has checked the durations, which may be shorter for an emulator.
         "parameter_validation": False,
         "user_agent_extra": f"shellvault/{__version__}",
     }
     if endpoint.is_direct:
-        # None would be those of the environment.
+        # None would mean those of the environment.
         settings["proxies"] = {}
     if source is None:
         settings["signature_version"] = UNSIGNED
@@ -98,8 +98,8 @@ def warm_up() -> None:
 def _loader() -> Any:
     """botocore's reader of its own files, which keeps what it has read: one for all clients of STS in this process.
 
-    The name of a service is not looked up among all, which takes two thousand looks at the disk. boto3 changes the
-    reader of each of its sessions, and so cannot share one.
+    It does not list all services to find one, which takes two thousand disk accesses. boto3 modifies the reader of
+    each of its sessions, so it cannot share one.
     """
     from botocore.loaders import Loader
 
@@ -109,7 +109,7 @@ def _loader() -> Any:
 
 
 def _create(session: Any, service: Service) -> Any:
-    """boto3's way to make a client, except for STS: that is on the way to every session, and boto3 costs 30 ms."""
+    """boto3's way to make a client, except for STS: every session needs that, and boto3 costs 30 ms."""
     if service == "sts":
         return session.create_client
     import boto3

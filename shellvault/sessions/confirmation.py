@@ -1,7 +1,7 @@
-"""Whether a person has to confirm what is done with long-term keys, as for `ssh-add -c`; what that is: `guard`.
+"""Whether a person has to confirm the use of long-term keys, as for `ssh-add -c`; `guard` lists the operations.
 
 An encrypted file is confirmed by its passphrase, which other processes of the user do not know. For a keyring it is a
-plain yes, which stops accidents, not an enemy.
+plain yes, which stops accidents, not an attacker.
 """
 
 from collections.abc import Mapping
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 Policy = Literal["never", "keys", "always"]
 
-#: From the laxest to the strictest. `keys`: what `guard` has a confirmation for; `always`: the agent keeps nothing
-#: unlocked besides.
+#: From the laxest to the strictest. `keys`: confirms what `guard` lists; `always`: also, the agent keeps nothing
+#: unlocked.
 POLICIES: tuple[Policy, ...] = ("never", "keys", "always")
 
 VARIABLE = "SHELLVAULT_CONFIRM"
 
 
 def policy(environment: Mapping[str, str], backend: str) -> Policy:
-    """What SHELLVAULT_CONFIRM says, else the settings, else what is usual for the vault. Raises ConfigError."""
+    """The policy of SHELLVAULT_CONFIRM, else of the settings, else the vault's default. Raises ConfigError."""
     own = settings.load(environment)
     for source, named in (
         (VARIABLE, environment.get(VARIABLE)),
@@ -42,16 +42,16 @@ def policy(environment: Mapping[str, str], backend: str) -> Policy:
 
 
 def stricter(one: str, other: str) -> Policy:
-    """The stricter of two policies; what is none counts as the strictest."""
+    """The stricter of two policies; an unknown one counts as the strictest."""
     return max((_known(one), _known(other)), key=POLICIES.index)
 
 
 def confirm(operation: str, subject: str, vault: "Vault", prompter: Prompter, required: Policy) -> bool:
-    """Has a person confirm an operation, where the table (`guard.OPERATIONS`) and `required` want that.
+    """Has a person confirm an operation, where the table (`guard.OPERATIONS`) and `required` demand it.
 
-    An encrypted file is confirmed by its passphrase, a keyring by a plain yes. Returns whether somebody has answered
-    for this operation, or opened the vault for it. Raises SessionError when the answer is no, and whatever asking
-    raises.
+    An encrypted file is confirmed by its passphrase, a keyring by a plain yes. Returns whether a person confirmed
+    this operation, or opened the vault for it. Raises SessionError when the answer is no, and the errors of
+    asking.
     """
     wanted = guard.OPERATIONS[operation].confirmation
     if wanted is None or required == "never":
@@ -76,7 +76,7 @@ def confirm_keys(plan: Plan, vault: "Vault", prompter: Prompter, required: Polic
 
 
 def hands_out_keys(plan: Plan) -> bool:
-    """Whether what a plan ends with are long-term keys."""
+    """Whether a plan ends with long-term keys."""
     return isinstance(plan.steps[-1], StoredKeys)
 
 

@@ -19,11 +19,11 @@ def change_for(
     *,
     is_leased: bool = False,
 ) -> Change:
-    """What the session of `profile`, asked for by `request_line`, does to an environment at epoch `now`.
+    """What the session of `profile`, requested by `request_line`, changes in an environment at epoch `now`.
 
-    A region or endpoint that the user has set is part of the request, and so of the profile; one that is in neither
-    can only be left over from another session of ours, and is unset with the rest. `narrowed` is the label of its
-    narrowing, for the prompt. `is_leased`: leaving has something to give back.
+    A region or endpoint that the user has set is part of the request, and so of the profile. Any other can only be
+    left over from another shellvault session, and is unset with the rest. `narrowed` is the label of its narrowing,
+    for the prompt. `is_leased`: leaving the session has a lease to revoke.
     """
     variables = {
         "AWS_ACCESS_KEY_ID": session.access_key_id,
@@ -41,7 +41,7 @@ def change_for(
 
 
 def change_without_session(profile: Profile, request_line: str) -> Change:
-    """The same without credentials, for a session that is not there yet."""
+    """The same without credentials, for a session that does not exist yet."""
     narrowed = profile.narrowing.label if profile.narrowing else ""
     return _change({"SHELLVAULT_NARROWED": narrowed} if narrowed else {}, profile, request_line)
 
@@ -67,14 +67,14 @@ def _expiry(session: Session, now: float) -> dict[str, str]:
 
 
 def _marked(name: str, value: str | None, origin: Origin) -> dict[str, str]:
-    """A variable, with its mark (request.MARKS) unless the user has set it: then it is a wish for the next too."""
+    """A variable, with its mark (request.MARKS), unless the user has set it: then the next request keeps it."""
     if value is None:
         return {}
     return {name: value} if origin == "environment" else {name: value, MARKS[name]: value}
 
 
 def _settings(profile: Profile) -> dict[str, str]:
-    """What the profile says about where its commands call: they do not read it, since AWS_PROFILE is unset."""
+    """The profile's settings on where commands call: these do not read it, since AWS_PROFILE is unset."""
     fips, dualstack = profile.use_fips_endpoint, profile.use_dualstack_endpoint
     return {
         **_marked("AWS_REGION", profile.region, profile.region_origin),

@@ -1,4 +1,4 @@
-"""From a request line to a session: what the command without an agent, and the agent's worker, both call."""
+"""From a request line to a session, for a command without an agent and for the agent's worker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A request line once it is parsed: the profile, and the fields as `request.decode` gives them."""
+    """A parsed request line: the profile, and the fields as `request.decode` gives them."""
 
     profile: str
     fields: Mapping[str, str]
@@ -63,12 +63,11 @@ def acquire_for_request(
     context: Context,
     required: Policy,
 ) -> Acquired:
-    """The session that `asked` asks for, as `plan_for_request` has planned it. Raises any ShellvaultError.
+    """The session of the request `asked`, as `plan_for_request` planned it. Raises any ShellvaultError.
 
-    Long-term keys are handed out only as `required` has it, and to commands that share our namespaces. Keys that were
-    replaced since then are planned for anew, once. The line's own min-remaining (else AWS_MIN_TTL)
-    beats that of `context`; helper processes see the line's config file, home and overriding variables, whichever
-    process this is.
+    Long-term keys are handed out only as `required` allows, and to commands that share our namespaces. If keys were
+    replaced since then, the plan is made again, once. The line's own min-remaining (else AWS_MIN_TTL)
+    overrides that of `context`; helper processes always get the line's config file, home and overriding variables.
     """
     try:
         return _acquired(asked, planned, vault, cache, prompter, context, required)
@@ -111,11 +110,11 @@ def plan_for_request(
     narrows: bool = True,
     permits: bool = True,
 ) -> tuple[Profile, Plan]:
-    """The plan that `asked` asks for; `stored` maps names with long-term keys to their key ids.
+    """The plan of the request `asked`; `stored` maps names with long-term keys to their key ids.
 
     `environment` is the command's own: `credential_source = Environment` takes the keys from there.
-    Relative paths of the profile are meant in `directory`, else in the current one. `narrows`: see `plan.Options`.
-    `permits`: whether the caller's rule counts (sessions.permission), as it does where a session is handed out.
+    Relative paths of the profile start in `directory`, else in the current one. `narrows`: see `plan.Options`.
+    `permits`: whether the caller's rule applies (sessions.permission), as for a session that is handed out.
     """
     fields, home = asked.fields, asked.fields.get("home")
     profile = _located(profile_for_request(asked), directory or here.working_directory(), home)
@@ -136,7 +135,7 @@ def plan_for_request(
 
 
 def check_caller(asked: Parsed, environment: Mapping[str, str]) -> None:
-    """Checks that the caller may have what it asks for, before anything is opened or looked up for it.
+    """Checks that the caller may have what it requests, before opening or looking up anything.
 
     Raises NotAllowedError, ApprovalNeededError, and ConfigError for a profile that cannot be used at all.
     """
@@ -144,12 +143,12 @@ def check_caller(asked: Parsed, environment: Mapping[str, str]) -> None:
 
 
 def profile_for_request(asked: Parsed) -> Profile:
-    """The profile that is asked for, relative paths as they are written. Raises ConfigError."""
+    """The requested profile, relative paths unchanged. Raises ConfigError."""
     return resolve(load(asked.config), asked.profile, overrides_of(asked.fields))
 
 
 def environment_of(fields: Mapping[str, str], around: Mapping[str, str]) -> dict[str, str]:
-    """The environment that a request was made in: what its fields say, and the rest from `around`."""
+    """The environment of a request: its fields, and the rest from `around`."""
     environment = {name: value for name, value in around.items() if name not in request.OVERRIDES}
     environment |= {name: fields[name] for name in request.OVERRIDES if name in fields}
     environment["AWS_CONFIG_FILE"] = fields["config"]
@@ -165,7 +164,7 @@ def min_remaining(fields: Mapping[str, str], default: float = MIN_REMAINING) -> 
 
 
 def parsed(request_line: str) -> Parsed:
-    """The request of a line. Raises UsageError for what is none."""
+    """The request of a line. Raises UsageError for an invalid line."""
     try:
         return Parsed(*request.decode(request_line))
     except ValueError as error:
@@ -173,7 +172,7 @@ def parsed(request_line: str) -> Parsed:
 
 
 def overrides_of(fields: Mapping[str, str]) -> Overrides:
-    """What beats the config file in a request. Raises ConfigError."""
+    """What overrides the config file in a request. Raises ConfigError."""
     read_only = fields.get("read-only")
     narrowing = of_command_line(
         bool(read_only),
@@ -187,14 +186,14 @@ def overrides_of(fields: Mapping[str, str]) -> Overrides:
 
 
 def _check_region(profile: Profile) -> None:
-    """Raises ConfigError for a region that AWS has none of, and that is like one of AWS's."""
+    """Raises ConfigError for a region that is probably a mistyped AWS region."""
     is_aws = not (profile.endpoint_url or profile.service_endpoint_urls)
     if is_aws and profile.region and (meant := near(profile.region)):
         raise ConfigError(f"there is no region {printable(profile.region)}: did you mean {meant}?")
 
 
 def _located(profile: Profile, directory: str, home: str | None) -> Profile:
-    """The profile, and those that it takes its credentials from, with absolute paths."""
+    """The profile and the profiles its credentials come from, with absolute paths."""
     server = profile.engine and profile.engine.server
     if profile.engine and server and server.ca:
         located = replace(server, ca=absolute(server.ca, directory, home))
@@ -209,7 +208,7 @@ def _located(profile: Profile, directory: str, home: str | None) -> Profile:
 
 
 def absolute(path: str, directory: str, home: str | None) -> str:
-    """The path that a user's setting means in a folder; `~` alone or before a slash is the home."""
+    """The path of a user's setting, relative to a folder; `~` alone or before a slash is the home."""
     if home and (path == "~" or path.startswith("~/")):
         return home + path[1:]
     return str(Path(directory, path))

@@ -1,4 +1,4 @@
-"""One at a time, among processes: a kernel lock, which ends with its holder however that ends (flock(2))."""
+"""Locks among processes: kernel locks, which end with the process that holds them (flock(2))."""
 
 import os
 import re
@@ -26,9 +26,9 @@ def exclusive(
 ) -> Iterator[None]:
     """Holds the lock on the file `path` (mode 0600, made on demand) for a block.
 
-    The file says who holds it and for what `purpose` (printable). Who has to wait longer than a second is
-    told by `tell`; `waits_behind` hears the holder's process id at once, and 0 when the wait is over. Where no lock
-    can be made (a full or read-only disk), none is held: that costs a second call, or a person a second code. Raises
+    The file names the holder and its `purpose` (printable). `tell` announces a wait longer than a second;
+    `waits_behind` gets the holder's process id at once, and 0 after the wait. Where no lock can be made (a full or
+    read-only disk), none is held: that costs a second call, or a person a second code. Raises
     SessionError when the lock is not free within `wait_seconds`.
     """
     descriptor = _acquire(path, tell, wait_seconds, waits_behind)
@@ -41,7 +41,7 @@ def exclusive(
             os.pwrite(descriptor, f"{os.getpid()} {purpose}".encode(), 0)
         yield
     finally:
-        # Removed while it is held: whoever opened this file before tries again, see `_acquire`.
+        # Removed while held: a process that opened this file before tries again, see `_acquire`.
         with suppress(OSError):
             path.unlink(missing_ok=True)
         os.close(descriptor)

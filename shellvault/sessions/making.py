@@ -1,4 +1,4 @@
-"""How the call of each kind of step is made: one function a kind, and the table of them."""
+"""Makes the call of each kind of step: one function per kind, and a table of them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -43,21 +43,21 @@ class Walk:
     prompter: Prompter
     context: Context
     started: float
-    """Epoch seconds: what was issued later is as new as can be, whoever got it."""
+    """Epoch seconds: a session issued later counts as new, whichever process got it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a step is made with: the session of the step before, if that gives one."""
+    """What a step starts from: the session of the step before, if that gives one."""
 
     walk: Walk
     source: Session | None = None
     rejected: str | None = None
-    """The access key id of a session that AWS did not take."""
+    """The access key id of a session that AWS did not accept."""
 
 
 class KeysReplacedError(SessionError):
-    """The vault has other keys of `name` than the plan was made for."""
+    """The keys of `name` in the vault are not those of the plan."""
 
     def __init__(self, message: str, name: str) -> None:
         super().__init__(message)
@@ -89,7 +89,7 @@ def _sso_role(step: SsoRole, made: Made) -> Session:
 
 
 def _signed_in(walk: Walk, sign_in: SignIn, step: AwsSignIn | SsoRole, rejected: str | None) -> Session:
-    """The session of a person who signs in through a browser; where it lies is the sign-in's own affair."""
+    """The session of a sign-in through a browser; the sign-in decides where it is kept."""
     check_recursion(sign_in.profile, walk.context.environment)
     lock = partial(walk.cache.lock, sign_in)
     task = SignInTask(step, walk.vault, walk.prompter, walk.context, lock, rejected)
@@ -101,7 +101,7 @@ def _signed_in(walk: Walk, sign_in: SignIn, step: AwsSignIn | SsoRole, rejected:
 
 
 def _leased(step: Leased, made: Made) -> Session:
-    """A lease of before for longer where that can be, else a new one."""
+    """The previous lease, renewed if possible, else a new one."""
     from shellvault.sessions import secrets_engine
 
     context = made.walk.context
@@ -148,7 +148,7 @@ def _sts(step: StsCall, made: Made) -> Session:
 
 
 def _waiting_for_aws(step: Step, made: Made) -> float:
-    """Says what is waited for; the time now."""
+    """Reports what the caller waits for, and returns the time now."""
     made.walk.context.waits_for(f"AWS ({step.call} of {printable(step.profile)})")
     return made.walk.context.clock()
 

@@ -1,7 +1,7 @@
-"""MFA codes: where they come from, and what to do when AWS does not take one.
+"""MFA codes: where they come from, and what to do when AWS rejects one.
 
-A code is good for one call (IAM User Guide, "Using MFA devices": each can be used once), so codes that were
-sent are remembered for some minutes, and none is sent twice.
+A code is good for one call (IAM User Guide, "Using MFA devices": each can be used once), so sent codes
+are remembered for some minutes, and none is sent twice.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ from shellvault.sessions.processes import RunHelper
 from shellvault.sessions.refusals import RefusedError, UnsentError
 
 TRIES = 3
-#: Questions to a person in all: codes that were used already do not count as tries.
+#: Questions to a person in total: already used codes do not count as attempts.
 _QUESTIONS = 10
-#: Seconds that a code is remembered; AWS takes none from windows as old as this.
+#: Seconds that a code is remembered; AWS accepts none this old.
 _REMEMBERED = 300
 _LOCK_SECONDS = 10.0
 #: Virtual devices and hardware tokens have six digits, RFC 4226 allows up to eight.
@@ -35,10 +35,10 @@ _CODE = re.compile(r"[0-9]{6,8}", re.ASCII)
 def with_code(
     step: StsCall, prompter: Prompter, context: Context, run: RunHelper, use: Callable[[str], Session]
 ) -> Session:
-    """What `use` returns for a code that AWS takes.
+    """What `use` returns for a code that AWS accepts.
 
     The code is that of --mfa-token, else of mfa_process, else the person's. Raises NeedsPersonError when
-    nobody can be asked, SessionError when no code is taken, and whatever else `use` raises.
+    no person can be asked, SessionError when no code is accepted, and the other errors of `use`.
     """
     if context.mfa_token:
         return _from_token(step, context.mfa_token, context, use)
@@ -118,7 +118,7 @@ def _from_person(
 
 
 def _sent(step: StsCall, code: str, context: Context, use: Callable[[str], Session]) -> Session:
-    """What `use` returns for a claimed code, which is good still when AWS has not got it."""
+    """What `use` returns for a claimed code, which stays usable if it did not reach AWS."""
     try:
         return use(code)
     except UnsentError:
@@ -153,7 +153,7 @@ def _remembered(context: Context) -> Iterator[dict[str, int]]:
         found = _used_codes(path)
         used = {old: time for old, time in found.items() if abs(now - time) < _REMEMBERED}
         yield used
-        # On a full or read-only disk it is not remembered: sent twice, AWS refuses it.
+        # On a full or read-only disk it is not remembered: AWS refuses a code sent twice.
         if used != found:
             with suppress(OSError):
                 files.replace(path, json.dumps(used).encode(), 0o600, alone=True)

@@ -1,4 +1,4 @@
-"""Sessions, and the questions that getting one may raise."""
+"""Sessions, and the questions asked to get one."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,12 +12,12 @@ from shellvault.text import is_visible_ascii
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What Vault calls the credentials that it has given, and what can be done about them."""
+    """Vault's name for credentials it has given, and whether they can be renewed or revoked."""
 
     id: str
     renewable: bool
     revocable: bool
-    """Whether revoking it ends the credentials: what comes from AWS's STS lives on until it expires."""
+    """Whether revoking it ends the credentials: those from AWS STS stay valid until they expire."""
 
     @classmethod
     def from_json(cls, data: object) -> "Lease | None":
@@ -37,9 +37,9 @@ class Session:
     issued_at: int = 0
     expires_at: int | None = None
     account_id: str | None = None
-    """The account that they are of, where it is known."""
+    """Their account, if known."""
     lease: Lease | None = None
-    """For credentials that Vault has given on one."""
+    """The lease of credentials from Vault."""
 
     def remaining(self, now: float) -> float:
         """Seconds of life left at epoch `now`; infinite for keys that do not expire."""
@@ -99,12 +99,12 @@ ChallengeKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One question that only a person (or a helper standing in for one) can answer."""
+    """One question that only a person (or a helper program) can answer."""
 
     kind: ChallengeKind
     """`other-passphrase`: of another tool's store, which no variable of ours answers.
 
-    `changed-passphrase`: a new one for a file that has one, which no variable answers.
+    `changed-passphrase`: a new one for an existing file, which no variable answers.
 
     `sign-in`: answered in the browser alone (see `Prompter.invite`); `sign-in-code`: with what it shows there.
 
@@ -120,7 +120,7 @@ class Challenge:
     code: str = ""
     """What the page there asks for, or shows for comparison, when the browser may be on another machine."""
     was_shown: bool = False
-    """Whether another command has shown it before, and has perhaps opened a browser."""
+    """Whether another command has already shown it, and perhaps opened a browser."""
 
     def to_json(self) -> dict[str, Any]:
         """The plain data that the agent passes on."""
@@ -141,7 +141,7 @@ HelperKind = Literal["credential_process", "mfa_process", "web_identity_token_pr
 
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """A program of the user's that a session needs, and what it is to know (see `processes.run_helper`)."""
+    """A user's program that a session needs, and its input (see `processes.run_helper`)."""
 
     kind: HelperKind
     """The setting that names it."""
@@ -175,23 +175,23 @@ class Helper:
 
 
 class WithdrawnError(Exception):
-    """A question has been answered elsewhere, or is put to somebody else."""
+    """A question has been answered elsewhere, or is asked elsewhere now."""
 
 
 class Prompter(Protocol):
-    """Whoever can put questions to a person."""
+    """What can ask a person questions."""
 
     def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
-        """Returns the answer. Raises NeedsPersonError when nobody can be asked.
+        """Returns the answer. Raises NeedsPersonError when no person can be asked.
 
         Raises WithdrawnError as soon as there is something to read from the descriptor `withdrawn`: the question has
         been answered elsewhere.
         """
 
     def invite(self, challenge: Challenge) -> AbstractContextManager[Callable[[], bool]]:
-        """Shows a person where to sign in, for a block that waits until that has happened.
+        """Shows a person where to sign in, for a block that waits for the sign-in.
 
-        Yields what tells whether somebody still waits. Raises NeedsPersonError when nobody can be asked.
+        Yields a check that a command still waits. Raises NeedsPersonError when no person can be asked.
         """
 
     def tell(self, message: str) -> None:
@@ -200,6 +200,6 @@ class Prompter(Protocol):
     def hurry(self, other: int, seconds: float) -> bool | None:
         """Waits until the person presses Enter (True), or for something to read from the descriptor `other`.
 
-        False after so many seconds, or when there is something. None: there is nobody whose key could be noticed.
+        False after so many seconds, or when there is something to read. None: no person can press it.
         """
         return None

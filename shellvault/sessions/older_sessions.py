@@ -1,4 +1,4 @@
-"""What AWS does to end sessions that were given out: the role denies all that were issued before a time.
+"""Ends sessions as AWS does: the role denies all that were issued before a time.
 
 It is the policy of the console's "Revoke active sessions" (IAM User Guide, "Revoke IAM role temporary security
 credentials"): it replaces itself, and new sessions are free of it.
@@ -16,12 +16,12 @@ from shellvault.sessions.model import Session
 
 POLICY = "AWSRevokeOlderSessions"
 
-#: Roles that IAM Identity Center makes: nobody else may change them.
+#: Roles made by IAM Identity Center: only it may change them.
 _RESERVED = "/aws-reserved/"
 
 
 def checked_role(profile: Profile) -> str:
-    """The ARN of the profile's role. Raises UsageError where no policy of ours can end its sessions."""
+    """The ARN of the profile's role. Raises UsageError if a policy cannot end its sessions."""
     name = printable(profile.name)
     if profile.sso and not profile.role_arn:
         raise UsageError(
@@ -41,7 +41,7 @@ def checked_role(profile: Profile) -> str:
 def deny(profile: Profile, role_arn: str, session: Session) -> None:
     """Has the role deny every session that was issued before now; `session` may iam:PutRolePolicy.
 
-    `profile` says where the call goes. Raises SessionError, RefusedError when AWS says no.
+    `profile` says where the call goes. Raises SessionError, and RefusedError when AWS refuses.
     """
     condition = {"DateLessThan": {"aws:TokenIssueTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}}
     statement = {"Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": condition}

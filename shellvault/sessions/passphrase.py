@@ -1,4 +1,4 @@
-"""The passphrase of the encrypted file, asked through whoever can put a question to the person."""
+"""Asks a person, through a prompter, for the passphrase of the encrypted file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from shellvault.errors import VaultError
 from shellvault.sessions.model import Challenge, ChallengeKind, Prompter
 from shellvault.vault.passphrases import weakness
 
-#: Weak or empty answers after which the next one is taken as it is.
+#: Weak or empty answers after which the next one is accepted.
 _TRIES = 3
 
 
@@ -25,10 +25,10 @@ def asker(prompter: Prompter) -> Callable[[bool, str | None, Path], str]:
 
 
 def ask_new(prompter: Prompter, path: Path, kind: ChallengeKind, before: str = "") -> str:
-    """A new passphrase for the encrypted file, given twice. A weak one is said before, and taken when it is repeated.
+    """A new passphrase for the encrypted file, given twice. A weak one causes a warning, and is accepted when repeated.
 
-    `kind` is `new-passphrase` for a new file, and `changed-passphrase`, which no variable answers, for one that is
-    there. Raises NeedsPersonError, and VaultError for two that differ.
+    `kind` is `new-passphrase` for a new file, and `changed-passphrase`, which no variable answers, for an existing
+    one. Raises NeedsPersonError, and VaultError for two that differ.
     """
 
     def ask(prompt: str) -> str:

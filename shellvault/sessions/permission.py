@@ -1,4 +1,4 @@
-"""What a caller gets of a profile: its rule, and a session as narrow and as marked as that asks for."""
+"""What a caller may have of a profile: its rule, and a session narrowed and marked by that rule."""
 
 import getpass
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def for_caller(profile: Profile, fields: Mapping[str, str], environment: Mapping
 
 
 def wants(profile: Profile, fields: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
-    """What a command has to bring along for a session of this profile, of request.SAID. Raises ConfigError."""
+    """The fields of request.SAID that a command must send for a session of this profile. Raises ConfigError."""
     caller = _label(fields)
     is_asked = (
         caller == PERSON and not fields.get("grant") and rule_for(profile, caller, environment) == "ask"
@@ -61,7 +61,7 @@ def rule_for(profile: Profile, caller: Label, environment: Mapping[str, str]) ->
 
 
 def described(profile: Profile) -> str:
-    """A profile in a question: its name, and the account and role where they are known."""
+    """A profile in a question: its name, and its account and role if known."""
     account, role = account_and_role(profile)
     more = [part for part in (account and f"account {account}", role and f"role {role}") if part]
     return printable(profile.name) + (f" ({', '.join(map(printable, more))})" if more else "")
@@ -91,7 +91,7 @@ def _check_keys(caller: Label, profile: Profile) -> None:
 
 
 def _read_only(profile: Profile, fields: Mapping[str, str]) -> Profile:
-    """The profile with a session that reads and gets no secrets. Raises ConfigError where another policy stands."""
+    """The profile with a session that only reads, and no secrets. Raises ConfigError if it has another policy."""
     own = profile.narrowing
     if own and own.is_narrow and not own.read_only:
         raise ConfigError(
@@ -100,7 +100,7 @@ def _read_only(profile: Profile, fields: Mapping[str, str]) -> Profile:
         )
     narrowing = Narrowing(read_only=True, no_secrets=True, where="the rule of this caller (read-only)")
     if profile.agent_role and not profile.role_arn:
-        # What AWS cannot narrow is narrowed by a role on top of it.
+        # What AWS cannot narrow is narrowed by a role assumed from it.
         profile = replace(profile, role_arn=profile.agent_role)
     return replace(profile, narrowing=narrowing)
 

@@ -1,4 +1,4 @@
-"""The user's programs that give credentials, tokens or codes: bounded in time and output, no circles."""
+"""The user's programs that give credentials, tokens or codes: limited in time and output, without recursion."""
 
 import json
 import os
@@ -18,13 +18,13 @@ from shellvault.sessions.model import Helper, HelperKind, Session
 from shellvault.sessions.recursion import environment_for_helper
 from shellvault.sessions.replies import checked_session, epoch
 
-#: Seconds; such a program may have a person to ask.
+#: Seconds; such a program may ask a person.
 DEADLINE = 120.0
 #: Bytes of stdout, and of a token file.
 OUTPUT_LIMIT = 256 * 1024
 _COMPLAINT_LIMIT = 4096
 _LEFT_BEHIND_SECONDS = 1.0
-#: Seconds between looks at whether a program has ended whose pipes somebody holds open.
+#: Seconds between checks whether a program has ended while another process holds its pipes open.
 _LOOK_SECONDS = 0.1
 
 #: Runs a profile's helper program: the setting that names it, and its command. Raises SessionError.
@@ -86,7 +86,7 @@ def _read_file(path: Path, who: str) -> bytes:
 
 
 def run_helper(helper: Helper, environment: Mapping[str, str], directory: str) -> bytes:
-    """The stdout of a helper program of the user's, run in the folder and environment of the command that asked.
+    """The stdout of a user's helper program, run in the folder and environment of the requesting command.
 
     credential_process is split like a shell's words and run without a shell, as the AWS CLI does it; the others
     are lines for `sh`. Raises SessionError, as `run` does.
@@ -117,12 +117,12 @@ def run(
     terminal: bool = False,
     deadline: float = DEADLINE,
 ) -> bytes:
-    """The stdout of `command`, a shell's line or a list of words. `terminal` lets it talk to the person
+    """The stdout of `command`, a shell's line or a list of words. `terminal` lets it talk to a person
     there.
 
     Raises SessionError, with the last line of its stderr, when it fails, prints too much or takes longer than
-    `deadline` seconds; it is killed then. It stays in our session and process group, as the AWS CLI has it,
-    so that it may use the terminal by itself.
+    `deadline` seconds; then it is killed. It stays in our session and process group, as with the AWS CLI,
+    so that it can use the terminal itself.
     """
     tty = _terminal() if terminal else None
     try:
@@ -162,7 +162,7 @@ def _output(process: subprocess.Popen[bytes], who: str, deadline: float) -> byte
         process.wait()
         for pipe in (process.stdout, process.stderr):
             if pipe:
-                # Closed, and so nothing is read any more, even if a child that it left behind writes on.
+                # Closed, so nothing more is read, even if a child left running still writes.
                 pipe.close()
     if len(output) > OUTPUT_LIMIT:
         raise SessionError(f"{who} printed more than {OUTPUT_LIMIT} bytes: correct its command")
@@ -178,7 +178,7 @@ def _follow(
 ) -> int | None:
     """Reads what the process prints until it ends or prints too much; its status, None while it runs.
 
-    A child that it left behind, which may hold the pipes open for ever, is given a moment. Raises TimeoutError.
+    A child left running may hold the pipes open forever, so it gets only a moment. Raises TimeoutError.
     """
     with selectors.DefaultSelector() as selector:
         for pipe, kept in ((process.stdout, output), (process.stderr, complaints)):

@@ -5,7 +5,7 @@ from typing import Literal
 from shellvault.errors import SessionError
 from shellvault.sessions.answers import NOWHERE, Answer, Places, explained
 
-#: What can be done about a refusal without reading its message.
+#: Kinds of refusals that callers handle without reading the message.
 Reason = Literal["wrong-code", "rejected-credentials", "no-such-entity", "denied", "other"]
 
 _REJECTED = {
@@ -20,7 +20,7 @@ _SIGNATURE = {"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteS
 
 
 class UnreachableError(SessionError):
-    """There was no answer, or one that says: later."""
+    """AWS did not answer, or answered: later."""
 
 
 class BusyError(UnreachableError):
@@ -32,11 +32,11 @@ class BusyError(UnreachableError):
 
 
 class UnsentError(UnreachableError):
-    """AWS has not got the request: what it would have used up, such as an MFA code, is good still."""
+    """The request did not reach AWS: what it would have used up, such as an MFA code, is still usable."""
 
 
 class RefusedError(SessionError):
-    """AWS answered, and the answer is no. `reason` tells which noes can be turned into a yes."""
+    """AWS refused. `reason` says which refusals the caller can fix."""
 
     def __init__(self, message: str, reason: Reason = "other") -> None:
         super().__init__(message)
@@ -56,7 +56,7 @@ def refusal(what: str, answer: Answer, places: Places = NOWHERE) -> RefusedError
     if code in _CLOCK or (code in _SIGNATURE and said.startswith(_OLD_OR_YOUNG)):
         return RefusedError(f"AWS finds the time of {what} wrong: set this machine's clock, then try again")
     if code in _SIGNATURE:
-        # The message of this one can hold the request itself, headers included.
+        # The message of this error can contain the request, headers included.
         return RefusedError(f"AWS does not accept the secret key for {what}: store the keys again with `add`")
     if code in _REJECTED:
         return RefusedError(

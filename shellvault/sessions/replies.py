@@ -1,4 +1,4 @@
-"""Credentials that came from outside (AWS, a helper process), checked before anything trusts them."""
+"""Checks credentials from outside (AWS, a helper process) before anything trusts them."""
 
 import re
 from datetime import datetime
@@ -25,7 +25,7 @@ def checked_session(
 ) -> Session:
     """A session from a reply's parts; times are epoch seconds.
 
-    An expiry later than `longest` seconds from now is not believed: the session is taken to end by then.
+    An expiry later than `longest` seconds from now is not trusted: the session counts as ending then.
     Raises SessionError, naming `giver` and never a secret, for anything that cannot be AWS credentials.
     """
     token = None if session_token is None else _visible(giver, "session token", session_token)

@@ -1,11 +1,11 @@
-"""A limit for what AWS, or whatever answers in its place, may send: botocore itself reads to the end, however far."""
+"""A limit for replies of AWS, or of a server in its place: botocore itself reads without limit."""
 
 from typing import Any
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import HTTPClientError
 
-#: Bytes of a reply's body. The longest that we ask for (a list of access keys, an SSO role's session) have 100 KiB.
+#: Bytes of a reply's body. The longest expected ones (a list of access keys, an SSO role's session) have 100 KiB.
 LIMIT = 4 * 1024 * 1024
 _CHUNK = 64 * 1024
 
@@ -15,7 +15,7 @@ class EndlessReplyError(Exception):
 
 
 def limit_replies() -> None:
-    """From now on botocore reads no reply beyond LIMIT in this process, whichever of its clients asks.
+    """Makes all botocore clients in this process read no reply beyond LIMIT.
 
     Every reader of a body goes through this one property; a client has no setting for it.
     """
@@ -23,7 +23,7 @@ def limit_replies() -> None:
 
 
 def is_endless(error: HTTPClientError) -> bool:
-    """Whether this error of botocore's is ours inside."""
+    """Whether this botocore error wraps ours."""
     return isinstance(error.kwargs.get("error"), EndlessReplyError)
 
 

@@ -1,7 +1,7 @@
 """AWS credentials from the AWS secrets engine of HashiCorp Vault or OpenBao: leases that are read, renewed and revoked.
 
-The API is that of Vault's documentation ("AWS secrets engine (API)", "/sys/leases"), spoken by hvac. The token is asked
-of the command that waits, used for one piece of work, and kept nowhere.
+The API is that of Vault's documentation ("AWS secrets engine (API)", "/sys/leases"), spoken by hvac. The token comes
+from the waiting command, is used for one piece of work, and kept nowhere.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from shellvault.sessions.model import Challenge, Lease, Prompter, Session
 from shellvault.sessions.replies import checked_session
 from shellvault.text import is_visible_ascii
 
-#: Seconds for reading credentials or renewing a lease; Vault makes an IAM user meanwhile, which takes some.
+#: Seconds for reading credentials or renewing a lease; Vault may have to make an IAM user first.
 DEADLINE = 25.0
 
 #: Seconds for revoking one lease.
@@ -36,7 +36,7 @@ _LEASE_ID_LIMIT = 1024
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """One piece of work at a server, and the token that it is done with."""
+    """One piece of work at a server, and its token."""
 
     server: EngineServer
     token: str
@@ -49,7 +49,7 @@ class _Visit:
 
 
 def credentials(step: Leased, held: Session | None, token: str, now: float) -> Session:
-    """The credentials of a step `secrets-engine`: those `held` for longer, where that is worth it, else new ones.
+    """The credentials of a step `secrets-engine`: those `held`, renewed if worthwhile, else new ones.
 
     Raises NeedsPersonError where a new token would help, SessionError for everything else.
     """
@@ -75,9 +75,9 @@ def revoke(lease_id: str, server: EngineServer, token: str) -> None:
 
 
 def ask_token(server: EngineServer, prompter: Prompter, context: Context) -> str:
-    """The Vault token of the command that waits, or where none does, the one in the home of who is renewed for.
+    """The Vault token of the waiting command. If no command waits: the one in the home that the renewal is for.
 
-    Raises NeedsPersonError where there is none.
+    Raises NeedsPersonError without a token.
     """
     address = printable(server.address)
     if not context.quiet:
@@ -86,7 +86,7 @@ def ask_token(server: EngineServer, prompter: Prompter, context: Context) -> str
         )
     if context.environment.get(HAS_VAULT_TOKEN):
         raise NeedsPersonError(f"the token for {address} is in VAULT_TOKEN, where only a command finds it")
-    # Where another home is meant, what we see at its path is somebody else's.
+    # In other namespaces, the file at this path may be another user's.
     token = vault_token.of_home(context.environment) if context.is_local else ""
     if not token:
         raise NeedsPersonError(f"there is no Vault token for {address}: {vault_token.REMEDY}")
@@ -94,7 +94,7 @@ def ask_token(server: EngineServer, prompter: Prompter, context: Context) -> str
 
 
 def _renewed(visit: _Visit, held: Session, lease: Lease, now: float) -> Session | None:
-    """The same credentials for longer; None where Vault does not give them much more life, or none at all."""
+    """The same credentials, renewed; None when Vault extends them by little or not at all."""
     remaining = held.remaining(now)
     asked_for = (held.expires_at or 0) - held.issued_at
 
@@ -115,7 +115,7 @@ def _session(visit: _Visit, reply: Mapping[str, Any], now: float) -> Session:
     found = reply.get("data")
     data: Mapping[str, Any] = found if isinstance(found, dict) else {}
     token = data.get("security_token") or data.get("session_token") or None
-    # A role without leases (no_lease) says how long its credentials live beside them.
+    # A role without leases (no_lease) gives the lifetime of its credentials next to them.
     life = _life(visit, reply if reply.get("lease_duration") else {"lease_duration": data.get("ttl")})
     parts = (data.get("access_key"), data.get("secret_key"), token)
     session = checked_session(
@@ -137,7 +137,7 @@ def _lease(reply: Mapping[str, Any], *, revocable: bool) -> Lease | None:
 
 
 def _life(visit: _Visit, reply: Mapping[str, Any]) -> int:
-    """The seconds that a lease lives from now on."""
+    """The seconds that a lease has left."""
     life = reply.get("lease_duration")
     if type(life) is not int or life <= 0:
         raise SessionError(f"{visit.who} gave no lifetime for {visit.what}: look at what it answers")
@@ -148,7 +148,7 @@ def _asked(
     visit: _Visit, ask: Callable[[Any], Any], seconds: float, engine: SecretsEngine | None = None
 ) -> Mapping[str, Any]:
     """What Vault answers, within `seconds`; nothing for an answer without content."""
-    # For the one job in many that needs it; jobs are threads.
+    # Imported here, since few jobs need it; jobs are threads.
     threads.load("hvac", "requests", "shellvault.sessions.vault_client")
     try:
         import hvac
@@ -175,7 +175,7 @@ def _asked(
             f"({network.reason(error)})"
         ) from None
     except Exception as error:
-        # What hvac makes of a strange reply is not documented, and may quote it.
+        # hvac's errors for a strange reply are undocumented, and may quote it.
         raise SessionError(f"{_not_vault(visit)} ({type(error).__name__})") from None
     if isinstance(reply, requests.Response):
         if reply.status_code == 204:
@@ -202,7 +202,7 @@ def _spoken(visit: _Visit, ask: Callable[[Any], Any]) -> Any:
 
 
 def _is_known(visit: _Visit) -> bool | None:
-    """Whether Vault knows the token at all; None where it does not say."""
+    """Whether Vault knows the token; None if it does not say."""
     import hvac
     import requests
 

@@ -1,4 +1,4 @@
-"""`credential_source`: credentials that this machine has of itself, got by botocore's own providers."""
+"""`credential_source`: the machine's own credentials, through botocore's providers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,8 +26,8 @@ _MISSING = {
 def from_source(step: Source, environment: Mapping[str, str], now: float) -> Session:
     """The credentials of the step's `credential_source`, in the command's own `environment`.
 
-    Raises SessionError when the source has none, and for a session of ours in the environment: it is where the
-    role's own session goes, and must not become its source.
+    Raises SessionError when the source has none, and for a shellvault session in the environment: the role's own
+    session goes there, and must not become its source.
     """
     who = f"credential_source {step.source} of profile {printable(step.profile)}"
     if step.source == "Environment" and environment.get("SHELLVAULT_REQUEST"):
@@ -38,7 +38,7 @@ def from_source(step: Source, environment: Mapping[str, str], now: float) -> Ses
     try:
         found = within(DEADLINE, lambda: _frozen(step, environment))
     except Exception as error:
-        # Whatever botocore's fetchers raise for a strange reply; it may quote the reply.
+        # Any error of botocore's fetchers for a strange reply; it may quote the reply.
         if network.is_cause(error):
             said = network.reason(error)
         elif type(error).__module__ == "botocore.exceptions":
@@ -61,7 +61,7 @@ def from_source(step: Source, environment: Mapping[str, str], now: float) -> Ses
 
 
 def _frozen(step: Source, environment: Mapping[str, str]) -> tuple[Any, int | None] | None:
-    """botocore's credentials as they are now, and their expiry in epoch seconds."""
+    """botocore's current credentials, and their expiry in epoch seconds."""
     loaded = _provider(step, environment).load()
     if loaded is None:
         return None

@@ -1,4 +1,4 @@
-"""What is said of a session or a sign-in that was got and could not be kept for later."""
+"""The message for a session or sign-in that could not be kept for later."""
 
 import errno
 import os
@@ -7,12 +7,12 @@ from shellvault import locations
 from shellvault.errors import ShellvaultError
 from shellvault.sessions.model import Prompter
 
-#: In the folder of the agent's socket, which is gone after the last logout: a read-only disk was told of.
+#: In the folder of the agent's socket, which is removed after the last logout: a read-only disk was reported.
 _TOLD = "read-only-told"
 
 
 def tell(prompter: Prompter, what: str, error: ShellvaultError) -> None:
-    """Says why `what` could not be kept. A disk that is read-only, by design perhaps, is told of once a login."""
+    """Says why `what` could not be kept. A read-only disk, which may be intended, is reported once per login."""
     if not _is_read_only(error) or _is_first():
         prompter.tell(f"{what} could not be kept for later: {error}")
 
@@ -26,7 +26,7 @@ def _is_read_only(error: BaseException | None) -> bool:
 
 
 def _is_first() -> bool:
-    """Whether this was not told yet; from then on it was. Where that cannot be noted it is told again."""
+    """Whether this is the first report, and notes it. Where it cannot be noted, each report is the first."""
     try:
         path = locations.runtime_directory(os.environ) / _TOLD
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -1,4 +1,4 @@
-"""How long the agent keeps what unlocks an encrypted file once a person has given the passphrase."""
+"""How long the agent can unlock an encrypted file after a person gave the passphrase."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ DEFAULT = "8h"
 
 
 def unlock_ttl(environment: Mapping[str, str]) -> int:
-    """The seconds that SHELLVAULT_UNLOCK_TTL says, else the settings, else a working day. Raises ConfigError."""
+    """The seconds of SHELLVAULT_UNLOCK_TTL, else of the settings, else a working day. Raises ConfigError."""
     own = settings.load(environment)
     for source, given in (
         (VARIABLE, environment.get(VARIABLE)),

@@ -1,4 +1,4 @@
-"""hvac, the client of HashiCorp Vault and OpenBao, held to its server: no redirects, no endless replies, no netrc."""
+"""hvac, the client of HashiCorp Vault and OpenBao, restricted: no redirects, no endless replies, no netrc."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ class _Session(requests.Session):
     def __init__(self, server: EngineServer) -> None:
         super().__init__()
         self.trust_env = False
-        # A proxy would read what goes to this machine itself in plain text; Go's clients leave it out too.
+        # A proxy could read plain-text traffic to this machine itself; Go's clients skip it too.
         if not is_loopback_url(server.address):
             self.proxies = requests.utils.get_environ_proxies(server.address)
 
@@ -50,7 +50,7 @@ class _Session(requests.Session):
 
 @contextmanager
 def client(server: EngineServer, token: str) -> Iterator[hvac.Client]:
-    """A client for one piece of work. A certificate that is not checked is said once, by the plan."""
+    """A client for one piece of work. The plan warns about an unchecked certificate, once."""
     with _Session(server) as session:
         session.verify = not server.skip_verify and (server.ca or True)
         if server.skip_verify:
@@ -60,7 +60,7 @@ def client(server: EngineServer, token: str) -> Iterator[hvac.Client]:
         yield made(
             url=server.address,
             token=token,
-            # Not None: then hvac looks into this process's environment, which need not be the command's.
+            # None would make hvac read this process's environment, which may not be the command's.
             cert=(),
             verify=session.verify,
             timeout=_TIMEOUTS,
@@ -79,7 +79,7 @@ def refusal(
     token: str,
     is_known: Callable[[], bool | None],
 ) -> ShellvaultError:
-    """What to say, and to do, about a no. `is_known` finds out whether Vault knows the token at all."""
+    """The error for a refusal, with what to do. `is_known` asks Vault whether it knows the token."""
     said = one_line(_text(error), (token,))
     if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
         if "invalid token" in said or is_known() is False:
@@ -92,7 +92,7 @@ def refusal(
             return SessionError(f"{who} is sealed: whoever runs it has to unseal it, then try again")
         return SessionError(f"{who} is not ready: try again in a moment ({said})")
     if isinstance(error, exceptions.InvalidPath):
-        # Vault gives no reason for a path below a mount that is there.
+        # Vault gives no reason for a path below an existing mount.
         reason = f" ({said})" if error.errors else ""
         keys = "shellvault_vault_mount, shellvault_vault_role and VAULT_NAMESPACE"
         return SessionError(f"{who} has nothing at {what}: check {keys}{reason}")
