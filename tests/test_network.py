@@ -19,7 +19,7 @@ from shellvault.plan.steps import Leased, SessionToken, Source, SsoRole, SsoSign
 from shellvault.profiles.model import EngineServer, SecretsEngine, Sso
 from shellvault.sessions import calls, clients, secrets_engine, sources
 from shellvault.sessions.model import Session
-from shellvault.signin import portal, service, start_urls
+from shellvault.signin import patience, portal, service, start_urls
 
 KEYS = Session("AKIA1234567890123456", "s3cr3t/key+of=mine", None)
 TEMPORARY = Session("ASIA1234567890123456", "s3cr3t/key+of=mine", "t0ken-of-mine")
@@ -39,7 +39,7 @@ def _sts(url: str) -> object:
 def _role(url: str) -> object:
     sso = Sso("https://x.awsapps.com/start", "us-east-1", "123456789012", "dev", None, ())
     step = SsoRole("work", sso=sso, sign_in=SsoSignIn("work", sso), endpoint=Endpoint("us-east-1", url))
-    return calls.get_role_credentials(step, sso, "token", time.time())
+    return _opened(url).credentials(step, time.time())
 
 
 def _invoke(url: str) -> object:
@@ -50,8 +50,13 @@ def _service(url: str) -> object:
     return service.call("sso-oidc", "register_client", {"clientName": "x"}, Endpoint("us-east-1", url), "it")
 
 
+def _opened(url: str) -> portal.Portal:
+    endpoint = Endpoint("us-east-1", url)
+    return portal.Portal("token", endpoint, "work", lambda digest: "another", lambda what: None)
+
+
 def _portal(url: str) -> object:
-    return portal.Portal("token", Endpoint("us-east-1", url)).accounts()
+    return _opened(url).accounts()
 
 
 def _start_url(url: str) -> object:
@@ -153,8 +158,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "DEADLINE", 1.0)
     monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
     monkeypatch.setattr(clients, "_READ_SECONDS", 0.5)
-    monkeypatch.setattr(portal, "_BUDGET", 0.5)
-    monkeypatch.setattr(portal, "_LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(patience, "LONGEST_OUT_OF_ORDER", 0.5)
+    monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.2)
     monkeypatch.setattr(start_urls, "_SECONDS", 0.5)
     monkeypatch.setattr(signin_token, "SILENCE", 0.5)
 

@@ -91,9 +91,10 @@ def _sign_in(work: Work, profile: Profile, step: SignIn) -> dict[str, Any]:
 
 def _proven(work: Work, profile: Profile, step: SsoSignIn) -> Token:
     """A token that the portal accepts; one that was ended elsewhere is replaced."""
-    begun = int(work.context.clock())
+    begun = work.context.clock()
     found = identity_center.token(work, step)
-    if found.issued_at >= begun:
+    # Whole seconds: one from the second in which we began may be an older one.
+    if found.issued_at > begun:
         return found
     identity_center.portal(work, step, endpoint_for(profile, "sso", step.sso.region)).check()
     return identity_center.token(work, step)

@@ -16,8 +16,9 @@ LONGEST, LONGEST_OUT_OF_ORDER = 240.0, 30.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 #: Seconds between two reports of a wait: the agent ends a worker that is silent for 30 s.
 _SLICE = 5.0
-#: How often a call is made that gets no answer at all, where it may be repeated.
-NETWORK_TRIES = 3
+#: How often a call is made that gets no answer at all, where it may be repeated; and the seconds after which it is not:
+#: a silent server is given up within one deadline.
+NETWORK_TRIES, _QUICKLY = 3, 5.0
 
 
 class Pace:
@@ -79,7 +80,7 @@ def patiently(
             waits_for("AWS, which is busy")
         except UnreachableError:
             unanswered += 1
-            if unanswered >= network_tries:
+            if unanswered >= network_tries or time.monotonic() - begun > _QUICKLY:
                 raise
             wait = pause
         pace.hold(wait)
