@@ -36,7 +36,8 @@ def program(environment: Mapping[str, str]) -> str | None:
     own = locations.PYTHON.parent / "shellvault"
     if own.exists() and (found is None or not own.samefile(found)):
         return str(own)
-    return found and os.path.abspath(found)  # noqa: PTH100 - a link of the user's is to stay one
+    # By a relative entry of PATH it would be another program in another folder. A link of the user's stays one.
+    return found if found and os.path.isabs(found) else None  # noqa: PTH117
 
 
 def line(shell: str, path: str, words: Sequence[str], environment: Mapping[str, str]) -> str:

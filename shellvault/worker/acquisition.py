@@ -309,9 +309,11 @@ def _leases(
     acquired: Acquired, cache: "AgentCache", environment: Mapping[str, str], *, is_local: bool
 ) -> list[Message]:
     """What the agent notes about the leases of a session."""
+    held = [(step, cache.held(step)) for step in acquired.plan.steps if isinstance(step, Leased)]
+    if not held:
+        return []
     from shellvault.worker.leases import note
 
-    held = [(step, cache.held(step)) for step in acquired.plan.steps if isinstance(step, Leased)]
     return [
         note(step, session, session.lease, environment, is_local=is_local)
         for step, session in held
