@@ -70,13 +70,17 @@ def test_a_read_only_home_stops_no_command_that_need_not_write(person: Person) -
     assert not [line for line in lines if "cannot be told" in line]
 
 
-@pytest.mark.parametrize(
-    "arguments", ["env work", "export work --format json", "list", "env nope", "init bash"]
-)
+@pytest.mark.parametrize("arguments", ["env work", "export work --format json", "list", "init bash"])
 def test_a_closed_output_is_one_line_that_says_so(person: Person, arguments: str) -> None:
     done = person.home.run("sh", "-c", f"shellvault {arguments} >&-")
     assert done.returncode == 1
     assert done.stderr == "shellvault: error: the result cannot be written: stdout is closed\n"
+
+
+def test_an_error_is_said_where_the_output_is_closed(person: Person) -> None:
+    done = person.home.run("sh", "-c", "shellvault env nope >&-")
+    assert done.returncode == 1
+    assert done.stderr.startswith("shellvault: error: there is no profile nope")
 
 
 def test_a_message_never_takes_the_place_of_a_result(person: Person) -> None:
