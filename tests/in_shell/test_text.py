@@ -160,7 +160,7 @@ def test_settings_that_cannot_be_understood_are_said_and_not_left_out(tmp_path: 
     settings = tmp_path / ".config" / "shellvault" / "config.toml"
     settings.parent.mkdir(parents=True)
     settings.write_text("production = 3\n")
-    with pytest.raises(ConfigError, match="production must be list of text"):
+    with pytest.raises(ConfigError, match="production must be patterns"):
         init.init_text("bash", USUAL, {"HOME": str(tmp_path)})
 
 
