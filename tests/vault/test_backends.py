@@ -113,10 +113,10 @@ def test_an_unknown_backend_is_an_error_with_its_source(environment: dict[str, s
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('backend = "file"\nproduction = ["a,b"]', "production must be list of text"),
-        ('production = "live-*"', "production must be list of text"),
-        ('production = ["live", 3]', "production must be list of text"),
-        ('production = ["a\\u0000b"]', "production must be list of text"),
+        ('backend = "file"\nproduction = ["a,b"]', "production must be patterns"),
+        ('production = "live-*"', "production must be patterns"),
+        ('production = ["live", 3]', "production must be patterns"),
+        ('production = ["a\\u0000b"]', "production must be patterns"),
         ("backend = 3", "must be text"),
         ('backend = "vault"', "unknown vault 'vault'"),
         ("backend = ", "is not TOML"),
