@@ -51,6 +51,20 @@ def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) 
         ConfigError: the settings cannot be read or understood.
         ShellvaultError: the state directory cannot be used.
     """
+    state = locations.state_directory(environment)
+    stamp, text = _rendered(shell, options, environment, is_file=False)
+    return keep(state, "init", shell, text, stamp, init_words(options))
+
+
+def file_text(shell: str, options: InitOptions, environment: Mapping[str, str]) -> str:
+    """`init_text` as the line of `init --install` reads it, from a file. Raises what `init_text` raises."""
+    return _rendered(shell, options, environment, is_file=True)[1]
+
+
+def _rendered(
+    shell: str, options: InitOptions, environment: Mapping[str, str], *, is_file: bool
+) -> tuple[str, str]:
+    """The stamp of the settings, and the text that was made with them."""
     _check_names(options)
     state = locations.state_directory(environment)
     if shell == "powershell":
@@ -58,8 +72,8 @@ def init_text(shell: str, options: InitOptions, environment: Mapping[str, str]) 
     if shell == "fish" and options.completions:
         _shadow_generated(state)
     stamp, own = _settings(environment)
-    text = render_init(shell, options, state, own.production_patterns, quiet=own.quiet)
-    return keep(state, "init", shell, text, stamp, init_words(options))
+    text = render_init(shell, options, state, own.production_patterns, quiet=own.quiet, is_file=is_file)
+    return stamp, text
 
 
 def init_words(options: InitOptions) -> list[str]:
@@ -72,12 +86,18 @@ def init_words(options: InitOptions) -> list[str]:
 
 
 def render_init(
-    shell: str, options: InitOptions, state: Path, production: str | None = None, *, quiet: bool = False
+    shell: str,
+    options: InitOptions,
+    state: Path,
+    production: str | None = None,
+    *,
+    quiet: bool = False,
+    is_file: bool = False,
 ) -> str:
     """The text itself.
 
     `state` is where PowerShell, which cannot pass arguments on unchanged, finds its scripts; `production` are the
-    patterns of the settings (`Settings.production_patterns`).
+    patterns of the settings (`Settings.production_patterns`); `is_file` is for the line of `init --install`.
     """
     completions = ""
     if options.completions:
@@ -93,6 +113,7 @@ def render_init(
         brought=False,
         command=options.command,
         completions=completions,
+        is_file=is_file,
         leave=f"{options.command} leave",
         production=production,
         quiet=quiet,

@@ -17,7 +17,7 @@ from pathlib import Path
 from shellvault import files, locations
 from shellvault.errors import ShellvaultError
 from shellvault.shells import model, render
-from shellvault.shells.init import InitOptions, init_text, init_words
+from shellvault.shells.init import InitOptions, file_text, init_text, init_words
 from shellvault.shells.lines import word
 from shellvault.shells.quote import quote
 
@@ -65,9 +65,10 @@ def start_text(shell: str, options: InitOptions, path: str, environment: Mapping
     except (OSError, ValueError):
         return init_text(shell, options, environment)
     text = init_text(shell, options, environment)
+    in_file = file_text(shell, options, environment) if shell == "zsh" else text
     words = [shell, *init_words(options)]
     name = " ".join([path, *words]).replace("/", "%") + f".{script.st_ino}"
-    kept = _with_checks(shell, text, path, words, settings, environment)
+    kept = _with_checks(shell, in_file, path, words, settings, environment)
     with suppress(OSError, ShellvaultError):
         file = locations.private_directory(locations.state_directory(environment) / FOLDER) / name
         if file.is_symlink():

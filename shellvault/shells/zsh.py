@@ -9,8 +9,10 @@ from shellvault.shells.model import SetUp, Shell
 
 
 def quote(value: str) -> str:
-    """As POSIX, but newlines apart: CSH_JUNKIE_QUOTES forbids them within single quotes (zshoptions(1))."""
-    return posix.quote(value).replace("\n", "'$'\\n''")
+    """As POSIX; several lines in `$'…'`, since CSH_JUNKIE_QUOTES forbids newlines in quotes (zshoptions(1))."""
+    if "\n" not in value:
+        return posix.quote(value)
+    return "$'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
 
 
 def _start_up_file(environment: Mapping[str, str]) -> Path:
