@@ -71,7 +71,8 @@ def test_a_config_file_in_another_encoding_is_one_line(home: Home) -> None:
     home.fail("exec", "work", "--", "true")
 
 
-def test_a_name_nobody_knows_is_one_line_that_shows_it_harmlessly(home: Home) -> None:
+def test_an_unknown_name_is_one_line_without_escapes(home: Home) -> None:
+    home.write_config("[profile work]\nregion = eu-west-1\n")
     message = home.fail("exec", "no\x1b[31m\nbody", "--", "true")
     assert "body" in message
 

@@ -46,7 +46,7 @@ def test_the_shell_has_segment_and_hook_and_ends_its_session(
         (pid,) = row["users"]
         assert pid in [process.pid for process in opened.children()]
 
-        person.home.succeed("env", "--fresh", "--shell", shell, "work")
+        opened.run(f"shellvault env --fresh --shell {shell} work >/dev/null")
         opened.run(DUE.get(shell, "SHELLVAULT_REFRESH_AT=1"))
         second = opened.value(name)
         assert first.startswith("ASIA")

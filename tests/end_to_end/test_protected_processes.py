@@ -1,5 +1,6 @@
 """No other process of the user can look into one that holds secrets, and no prompt leaves the terminal silent."""
 
+import json
 import os
 import re
 import shlex
@@ -12,7 +13,6 @@ from typing import Any
 import psutil
 import pytest
 
-from shellvault.client import agent as client
 from tests.end_to_end.conftest import Person, settle
 from tests.support.clients import need
 from tests.support.emulator import Aws
@@ -80,14 +80,18 @@ def test_neither_agent_nor_worker_can_be_looked_into(home: Home, aws: Aws, front
     del home.environment["SHELLVAULT_NO_AGENT"]
     person: Person = settle(home, aws, front)
     person.home.succeed("agent", "lock")
-    done = person.home.run(*AS_USER, "shellvault", "agent", "stop")
-    assert done.returncode == 0
-    done = person.home.run(*AS_USER, "shellvault", "exec", "work", "--", "true")
-    assert done.returncode == 0, done.stderr
+
+    def as_user(*words: str) -> str:
+        done = person.home.run(*AS_USER, "shellvault", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    as_user("agent", "stop")
+    as_user("exec", "work", "--", "true")
     deadline = time.monotonic() + 20
     status: dict[str, Any] = {}
     while not status.get("worker_ready") or len(status["workers"]) > 1:
-        status = client.status(home.environment) or {}
+        status = json.loads(as_user("agent", "status", "--json"))
         assert time.monotonic() < deadline
         time.sleep(0.05)
     for pid in (status["pid"], *status["workers"]):
