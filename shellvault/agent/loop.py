@@ -10,6 +10,8 @@ from collections.abc import Callable
 #: Bytes taken from a socket at once.
 CHUNK = 64 * 1024
 
+#: Timers that are kept before cancelled ones are dropped.
+MOST_TIMERS = 256
 
 #: Seconds that sending a socket may wait for the other side to read what was sent before.
 DESCRIPTOR_PATIENCE = 1.0
@@ -34,6 +36,7 @@ class Loop:
     def __init__(self) -> None:
         self.selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Timer]] = []
+        self._most_timers = MOST_TIMERS
         self._order = itertools.count()
         self._running = False
 
@@ -56,6 +59,11 @@ class Loop:
     def later(self, seconds: float, action: Callable[[], None]) -> Timer:
         """Runs the action in so many seconds."""
         timer = Timer(action)
+        if len(self._timers) > self._most_timers:
+            # Most deadlines are cancelled long before they are due.
+            self._timers = [entry for entry in self._timers if entry[2].action is not None]
+            heapq.heapify(self._timers)
+            self._most_timers = max(MOST_TIMERS, 2 * len(self._timers))
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), timer))
         return timer
 

@@ -8,6 +8,7 @@ import json
 import os
 import zlib
 from collections.abc import Callable, Set
+from sys import intern
 from typing import NamedTuple
 
 from shellvault import renewal
@@ -55,14 +56,15 @@ class Entry:
     )
 
     def __init__(self, result: Message, caller: Caller | None) -> None:
-        self.profile: str = result["profile"]
+        self.profile: str = intern(result["profile"])
         self.issued_at: float = result["issued_at"]
         self.expires_at: float = result["expires_at"]
         self.usable_until: float = result["usable_until"]
-        self.files: dict[str, Stamp] = result["files"]
+        # The same few texts come with every session: each is kept once.
+        self.files: dict[str, Stamp] = {intern(path): found for path, found in result["files"].items()}
         self.leases: tuple[str, ...] = tuple(note["id"] for note in result.get("leases", ()))
         """The ids of the leases that it is on."""
-        self.about: dict[str, str] = result.get("about", {})
+        self.about = {intern(name): intern(value) for name, value in result.get("about", {}).items()}
         """Facts about it that may be shown (sessions.about)."""
         self.wants = frozenset(result.get("wants", ()))
         """What a command must bring along (of request.SAID)."""
