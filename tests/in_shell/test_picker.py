@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import pexpect
 import pyte
 import pytest
 
-from shellvault.dialogue.picker import Choice, pick
+from shellvault.dialogue.picker import _FZF_RANKING, Choice, pick
 from shellvault.errors import NeedsPersonError, UsageError
 
 CHOICES = [
@@ -52,7 +53,14 @@ def _spawn(folder: Path, path: str, columns: int = 80) -> "pexpect.spawn[str]":
     return pexpect.spawn(
         sys.executable,
         ["-c", _PROGRAM],
-        env={"PATH": path, "HOME": str(folder), "TERM": "xterm", "PYTHONPATH": str(root)},
+        # A person's options must not switch the search off.
+        env={
+            "PATH": path,
+            "HOME": str(folder),
+            "TERM": "xterm",
+            "PYTHONPATH": str(root),
+            "FZF_DEFAULT_OPTS": "--disabled",
+        },
         cwd=str(folder),
         encoding="utf-8",
         timeout=30,
@@ -130,6 +138,42 @@ def test_what_stands_there_comes_before_what_is_like_it(
     child.send("\r")
     _expect(child, f"chosen: {EXACT_FIRST[typed]}.")
     child.close()
+
+
+LINES = ["nonprod thread", "homework", "the longest line home", "prod admin"]
+#: By our option for fzf: what a person's options may say instead, what is typed, and which line is first with ours.
+OPPOSITES: dict[str, tuple[str, str, str | None]] = {
+    "--exact": ("--no-exact", "nnprd", None),
+    "--extended": ("--no-extended", "admin prod", "prod admin"),
+    "-i": ("+i", "ADMIN", "prod admin"),
+    "--sort": ("--no-sort", "home", "the longest line home"),
+    "--no-tac": ("--tac", "", "nonprod thread"),
+    "--nth=..": ("--nth=1", "admin", "prod admin"),
+    "--tiebreak=chunk,index": ("--tiebreak=length", "home", "the longest line home"),
+}
+
+
+def test_no_option_of_a_person_changes_what_fzf_takes() -> None:
+    fzf = shutil.which("fzf")
+    if fzf is None:
+        pytest.skip("needs fzf")
+
+    def first(options: list[str], defaults: str, typed: str) -> str | None:
+        done = subprocess.run(
+            [fzf, *options, f"--filter={typed}"],
+            env={"PATH": "/usr/bin:/bin", "FZF_DEFAULT_OPTS": defaults},
+            input="\n".join(LINES),
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.splitlines()[0] if done.stdout else None
+
+    for option, (opposite, typed, wanted) in OPPOSITES.items():
+        others = [each for each in _FZF_RANKING if each != option]
+        assert first([*_FZF_RANKING], opposite, typed) == wanted, option
+        assert first(others, opposite, typed) != wanted, option
+    # `--filter` searches in any case: the tests on a terminal have `--disabled`.
+    assert {*OPPOSITES, "--enabled"} == {*_FZF_RANKING}
 
 
 def test_an_fzf_that_cannot_rank_is_not_used(tmp_path: Path) -> None:
