@@ -21,6 +21,7 @@ DOORS: dict[str, tuple[str, set[str], int]] = {
     "remove --sessions-only work": ("forget", {"list"}, 1),
     "signout work": ("forget", {"sign-out", "list"}, 1),
     "signout --all": ("forget", {"sign-out", "list", "forget-sign-ins"}, 1),
+    "revoke work": ("end-permit", {"sign-out", "list"}, 1),
     "lock": ("lock", set(), 0),
     "agent lock": ("lock", set(), 0),
     "agent stop": ("stop", set(), 0),
@@ -30,7 +31,7 @@ DOORS: dict[str, tuple[str, set[str], int]] = {
 #: What a source says that takes something away from the agent or the vault.
 FORGETS = re.compile(
     r'"do": "(?:clear|remove|forget-sign-ins)"|"sign-out"|client\.(?:forget|lock|stop|revoke)\('
-    r"|\bvault_leases\.(?:leave|revoke)\(|broker\.forget\("
+    r"|\bvault_leases\.(?:leave|revoke)\(|broker\.forget\(|permits\.end\(|\bsign_out\(|\bclear\.forget\("
 )
 
 
@@ -49,6 +50,20 @@ class World:
             return result
 
         return tell
+
+    def say(self, _: object, message: Message) -> Message:
+        """The agent has one permit, for `work`."""
+        if message["do"] == "permits":
+            about = {
+                "number": 1,
+                "process": 1,
+                "program": "x",
+                "narrowing": {},
+                "is_lease": True,
+                "until": 2**31,
+            }
+            return {"permits": [{"profiles": ["work"], **about}]}
+        return dict(self.told(message["do"], {"number": 1})())
 
     def operate(self, operation: Message) -> Message:
         self.done.append(operation["do"])
@@ -75,6 +90,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     monkeypatch.setattr(agent, "status", lambda _: {"sessions": [session]})
     for name, result in {"forget": 1, "lock": 1, "stop": 1, "revoke": {"revoked": [], "kept": []}}.items():
         monkeypatch.setattr(agent, name, world.told(name, result))
+    monkeypatch.setattr(agent, "say", world.say)
     monkeypatch.setattr(broker, "vault_operations", lambda *_, **__: world.operate)
     monkeypatch.setattr(broker, "answer", world.answer)
     return world

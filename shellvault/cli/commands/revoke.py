@@ -2,11 +2,13 @@
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from shellvault import myself
+from shellvault.attempts import attempt_all
 from shellvault.cli import broker, holders, now, sign_ins
 from shellvault.cli.commands import clear, signout
 from shellvault.cli.commands.console import session_of
@@ -40,17 +42,28 @@ def command(name: str, at_aws: bool, by: str | None, force: bool) -> int:
     held = [holder for holder in holders.everything(environment) if holder["profile"] == name]
     if at_aws:
         _deny_older(name, by, force=force)
+
+    def sign_in() -> int:
+        if name in sign_ins.of_config(sign_ins.config_of(environment), environment):
+            return signout.sign_out(name, {"backend": None, "no_agent": False})
+        return 0
+
+    try:
+        ended = attempt_all(
+            [lambda: _end_leases(name, environment), sign_in, lambda: clear.forget(name, None)]
+        )
+    finally:
+        for line in _living(held, is_denied=at_aws):
+            output.note(line)
+    return max(ended)
+
+
+def _end_leases(name: str, environment: Mapping[str, str]) -> int:
     for permit in permits.permits(environment):
         if name in permit["profiles"]:
             permits.end(environment, permit["number"])
             output.note(f"lease {permit['number']} of {printable(permit['program'])} has ended")
-    status = 0
-    if name in sign_ins.of_config(sign_ins.config_of(environment), environment):
-        status = signout.sign_out(name, {"backend": None, "no_agent": False})
-    clear.forget(name, None)
-    for line in _living(held, is_denied=at_aws):
-        output.note(line)
-    return status
+    return 0
 
 
 def _deny_older(name: str, by: str | None, *, force: bool) -> None:
