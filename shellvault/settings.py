@@ -102,6 +102,12 @@ def production_patterns(environment: Mapping[str, str]) -> str | None:
     return load(environment).production_patterns if given is None else given
 
 
+def exports_token(environment: Mapping[str, str]) -> bool:
+    """Whether a sign-in is kept in the AWS CLI's cache: the variable, else the setting. Raises ConfigError."""
+    variable = environment.get("SHELLVAULT_EXPORT_TOKEN")
+    return variable != "0" if variable else load(environment).export_token
+
+
 def _checked(path: Path, key: str, value: Any) -> Any:
     known = _KEYS[key]
     texts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

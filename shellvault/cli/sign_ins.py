@@ -113,5 +113,20 @@ def known(
     return Known(login.session.expires_at or 0, True, "aws") if login else None
 
 
+def tell_of_other_programs(name: str, environment: Mapping[str, str]) -> None:
+    """Says after a sign-in what programs without shellvault need for profile `name`: they see no sign-in of ours."""
+    from shellvault import settings
+    from shellvault.dialogue import output
+    from shellvault.profiles.grammar import word
+
+    if settings.exports_token(environment):
+        return
+    config = config_of(environment)
+    shown = word(name) if name in config.profiles else "PROFILE"
+    has_token = config.sso_sessions and "login_session" not in config.section(name)
+    other = ", or `shellvault signin --export-token`" if has_token else ""
+    output.note(f"an IDE, Terraform or boto3 alone needs `shellvault install-process {shown}`{other}")
+
+
 def _aws_directory(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("HOME") or os.path.expanduser("~")) / ".aws"  # noqa: PTH111

@@ -240,9 +240,7 @@ def _elsewhere(work: Work, step: SsoSignIn) -> Callable[[], Token | None]:
 
 def _keep(work: Work, step: SsoSignIn, new: Token) -> Token:
     """Keeps a person's new sign-in: in the vault, or in the AWS CLI's cache if a setting says so."""
-    environment = work.context.environment
-    variable = environment.get("SHELLVAULT_EXPORT_TOKEN")
-    if variable not in (None, "", "0") or (not variable and settings.load(environment).export_token):
+    if settings.exports_token(work.context.environment):
         # In one place only: a refresh token works once, so two copies would break each other.
         cli_cache.export(cli_cache.sso_path(work.aws_directory, step.sso), step.sso, new)
         work.store.remove(step.fingerprint)

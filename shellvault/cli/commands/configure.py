@@ -69,6 +69,7 @@ def of_sso(
     settings = {"sso_session": session, "sso_account_id": chosen.account_id, "sso_role_name": role}
     append_profile(path, name, settings | ({"region": region} if region else {}))
     output.note(f"profile {name} is written: `shellvault use {name}` enters it")
+    sign_ins.tell_of_other_programs(name, os.environ)
     return 0
 
 

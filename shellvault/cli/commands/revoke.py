@@ -49,13 +49,13 @@ def command(name: str, at_aws: bool, by: str | None, force: bool) -> int:
         return 0
 
     try:
-        ended = attempt_all(
+        statuses: list[int] = attempt_all(
             [lambda: _end_leases(name, environment), sign_in, lambda: clear.forget(name, None)]
         )
     finally:
         for line in _living(held, is_denied=at_aws):
             output.note(line)
-    return max(ended)
+    return max(statuses)
 
 
 def _end_leases(name: str, environment: Mapping[str, str]) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from shellvault import here, settings
+from shellvault import here
 from shellvault.browser import NO_BROWSER
 from shellvault.cli import broker, sign_ins
 from shellvault.cli.options import Wish, backend_option, wish
@@ -18,7 +18,6 @@ from shellvault.display import printable
 from shellvault.errors import ShellvaultError, UsageError
 from shellvault.plan.regions import of_environment
 from shellvault.profiles.edit import append_profile
-from shellvault.profiles.grammar import word
 
 #: The options of every command that may sign in.
 _OPTIONS = (
@@ -77,7 +76,7 @@ def command(
     if not every:
         wanted = asked(name or _picked(), given)
         _one(wanted)
-        _tell_of_other_programs(wanted)
+        sign_ins.tell_of_other_programs(wanted.profile, wanted.environment)
         return 0
     environment = dict(os.environ)
     steps = sign_ins.of_config(sign_ins.config_of(environment), environment)
@@ -90,6 +89,8 @@ def command(
             failed = True
     if not steps:
         raise UsageError("no profile of the config file signs in: `shellvault configure sso` makes one")
+    if not export_token:
+        sign_ins.tell_of_other_programs("", environment)
     return int(failed)
 
 
@@ -137,6 +138,7 @@ def _sign_in_as_new(name: str, given: Mapping[str, Any]) -> int:
     path = here.config_file(environment)
     append_profile(path, name, {"login_session": principal, **({"region": region} if region else {})})
     output.note(f"signed in as {principal}; profile {name} is written: `shellvault use {name}` enters it")
+    sign_ins.tell_of_other_programs(name, environment)
     return 0
 
 
@@ -161,16 +163,3 @@ def _one(asked_for: Wish) -> None:
     left = tables.time_left(done["expires_at"] - time.time())
     renews = ", renewed without you for as long as AWS allows" if done["renewed_until"] else ""
     output.note(f"signed in to {done['subject']}: {left} left{renews}")
-
-
-def _tell_of_other_programs(asked_for: Wish) -> None:
-    """What programs without shellvault need: they do not see our sign-ins."""
-    if (
-        asked_for.environment.get("SHELLVAULT_EXPORT_TOKEN")
-        or settings.load(asked_for.environment).export_token
-    ):
-        return
-    config = sign_ins.config_of(asked_for.environment)
-    name = word(asked_for.profile) if asked_for.profile in config.profiles else "PROFILE"
-    other = ", or `shellvault signin --export-token`" if config.sso_sessions else ""
-    output.note(f"an IDE, Terraform or boto3 alone needs `shellvault install-process {name}`{other}")
