@@ -87,7 +87,7 @@ def test_a_profile_can_want_a_reason(person: Person) -> None:
     for words in (
         ["exec", "prod", "--", "true"],
         ["export", "prod", "--format", "json"],
-        ["env", "prod"],
+        ["env", "--shell", "bash", "prod"],
     ) * 2:
         done = person.home.run("shellvault", *words)
         assert "wants a reason: add --reason TEXT" in done.stderr, words
