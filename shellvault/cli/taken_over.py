@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from shellvault.cli.commands.add import check_name
+from shellvault.cli import first_steps
 from shellvault.cli.commands.install_process import replace_leftovers
 from shellvault.dialogue import output
 from shellvault.display import printable
@@ -25,20 +25,13 @@ def all_of(
     chosen: Sequence[Found], ways: Ways, config: Path, environment: Mapping[str, str], *, keep: bool
 ) -> int:
     """Takes over the chosen pairs, and replaces what stands in plaintext unless `keep`; the exit status."""
-    named = []
-    for found in chosen:
-        try:
-            check_name(found.name)
-            named.append(found)
-        except ShellvaultError as error:
-            output.complain(f"{found.name}: {error}")
-    taken = take_over(named, ways)
+    taken = take_over(chosen, ways)
     _say_problems(taken)
     there = [each.found for each in taken if each.outcome]
     for one in taken:
         if one.outcome:
             output.note(f"{one.outcome}: {one.found.name} ({one.found.where})")
-    failed = len(there) < len(taken) or len(named) < len(chosen)
+    failed = len(there) < len(taken)
     failed |= not _is_done(
         lambda: _configure(config, there), there, "their profiles are not in the config file"
     )
@@ -49,6 +42,8 @@ def all_of(
                 lambda: replace_leftovers(config, environment), there, "a line still calls the old tool"
             )
     _say_what_stays(there)
+    if there:
+        first_steps.name_next(there[0].name)
     return int(failed)
 
 
@@ -120,5 +115,5 @@ def _say_what_stays(there: Sequence[Found]) -> None:
     for (source, store), count in stores.items():
         command = _EMPTIED_BY.get(source)
         how = f"empty it with {command}, or delete it" if command else "delete it"
-        what = f"all {count} keys" if count > 1 else "the key"
+        what = f"the {count} keys" if count > 1 else "the key"
         output.note(f"{store} still holds {what}: once everything works, {how}")

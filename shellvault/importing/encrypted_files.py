@@ -23,15 +23,14 @@ _ALGORITHMS = ["PBES2-HS256+A128KW", "A256GCM"]
 
 
 def keys_in(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The items in a folder that may hold long-term keys: (key, file). Empty without the folder."""
+    """The files in a folder, each with the key of its item. Empty without the folder."""
     try:
         paths = sorted(folder.iterdir())
     except OSError:
         return
     for path in paths:
-        key = unquote(path.name)
-        if items.is_profile(key) and _is_token(path):
-            yield key, path
+        if path.is_file():
+            yield unquote(path.name), path
 
 
 class Folder:
@@ -98,11 +97,9 @@ def _damaged(path: Path) -> ImportingError:
     )
 
 
-def _is_token(path: Path) -> bool:
+def is_item(path: Path) -> bool:
     """Whether the file begins like a JWE, with an encoded JSON object."""
     try:
-        if not path.is_file():
-            return False
         with path.open("rb") as stream:
             return stream.read(3) == b"eyJ"
     except OSError:

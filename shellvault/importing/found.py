@@ -15,6 +15,10 @@ SOURCES: tuple[Source, ...] = ("aws-vault", "credentials-file", "env", "granted"
 AskPassphrase = Callable[[str, str, str | None], str]
 
 
+#: Takes a line for a person about what was left out.
+Hint = Callable[[str], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A key pair, or a likely one behind a passphrase. No repr shows a secret."""
@@ -34,6 +38,8 @@ class Found:
     """Whether the keys can be read without a passphrase."""
     store: str = ""
     """For a person: the place that still holds the keys afterwards, because shellvault must not change it."""
+    by_program: bool = False
+    """Whether another program reads the pair: once the first of a store is read, the others can be read in parallel."""
     several: "Callable[[AskPassphrase], list[Found]] | None" = field(default=None, repr=False)
     """Reads the pairs of an item that may hold several. Raises as `load`."""
 

@@ -32,7 +32,7 @@ class ImportingError(ShellvaultError):
 
 def is_profile(key: str) -> bool:
     """Whether the item of this key may hold long-term keys, not a session or a token."""
-    return bool(key) and key.isprintable() and not _NOT_KEYS.fullmatch(key)
+    return bool(key) and not _NOT_KEYS.fullmatch(key)
 
 
 def data_of(item: bytes | str, where: str) -> bytes:

@@ -8,36 +8,32 @@ from contextlib import closing
 
 from shellvault.errors import VaultError
 from shellvault.importing import items
-from shellvault.importing.found import AskPassphrase, Found
-from shellvault.importing.makers import Maker, found_in, holds_keys
+from shellvault.importing.found import AskPassphrase, Found, Hint
+from shellvault.importing.makers import Maker, found_in, with_keys
 from shellvault.vault import bus_address
 
 #: The backends whose modules this file imports.
 BACKENDS = ("secret-service", "kwallet", "keyctl")
 
 
-def in_collection(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
+def in_collection(maker: Maker, environment: Mapping[str, str], hint: Hint) -> Iterator[Found]:
     """The items in the tool's Secret Service collection. Raises VaultError and D-Bus errors."""
     address = bus_address.of_session(environment)
     if address is None:
         return
     from shellvault.vault import secret_service
 
-    collection = maker.collection
-    with closing(secret_service.connect(address)) as connection:
-        keys = secret_service.keys_in_collection(connection, collection)
-    for key in filter(lambda key: holds_keys(maker, key), keys):
-        where = f"{maker.title}: collection {collection} of the Secret Service, item {key!r}"
+    collection = secret_service.OtherCollection(address, maker.collection)
+    for key in with_keys(maker, collection.keys(), hint):
+        where = f"{maker.title}: collection {maker.collection} of the Secret Service, item {key!r}"
 
         def read(_: AskPassphrase, key: str = key, where: str = where) -> bytes:
-            with closing(secret_service.connect(address)) as connection:
-                secret = secret_service.secret_in_collection(connection, collection, key)
-            return items.data_of(secret, where)
+            return items.data_of(collection.secret(key), where)
 
-        yield found_in(maker, key, where, read, f"the collection {collection} of the Secret Service")
+        yield found_in(maker, key, where, read, f"the collection {maker.collection} of the Secret Service")
 
 
-def in_wallet(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
+def in_wallet(maker: Maker, environment: Mapping[str, str], hint: Hint) -> Iterator[Found]:
     """The items in the tool's wallet. Raises VaultError and D-Bus errors."""
     address = bus_address.of_session(environment)
     if address is None:
@@ -54,24 +50,25 @@ def in_wallet(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
             keys = keyring.names(maker.service)
     except KeyringLocked:
         raise VaultError(f"the wallet {wallet} is closed: open it in KDE's wallet manager") from None
-    for key in filter(lambda key: holds_keys(maker, key), keys):
+    # One connection for all entries: opened by the first read.
+    reader = kwallet.KWalletKeyring(address, None, wallet)
+    for key in with_keys(maker, keys, hint):
         where = f"{maker.title}: wallet {wallet} of KWallet, entry {key!r}"
 
         def read(_: AskPassphrase, key: str = key, where: str = where) -> bytes:
-            with closing(kwallet.KWalletKeyring(address, None, wallet)) as keyring:
-                return items.data_of(keyring.data(maker.service, key), where)
+            return items.data_of(reader.data(maker.service, key), where)
 
         yield found_in(maker, key, where, read, f"the wallet {wallet} of KWallet")
 
 
-def in_kernel(maker: Maker) -> Iterator[Found]:
+def in_kernel(maker: Maker, hint: Hint) -> Iterator[Found]:
     """The items in the kernel keyring of this user, which holds the plain data. Raises VaultError."""
     from shellvault.vault import kernel_keyring
 
     if not kernel_keyring.presence().usable:
         return
     keyring = kernel_keyring.KernelKeyring({}, maker.service)
-    for key in filter(lambda key: holds_keys(maker, key), keyring.names()):
+    for key in with_keys(maker, keyring.names(), hint):
         where = f"{maker.title}: keyring {maker.service} of the kernel, key {key!r}"
 
         def read(_: AskPassphrase, key: str = key) -> bytes:

@@ -5,16 +5,15 @@ tool's variables or config file may change them.
 """
 
 import json
-import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shellvault.importing import items
-from shellvault.importing.found import AskPassphrase, Found, Source
+from shellvault.importing.found import AskPassphrase, Found, Hint, Source
 from shellvault.importing.items import ImportingError
 from shellvault.vault import StoredKeys
 
@@ -37,6 +36,8 @@ class Maker:
     """The folder of its items in `pass`; empty: the store itself."""
     pass_store: str | None
     """The `pass` store of this tool, if it configures one."""
+    pass_command: str | None = None
+    """The program of this tool in the place of `pass`, if it configures one."""
     default_passphrase: str | None = None
     """The default passphrase of its encrypted files."""
 
@@ -53,7 +54,7 @@ def home_of(environment: Mapping[str, str]) -> Path:
 
 def _expanded(path: str, environment: Mapping[str, str]) -> Path:
     home = home_of(environment)
-    return home / path[2:] if path.startswith("~/") else home / os.path.expandvars(path)
+    return home / path[2:] if path.startswith("~/") else home / path
 
 
 def _aws_vault(environment: Mapping[str, str]) -> Maker:
@@ -66,6 +67,7 @@ def _aws_vault(environment: Mapping[str, str]) -> Maker:
         "aws-vault",
         environment.get("AWS_VAULT_PASS_PREFIX", ""),
         environment.get("AWS_VAULT_PASS_PASSWORD_STORE_DIR"),
+        environment.get("AWS_VAULT_PASS_CMD"),
     )
 
 
@@ -107,7 +109,7 @@ def _aws_sso(environment: Mapping[str, str]) -> Maker:
         "aws-sso-cli",
         tuple(folder / "secure" for folder in _aws_sso_folders(environment)),
         "AWS_SSO_FILE_PASSWORD",
-        "awsssocli",
+        _aws_sso_setting(environment, "SecretServiceCollection") or "awsssocli",
         "aws-sso-cli",
         "",
         None,
@@ -119,15 +121,23 @@ def _aws_sso_folders(environment: Mapping[str, str]) -> list[Path]:
     return [home_of(environment) / ".aws-sso", Path(configuration) / "aws-sso"]
 
 
+def _aws_sso_setting(environment: Mapping[str, str], name: str) -> str | None:
+    """A setting of one word or path in aws-sso-cli's file; None without it."""
+    for folder in _aws_sso_folders(environment):
+        try:
+            text = (folder / "config.yaml").read_text("utf-8")
+        except (OSError, ValueError):
+            continue
+        if said := re.search(rf"^{name}:[ \t]*(\S.*?)[ \t]*(?:[ \t]#.*)?$", text, re.M):
+            return said[1].strip("\"'")
+    return None
+
+
 def in_json_store(environment: Mapping[str, str]) -> Iterator[Found]:
     """The pairs in aws-sso-cli's plaintext store (`SecureStore: json`). Raises ImportingError, OSError."""
-    for folder in _aws_sso_folders(environment):
-        path = folder / "store.json"
-        try:
-            said = re.search(r"^JsonStore:\s*(.+?)\s*$", (folder / "config.yaml").read_text("utf-8"), re.M)
-            path = _expanded(said[1].strip("\"'"), environment) if said else path
-        except (OSError, ValueError):
-            pass
+    said = _aws_sso_setting(environment, "JsonStore")
+    paths = [folder / "store.json" for folder in _aws_sso_folders(environment)]
+    for path in dict.fromkeys([*([_expanded(said, environment)] if said else []), *paths]):
         if path.is_file():
             yield from static_credentials(
                 path.read_bytes(), f"aws-sso-cli: {path}", str(path), is_plaintext=True
@@ -138,12 +148,34 @@ def in_json_store(environment: Mapping[str, str]) -> Iterator[Found]:
 _AWS_SSO_RECORDS = "aws-sso-cli-records"
 
 
-def holds_keys(maker: Maker, key: str) -> bool:
-    """Whether the item of this key may hold long-term keys."""
-    return key == _AWS_SSO_RECORDS if maker.source == "aws-sso" else items.is_profile(key)
+def with_keys(maker: Maker, keys: Iterable[str], hint: Hint) -> list[str]:
+    """The keys of the items that may hold long-term keys; hints at the tool's other items."""
+    if maker.source == "aws-sso":
+        return [key for key in keys if key == _AWS_SSO_RECORDS]
+    names, others = [], 0
+    for key in keys:
+        if items.is_profile(key):
+            names.append(key)
+        else:
+            others += 1
+    if others:
+        hint(
+            f"{others} sessions and sign-ins are left out, since they expire"
+            if others > 1
+            else "a session or sign-in is left out, since it expires"
+        )
+    return names
 
 
-def found_in(maker: Maker, key: str, where: str, read: Callable[[AskPassphrase], bytes], store: str) -> Found:
+def found_in(
+    maker: Maker,
+    key: str,
+    where: str,
+    read: Callable[[AskPassphrase], bytes],
+    store: str,
+    *,
+    by_program: bool = False,
+) -> Found:
     """The content of an item, which `read` reads: one pair; for aws-sso-cli all its static credentials."""
     if maker.source == "aws-sso":
         return Found(
@@ -154,7 +186,14 @@ def found_in(maker: Maker, key: str, where: str, read: Callable[[AskPassphrase],
             store=store,
             several=lambda ask: static_credentials(read(ask), where, store),
         )
-    return Found(maker.source, key, where, lambda ask: items.keys_of(read(ask), where), store=store)
+    return Found(
+        maker.source,
+        key,
+        where,
+        lambda ask: items.keys_of(read(ask), where),
+        store=store,
+        by_program=by_program,
+    )
 
 
 def static_credentials(

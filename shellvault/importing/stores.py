@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from shellvault import threads
 from shellvault.importing import encrypted_files, items, keyrings, plaintext
-from shellvault.importing.found import AskPassphrase, Found, Source, Surroundings
+from shellvault.importing.found import AskPassphrase, Found, Hint, Source, Surroundings
 from shellvault.importing.items import ImportingError
-from shellvault.importing.makers import Maker, found_in, holds_keys, home_of, in_json_store, makers
+from shellvault.importing.makers import Maker, found_in, home_of, in_json_store, makers, with_keys
 from shellvault.variables import for_programs
 from shellvault.vault import backends
 
@@ -29,10 +29,14 @@ PASS_BYTES = 1024 * 1024
 _OTHERS = ("shellvault/", "granted-", "aws-sso-cli-records")
 
 
+#: Folders in a password store that are no folders of items: git's, and the extensions of pass.
+_NOT_ITEMS = frozenset({".git", ".extensions"})
+
+
 class _Place(NamedTuple):
     source: Source
     title: str
-    look: Callable[[], Iterable[Found]]
+    look: Callable[[Hint], Iterable[Found]]
 
 
 def look_around(
@@ -47,18 +51,17 @@ def look_around(
     are taken.
     """
     credentials = plaintext.credentials_path(environment)
-    hints: list[str] = []
     places = [
         _Place(
             "credentials-file",
             "the credentials file",
-            partial(plaintext.in_file, credentials, is_config=False),
+            lambda _: plaintext.in_file(credentials, is_config=False),
         ),
         _Place(
-            "credentials-file", "the config file", partial(plaintext.in_file, config_path, is_config=True)
+            "credentials-file", "the config file", lambda _: plaintext.in_file(config_path, is_config=True)
         ),
-        _Place("env", "the environment", partial(plaintext.in_environment, environment, "default")),
-        _Place("aws-sso", "aws-sso-cli's store.json", partial(in_json_store, environment)),
+        _Place("env", "the environment", lambda _: plaintext.in_environment(environment, "default")),
+        _Place("aws-sso", "aws-sso-cli's store.json", lambda _: in_json_store(environment)),
     ]
     for maker in makers(environment):
         name, title = maker.source, maker.title
@@ -69,7 +72,7 @@ def look_around(
             ),
             _Place(name, f"{title} in KWallet", partial(keyrings.in_wallet, maker, environment)),
             _Place(name, f"{title} in the kernel's keyring", partial(keyrings.in_kernel, maker)),
-            _Place(name, f"{title} in pass", partial(_in_pass, maker, environment, profiles, hints.append)),
+            _Place(name, f"{title} in pass", partial(_in_pass, maker, environment, profiles)),
         ]
     places = [place for place in places if source in (None, place.source)]
     # In parallel: a keyring that does not answer takes seconds.
@@ -77,35 +80,44 @@ def look_around(
         _look, places, modules=["keyring.errors", *backends.modules(keyrings.BACKENDS, environment)]
     )
     troubles: dict[str, list[str]] = {}
-    for place, (_, trouble) in zip(places, looked, strict=True):
+    for place, (_, trouble, _) in zip(places, looked, strict=True):
         if trouble:
             troubles.setdefault(trouble, []).append(place.title)
     lines = [f"{', '.join(titles)}: {trouble}" for trouble, titles in troubles.items()]
-    return Surroundings(tuple(each for found, _ in looked for each in found), tuple(lines), tuple(hints))
+    found = tuple(each for found, _, _ in looked for each in found)
+    return Surroundings(found, tuple(lines), tuple(hint for _, _, hints in looked for hint in hints))
 
 
-def _look(place: _Place) -> tuple[list[Found], str | None]:
+def _look(place: _Place) -> tuple[list[Found], str | None, list[str]]:
+    """The pairs in a place, its trouble if it could not be searched, and hints about what was left out."""
+    hints: list[str] = []
     try:
-        return list(place.look()), None
+        return list(place.look(lambda hint: hints.append(f"{place.title}: {hint}"))), None, hints
     except TimeoutError:
-        return [], "it has not answered in time"
+        return [], "it has not answered in time", hints
     except Exception as error:
         # One bad store must not hide the others.
-        return [], str(error) or type(error).__name__
+        return [], str(error) or type(error).__name__, hints
 
 
-def _in_folders(maker: Maker, environment: Mapping[str, str]) -> Iterator[Found]:
+def _in_folders(maker: Maker, environment: Mapping[str, str], hint: Hint) -> Iterator[Found]:
     given = environment.get(maker.variable)
     tried = [each for each in (given or None, maker.default_passphrase) if each is not None]
     for folder in dict.fromkeys(maker.folders):
-        paths = [(key, path) for key, path in encrypted_files.keys_in(folder) if holds_keys(maker, key)]
-        opened = encrypted_files.Folder(maker.title, maker.variable, tried, [path for _, path in paths])
-        for key, path in paths:
+        paths = dict(encrypted_files.keys_in(folder))
+        keys = with_keys(maker, paths, hint)
+        others = [key for key in keys if not encrypted_files.is_item(paths[key])]
+        if others:
+            hint(f"left out, since they are no items: {', '.join(map(repr, others))}")
+        keys = [key for key in keys if key not in others]
+        opened = encrypted_files.Folder(maker.title, maker.variable, tried, [paths[key] for key in keys])
+        for key in keys:
+            path = paths[key]
             yield found_in(maker, key, f"{maker.title}: {path}", partial(opened.data, path), str(folder))
 
 
 def _in_pass(
-    maker: Maker, environment: Mapping[str, str], profiles: Collection[str], hint: Callable[[str], None]
+    maker: Maker, environment: Mapping[str, str], profiles: Collection[str], hint: Hint
 ) -> Iterator[Found]:
     """The items of `pass` and `passage`; their names are file paths."""
     home = home_of(environment)
@@ -115,17 +127,21 @@ def _in_pass(
             maker.pass_store or environment.get("PASSWORD_STORE_DIR") or home / ".password-store",
             ".gpg",
         ),
-        ("passage", environment.get("PASSAGE_DIR") or home / ".passage" / "store", ".age"),
+        (
+            "passage",
+            maker.pass_store or environment.get("PASSAGE_DIR") or home / ".passage" / "store",
+            ".age",
+        ),
     )
     for program, root, suffix in stores:
         folder = Path(root, maker.pass_prefix)
         keys = [
             path.relative_to(folder).as_posix().removesuffix(suffix)
             for path in sorted(folder.rglob(f"*{suffix}"))
-            if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            if _NOT_ITEMS.isdisjoint(path.relative_to(folder).parts[:-1])
         ]
         others = 0
-        for key in filter(partial(holds_keys, maker), keys):
+        for key in with_keys(maker, keys, hint):
             if maker.source == "aws-vault" and not maker.pass_prefix and key not in profiles:
                 # The store also holds other passwords.
                 others += not key.startswith(_OTHERS)
@@ -133,11 +149,13 @@ def _in_pass(
             name = f"{maker.pass_prefix}/{key}" if maker.pass_prefix else key
             where = f"{maker.title}: {program} {name}"
             variables = {"PASSWORD_STORE_DIR": str(root), "PASSAGE_DIR": str(root)}
-            read = partial(_shown, program, name, where, for_programs(environment) | variables)
-            yield found_in(maker, key, where, read, f"{program}, {root}")
+            read = partial(
+                _shown, maker.pass_command or program, name, where, for_programs(environment) | variables
+            )
+            yield found_in(maker, key, where, read, f"{program}, {root}", by_program=True)
         if others:
             hint(
-                f"{program} has {others} more item{'s' * (others != 1)} not named after a profile: "
+                f"{others} more item{'s' * (others != 1)} not named after a profile: "
                 f"import one with `shellvault import {maker.source} NAME`"
             )
 

@@ -16,7 +16,7 @@ from shellvault.errors import ShellvaultError
 from shellvault.importing import plaintext
 from shellvault.importing.found import AskPassphrase, Found
 from shellvault.importing.items import ImportingError
-from shellvault.profiles.edit import BACKUP_SUFFIX
+from shellvault.profiles.edit import BACKUP_SUFFIX, check_name
 from shellvault.profiles.parse import read_bytes
 from shellvault.vault import StoredKeys
 
@@ -28,6 +28,9 @@ Outcome = Literal["taken over", "in the vault already"]
 
 #: Most pairs that are proved in parallel.
 PROOFS_AT_ONCE = 8
+
+#: Most programs that read pairs in parallel.
+READS_AT_ONCE = 4
 
 #: Modules that a proof imports.
 PROOF_MODULES = ("botocore.client", "botocore.session", "botocore.exceptions", "encodings.idna")
@@ -68,7 +71,7 @@ def take_over(chosen: Iterable[Found], ways: Ways) -> list[Taken]:
 
     Each result has an `outcome` or a `problem`. Raises errors that concern no single pair, before anything is stored.
     """
-    taken = [each for found in chosen for each in _read(found, ways.ask)]
+    taken = _read_all(list(chosen), ways.ask)
     _judge(taken, ways.operate({"do": "list"})["keys"], ways.may_replace)
     due = [each for each in taken if each.is_due]
     threads.at_once(lambda each: _try(each, ways.prove), due, PROOFS_AT_ONCE, PROOF_MODULES)
@@ -86,10 +89,28 @@ def take_over(chosen: Iterable[Found], ways: Ways) -> list[Taken]:
     return taken
 
 
+def _read_all(chosen: list[Found], ask: AskPassphrase) -> list[Taken]:
+    """Reads the pairs, in order. Where a program reads them, the first is read alone: it may ask a person."""
+    first: dict[str, Found] = {}
+    for found in chosen:
+        first.setdefault(found.store if found.by_program else f"{id(found)}", found)
+    alone = {id(found): _read(found, ask) for found in first.values()}
+    others = [found for found in chosen if id(found) not in alone]
+    read = dict(
+        zip(
+            map(id, others),
+            threads.at_once(lambda found: _read(found, ask), others, READS_AT_ONCE),
+            strict=True,
+        )
+    )
+    return [taken for found in chosen for taken in (alone | read)[id(found)]]
+
+
 def _read(found: Found, ask: AskPassphrase) -> list[Taken]:
     try:
         if found.several:
             return [taken for each in found.several(ask) for taken in _read(each, ask)]
+        check_name(found.name)
         return [Taken(found, found.load(ask))]
     except ShellvaultError as error:
         return [Taken(found, problem=error)]

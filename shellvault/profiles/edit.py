@@ -28,6 +28,9 @@ _COMMENT = re.compile(r"(?:^|\s)[#;]")
 _PLAIN_NAME = re.compile(r"[\w.@+:/=,%-]+")
 
 
+#: Most characters of a profile's name.
+_LONGEST_NAME = 256
+
 #: What a profile is given: values, and groups of values (`s3`).
 Settings = Mapping[str, str | Mapping[str, str]]
 
@@ -230,9 +233,11 @@ def _line_end(text: str) -> str:
 
 def check_name(name: str) -> None:
     """Raises ConfigError for a text that cannot be the name of a section."""
-    if not name.strip() or not name.isprintable() or not {"[", "]"}.isdisjoint(name):
+    fits = name.strip() and len(name) <= _LONGEST_NAME and name.isprintable()
+    if not fits or not {"[", "]"}.isdisjoint(name):
         raise ConfigError(
-            f"{name[:100]!r} cannot be a profile name: use printable characters without [ and ]"
+            f"{name[:100]!r} cannot be a profile name: use at most {_LONGEST_NAME} printable characters, "
+            "without [ and ]"
         )
 
 

@@ -11,7 +11,8 @@ import secretstorage
 from jeepney.io.blocking import DBusConnection  # type: ignore[import-untyped]
 from keyring.backends.SecretService import Keyring
 from keyring.errors import KeyringLocked
-from secretstorage.util import add_match_rules
+from secretstorage.dhcrypto import Session
+from secretstorage.util import add_match_rules, open_session
 
 from shellvault.errors import VaultError
 from shellvault.vault import bus, kwallet
@@ -90,29 +91,54 @@ def presence(address: str, can_ask: bool, name: str | None = None) -> Presence:
     return Presence(True, True, f"its {_title(name)} is unlocked")
 
 
-def keys_in_collection(connection: DBusConnection, name: str) -> list[str]:
-    """The keys of the items in another tool's collection; empty if there is no such collection.
+class OtherCollection:
+    """Another tool's collection. All its secrets are read on one connection, which stays open."""
 
-    Raises VaultError when it is locked, D-Bus errors.
-    """
-    return [_key_of(item) for item in _items(connection, name)]
+    def __init__(self, address: str, name: str) -> None:
+        """`address`: of a D-Bus bus; `name`: the collection's label or object name."""
+        self._address = address
+        self._name = name
+        self._items: dict[str, secretstorage.Item] = {}
+        self._session: Session | None = None
 
+    def keys(self) -> list[str]:
+        """The keys of its items; empty if there is no such collection. Raises VaultError if locked, D-Bus errors."""
+        with closing(connect(self._address)) as connection:
+            return list(self._items_on(connection))
 
-def secret_in_collection(connection: DBusConnection, name: str, key: str) -> bytes:
-    """The secret of an item in another tool's collection. Raises VaultError if it is missing, D-Bus errors."""
-    for item in _items(connection, name):
-        if _key_of(item) == key:
+    def secret(self, key: str) -> bytes:
+        """The secret of an item. Raises VaultError if it is missing or locked, D-Bus errors."""
+        if self._session is None:
+            connection = connect(self._address)
+            self._items = self._items_on(connection)
+            self._session = open_session(connection)
+        item = self._items.get(key)
+        if item is None:
+            raise VaultError(
+                f"the collection {self._name} has no item {key!r} any more: run the command again"
+            )
+        item.session = self._session
+        try:
             return bytes(item.get_secret())
-    raise VaultError(f"the collection {name} has no item {key!r} any more: run the command again")
+        except secretstorage.LockedException:
+            raise self._locked() from None
 
+    def _items_on(self, connection: DBusConnection) -> dict[str, secretstorage.Item]:
+        collection = _collection(connection, self._name)
+        if collection is None:
+            return {}
+        if collection.is_locked():
+            raise self._locked()
+        found: dict[str, secretstorage.Item] = {}
+        for item in collection.get_all_items():
+            # Of several with one key, the other tools take the first.
+            found.setdefault(_key_of(item), item)
+        return found
 
-def _items(connection: DBusConnection, name: str) -> list[secretstorage.Item]:
-    collection = _collection(connection, name)
-    if collection is None:
-        return []
-    if collection.is_locked():
-        raise VaultError(f"the collection {name} is locked: unlock it in the desktop's keyring program")
-    return list(collection.get_all_items())
+    def _locked(self) -> VaultError:
+        return VaultError(
+            f"the collection {self._name} is locked: unlock it in the desktop's keyring program"
+        )
 
 
 def _collection(connection: DBusConnection, name: str | None) -> secretstorage.Collection | None:

@@ -212,7 +212,7 @@ def test_a_person_with_aws_vault(
             ("does not open it", "old passphrase"),
             *NEW_PASSPHRASE,
         )
-        assert "taken over: work" in taken and "still holds the key" in taken
+        assert "taken over: work" in taken and "still holds the key" in taken and "next: `" in taken
         person.does(ALIAS.get(shell, "alias aws-vault=shellvault"))
         assert keys.access_key_id[:-1] in person.does("aws-vault list")
         assert "used-by-work" in person.does("aws-vault exec work -- sh -c 'echo used-by-$AWS_VAULT'")

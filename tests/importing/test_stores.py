@@ -15,7 +15,7 @@ from shellvault.importing import keyrings, makers, stores
 from shellvault.importing.found import Found
 from shellvault.importing.items import ImportingError
 from shellvault.vault import StoredKeys, kernel_keyring
-from tests.importing.stores import FIXTURES, PASSPHRASE, credential, item, write_encrypted
+from tests.importing.stores import FIXTURES, PASSPHRASE, credential, item, session, write_encrypted
 from tests.real_keyring import PrivateKeyring
 from tests.real_password_store import password_store
 from tests.real_wallet import private_wallet
@@ -109,16 +109,28 @@ def test_items_of_pass_may_lie_in_folders(environment: dict[str, str], tmp_path:
     store = tmp_path / ".password-store"
     (store / "team").mkdir(parents=True)
     (store / "granted-aws-iam-credentials" / "team").mkdir(parents=True)
-    for name in ("team/prod", "granted-aws-iam-credentials/team/dev", "bank", "aws-sso-cli-records"):
+    (store / ".git").mkdir()
+    names = (
+        "team/prod",
+        "granted-aws-iam-credentials/team/dev",
+        ".hidden",
+        "..x",
+        "bank",
+        "aws-sso-cli-records",
+    )
+    for name in (*names, ".git/no-item"):
         (store / f"{name}.gpg").write_text("x")
-    around = stores.look_around(environment, tmp_path / "config", ["team/prod"])
+    around = stores.look_around(environment, tmp_path / "config", ["team/prod", ".hidden", "..x"])
     assert {(each.source, each.name) for each in around.found} == {
         ("aws-vault", "team/prod"),
+        ("aws-vault", ".hidden"),
+        ("aws-vault", "..x"),
         ("granted", "team/dev"),
         ("aws-sso", "static credentials"),
     }
     assert around.hints == (
-        "pass has 1 more item not named after a profile: import one with `shellvault import aws-vault NAME`",
+        "aws-vault in pass: 1 more item not named after a profile: "
+        "import one with `shellvault import aws-vault NAME`",
     )
 
 
@@ -148,6 +160,17 @@ def test_aws_sso_may_keep_its_records_in_plaintext(environment: dict[str, str], 
     assert [(each.name, each.load(never_asked)) for each in found] == [("a", PAIR), ("Main", PAIR)]
 
 
+def test_the_tools_settings_name_collections_and_programs(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / ".config" / "aws-sso").mkdir(parents=True)
+    (tmp_path / ".config" / "aws-sso" / "config.yaml").write_text(
+        'SecureStore: secret-service\nSecretServiceCollection: "my own"  # a note\n'
+    )
+    aws_vault, _, aws_sso = makers.makers(environment | {"AWS_VAULT_PASS_CMD": "gopass"})
+    assert (aws_vault.pass_command, aws_sso.collection) == ("gopass", "my own")
+
+
 OLD_SESSIONS = ["session,d29yaw,bWZh,1790000000", "session:d29yaw:bWZh:1790000000", "work session (61663031)"]
 
 
@@ -155,7 +178,7 @@ OLD_SESSIONS = ["session,d29yaw,bWZh,1790000000", "session:d29yaw:bWZh:179000000
 def test_sessions_of_older_versions_are_sessions(
     environment: dict[str, str], tmp_path: Path, key: str
 ) -> None:
-    write_encrypted(tmp_path / ".awsvault" / "keys", key, credential("ASIAX", "s", "t"), "p")
+    write_encrypted(tmp_path / ".awsvault" / "keys", key, session("ASIAX", "s", "t"), "p")
     assert look(environment) == []
 
 
@@ -291,12 +314,14 @@ def test_the_keyring_of_the_kernel(environment: dict[str, str]) -> None:
     name = f"aws-vault-test-{os.getpid()}"
     maker = dataclasses.replace(makers.makers({})[0], service=name)
     keyring = kernel_keyring.KernelKeyring({"SHELLVAULT_KEYCTL_TIMEOUT": "60"}, name)
+    hints: list[str] = []
     try:
-        assert list(keyrings.in_kernel(maker)) == []
+        assert list(keyrings.in_kernel(maker, hints.append)) == []
         for key in ("work", "a;b/ü", SESSION):
             keyring.set_password("", key, PLAIN.decode())
-        found = {each.name: each.load(never_asked) for each in keyrings.in_kernel(maker)}
+        found = {each.name: each.load(never_asked) for each in keyrings.in_kernel(maker, hints.append)}
         assert found == {"work": KEPT, "a;b/ü": KEPT}
+        assert hints == ["a session or sign-in is left out, since it expires"]
     finally:
         ring = subprocess.run(["keyctl", "search", "@u", "keyring", name], capture_output=True, text=True)
         subprocess.run(["keyctl", "unlink", ring.stdout.strip(), "@u"], check=True)

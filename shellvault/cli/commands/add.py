@@ -8,12 +8,12 @@ from typing import NamedTuple
 import click
 
 from shellvault import here, waiting
-from shellvault.cli import broker, key_check
+from shellvault.cli import broker, first_steps, key_check
 from shellvault.cli.options import backend_option
 from shellvault.dialogue import output, progress, prompters, questions
 from shellvault.errors import ConfigError, SessionError, UsageError
 from shellvault.fastlane import request
-from shellvault.profiles.edit import check_editable
+from shellvault.profiles import edit
 from shellvault.profiles.grammar import word
 from shellvault.profiles.parse import ConfigFile, load
 from shellvault.sessions.refusals import RefusedError
@@ -70,7 +70,7 @@ def command(
     output.note(f"added the keys of {name}{whose} to the vault ({saved['backend']})")
     if not no_add_config:
         _add_to_config(config, name, settings)
-    _name_next_step(name)
+    first_steps.name_next(name)
     return 0
 
 
@@ -115,17 +115,13 @@ def _tell_why_file(backend: str | None, environment: Mapping[str, str]) -> None:
 
 
 def check_name(name: str) -> None:
-    """Raises UsageError for a profile name that a config file cannot hold."""
-    if (
-        not name.strip()
-        or name != name.strip()
-        or not name.isprintable()
-        or set("[]") & set(name)
-        or len(name) > 256
-    ):
-        raise UsageError(
-            f"{name!r} cannot be a profile name: use printable characters without [ and ], at most 256"
-        )
+    """Raises UsageError for a profile name that a config file cannot hold, or with a blank at either end."""
+    if name != name.strip():
+        raise UsageError(f"{name!r} begins or ends with a blank: give the name without")
+    try:
+        edit.check_name(name)
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
 
 
 def _check_own_keys_serve(config: ConfigFile, name: str) -> None:
@@ -158,7 +154,7 @@ def _from_environment(environment: dict[str, str]) -> tuple[str, str]:
 def _check_editable(config: ConfigFile, name: str) -> None:
     """Raises ConfigError before the keys are asked for and stored, where the profile could not be added afterwards."""
     try:
-        check_editable(config.path, name)
+        edit.check_editable(config.path, name)
     except ConfigError as error:
         raise ConfigError(
             f"{error} (nothing is stored yet; --no-add-config stores the keys alone)"
@@ -200,13 +196,3 @@ def _add_to_config(config: ConfigFile, name: str, settings: dict[str, str]) -> N
     for key, value in settings.items():
         set_key(config.path, name, key, value)
         output.note(f"added {key} to [profile {name}] in {config.path}")
-
-
-def _name_next_step(name: str) -> None:
-    from shellvault.shells import detect, lines
-
-    try:
-        shell = detect.detect(os.getppid())
-        output.note(f"next: `{lines.evaluated(shell, 'env', name)}`")
-    except UsageError:
-        output.note(f"next: `shellvault exec {word(name)} -- COMMAND`")
