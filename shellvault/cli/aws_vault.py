@@ -117,7 +117,8 @@ ROWS = (
     Row(
         "`AWS_VAULT_BACKEND`, `_PROMPT`, `_DURATION`, `_STDOUT`, …",
         "`SHELLVAULT_…`, else `AWS_VAULT_…`",
-        "`AWS_VAULT_PASS_PREFIX` is for `import` alone: nothing of ours may replace an item of theirs",
+        "`AWS_VAULT_PASS_PREFIX` and `AWS_VAULT_PASS_CMD` are for `import` alone: "
+        "nothing of ours may replace an item of theirs",
     ),
     Row(
         "`AWS_SESSION_TOKEN_TTL`, `AWS_ASSUME_ROLE_TTL`, …",
