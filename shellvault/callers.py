@@ -18,6 +18,9 @@ PRODUCTION: Mapping[Kind, Rule] = {"coding-agent": "ask", "background": "ask"}
 #: How an ApprovalNeededError ends.
 MUST_ALLOW = ": a person must allow it"
 
+#: The longest reason that is shown, in characters: a tag's value may have 256.
+REASON_LIMIT = 200
+
 #: Value of a request's `read-only` that also keeps secrets back.
 NO_SECRETS = "no-secrets"
 
@@ -89,9 +92,18 @@ def label_of(actor: Actor) -> Label:
     return Label(actor.kind)
 
 
-def field_of(actor: Actor) -> str:
-    """The field `actor` of a request line: "" for a person."""
-    return "" if actor.is_person else str(label_of(actor))
+def fields_of(actor: Actor, reason: object = "") -> dict[str, str]:
+    """What a request line says of its caller: `actor`, and of a coding agent the `reason` that its session shows."""
+    if actor.is_person:
+        return {}
+    said = tag_value(reason) if actor.kind == "coding-agent" and isinstance(reason, str) else ""
+    return {"actor": str(label_of(actor))} | ({"reason": said} if said else {})
+
+
+def tag_value(text: str) -> str:
+    """The text with what AWS takes in a session tag's value (STS API reference, Tag); other characters become `-`."""
+    kept = "".join(char if char.isalnum() or char in " _.:/=+-@" else "-" for char in text)
+    return kept.strip()[:REASON_LIMIT]
 
 
 def rules(general: Mapping[str, str], of_profile: str, *, is_production: bool) -> dict[Kind, Rule]:
@@ -124,9 +136,3 @@ def without_secrets(also: Iterable[str] = ()) -> str:
     actions = [*SECRETS, *sorted(set(also) - set(SECRETS))]
     statement = {"Effect": "Deny", "Action": actions, "Resource": "*"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
-
-
-def session_name(user: str, of_profile: str | None, actor: Label) -> str:
-    """The name of a role's session that shows the caller, such as `ada+claude-code+7f3a` (AssumeRole: 2 to 64)."""
-    mark = f"+{actor.program}+{actor.run}"
-    return (of_profile or plain(user))[: 64 - len(mark)] + mark

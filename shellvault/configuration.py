@@ -148,6 +148,13 @@ SETTINGS = (
         "More programs and variables that mark a coding agent.",
     ),
     Key(
+        "marks",
+        "table of text",
+        "name {user}+{program}+{run}, SourceIdentity {user}, tags actor program reason",
+        'marks = { session_name = "{user}+{program}", tags = "program", refused = "refuse" }',
+        "How AWS sees sessions of coding agents: session_name, source_identity, tags; refused: unmarked or refuse.",
+    ),
+    Key(
         "secrets",
         "list of text",
         "the known ones",

@@ -5,6 +5,7 @@ nothing.
 """
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,6 +55,20 @@ def stored_names(environment: Mapping[str, str]) -> list[str]:
         return locations.noted_names(locations.names_file(environment))
     except ShellvaultError:
         return []
+
+
+def login_name() -> str:
+    """The name of this process's user, as the system has it and not the environment, where it can be had."""
+    if sys.platform == "win32":
+        import getpass
+
+        return getpass.getuser()
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user-{os.getuid()}"
 
 
 def agent_allowed(environment: Mapping[str, str]) -> bool:

@@ -47,6 +47,8 @@ class Settings:
     """Whether entering a session says nothing where no prompt shows it."""
     callers: Mapping[str, str] = field(default_factory=dict)
     """What each kind of caller gets (shellvault.callers)."""
+    marks: Mapping[str, str] = field(default_factory=dict)
+    """How sessions of coding agents are marked (shellvault.session_marks)."""
     coding_agents: tuple[str, ...] = ()
     """Programs and variables that mark a coding agent, besides the known ones."""
     secrets: tuple[str, ...] = ()

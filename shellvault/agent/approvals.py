@@ -11,13 +11,13 @@ from shellvault import hardening, marks
 from shellvault.actors import UNKNOWN, Actor, Actors, seen, words_of
 from shellvault.agent.loop import Loop
 from shellvault.agent.permits import PATIENCE, Permit, Permits, Question, RefusedError
-from shellvault.callers import MUST_ALLOW, field_of
+from shellvault.callers import MUST_ALLOW, REASON_LIMIT, fields_of
 from shellvault.display import printable
 from shellvault.fastlane import request
 from shellvault.protocol import Message
 
-#: The longest reason that is shown, in characters, and the most profiles of a lease.
-REASON_LIMIT, PROFILES = 200, 50
+#: The most profiles of a lease.
+PROFILES = 50
 
 
 #: The variables that a desktop notice needs.
@@ -50,11 +50,11 @@ class Approvals:
         """The kind of the process `pid`."""
         return self._actors.of(pid) if pid > 0 else UNKNOWN
 
-    def marked(self, line: str, actor: Actor) -> str:
+    def marked(self, line: str, actor: Actor, reason: object) -> str:
         """The request line with this caller's marks. Raises ValueError if the line has marks already."""
         if marks.is_marked(line):
             raise ValueError("a request that says itself what asks")
-        fields = self.permits.fields(actor, line, field_of(actor), time.time())
+        fields = self.permits.fields(actor, line, fields_of(actor, reason), time.time())
         return marks.marked(line, fields) if fields else line
 
     def ask(self, actor: Actor, line: str, about: str, reason: object, done: Callable[[str], None]) -> int:

@@ -136,8 +136,13 @@ class Client:
         if not self._agent.callers.speaks_for(self._socket, asked.pid):
             # No process gets another shell's secret, nor a session that is renewed for it.
             asked = asked._replace(pid=None)
+        is_refresh = asked.form.startswith("refresh.")
+        if is_refresh:
+            self._reason = self._agent.memory.reason_of(asked.pid, asked.key)
         asked = asked._replace(key=self._marked(asked.key))
         self._handle = self._nothing_more
+        # What is said of a new session of a coding agent, or asked, only the full command line can show.
+        needs_full = self._asker.kind == "coding-agent" and not is_refresh
         if not protocol.speaks_our_version(asked.version):
             # Before the reply: its reader then finds no agent and starts another.
             self._make_room()
@@ -145,7 +150,7 @@ class Client:
         elif asked.version == protocol.DIRECT and not self._prove(asked.pid):
             # The shell would reject the reply. It asks again by our command, and gets a secret with the text.
             self._finish_text("miss")
-        elif asked.verb == "peek":
+        elif asked.verb == "peek" and not needs_full:
             status, peeked = self._agent.peek(asked.key, asked.form, asked.pid, self._socket)
             if status == "ok":
                 self._given(asked.key, asked.form, asked.pid)
@@ -153,6 +158,8 @@ class Client:
         elif text := self._agent.remembered(asked.key, asked.form, asked.pid, partial(self._seen, asked)):
             self._given(asked.key, asked.form, asked.pid)
             self._finish_text("ok", self._with_secret(asked, text))
+        elif needs_full:
+            self._finish_text("miss")
         else:
             self._deadline = self._agent.loop.later(TEXT_PATIENCE, partial(self._finish_text, "needs-you"))
             asking = self._seen(asked)
@@ -183,7 +190,7 @@ class Client:
 
     def _marked(self, line: str) -> str:
         self._asker = self._actor()
-        return self._agent.approvals.marked(line, self._asker)
+        return self._agent.approvals.marked(line, self._asker, self._reason)
 
     def _given(self, line: str, form: str, pid: int | None, result: Message | None = None) -> None:
         """Notes that the next reply gives the other side a session."""
@@ -433,6 +440,7 @@ class Client:
     def _endpoint(self, message: Message) -> None:
         line, pid = message["request"], self._own_pid(message["pid"])
         request.decode(line)
+        self._reason = message.get("reason")
         asking = self._caller(message)
         if pid is None:
             raise ValueError("not an endpoint request")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Set
 from sys import intern
 from typing import NamedTuple
 
-from shellvault import renewal
+from shellvault import marks, renewal
 from shellvault.agent import processes
 from shellvault.agent.caller import Caller
 from shellvault.agent.leases import Lease, Leases
@@ -117,13 +117,8 @@ class Trouble:
         self.needs_you = needs_you
 
 
-def profile_of(line: str) -> str:
-    """The profile of a request line, as the line writes it (`request.escape`)."""
-    return line.partition(" ")[0]
-
-
 def _before(known: "Use", line: str) -> str:
-    return known.before if profile_of(known.line) == profile_of(line) else known.line
+    return known.before if marks.profile_of(known.line) == marks.profile_of(line) else known.line
 
 
 class Use(NamedTuple):
@@ -192,7 +187,7 @@ class Memory:
 
     def note_use(self, line: str) -> None:
         """Remembers that a session of this line's profile was just used."""
-        name = profile_of(line)
+        name = marks.profile_of(line)
         self._recent.pop(name, None)
         self._recent[name] = None
         while len(self._recent) > RECENT:
@@ -224,6 +219,12 @@ class Memory:
         """The secret of the living shell with this pid; None when it has none."""
         use = self.shells.get(pid) if pid is not None else None
         return use.secret if use and processes.is_alive(use.process) else None
+
+    def reason_of(self, pid: int | None, line: str) -> str:
+        """The reason with which a shell got its session, if `line` is for the same profile; "" without one."""
+        use = self.shells.get(pid) if pid is not None else None
+        is_same = use is not None and marks.profile_of(use.line) == marks.profile_of(line)
+        return marks.field_of(use.line, "reason") if use and is_same else ""
 
     def caller_of(self, line: str) -> Caller | None:
         """The command that got this line's session for a shell that uses it, else the last that got it."""

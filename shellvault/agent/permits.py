@@ -101,9 +101,9 @@ class Permits:
         self._never: set[str] = set()
         """Programs that were refused for as long as this agent runs."""
 
-    def fields(self, actor: Actor, line: str, label: str, now: float) -> dict[str, str]:
-        """What a request line gets of its caller: `actor`, and `grant` with a narrowing where a permit counts."""
-        known = {"actor": label} if label else {}
+    def fields(self, actor: Actor, line: str, known: Mapping[str, str], now: float) -> dict[str, str]:
+        """What a request line gets of its caller: what is `known`, and `grant` with a narrowing if a permit counts."""
+        known = dict(known)
         for process in actor.chain:
             leases = [permit for permit in self.living(now) if permit.is_lease and permit.root == process]
             if leases:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shellvault import guard, here, history, locations, marks, myself, settings, waiting
-from shellvault.callers import PERSON, field_of
+from shellvault.callers import PERSON, fields_of
 from shellvault.cli import now, told
 from shellvault.cli.foreign_config import tell_programs
 from shellvault.cli.options import Wish
@@ -95,7 +95,7 @@ def endpoint(wish: Wish, pid: int, *, lazy: bool = False) -> "Change":
         change = change_without_session(profile_for_request(parsed(wish.line)), wish.line)
     else:
         change = forms.change(answer(wish, "exec"))
-    return change.with_endpoint(client.open_endpoint(wish.line, pid, wish.environment))
+    return change.with_endpoint(client.open_endpoint(wish.line, pid, wish.environment, wish.reason))
 
 
 def _by_agent(wish: Wish, form: str, prompter: Prompter) -> str:
@@ -143,7 +143,7 @@ def _confirmed(wish: Wish) -> Wish:
 def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     """The same without an agent, recorded as the agent does."""
     actor = myself.actor(wish.environment)
-    line = marks.marked(wish.line, {"actor": field_of(actor)})
+    line = marks.marked(wish.line, fields_of(actor, wish.reason))
     if form in guard.SIGN_INS:
         return _obtain(wish, line, form, prompter)[0]
 

@@ -78,7 +78,9 @@ def obtain(
     return text
 
 
-def open_endpoint(request_line: str, pid: int, environment: Mapping[str, str]) -> dict[str, str]:
+def open_endpoint(
+    request_line: str, pid: int, environment: Mapping[str, str], reason: str | None = None
+) -> dict[str, str]:
     """The two variables by which the process `pid`, and what it starts, reach the container endpoint.
 
     The token dies with that process. Raises AgentError; without an agent there is no endpoint.
@@ -90,6 +92,7 @@ def open_endpoint(request_line: str, pid: int, environment: Mapping[str, str]) -
         "pid": pid,
         "environment": for_agent(environment),
         "directory": here.working_directory(),
+        "reason": reason,
     }
     return {str(name): str(value) for name, value in _with_agent(environment, message, None).items()}
 

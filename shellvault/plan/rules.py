@@ -65,6 +65,7 @@ def build(profile: Profile, stored: Mapping[str, str], options: Options) -> Plan
     narrowing = _narrowing(chain) if options.narrows else Narrowing()
     if narrowing.is_narrow:
         steps[-1] = _narrowed(steps, _with_secrets_policy(narrowing, options), partition)
+    _check_marks(profile, steps[-1])
     _check_devices(steps)
     if not options.insecure_endpoint:
         _check_endpoints(steps)
@@ -167,6 +168,7 @@ def _assume_role(member: Profile, before: Step, partition: str) -> AssumeRole:
         source_identity=member.source_identity,
         session_tags=member.session_tags,
         transitive_session_tags=member.transitive_session_tags,
+        marks=member.marks,
         endpoint=endpoint_for(member, "sts", partition=partition),
     )
     return step.checked()
@@ -189,7 +191,15 @@ def assumed_role(profile: Profile, role_arn: str) -> AssumeRole:
     """AssumeRole of any `role_arn` with the session of `profile`, as a container may request it."""
     duration = min(profile.durations.assume_role or HOUR, HOUR)
     endpoint = endpoint_for(profile, "sts", partition=role_arn.split(":")[1] if ":" in role_arn else "aws")
-    return AssumeRole(profile.name, cache="none", role_arn=role_arn, duration=duration, endpoint=endpoint)
+    return AssumeRole(
+        profile.name,
+        cache="none",
+        role_arn=role_arn,
+        duration=duration,
+        session_name=profile.role_session_name if profile.marks else None,
+        marks=profile.marks,
+        endpoint=endpoint,
+    )
 
 
 def _narrowing(chain: Sequence[Profile]) -> Narrowing:
@@ -226,6 +236,15 @@ def _narrowed(steps: Sequence[Step], narrowing: Narrowing, partition: str) -> St
         )
     changed = replace(step, policy=narrowing.policy, policy_arns=arns)
     return fingerprinted(changed, steps[-2].fingerprint if len(steps) > 1 else None)
+
+
+def _check_marks(profile: Profile, last: Step) -> None:
+    """Raises ConfigError where the session must show its caller, and is none of a role that can."""
+    if profile.marks and profile.marks.is_required and not isinstance(last, AssumeRole):
+        raise ConfigError(
+            f"AWS takes no SourceIdentity and tags with {last.call} (profile {printable(profile.name)}): use a profile "
+            'with a role_arn, or allow sessions without them (refused = "unmarked" in [marks] of config.toml)'
+        )
 
 
 def _check_endpoints(steps: Sequence[Step]) -> None:

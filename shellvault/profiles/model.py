@@ -107,6 +107,16 @@ class Narrowing:
 
 
 @dataclass(frozen=True, slots=True)
+class Marks:
+    """What shows the caller in a role's session, besides the session's name (shellvault.session_marks)."""
+
+    source_identity: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    is_required: bool = False
+    """Whether there is no session where AWS does not take them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A profile as it will be used. `source` is the resolved `source_profile`, None when there is none."""
 
@@ -136,6 +146,8 @@ class Profile:
     source_identity: str | None = None
     session_tags: tuple[tuple[str, str], ...] = ()
     transitive_session_tags: tuple[str, ...] = ()
+    marks: Marks | None = None
+    """Those of its caller, which no file gives."""
     durations: Durations = field(default_factory=Durations)
     sso: Sso | None = None
     login_session: str | None = None

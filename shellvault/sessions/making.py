@@ -26,6 +26,7 @@ from shellvault.plan.steps import (
 from shellvault.sessions import mfa, processes
 from shellvault.sessions.cache import SessionCache
 from shellvault.sessions.context import Context, SignInTask
+from shellvault.sessions.marking import marked
 from shellvault.sessions.model import Helper, HelperKind, Prompter, Session
 from shellvault.sessions.recursion import check_recursion
 
@@ -147,6 +148,17 @@ def _sts(step: StsCall, made: Made) -> Session:
     return mfa.with_code(step, made.walk.prompter, context, partial(_run, made.walk, step), use)
 
 
+def _assume_role(step: AssumeRole, made: Made) -> Session:
+    context = made.walk.context
+    return marked(
+        step,
+        lambda step: _sts(step, made),
+        context.state_directory,
+        context.clock(),
+        made.walk.prompter.tell,
+    )
+
+
 def _waiting_for_aws(step: Step, made: Made) -> float:
     """Reports what the caller waits for, and returns the time now."""
     made.walk.context.waits_for(f"AWS ({step.call} of {printable(step.profile)})")
@@ -172,6 +184,6 @@ CALLS: Mapping[type[Step], Callable[[Any, Made], Session]] = {
     Source: _source,
     WebIdentity: _web_identity,
     SessionToken: _sts,
-    AssumeRole: _sts,
+    AssumeRole: _assume_role,
     FederationToken: _sts,
 }

@@ -1,14 +1,13 @@
 """What a caller may have of a profile: its rule, and a session narrowed and marked by that rule."""
 
-import getpass
 from collections.abc import Mapping
 from dataclasses import replace
 
-from shellvault import settings
-from shellvault.callers import MUST_ALLOW, PERSON, Label, Rule, label, rules, session_name, without_secrets
+from shellvault import here, session_marks, settings
+from shellvault.callers import MUST_ALLOW, PERSON, Label, Rule, label, rules, without_secrets
 from shellvault.display import is_production, printable
 from shellvault.errors import ApprovalNeededError, ConfigError, NotAllowedError
-from shellvault.profiles.model import Narrowing, Profile
+from shellvault.profiles.model import Marks, Narrowing, Profile
 from shellvault.sessions.about import account_and_role
 
 #: The field `grant` of a caller whose lease is for other profiles, and of one whose lease has ended.
@@ -41,7 +40,7 @@ def for_caller(profile: Profile, fields: Mapping[str, str], environment: Mapping
         raise ApprovalNeededError(f"{_named(caller)} wants {described(profile)}{MUST_ALLOW}")
     if rule == "read-only":
         profile = _read_only(profile, fields)
-    return _marked(profile, caller, environment)
+    return _marked(profile, caller, fields, environment)
 
 
 def wants(profile: Profile, fields: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
@@ -105,13 +104,27 @@ def _read_only(profile: Profile, fields: Mapping[str, str]) -> Profile:
     return replace(profile, narrowing=narrowing)
 
 
-def _marked(profile: Profile, caller: Label, environment: Mapping[str, str]) -> Profile:
-    """The profile whose sessions show a coding agent: by their name in CloudTrail, and in the User-Agent of SDKs."""
+def _marked(
+    profile: Profile, caller: Label, fields: Mapping[str, str], environment: Mapping[str, str]
+) -> Profile:
+    """The profile whose sessions show a coding agent, at AWS and in the User-Agent of SDKs. Raises ConfigError."""
     if caller.kind != "coding-agent":
         return profile
     variables = {**profile.variables, "AWS_EXECUTION_ENV": f"shellvault-{caller.program}"}
-    profile = replace(profile, variables=variables)
-    if not profile.role_arn:
-        return profile
-    user = environment.get("USER") or getpass.getuser()
-    return replace(profile, role_session_name=session_name(user, profile.role_session_name, caller))
+    marking = session_marks.marking(settings.load(environment).marks)
+    # What the program has set in its own environment says nothing of the person that it acts for.
+    name = None if "AWS_ROLE_SESSION_NAME" in fields else profile.role_session_name
+    identity = None if "AWS_SOURCE_IDENTITY" in fields else profile.source_identity
+    person = session_marks.person(here.login_name())
+    marks = Marks(
+        None if identity else session_marks.filled(marking.source_identity, person, caller) or None,
+        session_marks.tags_of(marking, caller, fields.get("reason", "")),
+        marking.is_required,
+    )
+    return replace(
+        profile,
+        variables=variables,
+        role_session_name=session_marks.filled(marking.session_name, name or person, caller),
+        source_identity=identity,
+        marks=marks,
+    )

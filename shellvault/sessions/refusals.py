@@ -6,7 +6,7 @@ from shellvault.errors import SessionError
 from shellvault.sessions.answers import NOWHERE, Answer, Places, explained
 
 #: Kinds of refusals that callers handle without reading the message.
-Reason = Literal["wrong-code", "rejected-credentials", "no-such-entity", "denied", "other"]
+Reason = Literal["wrong-code", "rejected-credentials", "no-such-entity", "denied", "too-large", "other"]
 
 _REJECTED = {
     "ExpiredToken",
@@ -68,6 +68,8 @@ def refusal(what: str, answer: Answer, places: Places = NOWHERE) -> RefusedError
         "AccessDenied": "denied",
         "AccessDeniedException": "denied",
         "NoSuchEntity": "no-such-entity",
+        "PackedPolicyTooLarge": "too-large",
+        "PackedPolicyTooLargeException": "too-large",
         "UnauthorizedException": "rejected-credentials",
     }
     return RefusedError(explained(what, answer, places), reasons.get(code, "other"))

@@ -37,6 +37,7 @@ from shellvault.sessions.for_request import (
     parsed,
     plan_for_request,
 )
+from shellvault.sessions.marking import marked
 from shellvault.sessions.model import Session
 from shellvault.sessions.permission import wants
 from shellvault.sessions.unlocking import unlock_ttl
@@ -190,7 +191,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
             raise NotForAgentError(str(error)) from error
         raise
     _keep_unlocked(vault, environment, desk, keeping)
-    session = _assumed(job["role_arn"], acquired) if job["role_arn"] else acquired.session
+    session = _assumed(job["role_arn"], acquired, environment, desk) if job["role_arn"] else acquired.session
     remaining = min_remaining(fields)
     on = _leases(acquired, cache, environment, is_local=job["is_local"])
     is_leased = any(note["revocable"] for note in on)
@@ -295,14 +296,15 @@ def _cache(
     return AgentCache(desk, direct, renew=job["renew"], is_shared=is_shared)
 
 
-def _assumed(role_arn: str, base: Acquired) -> Session:
+def _assumed(role_arn: str, base: Acquired, environment: Mapping[str, str], desk: Desk) -> Session:
     """The session of a role that a container asks for, assumed from the profile's own."""
     last = base.plan.steps[-1]
     # Allows no more than the session it is assumed from.
     step = assumed_role(base.profile, role_arn)
     if isinstance(last, NarrowableCall):
         step = replace(step, policy=last.policy, policy_arns=last.policy_arns)
-    return call_sts(step, base.session, time.time())
+    now, state = time.time(), locations.state_directory(environment)
+    return marked(step, lambda step: call_sts(step, base.session, now), state, now, desk.tell)
 
 
 def _leases(

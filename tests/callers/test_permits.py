@@ -51,7 +51,7 @@ def ask(permits: Permits, line: str = LINE, by: Actor = CLAUDE) -> tuple[int, Wa
 
 
 def fields(permits: Permits, by: Actor = CLAUDE, line: str = LINE, now: float = NOW) -> dict[str, str]:
-    return permits.fields(by, line, "label", now)
+    return permits.fields(by, line, {"actor": "label"}, now)
 
 
 def test_without_a_permit_a_line_says_only_what_asks(permits: Permits) -> None:

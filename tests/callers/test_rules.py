@@ -7,7 +7,7 @@ import pytest
 
 import shellvault
 from shellvault.actors import KINDS
-from shellvault.callers import PERSON, RULES, Label, label, rules, session_name, without_secrets
+from shellvault.callers import PERSON, RULES, Label, label, rules, without_secrets
 from shellvault.errors import ConfigError
 from shellvault.profiles.narrowing import MAX_CHARACTERS, checked_policy, read_only_access
 
@@ -56,13 +56,6 @@ def test_the_policy_without_secrets_is_one_that_aws_takes() -> None:
     assert checked_policy(text, "here") == text
     assert len(text) + len(read_only_access("aws-us-gov")) <= MAX_CHARACTERS
     assert "s3:GetObject" in json.loads(text)["Statement"][0]["Action"]
-
-
-def test_a_sessions_name_shows_person_program_and_run() -> None:
-    agent = Label("coding-agent", "claude-code", "7f3a")
-    assert session_name("ada", None, agent) == "ada+claude-code+7f3a"
-    assert session_name("ada", "mine", agent) == "mine+claude-code+7f3a"
-    assert len(session_name("ada", "a" * 64, agent)) == 64
 
 
 #: Where the passphrase variables are named, and that it is no answer to a question: they are hidden, or spoken of.

@@ -66,6 +66,10 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
         "production": ("live-*,*-core", str(file)),
         "callers": ("coding-agent=read-only", str(file)),
         "coding_agents": ("the known ones", "default"),
+        "marks": (
+            "name {user}+{program}+{run}, SourceIdentity {user}, tags actor program reason",
+            "default",
+        ),
         "secrets": ("the known ones", "default"),
         "history": ("true", "default"),
         "browsers.corp": ("chromium", str(file)),

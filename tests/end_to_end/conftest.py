@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,9 +32,9 @@ class Person:
         """The user's ARN."""
         return f"arn:aws:iam::{ACCOUNT}:user/{self.user}"
 
-    def role(self, name: str, *, trusts: str | None = None) -> str:
-        """The ARN of a new role of this test, which the user (or `trusts`) may assume."""
-        return self.aws.role(f"{self.user}-{name}", trusts=trusts or f"user/{self.user}")
+    def role(self, name: str, *, trusts: str | None = None, **trust: Any) -> str:
+        """The ARN of a new role of this test, which the user (or `trusts`) may assume; `trust` as for `Aws.role`."""
+        return self.aws.role(f"{self.user}-{name}", trusts=trusts or f"user/{self.user}", **trust)
 
     def configure(self, text: str) -> None:
         """Appends `text` to the AWS config file."""

@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,12 +61,22 @@ class Aws:
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return Keys(key["AccessKeyId"], key["SecretAccessKey"])
 
-    def role(self, name: str, *, trusts: str, conditions: dict[str, Any] | None = None) -> str:
-        """The ARN of a new role who may do everything, and whom `trusts` (`user/a`, `role/b`) may assume."""
+    def role(
+        self,
+        name: str,
+        *,
+        trusts: str,
+        conditions: dict[str, Any] | None = None,
+        allows: Sequence[str] = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"),
+    ) -> str:
+        """The ARN of a new role who may do everything, and whom `trusts` (`user/a`, `role/b`) may assume.
+
+        Its trust policy `allows` these actions.
+        """
         statement = {
             "Effect": "Allow",
             "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:{trusts}"},
-            "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"],
+            "Action": list(allows),
             "Condition": conditions or {},
         }
         iam = self.client("iam")

@@ -19,6 +19,7 @@ from botocore.credentials import Credentials
 
 from tests.support.emulator import REGION, Aws, Keys
 from tests.support.http_front import Answer, forward, serving
+from tests.support.role_marks import Marks
 
 _CREDENTIALS = re.compile(
     r"<AccessKeyId>(.*?)</AccessKeyId>\s*<SecretAccessKey>(.*?)</SecretAccessKey>"
@@ -59,6 +60,11 @@ class StsFront:
     secrets: dict[str, Keys] = field(default_factory=dict)
     """The keys that calls may be signed with, by access key id; needed for a `lifetime`."""
 
+    marks: list[Marks] = field(default_factory=list)
+    """What the roles' sessions that were given show of their caller, in order."""
+    _identities: dict[str, str] = field(default_factory=dict)
+    """The SourceIdentity of sessions, by access key id."""
+
     def __post_init__(self) -> None:
         self.let_through.set()
 
@@ -78,6 +84,10 @@ class StsFront:
             return Answer(403, {"Content-Type": "text/xml"}, _UNKNOWN_KEY)
         if form.get("Action") == self.refuses:
             return Answer(403, {"Content-Type": "text/xml"}, _DENIED)
+        source = self._identities.get(signed.group(1) if signed else "", "")
+        shown = Marks.of(form)
+        if form.get("Action") == "AssumeRole" and (refused := shown.refused(self.upstream, form, source)):
+            return refused
         if self.lifetime is not None and "DurationSeconds" in form:
             form["DurationSeconds"] = str(self.lifetime)
             body = urllib.parse.urlencode(form).encode()
@@ -85,6 +95,9 @@ class StsFront:
         answer = forward(self.upstream, headers, body)
         for found in _CREDENTIALS.finditer(answer.body.decode()):
             self.knows(Keys(*found.groups()))
+            if form.get("Action") == "AssumeRole":
+                self.marks.append(shown)
+                self._identities[found.group(1)] = shown.source_identity or source
         return answer
 
     def _sign(self, headers: dict[str, str], body: bytes) -> dict[str, str]:

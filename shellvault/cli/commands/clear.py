@@ -6,6 +6,7 @@ from functools import partial
 
 import click
 
+from shellvault import locations
 from shellvault.cli import broker, forgetting, vault_leases
 from shellvault.cli.options import backend_option, known_names
 from shellvault.cli.suggest import unknown_profile
@@ -48,6 +49,9 @@ def forget(name: str | None, backend: str | None) -> int:
         )
     except (VaultError, NeedsPersonError) as error:
         raise type(error)(f"the agent has forgotten its sessions, the vault has not: {error}") from error
+    from shellvault.sessions import marking
+
+    marking.forget(locations.state_directory(environment))
     count = sum(name in (None, profile) for profile, _ in held)
     whose = f" of {name}" if name else ""
     output.note(f"forgot {count} session{'' if count == 1 else 's'}{whose}")

@@ -13,7 +13,7 @@ from shellvault.plan.endpoints import endpoint_for
 from shellvault.plan.options import Options
 from shellvault.plan.steps.base import A_ROLE, HOUR, Keeping, Shown, Step, fingerprinted
 from shellvault.profiles.durations import format_duration
-from shellvault.profiles.model import Profile
+from shellvault.profiles.model import Marks, Profile
 
 _MINIMUM = 15 * 60
 
@@ -152,24 +152,38 @@ class AssumeRole(NarrowableCall):
     source_identity: str | None = None
     session_tags: tuple[tuple[str, str], ...] = ()
     transitive_session_tags: tuple[str, ...] = ()
+    marks: Marks | None = None
+    """What shows the caller: left out where AWS does not take it (sessions.marking)."""
 
     def facts(self) -> dict[str, object]:
-        return NarrowableCall.facts(self) | {
+        own: dict[str, object] = {
             "external_id": self.external_id,
             "source_identity": self.source_identity,
             "session_tags": sorted(self.session_tags),
             "transitive_session_tags": sorted(self.transitive_session_tags),
         }
+        # Absent without a mark: this keeps the fingerprints of other sessions. Here and not by what AWS took of them,
+        # so that no caller gets the session of another one.
+        if self.marks:
+            own |= {"marks": [self.marks.source_identity, sorted(self.marks.tags), self.marks.is_required]}
+        return NarrowableCall.facts(self) | own
 
     def parameters(self, now: float) -> dict[str, Any]:
+        marks = self.marks or Marks()
         optional = {
             "ExternalId": self.external_id,
-            "SourceIdentity": self.source_identity,
-            "Tags": [{"Key": key, "Value": value} for key, value in self.session_tags],
+            "SourceIdentity": self.source_identity or marks.source_identity,
+            "Tags": [{"Key": key, "Value": value} for key, value in _tags(self.session_tags, marks.tags)],
             "TransitiveTagKeys": list(self.transitive_session_tags),
         }
         given = {name: value for name, value in optional.items() if value}
         return NarrowableCall.parameters(self, now) | given
+
+
+def _tags(own: Sequence[tuple[str, str]], marks: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """A profile's own tags and the marks, which no tag replaces: AWS ignores the case of keys."""
+    kept = {key.casefold() for key, _ in marks}
+    return [*(tag for tag in own if tag[0].casefold() not in kept), *marks]
 
 
 @dataclass(frozen=True, slots=True)
