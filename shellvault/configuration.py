@@ -162,6 +162,13 @@ SETTINGS = (
         "More actions that `read-only` for coding agents and `--no-secrets` deny.",
     ),
     Key(
+        "dialogs",
+        "true or false",
+        "true",
+        "dialogs = false",
+        "Ask about a program in a dialog too: zenity, kdialog, pinentry or osascript, on your own display.",
+    ),
+    Key(
         "history",
         "true or false",
         "true",

@@ -53,6 +53,8 @@ class Settings:
     """Programs and variables that mark a coding agent, besides the known ones."""
     secrets: tuple[str, ...] = ()
     """Actions that count as reading secrets, besides the known ones."""
+    dialogs: bool = True
+    """Whether the agent asks in a dialog too, where a person has a display."""
     history: bool = True
     """Whether what is handed out and refused is recorded (shellvault.history)."""
     given: frozenset[str] = frozenset()

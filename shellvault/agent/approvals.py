@@ -5,10 +5,11 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from shellvault import hardening, marks
-from shellvault.actors import UNKNOWN, Actor, Actors, seen, words_of
+from shellvault import hardening, history, marks
+from shellvault.actors import UNKNOWN, Actor, Actors, Process, seen, words_of
 from shellvault.agent.loop import Loop
 from shellvault.agent.permits import PATIENCE, Permit, Permits, Question, RefusedError
 from shellvault.callers import MUST_ALLOW, REASON_LIMIT, fields_of
@@ -16,9 +17,14 @@ from shellvault.display import printable
 from shellvault.fastlane import request
 from shellvault.protocol import Message
 
+if TYPE_CHECKING:
+    from shellvault.agent.dialogs import Answer, Dialog
+
 #: The most profiles of a lease.
 PROFILES = 50
 
+#: The most dialogs on the screen at once; further questions are answered in a terminal.
+DIALOGS = 3
 
 #: The variables that a desktop notice needs.
 _DESKTOP = ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "HOME", "PATH", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR")
@@ -33,6 +39,11 @@ class Approvals:
         self._is_local = is_local
         self._actors = Actors(seen, words_of)
         self._notices: list[int] = []
+        self._person: tuple[Process, ...] = ()
+        """The person that was here last: the process that called, its parent, and so on."""
+        self._dialogs: dict[int, Dialog] = {}
+        self.has_dialogs = True
+        """Whether the settings want dialogs."""
         self.permits = Permits()
 
     def also(self, names: Iterable[str]) -> None:
@@ -42,9 +53,12 @@ class Approvals:
     def actor(self, connection: socket.socket) -> Actor:
         """The kind of a connection's other side. In other namespaces it is no person."""
         found = self.actor_of(hardening.peer_pid(connection))
-        return (
-            found._replace(kind="background") if found.is_person and not self._is_local(connection) else found
-        )
+        if not found.is_person:
+            return found
+        if not self._is_local(connection):
+            return found._replace(kind="background")
+        self._person = found.chain
+        return found
 
     def actor_of(self, pid: int) -> Actor:
         """The kind of the process `pid`."""
@@ -63,10 +77,12 @@ class Approvals:
         Returns the number of the question.
         """
         text = printable(reason, REASON_LIMIT) if isinstance(reason, str) else ""
-        question = self.permits.ask(actor, line, about.removesuffix(MUST_ALLOW), text, time.time(), done)
+        what = f"{about.removesuffix(MUST_ALLOW)}, {_how(line)}"
+        question = self.permits.ask(actor, line, what, text, time.time(), done)
         if len(question.waiting) == 1:
             self._loop.later(PATIENCE, self._close_late)
-            self._notify(question)
+        if len(question.waiting) == 1 or len(question.about) > question.shown_about:
+            self._show(question)
         return question.number
 
     def answer(self, message: Message, actor: Actor) -> Message:
@@ -99,6 +115,45 @@ class Approvals:
     def _close_late(self) -> None:
         self.permits.open(time.time())
 
+    def close_dialogs(self) -> None:
+        """Takes all dialogs from the screen: this process does not wait for them any more."""
+        for number in list(self._dialogs):
+            self._close_dialog(number)
+
+    def _show(self, question: Question) -> None:
+        """Puts the question to a person on the desktop, if there is one; a terminal can answer it, too."""
+        from shellvault.agent import dialogs
+
+        # One that is open does not say all that is asked now.
+        self._close_dialog(question.number)
+        question.shown_about = len(question.about)
+        asker, place = question.actor, None
+        if self.has_dialogs and len(self._dialogs) < DIALOGS:
+            place = dialogs.place_for(asker, self._person, self.actor_of)
+        if place:
+            folder = history.folder_of(asker.chain[0].pid)
+            text = dialogs.text_of(question.about, folder, asker.names[:6], question.reason)
+            question.ended = partial(self._close_dialog, question.number)
+            with suppress(OSError):
+                done = partial(self._answered, question.number)
+                self._dialogs[question.number] = dialogs.Dialog(self._loop, place, text, asker.program, done)
+                return
+        self._notify(question)
+
+    def _close_dialog(self, number: int) -> None:
+        if dialog := self._dialogs.pop(number, None):
+            dialog.close()
+
+    def _answered(self, number: int, answer: "Answer | None") -> None:
+        """A person has answered a dialog, or closed it."""
+        self._dialogs.pop(number, None)
+        # Another answer may have been first.
+        with suppress(KeyError):
+            if answer and answer.is_yes:
+                self.permits.allow(number, None, answer.seconds, answer.narrowing, time.time())
+            elif answer:
+                self.permits.deny(number, None, time.time(), always=answer.is_always)
+
     def _notify(self, question: Question) -> None:
         """Shows the question, and the command that answers it, on the desktop, if there is one."""
         self._notices = [pid for pid in self._notices if _runs(pid)]
@@ -109,6 +164,12 @@ class Approvals:
             command = [*words, f"shellvault approve {question.number}"]
             environment = {name: os.environ[name] for name in _DESKTOP if name in os.environ}
             self._notices.append(os.posix_spawnp(words[0], command, environment, file_actions=nothing))
+
+
+def _how(line: str) -> str:
+    """How far the session of a request line reaches, in a question."""
+    narrowing = marks.narrowing_of(line)
+    return "read-only" if "read-only" in narrowing else "narrowed by a policy" if narrowing else "full"
 
 
 def _runs(pid: int) -> bool:

@@ -159,7 +159,7 @@ class Client:
             self._given(asked.key, asked.form, asked.pid)
             self._finish_text("ok", self._with_secret(asked, text))
         elif needs_full:
-            self._finish_text("miss")
+            self._finish_text("needs-you")
         else:
             self._deadline = self._agent.loop.later(TEXT_PATIENCE, partial(self._finish_text, "needs-you"))
             asking = self._seen(asked)

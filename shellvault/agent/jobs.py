@@ -56,13 +56,13 @@ class Jobs:
         remembered: Callable[[], None],
         watch_for: Callable[[list[str], Mapping[str, str]], None],
         may_ask: Callable[[str, Caller | None], bool],
-        callers: Callable[[list[str], bool], None],
+        callers: Callable[[Message], None],
     ) -> None:
         """`remembered` is called whenever there is a new session in the memory.
 
         `watch_for` gets the signs at which to lock, and the environment of the worker that read them. `may_ask` says
-        whether a caller may use a request line. `callers` gets further marks of coding agents, and whether there is a
-        history.
+        whether a caller may use a request line. `callers` gets the settings on callers: further marks of coding agents,
+        whether there is a history, and whether dialogs ask.
         """
         self._callers = callers
         self._may_ask = may_ask
@@ -310,7 +310,7 @@ class Jobs:
         elif "lock_on" in message:
             self._watch_for(message["lock_on"], worker.environment)
         elif "coding_agents" in message:
-            self._callers(message["coding_agents"], message["history"])
+            self._callers(message)
         elif "unlock" in message:
             self._memory.unlock(message["unlock"])
         elif job := self._jobs.get(message["job"]):

@@ -68,9 +68,13 @@ class Question:
         self.about = [about]
         self.reason = reason
         self.asked_at = asked_at
+        self.shown_about = 0
+        """How many of `about` a dialog shows."""
         self.profiles: list[str] = []
         self.waiting: list[Callable[[str], None]] = []
         """Each is called once with "" (allowed), or with the reason of a refusal."""
+        self.ended: Callable[[], None] = lambda: None
+        """Called when it is not open any more."""
 
     def shown(self) -> Message:
         """What `shellvault requests` shows of it; nothing secret."""
@@ -191,6 +195,7 @@ class Permits:
             question.waiting.remove(done)
             if not question.waiting:
                 del self._questions[number]
+                question.ended()
 
     def open(self, now: float) -> list[Question]:
         """The questions that wait for an answer; those that have waited too long are refused."""
@@ -199,10 +204,11 @@ class Permits:
         return list(self._questions.values())
 
     def allow(
-        self, number: int, by: Actor, seconds: float | None, narrowing: Mapping[str, str], now: float
+        self, number: int, by: Actor | None, seconds: float | None, narrowing: Mapping[str, str], now: float
     ) -> Permit:
         """Allows what was asked: for `seconds` to this run of the program; None: once.
 
+        `by` is None for an answer in a dialog of our own.
         Raises RefusedError for an answer that is not this caller's to give, KeyError for a question that is not open.
         """
         question = self._answerable(number, by, now)
@@ -214,7 +220,7 @@ class Permits:
         self._close(question, "")
         return permit
 
-    def deny(self, number: int, by: Actor, now: float, *, always: bool) -> None:
+    def deny(self, number: int, by: Actor | None, now: float, *, always: bool) -> None:
         """Refuses what was asked; `always`: and whatever this program asks for from now on. Raises as `allow`."""
         question = self._answerable(number, by, now)
         if always:
@@ -262,9 +268,11 @@ class Permits:
         self._permits[permit.number] = permit
         return permit
 
-    def _answerable(self, number: int, by: Actor, now: float) -> Question:
+    def _answerable(self, number: int, by: Actor | None, now: float) -> Question:
         self.open(now)
         question = self._questions[number]
+        if by is None:
+            return question
         asker = question.actor
         if not by.is_person or not by.terminal:
             raise RefusedError("only a person at a terminal can answer: run it in your own terminal")
@@ -276,6 +284,7 @@ class Permits:
 
     def _close(self, question: Question, refusal: str) -> None:
         self._questions.pop(question.number, None)
+        question.ended()
         for done in question.waiting:
             done(refusal)
 

@@ -245,6 +245,7 @@ class Agent:
     def _leave(self) -> None:
         self._stop_listening()
         self.ledger.flush()
+        self.approvals.close_dialogs()
         self.jobs.kill_workers()
 
     def _look_around(self) -> None:
@@ -372,9 +373,10 @@ class Agent:
         elif entry:
             self.ledger.given(line, "endpoint", actor, entry.about, entry.expires_at)
 
-    def _settings_of_callers(self, coding_agents: list[str], is_recorded: bool) -> None:
-        self.approvals.also(coding_agents)
-        self.ledger.is_recorded = is_recorded
+    def _settings_of_callers(self, settings: Message) -> None:
+        self.approvals.also(settings["coding_agents"])
+        self.approvals.has_dialogs = settings["dialogs"]
+        self.ledger.is_recorded = settings["history"]
 
     def revoke(
         self,
@@ -495,6 +497,7 @@ class Agent:
     def _begin_afresh(self, profiles: list[str] | None, let_go: LetGo) -> None:
         """Becomes a fresh process, which answers the request; one that cannot is left for a new agent to replace."""
         self.jobs.abandon()
+        self.approvals.close_dialogs()
         self.ledger.flush()
         reply, text = let_go()
         try:

@@ -235,7 +235,7 @@ def _say_settings(environment: Mapping[str, str], desk: Desk) -> None:
     """Sends the agent the settings it needs, since it does not read them itself."""
     own = settings.load(environment)
     desk.channel.lock_on(list(own.lock_on))
-    desk.channel.callers(list(own.coding_agents), history=own.history)
+    desk.channel.callers(list(own.coding_agents), history=own.history, dialogs=own.dialogs)
 
 
 def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk) -> tuple[Vault, Keeping]:

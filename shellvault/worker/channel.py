@@ -67,12 +67,12 @@ class Channel:
             self.unlocked[path] = {"key": key.hex(), "confirm": confirm, "until": time.time() + seconds}
             self.send({"unlock": {path: self.unlocked[path]}})
 
-    def callers(self, coding_agents: list[str], *, history: bool) -> None:
-        """Sends the settings on callers when they changed: the marks of coding agents, and whether to record.
+    def callers(self, coding_agents: list[str], *, history: bool, dialogs: bool) -> None:
+        """Sends the settings on callers when they changed: the marks of coding agents, and what is switched on.
 
         `coding_agents` are programs and variables besides the known ones.
         """
-        told = {"coding_agents": coding_agents, "history": history}
+        told = {"coding_agents": coding_agents, "history": history, "dialogs": dialogs}
         if told != self._callers:
             self._callers = told
             self.send(told)

@@ -71,6 +71,7 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
             "default",
         ),
         "secrets": ("the known ones", "default"),
+        "dialogs": ("true", "default"),
         "history": ("true", "default"),
         "browsers.corp": ("chromium", str(file)),
     }

@@ -49,8 +49,10 @@ sys.stdout.write(os.fdopen(read).read())
 """
 
 
-#: What gets no session from anybody: a person's mark, another's shell, or no person to open the vault.
+#: What gets no session from anybody: a person's mark, another's shell, no person to open the vault, or a new session of
+#: a coding agent without the full command line.
 NEVER = {
+    "raw socket",
     *("copied request line, marked as a person", "copied request line, with a grant"),
     *("raw socket as a shell", "stolen secret", "hook's refresh"),
 }
