@@ -12,6 +12,7 @@ import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -65,6 +66,9 @@ class StsFront:
     _identities: dict[str, str] = field(default_factory=dict)
     """The SourceIdentity of sessions, by access key id."""
 
+    _issued: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """The role of sessions and when they were issued, by access key id."""
+
     def __post_init__(self) -> None:
         self.let_through.set()
 
@@ -84,6 +88,8 @@ class StsFront:
             return Answer(403, {"Content-Type": "text/xml"}, _UNKNOWN_KEY)
         if form.get("Action") == self.refuses:
             return Answer(403, {"Content-Type": "text/xml"}, _DENIED)
+        if self._is_revoked(signed.group(1) if signed else "", form):
+            return Answer(403, {"Content-Type": "text/xml"}, _DENIED)
         source = self._identities.get(signed.group(1) if signed else "", "")
         shown = Marks.of(form)
         if form.get("Action") == "AssumeRole" and (refused := shown.refused(self.upstream, form, source)):
@@ -98,7 +104,23 @@ class StsFront:
             if form.get("Action") == "AssumeRole":
                 self.marks.append(shown)
                 self._identities[found.group(1)] = shown.source_identity or source
+                self._issued[found.group(1)] = (form["RoleArn"].rpartition("/")[2], int(time.time()))
         return answer
+
+    def _is_revoked(self, access_key_id: str, form: dict[str, str]) -> bool:
+        """Whether the role denies this session all it may be denied, since it was issued before a time.
+
+        GetCallerIdentity takes no permission, and none can be taken from it (its API reference).
+        """
+        role, issued_at = self._issued.get(access_key_id, ("", 0.0))
+        if not role or form.get("Action") == "GetCallerIdentity":
+            return False
+        iam = Aws(self.upstream, 0).client("iam")
+        if "AWSRevokeOlderSessions" not in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            return False
+        policy = iam.get_role_policy(RoleName=role, PolicyName="AWSRevokeOlderSessions")["PolicyDocument"]
+        ends = [each["Condition"]["DateLessThan"]["aws:TokenIssueTime"] for each in policy["Statement"]]
+        return any(issued_at < datetime.fromisoformat(end).timestamp() for end in ends)
 
     def _sign(self, headers: dict[str, str], body: bytes) -> dict[str, str]:
         """The headers of the same call with another body. Raises KeyError for an unknown caller."""

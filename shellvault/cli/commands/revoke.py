@@ -40,8 +40,7 @@ def command(name: str, at_aws: bool, by: str | None, force: bool) -> int:
         output.note(f"lease {name} has ended; a session that was given out lives until its own end")
         return 0
     held = [holder for holder in holders.everything(environment) if holder["profile"] == name]
-    if at_aws:
-        _deny_older(name, by, force=force)
+    is_denied = at_aws and _deny_older(name, by, force=force)
 
     def sign_in() -> int:
         if name in sign_ins.of_config(sign_ins.config_of(environment), environment):
@@ -53,7 +52,7 @@ def command(name: str, at_aws: bool, by: str | None, force: bool) -> int:
             [lambda: _end_leases(name, environment), sign_in, lambda: clear.forget(name, None)]
         )
     finally:
-        for line in _living(held, is_denied=at_aws):
+        for line in _living(held, is_denied=is_denied):
             output.note(line)
     return max(statuses)
 
@@ -66,19 +65,30 @@ def _end_leases(name: str, environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _deny_older(name: str, by: str | None, *, force: bool) -> None:
-    """Raises NotAllowedError without a yes, UsageError where the profile has no role to change, SessionError."""
+def _deny_older(name: str, by: str | None, *, force: bool) -> bool:
+    """Has AWS deny the older sessions. Returns whether those are all sessions of the profile.
+
+    Raises NotAllowedError without a yes, UsageError where the profile has no role to change, SessionError."""
     from shellvault.sessions import older_sessions
     from shellvault.sessions.for_request import parsed, profile_for_request
 
     profile = profile_for_request(parsed(wish(name, {}).line))
-    role = older_sessions.checked_role(profile)
-    question = f"Deny all sessions of {printable(role)} from before now, whoever has them?"
-    if not (force or terminal.confirm(question)):
+    roles = older_sessions.roles(profile)
+    named = " and ".join(map(printable, roles))
+    if not (force or terminal.confirm(f"Deny all sessions of {named} from before now, whoever has them?")):
         raise NotAllowedError("nothing was revoked")
     signing = session_of(forms.change(broker.answer(wish(by or name, {}), "exec")))
-    older_sessions.deny(profile, role, signing)
-    output.note(f"{printable(role)} denies every session from before now ({older_sessions.POLICY})")
+    for role in roles:
+        older_sessions.deny(profile, role, signing)
+        output.note(f"{printable(role)} denies every session from before now ({older_sessions.POLICY})")
+    until = time.strftime("%H:%M", time.localtime(time.time() + older_sessions.CHAINED))
+    output.note(f"sessions of other roles that were assumed with these live on, until {until} at the latest")
+    rest = older_sessions.unrevoked(profile)
+    if rest:
+        output.note(rest)
+    # A session that is asked for again must not be one that is denied.
+    time.sleep(1)
+    return not rest
 
 
 def _living(held: list[dict[str, Any]], *, is_denied: bool) -> list[str]:
