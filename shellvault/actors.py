@@ -151,6 +151,10 @@ class Actors:
             self._also = frozenset(names)
             self._known.clear()
 
+    def named(self) -> list[str]:
+        """The added marks."""
+        return sorted(self._also)
+
     def of(self, pid: int) -> Actor:
         """The actor that the process with this number is."""
         looks: list[Look] = []

@@ -125,6 +125,18 @@ SAID_FROM_ANYWHERE = frozenset(
     }
 )
 
+#: What a coding agent may say in a request without a question about it: the fields that choose neither a rule, a role
+#: nor a host. A call to STS is signed for the host that it goes to.
+FREE = SAID_FROM_ANYWHERE | {
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_STS_REGIONAL_ENDPOINTS",
+    "actor",
+    "grant",
+    "own",
+    "reason",
+}
+
 #: Variables that set a call's proxies and trusted certificates. A call that makes keys ignores its caller's values
 #: unless a person has confirmed it.
 NETWORK_VARIABLES = (

@@ -1,5 +1,6 @@
 """Adds a caller's marks to a request line, and reads them from it. Pure."""
 
+from shellvault import guard
 from shellvault.fastlane import request
 
 
@@ -25,6 +26,12 @@ def is_marked(line: str) -> bool:
 def profile_of(line: str) -> str:
     """The profile of a request line, as the line writes it (`request.escape`)."""
     return line.partition(" ")[0]
+
+
+def subject_of(line: str, profile: str = "") -> str:
+    """The profile of a request line (or `profile`, as a line writes it), with the fields that decide what it means."""
+    own, *words = line.split(" ")
+    return " ".join([profile or own, *(word for word in words if word.partition("=")[0] not in guard.FREE)])
 
 
 def field_of(line: str, field: str) -> str:

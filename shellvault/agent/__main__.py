@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> None:
     from shellvault.agent import spawning
 
     how, folder, *state = arguments
+    starter = os.getppid()
     worker = None
     if how == "detached":
         # A command waits to ask for a session: what a worker imports takes longer than what we do.
@@ -56,9 +57,9 @@ def main(arguments: list[str]) -> None:
     if how == "afresh":
         server.run(Path(folder), *commands, state=int(state[0]))
     elif how == "detached":
-        server.run(Path(folder), *commands, ready=tell_starter, worker=worker)
+        server.run(Path(folder), *commands, ready=tell_starter, worker=worker, starter=starter)
     else:
-        server.run(Path(folder), *commands)
+        server.run(Path(folder), *commands, starter=starter)
 
 
 if __name__ == "__main__":

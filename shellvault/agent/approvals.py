@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from shellvault import hardening, history, marks
 from shellvault.actors import UNKNOWN, Actor, Actors, Process, seen, words_of
+from shellvault.agent.caller import Caller
 from shellvault.agent.loop import Loop
 from shellvault.agent.permits import PATIENCE, Permit, Permits, Question, RefusedError
+from shellvault.agent.said import Said
 from shellvault.callers import MUST_ALLOW, REASON_LIMIT, fields_of
 from shellvault.display import printable
 from shellvault.fastlane import request
@@ -45,10 +47,25 @@ class Approvals:
         self.has_dialogs = True
         """Whether the settings want dialogs."""
         self.permits = Permits()
+        self.said = Said()
 
     def also(self, names: Iterable[str]) -> None:
         """Adds programs and variables that mark coding agents."""
         self._actors.also(names)
+
+    def state(self) -> Message:
+        """The state for a fresh agent (see `afresh`); nothing in it is secret."""
+        return {
+            "permits": self.permits.state(),
+            "said": self.said.state(),
+            "coding_agents": self._actors.named(),
+        }
+
+    def restore(self, state: Message) -> None:
+        """Takes back what `state` gave."""
+        self.permits.restore(state["permits"])
+        self.said.restore(state["said"])
+        self.also(state["coding_agents"])
 
     def actor(self, connection: socket.socket) -> Actor:
         """The kind of a connection's other side. In other namespaces it is no person."""
@@ -69,7 +86,17 @@ class Approvals:
         if marks.is_marked(line):
             raise ValueError("a request that says itself what asks")
         fields = self.permits.fields(actor, line, fields_of(actor, reason), time.time())
+        if actor.is_person:
+            self.said.note_line(line)
+        elif others := self.said.others(line):
+            fields["own"] = others
         return marks.marked(line, fields) if fields else line
+
+    def caller(self, told: Caller, actor: Actor) -> Caller:
+        """The caller as its request is served: with a person's proxies and certificates, not with a coding agent's."""
+        if actor.is_person:
+            self.said.note(told.environment, told.directory)
+        return self.said.with_network(told) if actor.kind == "coding-agent" else told
 
     def ask(self, actor: Actor, line: str, about: str, reason: object, done: Callable[[str], None]) -> int:
         """Asks a person to allow a caller; `done` gets "" or the reason of a refusal. Raises RefusedError.
@@ -109,7 +136,7 @@ class Approvals:
                 return _shown(self.permits.end(_number(message), actor))
             case "lease":
                 narrowing, seconds = _narrowing(message["narrowing"]), float(message["seconds"])
-                return _shown(self.permits.lease(actor, _profiles(message), narrowing, seconds, now))
+                return _shown(self.permits.lease(actor, _subjects(message), narrowing, seconds, now))
         raise ValueError("not a message about permits")
 
     def _close_late(self) -> None:
@@ -191,7 +218,7 @@ def refusal(error: Exception) -> str:
 def _shown(permit: Permit) -> Message:
     return {
         "number": permit.number,
-        "profiles": [request.unescape(name) for name in permit.profiles],
+        "profiles": [request.unescape(marks.profile_of(subject)) for subject in permit.subjects],
         "narrowing": sorted(permit.narrowing),
         "until": permit.until,
         "program": permit.program,
@@ -216,10 +243,11 @@ def _narrowing(given: object) -> dict[str, str]:
     return dict(given)
 
 
-def _profiles(message: Mapping[str, Any]) -> list[str]:
-    profiles = message["profiles"]
+def _subjects(message: Mapping[str, Any]) -> list[str]:
+    profiles, line = message["profiles"], message["request"]
+    request.decode(line)
     if not isinstance(profiles, list) or not 0 < len(profiles) <= PROFILES:
         raise ValueError("not a list of profiles")
     for name in profiles:
         request.unescape(name)
-    return profiles
+    return [marks.subject_of(line, name) for name in profiles]

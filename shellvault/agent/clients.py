@@ -133,13 +133,13 @@ class Client:
     def _text(self, line: bytes) -> None:
         self._deadline.cancel()
         asked = protocol.parse_text(line)
-        if not self._agent.callers.speaks_for(self._socket, asked.pid):
+        if not self._speaks_for(asked.pid):
             # No process gets another shell's secret, nor a session that is renewed for it.
             asked = asked._replace(pid=None)
         is_refresh = asked.form.startswith("refresh.")
         if is_refresh:
             self._reason = self._agent.memory.reason_of(asked.pid, asked.key)
-        asked = asked._replace(key=self._marked(asked.key))
+        plain, asked = asked.key, asked._replace(key=self._marked(asked.key))
         self._handle = self._nothing_more
         # What is said of a new session of a coding agent, or asked, only the full command line can show.
         needs_full = self._asker.kind == "coding-agent" and not is_refresh
@@ -164,19 +164,25 @@ class Client:
             self._deadline = self._agent.loop.later(TEXT_PATIENCE, partial(self._finish_text, "needs-you"))
             asking = self._seen(asked)
             self._waiter = Waiter(
-                partial(self._text_done, asked, asking),
+                partial(self._text_done, plain, asked, asking),
                 hand_over=partial(self._hand_over, asked.key, asked.form, is_text=True),
             )
             want = Want(asked.key, forms_with(asked.form), quiet=True)
             self._agent.jobs.start(want, self._waiter, asking)
 
     def _seen(self, asked: protocol.TextRequest) -> Caller:
+        return self._agent.approvals.caller(self._place(asked), self._asker)
+
+    def _place(self, asked: protocol.TextRequest) -> Caller:
         # Of a shell itself the system shows what it was started with, not what it has exported since.
         known = self._agent.memory.caller_of(asked.key) if asked.version == protocol.DIRECT else None
         return known or self._agent.caller_of(asked.key, self._socket)
 
-    def _text_done(self, asked: protocol.TextRequest, asking: Caller, outcome: Message) -> None:
-        if "result" in outcome and not outcome["result"].get("wants"):
+    def _text_done(self, plain: str, asked: protocol.TextRequest, asking: Caller, outcome: Message) -> None:
+        if self._marked(plain) != asked.key:
+            # As in `_session_done`; the full command line asks again.
+            self._finish_text("miss")
+        elif "result" in outcome and not outcome["result"].get("wants"):
             self._agent.use(asked.key, asked.pid, asking)
             self._given(asked.key, asked.form, asked.pid)
             self._finish_text("ok", self._with_secret(asked, outcome["result"]["texts"][asked.form]))
@@ -273,11 +279,23 @@ class Client:
         return is_local
 
     def _caller(self, message: Message) -> Caller:
-        return self._agent.callers.told(message["environment"], message["directory"], self._socket)
+        told = self._agent.callers.told(message["environment"], message["directory"], self._socket)
+        return self._agent.approvals.caller(told, self._actor())
+
+    def _speaks_for(self, pid: int | None) -> bool:
+        """Whether the other side may act for this process: a coding agent never for the shell that started it."""
+        if not self._agent.callers.speaks_for(self._socket, pid):
+            return False
+        actor = self._actor()
+        return (
+            pid is None
+            or actor.kind != "coding-agent"
+            or self._agent.approvals.actor_of(pid).root == actor.root
+        )
 
     def _own_pid(self, pid: object) -> int | None:
         """The process of a request. Raises ValueError for one for which the other side may not act."""
-        if not isinstance(pid, int | None) or not self._agent.callers.speaks_for(self._socket, pid):
+        if not isinstance(pid, int | None) or not self._speaks_for(pid):
             raise ValueError("not a process of who asks")
         return pid
 
@@ -298,7 +316,7 @@ class Client:
             or not isinstance(message["mfa_token"], str | None)
         ):
             raise ValueError("not a session request")
-        if not self._agent.callers.speaks_for(self._socket, pid):
+        if not self._speaks_for(pid):
             pid = None
         self._obtain(message, pid, asking, TRIES)
 

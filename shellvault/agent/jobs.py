@@ -54,19 +54,16 @@ class Jobs:
         worker_command: tuple[str, ...],
         environment: Mapping[str, str],
         remembered: Callable[[], None],
-        watch_for: Callable[[list[str], Mapping[str, str]], None],
+        settings: Callable[[Message, Mapping[str, str]], None],
         may_ask: Callable[[str, Caller | None], bool],
-        callers: Callable[[Message], None],
     ) -> None:
         """`remembered` is called whenever there is a new session in the memory.
 
-        `watch_for` gets the signs at which to lock, and the environment of the worker that read them. `may_ask` says
-        whether a caller may use a request line. `callers` gets the settings on callers: further marks of coding agents,
-        whether there is a history, and whether dialogs ask.
+        `settings` gets those that a worker has read, and the worker's environment. `may_ask` says whether a caller may
+        use a request line.
         """
-        self._callers = callers
+        self._settings = settings
         self._may_ask = may_ask
-        self._watch_for = watch_for
         self._loop = loop
         self._memory = memory
         self._command = worker_command
@@ -307,10 +304,8 @@ class Jobs:
             worker.send({"number": message["number"], "session": session})
         elif "store" in message:
             self._memory.store_step(message["store"], message["session"])
-        elif "lock_on" in message:
-            self._watch_for(message["lock_on"], worker.environment)
-        elif "coding_agents" in message:
-            self._callers(message)
+        elif "settings" in message:
+            self._settings(message["settings"], worker.environment)
         elif "unlock" in message:
             self._memory.unlock(message["unlock"])
         elif job := self._jobs.get(message["job"]):

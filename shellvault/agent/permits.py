@@ -35,8 +35,8 @@ class Permit(NamedTuple):
 
     number: int
     root: Process
-    profiles: tuple[str, ...]
-    """As request lines write them."""
+    subjects: tuple[str, ...]
+    """The profiles, as request lines write them, each with what decides what it means (`marks.subject_of`)."""
     narrowing: Mapping[str, str]
     """The fields of request.NARROWING that every session of it has; none: as it is asked for."""
     until: float
@@ -50,7 +50,7 @@ class Permit(NamedTuple):
 
     def marks(self, line: str) -> dict[str, str]:
         """What it makes of a request line."""
-        if marks.profile_of(line) not in self.profiles:
+        if marks.subject_of(line) not in self.subjects:
             return {"grant": NONE}
         own = marks.narrowing_of(line)
         grant = {"grant": str(self.number)}
@@ -70,7 +70,7 @@ class Question:
         self.asked_at = asked_at
         self.shown_about = 0
         """How many of `about` a dialog shows."""
-        self.profiles: list[str] = []
+        self.subjects: list[str] = []
         self.waiting: list[Callable[[str], None]] = []
         """Each is called once with "" (allowed), or with the reason of a refusal."""
         self.ended: Callable[[], None] = lambda: None
@@ -112,9 +112,9 @@ class Permits:
             leases = [permit for permit in self.living(now) if permit.is_lease and permit.root == process]
             if leases:
                 return known | leases[-1].marks(line)
-        profile = marks.profile_of(line)
+        subject = marks.subject_of(line)
         for permit in self.living(now):
-            if not permit.is_lease and profile in permit.profiles and actor.has_above(permit.root):
+            if not permit.is_lease and subject in permit.subjects and actor.has_above(permit.root):
                 return known | permit.marks(line)
         return known | {"grant": ENDED} if self._ended.intersection(actor.chain) else known
 
@@ -146,19 +146,19 @@ class Permits:
     def lease(
         self,
         actor: Actor,
-        profiles: Iterable[str],
+        subjects: Iterable[str],
         narrowing: Mapping[str, str],
         seconds: float,
         now: float,
     ) -> Permit:
         """A lease for the process that asks for it. Raises RefusedError where that may give none, or a narrower one."""
-        wanted = tuple(dict.fromkeys(profiles))
+        wanted = tuple(dict.fromkeys(subjects))
         above = next((p for p in reversed(self.living(now)) if p.is_lease and actor.has_above(p.root)), None)
         if above is None and self._ended.intersection(actor.chain):
             raise RefusedError("the lease that this runs below has ended: start the command again")
         until = now + min(seconds, LONGEST)
         if above:
-            if not set(wanted) <= set(above.profiles) or not _is_narrower(narrowing, above.narrowing):
+            if not set(wanted) <= set(above.subjects) or not _is_narrower(narrowing, above.narrowing):
                 raise RefusedError("a lease within a lease can only be narrower")
             until = min(until, above.until)
         elif not actor.is_person:
@@ -171,9 +171,9 @@ class Permits:
         """Opens a question, or joins one. Raises RefusedError when no person may be asked."""
         if actor.program in self._never:
             raise RefusedError(f"{actor.program} was refused for as long as the agent runs")
-        profile = marks.profile_of(line)
+        subject = marks.subject_of(line)
         of_run = [q for q in self._questions.values() if q.actor.root == actor.root]
-        question = next((q for q in of_run if profile in q.profiles), None)
+        question = next((q for q in of_run if subject in q.subjects), None)
         if question is None:
             lately = [q for q in of_run if now - q.asked_at < 60]
             if len(lately) >= QUESTIONS_A_MINUTE:
@@ -184,7 +184,7 @@ class Permits:
             else:
                 question = Question(next(self._numbers), actor, about, reason, now)
                 self._questions[question.number] = question
-            question.profiles.append(profile)
+            question.subjects.append(subject)
         question.waiting.append(done)
         return question
 
@@ -216,7 +216,7 @@ class Permits:
         is_once = seconds is None
         root = asker.chain[0] if is_once else asker.root
         until = now + (ONCE if seconds is None else min(seconds, LONGEST))
-        permit = self._put(root, tuple(question.profiles), narrowing, until, program=asker.program)
+        permit = self._put(root, tuple(question.subjects), narrowing, until, program=asker.program)
         self._close(question, "")
         return permit
 
@@ -249,22 +249,22 @@ class Permits:
     def restore(self, state: Message) -> None:
         """Takes back what `state` gave."""
         self._numbers = itertools.count(state["next"])
-        for number, root, profiles, *rest in state["permits"]:
-            self._permits[number] = Permit(number, Process(*root), tuple(profiles), *rest)
+        for number, root, subjects, *rest in state["permits"]:
+            self._permits[number] = Permit(number, Process(*root), tuple(subjects), *rest)
         self._ended = {Process(*process) for process in state["ended"]}
         self._never = set(state["never"])
 
     def _put(
         self,
         root: Process,
-        profiles: tuple[str, ...],
+        subjects: tuple[str, ...],
         narrowing: Mapping[str, str],
         until: float,
         *,
         is_lease: bool = False,
         program: str,
     ) -> Permit:
-        permit = Permit(next(self._numbers), root, profiles, dict(narrowing), until, is_lease, program)
+        permit = Permit(next(self._numbers), root, subjects, dict(narrowing), until, is_lease, program)
         self._permits[permit.number] = permit
         return permit
 

@@ -72,6 +72,7 @@ class Agent:
         `watcher_command` is that of a watcher, without its arguments.
         """
         self.loop = Loop()
+        self._environment = environment
         self.memory = Memory()
         self.callers = Callers(environment)
         self.approvals = Approvals(self.loop, self.callers.is_local)
@@ -82,9 +83,8 @@ class Agent:
             worker_command,
             environment,
             self._look_soon,
-            self._watch_for,
+            self._obey,
             self.callers.may_ask,
-            self._settings_of_callers,
         )
         self._fresh_command = fresh_command
         self._watcher_command = watcher_command
@@ -104,11 +104,17 @@ class Agent:
 
     # Its life.
 
-    def run(self, ready: Callable[[], None], worker: tuple[int, int, dict[str, str]] | None = None) -> None:
+    def run(
+        self,
+        ready: Callable[[], None],
+        worker: tuple[int, int, dict[str, str]] | None = None,
+        starter: int | None = None,
+    ) -> None:
         """Serves until nothing is left to do. Returns at once when another agent of this user serves already.
 
         `ready` is called as soon as connections are accepted. `worker` is one that has been started already: its
-        number, our end of its socket and its environment. Raises AgentError when the folder is not private,
+        number, our end of its socket and its environment. `starter` is the process that started this one: unless it is
+        a coding agent, our environment counts as a person's. Raises AgentError when the folder is not private,
         OSError when the socket cannot be made.
         """
         hardening.check_folder(self._folder)
@@ -117,6 +123,8 @@ class Agent:
         if not locks.is_locked_now(self._lock):
             os.close(self._lock)
             return
+        if starter is None or self.approvals.actor_of(starter).kind != "coding-agent":
+            self.approvals.said.note(self._environment, "/")
         if worker:
             pid, descriptor, environment = worker
             self.jobs.adopt(
@@ -140,7 +148,7 @@ class Agent:
         self._socket_file = self._path.lstat()
         self.memory.restore(state["memory"])
         self.callers.restore(state["callers"])
-        self.approvals.permits.restore(state["permits"])
+        self.approvals.restore(state["approvals"])
         self.ledger.restore(state["ledger"])
         workers.reap(self.loop, state["children"])
         if state["worker"]:
@@ -373,10 +381,13 @@ class Agent:
         elif entry:
             self.ledger.given(line, "endpoint", actor, entry.about, entry.expires_at)
 
-    def _settings_of_callers(self, settings: Message) -> None:
-        self.approvals.also(settings["coding_agents"])
-        self.approvals.has_dialogs = settings["dialogs"]
-        self.ledger.is_recorded = settings["history"]
+    def _obey(self, settings: Message, environment: Mapping[str, str]) -> None:
+        """A worker with this environment has read settings; they count if they are a person's."""
+        if self.approvals.said.are_settings(settings["home"], settings["config_home"]):
+            self._watch_for(settings["lock_on"], environment)
+            self.approvals.also(settings["coding_agents"])
+            self.approvals.has_dialogs = settings["dialogs"]
+            self.ledger.is_recorded = settings["history"]
 
     def revoke(
         self,
@@ -510,7 +521,7 @@ class Agent:
                 "listener": {"descriptor": self._listener.fileno()},
                 "memory": self.memory.state(),
                 "callers": self.callers.state(),
-                "permits": self.approvals.permits.state(),
+                "approvals": self.approvals.state(),
                 "ledger": self.ledger.state(),
                 "children": workers.unreaped(),
                 "worker": self.jobs.ready_worker(),
@@ -538,12 +549,13 @@ def run(
     *,
     ready: Callable[[], None] = lambda: None,
     worker: tuple[int, int, dict[str, str]] | None = None,
+    starter: int | None = None,
     state: int | None = None,
 ) -> None:
     """Serves in this process until nothing is left to do; see `Agent.run`.
 
-    `worker`: see there. `state` is the descriptor of what the agent that this process was before has left; see
-    `Agent.go_on`.
+    `worker`, `starter`: see there. `state` is the descriptor of what the agent that this process was before has left;
+    see `Agent.go_on`.
     """
     os.umask(0o077)
     hardening.protect_process()
@@ -553,7 +565,7 @@ def run(
         signal.signal(number, _leave)
     agent = Agent(folder, worker_command, os.environ, fresh_command, watcher_command)
     if state is None:
-        agent.run(ready, worker)
+        agent.run(ready, worker, starter)
     else:
         agent.go_on(afresh.state_from(state))
 

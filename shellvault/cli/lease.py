@@ -34,7 +34,7 @@ def take(asked: Wish, lasts: str, more: Sequence[str], *, full: bool) -> Wish:
         raise UsageError("--full and a narrower session are two things: choose one")
     narrowing = own or ({} if full else {"read-only": NO_SECRETS})
     profiles = [request.escape(name) for name in (asked.profile, *more)]
-    permits.lease(asked.environment, profiles, narrowing, float(parse_duration(lasts)))
+    permits.lease(asked.environment, asked.line, profiles, narrowing, float(parse_duration(lasts)))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # For as long as the child runs, our environment may hold a passphrase (proc_pid_environ(5)).

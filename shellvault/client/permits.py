@@ -39,10 +39,23 @@ def end(environment: Mapping[str, str], number: int) -> Entry:
 
 
 def lease(
-    environment: Mapping[str, str], profiles: list[str], narrowing: Mapping[str, str], seconds: float
+    environment: Mapping[str, str],
+    line: str,
+    profiles: list[str],
+    narrowing: Mapping[str, str],
+    seconds: float,
 ) -> Entry:
-    """A lease for this process and its children. Starts the agent if necessary. Raises as `approve`."""
-    message = {"do": "lease", "profiles": profiles, "narrowing": dict(narrowing), "seconds": seconds}
+    """A lease for this process and its children, for `profiles` as the request `line` finds them.
+
+    Starts the agent if necessary. Raises as `approve`.
+    """
+    message = {
+        "do": "lease",
+        "request": line,
+        "profiles": profiles,
+        "narrowing": dict(narrowing),
+        "seconds": seconds,
+    }
     return agent.say(environment, message, start=True)
 
 

@@ -88,7 +88,7 @@ OPTIONS = (
 NARROWING = ("policy", "policy-arns", "read-only")
 
 #: Fields about the caller that the agent, or a command without it, adds (shellvault.callers). No command sends these.
-GIVEN = ("actor", "grant", "reason")
+GIVEN = ("actor", "grant", "own", "reason")
 
 #: Fields that a profile may require besides the request: the reason, and a person's consent just now.
 SAID = ("reason", "yes")

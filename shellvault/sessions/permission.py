@@ -1,14 +1,17 @@
 """What a caller may have of a profile: its rule, and a session narrowed and marked by that rule."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from shellvault import here, session_marks, settings
-from shellvault.callers import MUST_ALLOW, PERSON, Label, Rule, label, rules, without_secrets
-from shellvault.display import is_production, printable
+from shellvault.callers import MUST_ALLOW, PERSON, RULES, Label, Rule, label, rules, without_secrets
+from shellvault.display import PRODUCTION_VARIABLE, is_production, printable
 from shellvault.errors import ApprovalNeededError, ConfigError, NotAllowedError
 from shellvault.profiles.model import Marks, Narrowing, Profile
 from shellvault.sessions.about import account_and_role
+
+#: The variables of request fields that have another name.
+_VARIABLES = {"config": "AWS_CONFIG_FILE", "home": "HOME"}
 
 #: The field `grant` of a caller whose lease is for other profiles, and of one whose lease has ended.
 NOT_LEASED, LEASE_ENDED = "none", "ended"
@@ -29,7 +32,8 @@ def for_caller(profile: Profile, fields: Mapping[str, str], environment: Mapping
             f"{printable(profile.name)}"
         )
     has_ended = grant == LEASE_ENDED
-    rule = "allow" if grant and not has_ended else rule_for(profile, caller, environment)
+    own = [name for name in fields.get("own", "").split(",") if name]
+    rule = "allow" if grant and not has_ended else rule_for(profile, caller, environment, own)
     if has_ended and (rule != "ask" or caller == PERSON):
         raise NotAllowedError("the lease that this runs below has ended: start the command again")
     if rule == "refuse":
@@ -37,7 +41,9 @@ def for_caller(profile: Profile, fields: Mapping[str, str], environment: Mapping
             f"{_named(caller)} may not use {printable(profile.name)} (shellvault_callers, [callers] in config.toml)"
         )
     if rule == "ask" and caller != PERSON:
-        raise ApprovalNeededError(f"{_named(caller)} wants {described(profile)}{MUST_ALLOW}")
+        raise ApprovalNeededError(
+            f"{_named(caller)} wants {described(profile)}{_by(own, fields)}{MUST_ALLOW}"
+        )
     if rule == "read-only":
         profile = _read_only(profile, fields)
     return _marked(profile, caller, fields, environment)
@@ -52,11 +58,23 @@ def wants(profile: Profile, fields: Mapping[str, str], environment: Mapping[str,
     return [*(["reason"] if profile.wants_reason else []), *(["yes"] if is_asked else [])]
 
 
-def rule_for(profile: Profile, caller: Label, environment: Mapping[str, str]) -> Rule:
-    """The rule of this caller for this profile. Raises ConfigError."""
-    own = settings.load(environment)
-    is_special = is_production(profile.name, settings.production_patterns(environment))
-    return rules(own.callers, profile.callers or "", is_production=is_special)[caller.kind]
+def rule_for(
+    profile: Profile, caller: Label, environment: Mapping[str, str], own: Sequence[str] = ()
+) -> Rule:
+    """The rule of this caller for this profile. Raises ConfigError.
+
+    `own` names the fields of its request that no person has said (agent.said). They make no rule wider: with them a
+    coding agent has to ask, and every caller that names its own settings.
+    """
+    said = settings.load(environment)
+    patterns = (said.production_patterns, environment.get(PRODUCTION_VARIABLE, said.production_patterns))
+    is_special = any(is_production(profile.name, given) for given in patterns)
+    found = rules(said.callers, profile.callers or "", is_production=is_special)[caller.kind]
+    if not own:
+        return found
+    general = rules(said.callers, "", is_production=is_special)[caller.kind]
+    has_to_ask = caller.kind == "coding-agent" or "XDG_CONFIG_HOME" in own
+    return max(found, "ask" if has_to_ask else general, key=RULES.index)
 
 
 def described(profile: Profile) -> str:
@@ -80,6 +98,12 @@ def _label(fields: Mapping[str, str]) -> Label:
 
 def _named(caller: Label) -> str:
     return caller.program if caller.program else f"a {caller.kind} program"
+
+
+def _by(own: Sequence[str], fields: Mapping[str, str]) -> str:
+    """What a question says of the caller's own fields, and "" for none."""
+    named = (f"{_VARIABLES.get(name, name)}={printable(fields.get(name, ''))}" for name in own)
+    return f" by its own {', '.join(named)}" if own else ""
 
 
 def _check_keys(caller: Label, profile: Profile) -> None:

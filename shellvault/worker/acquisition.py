@@ -234,8 +234,16 @@ class Keeping(NamedTuple):
 def _say_settings(environment: Mapping[str, str], desk: Desk) -> None:
     """Sends the agent the settings it needs, since it does not read them itself."""
     own = settings.load(environment)
-    desk.channel.lock_on(list(own.lock_on))
-    desk.channel.callers(list(own.coding_agents), history=own.history, dialogs=own.dialogs)
+    desk.channel.settings(
+        {
+            "home": environment.get("HOME", ""),
+            "config_home": environment.get("XDG_CONFIG_HOME", ""),
+            "lock_on": list(own.lock_on),
+            "coding_agents": list(own.coding_agents),
+            "history": own.history,
+            "dialogs": own.dialogs,
+        }
+    )
 
 
 def _open_vault(backend: str | None, environment: Mapping[str, str], desk: Desk) -> tuple[Vault, Keeping]:

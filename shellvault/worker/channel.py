@@ -24,8 +24,7 @@ class Channel:
         self._sending = threading.Lock()
         self._numbering = threading.Lock()
         self._number = 0
-        self._lock_on: list[str] | None = None
-        self._callers: Message | None = None
+        self._settings: Message | None = None
         self.answers: dict[int, queue.SimpleQueue[Message]] = {}
         self.sessions: dict[int, queue.SimpleQueue[Message | None]] = {}
         self.unlocked: dict[str, Message] = {}
@@ -67,21 +66,11 @@ class Channel:
             self.unlocked[path] = {"key": key.hex(), "confirm": confirm, "until": time.time() + seconds}
             self.send({"unlock": {path: self.unlocked[path]}})
 
-    def callers(self, coding_agents: list[str], *, history: bool, dialogs: bool) -> None:
-        """Sends the settings on callers when they changed: the marks of coding agents, and what is switched on.
-
-        `coding_agents` are programs and variables besides the known ones.
-        """
-        told = {"coding_agents": coding_agents, "history": history, "dialogs": dialogs}
-        if told != self._callers:
-            self._callers = told
-            self.send(told)
-
-    def lock_on(self, signs: list[str]) -> None:
-        """Makes the agent lock at these desktop signals, and at no others."""
-        if signs != self._lock_on:
-            self._lock_on = signs
-            self.send({"lock_on": signs})
+    def settings(self, settings: Message) -> None:
+        """Sends the agent the settings that it obeys (docs/protocol.md), when they have changed."""
+        if settings != self._settings:
+            self._settings = settings
+            self.send({"settings": settings})
 
     def unlock_key(self, path: str) -> Message:
         """What unlocks the encrypted file; empty when it is locked."""

@@ -13,6 +13,7 @@ from shellvault.agent.permits import PATIENCE, Permits, RefusedError
 NOW = 1000.0
 READ_ONLY = {"read-only": "no-secrets"}
 LINE = "prod config=/c home=/h"
+DEV = "dev config=/c home=/h"
 
 
 def actor(kind: str, *pids: int, program: str = "bash", terminal: int = 3, root: int = 0) -> Actor:
@@ -67,8 +68,19 @@ def test_an_answer_allows_the_run_of_the_program(permits: Permits) -> None:
     other_run = actor("coding-agent", 41, 40, 11, 1, root=40)
     assert "grant" in fields(permits, sibling)
     assert "grant" not in fields(permits, other_run)
-    assert "grant" not in fields(permits, line="dev config=/c")
+    assert "grant" not in fields(permits, line=DEV)
     assert "grant" not in fields(permits, now=NOW + 901)
+
+
+@pytest.mark.parametrize("more", ["config=/mine", "home=/mine", "AWS_ROLE_ARN=x", "XDG_CONFIG_HOME=/mine"])
+def test_a_permit_and_a_lease_are_for_what_the_profile_meant(permits: Permits, more: str) -> None:
+    name = more.partition("=")[0]
+    other = " ".join([word for word in LINE.split(" ") if not word.startswith(f"{name}=")] + [more])
+    permits.allow(ask(permits)[0], PERSON, 900, {}, NOW)
+    assert "grant" in fields(permits, line=f"{LINE} AWS_REGION=eu-west-1")
+    assert "grant" not in fields(permits, line=other)
+    permits.lease(actor("person", 11, 1), [LINE], {}, 3600, NOW)
+    assert fields(permits, line=other)["grant"] == "none"
 
 
 def test_once_is_for_the_one_process(permits: Permits) -> None:
@@ -99,8 +111,8 @@ def test_an_approval_can_be_read_only(permits: Permits) -> None:
     number, _ = ask(permits)
     permits.allow(number, PERSON, 900, READ_ONLY, NOW)
     assert fields(permits)["read-only"] == "no-secrets"
-    assert fields(permits, line="prod config=/c read-only=1")["read-only"] == "no-secrets"
-    assert fields(permits, line="prod config=/c policy=x")["grant"] == "none"
+    assert fields(permits, line=f"{LINE} read-only=1")["read-only"] == "no-secrets"
+    assert fields(permits, line=f"{LINE} policy=x")["grant"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +167,7 @@ def test_many_questions_of_one_run_become_one(permits: Permits) -> None:
     numbers = {ask(permits, f"p{index} config=/c")[0] for index in range(1000)}
     assert len(numbers) == 3
     permit = permits.allow(max(numbers), PERSON, 900, {}, NOW)
-    assert len(permit.profiles) == 998
+    assert len(permit.subjects) == 998
 
 
 def test_a_question_that_is_not_waited_for_is_gone(permits: Permits) -> None:
@@ -167,16 +179,16 @@ def test_a_question_that_is_not_waited_for_is_gone(permits: Permits) -> None:
 
 def test_a_lease_gives_what_is_below_it_that_and_nothing_else(permits: Permits) -> None:
     holder = actor("person", 11, 1)
-    lease = permits.lease(holder, ["prod"], READ_ONLY, 3600, NOW)
+    lease = permits.lease(holder, [LINE], READ_ONLY, 3600, NOW)
     assert fields(permits) == {"actor": "label", "grant": str(lease.number), **READ_ONLY}
-    assert fields(permits, line="dev config=/c")["grant"] == "none"
+    assert fields(permits, line=DEV)["grant"] == "none"
     below = actor("person", 70, 11, 1)
-    assert fields(permits, below, "dev config=/c")["grant"] == "none"
+    assert fields(permits, below, DEV)["grant"] == "none"
     assert "grant" not in fields(permits, PERSON)
 
 
 def test_an_approval_does_not_widen_a_lease(permits: Permits) -> None:
-    permits.lease(actor("person", 11, 1), ["dev"], {}, 3600, NOW)
+    permits.lease(actor("person", 11, 1), [DEV], {}, 3600, NOW)
     number, _ = ask(permits)
     permits.allow(number, PERSON, 900, {}, NOW)
     assert fields(permits)["grant"] == "none"
@@ -185,22 +197,22 @@ def test_an_approval_does_not_widen_a_lease(permits: Permits) -> None:
 @pytest.mark.parametrize("by", [CLAUDE, actor("background", 60, 1)])
 def test_only_a_person_gives_a_lease(permits: Permits, by: Actor) -> None:
     with pytest.raises(RefusedError, match="only a person"):
-        permits.lease(by, ["prod"], {}, 3600, NOW)
+        permits.lease(by, [LINE], {}, 3600, NOW)
 
 
 @pytest.mark.parametrize(
     ("profiles", "narrowing", "is_allowed"),
     [
-        (["prod"], READ_ONLY, True),
-        (["prod", "dev"], READ_ONLY, False),
-        (["prod"], {}, False),
-        (["prod"], {"policy": "x"}, False),
+        ([LINE], READ_ONLY, True),
+        ([LINE, DEV], READ_ONLY, False),
+        ([LINE], {}, False),
+        ([LINE], {"policy": "x"}, False),
     ],
 )
 def test_a_lease_in_a_lease_can_only_be_narrower(
     permits: Permits, profiles: list[str], narrowing: dict[str, str], is_allowed: bool
 ) -> None:
-    permits.lease(actor("person", 11, 1), ["prod"], READ_ONLY, 600, NOW)
+    permits.lease(actor("person", 11, 1), [LINE], READ_ONLY, 600, NOW)
     if is_allowed:
         inner = permits.lease(CLAUDE, profiles, narrowing, 3600, NOW)
         assert inner.until == NOW + 600
@@ -210,7 +222,7 @@ def test_a_lease_in_a_lease_can_only_be_narrower(
 
 
 def test_only_a_person_ends_a_permit(permits: Permits) -> None:
-    lease = permits.lease(actor("person", 11, 1), ["prod"], {}, 600, NOW)
+    lease = permits.lease(actor("person", 11, 1), [LINE], {}, 600, NOW)
     with pytest.raises(RefusedError):
         permits.end(lease.number, CLAUDE)
     permits.end(lease.number, PERSON)
@@ -220,18 +232,18 @@ def test_only_a_person_ends_a_permit(permits: Permits) -> None:
 def test_below_an_ended_lease_nothing_is_had_unasked(permits: Permits) -> None:
     shell = actor("person", 11, 1)
     child = actor("person", 30, 11, 1)
-    lease = permits.lease(shell, ["prod"], {}, 600, NOW)
+    lease = permits.lease(shell, [LINE], {}, 600, NOW)
     assert fields(permits, child)["grant"] == str(lease.number)
     assert fields(permits, child, now=NOW + 601)["grant"] == "ended"
     with pytest.raises(RefusedError, match="has ended"):
-        permits.lease(child, ["prod"], {}, 600, NOW + 602)
+        permits.lease(child, [LINE], {}, 600, NOW + 602)
     number, _ = ask(permits)
     permits.allow(number, PERSON, 900, {}, NOW)
     assert fields(permits)["grant"].isdigit()
 
 
 def test_locking_voids_every_permit(permits: Permits) -> None:
-    permits.lease(actor("person", 11, 1), ["prod"], {}, 600, NOW)
+    permits.lease(actor("person", 11, 1), [LINE], {}, 600, NOW)
     number, _ = ask(permits, by=actor("coding-agent", 40, 41))
     permits.allow(number, PERSON, 900, {}, NOW)
     permits.void()
@@ -250,8 +262,8 @@ def test_a_thousand_questions_wait_in_a_few(permits: Permits) -> None:
 
 
 def test_permits_outlive_the_agents_becoming_fresh(permits: Permits) -> None:
-    lease = permits.lease(actor("person", os.getpid(), 1), ["prod"], READ_ONLY, 600, NOW)
+    lease = permits.lease(actor("person", os.getpid(), 1), [LINE], READ_ONLY, 600, NOW)
     fresh = Permits()
     fresh.restore(json.loads(json.dumps(permits.state())))
     assert fresh.living(NOW) == [lease]
-    assert fresh.lease(PERSON, ["a"], {}, 1, NOW).number > lease.number
+    assert fresh.lease(PERSON, [DEV], {}, 1, NOW).number > lease.number

@@ -3,6 +3,7 @@
 A person has a warm session in a terminal, and knows nothing of it. The rules refuse coding agents, and background.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from shellvault import __version__
 from tests.end_to_end.conftest import Person
+from tests.end_to_end.test_callers import question
 from tests.support.terminal import Terminal, terminal
 
 pytestmark = pytest.mark.real
@@ -149,6 +151,98 @@ def test_no_attack_gets_a_session(person: Person, shell: Terminal) -> None:
         name for name, out in shown.items() if "AWS_SECRET_ACCESS_KEY" in out or "SecretAccessKey" in out
     }
     assert works == set(shown) - NEVER - REFUSED
+
+
+#: What a coding agent may name for its own command, and what the question about it says.
+OWN = {
+    "settings": ({"XDG_CONFIG_HOME": "{home}/own"}, "by its own XDG_CONFIG_HOME={home}/own"),
+    "another home's settings": (
+        {"HOME": "{home}/own", "XDG_CONFIG_HOME": "", "AWS_CONFIG_FILE": "{home}/.aws/config"},
+        "by its own XDG_CONFIG_HOME=, HOME={home}/own",
+    ),
+    "config file": ({"AWS_CONFIG_FILE": "{home}/own/config"}, "by its own AWS_CONFIG_FILE={home}/own/config"),
+    "role": ({"AWS_ROLE_ARN": "{role}"}, "by its own AWS_ROLE_ARN={role}"),
+    "endpoint": ({"AWS_ENDPOINT_URL_SSO": "http://127.0.0.1:1"}, "by its own AWS_ENDPOINT_URL_SSO="),
+    "certificates": ({"AWS_CA_BUNDLE": "{home}/own/ca"}, "by its own AWS_CA_BUNDLE={home}/own/ca"),
+    "tags": ({"AWS_SESSION_TAGS": "team=ops"}, "by its own AWS_SESSION_TAGS=team=ops"),
+}
+
+
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_what_a_program_names_itself_makes_no_rule_wider(person: Person, shell: Terminal) -> None:
+    home = person.home
+    for place in (home.path / "own" / "shellvault", home.path / "own" / ".config" / "shellvault"):
+        place.mkdir(parents=True)
+        (place / "config.toml").write_text('[callers]\ncoding-agent = "allow"\nbackground = "allow"\n')
+    mine = home.config_file.read_text().replace("[profile work]", "[profile work]\nshellvault_callers = {}")
+    (home.path / "own" / "config").write_text(mine.format("coding-agent:allow background:allow"))
+    role = person.role("wide")
+    rules(person, coding_agent="read-only", background="ask")
+    # Background that is to be asked for is so with a role or a host of its own, too.
+    for kind, marks, names in (
+        ("coding-agent", AGENT, list(OWN)),
+        ("background", {}, ["settings", "config file"]),
+    ):
+        for name in names:
+            given, said = OWN[name]
+            own = {each: value.format(home=home.path, role=role) for each, value in given.items()}
+            waiting = home.start("shellvault", "exec", "work", "--", "env", **marks, **own)
+            number = question(person)
+            about = json.loads(home.succeed("requests", "--json"))[0]["about"][0]
+            assert said.format(home=home.path, role=role) in about, (kind, name)
+            shell.run(f"shellvault deny {number}")
+            out, err = waiting.communicate(timeout=60)
+            assert "AWS_SECRET_ACCESS_KEY" not in out, (kind, name)
+            assert "a person has refused it" in err, (kind, name)
+
+
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_a_variable_makes_production_no_other_profile(person: Person, shell: Terminal) -> None:
+    rules(person, coding_agent="allow")
+    person.configure("[profile prod]\nsource_profile = work")
+    waiting = person.home.start("shellvault", "exec", "prod", "--", "env", SHELLVAULT_PRODUCTION="x", **AGENT)
+    shell.run(f"shellvault deny {question(person)}")
+    assert "a person has refused it" in waiting.communicate(timeout=60)[1]
+
+
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_a_permit_is_for_what_the_profile_meant(person: Person, shell: Terminal) -> None:
+    home, role = person.home, person.role("wide")
+    rules(person, coding_agent="ask")
+    run = home.start(
+        "bash",
+        "-c",
+        f"shellvault exec work -- true; AWS_ROLE_ARN={role} exec shellvault exec work -- env",
+        **AGENT,
+    )
+    shell.run(f"shellvault approve {question(person)}")
+    number = question(person)
+    assert "by its own AWS_ROLE_ARN" in shell.printed("shellvault requests")
+    shell.run(f"shellvault deny {number}")
+    assert "a person has refused it" in run.communicate(timeout=60)[1]
+    (home.path / "own").write_text(
+        home.config_file.read_text().replace("[profile work]", f"[profile work]\nrole_arn={role}")
+    )
+    given = shell.printed(
+        "shellvault exec --lease 1h --full work -- env AWS_CONFIG_FILE=$HOME/own shellvault exec work -- env"
+    )
+    assert "work is not part of this lease" in given
+
+
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_a_program_that_the_settings_name_stays_a_coding_agent(person: Person, shell: Terminal) -> None:
+    settings = person.home.path / ".config" / "shellvault" / "config.toml"
+    settings.write_text('coding_agents = ["ROBO"]\n[callers]\ncoding-agent = "refuse"\n')
+    words = ("shellvault", "exec", "work", "--", "env")
+    # The first one that a fresh agent serves, and after it has become fresh.
+    person.home.succeed("clear", "work")
+    for given in ({}, {"XDG_CONFIG_HOME": str(person.home.path / "none")}, {}):
+        waiting = person.home.start(*words, ROBO="1", **given)
+        if given:
+            shell.run(f"shellvault deny {question(person)}")
+        out, err = waiting.communicate(timeout=60)
+        assert "AWS_SECRET_ACCESS_KEY" not in out
+        assert "robo" in err
 
 
 @pytest.mark.parametrize("person", ["agent"], indirect=True)
