@@ -19,7 +19,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("worker", "watcher"),
-    ("dialogue",),
+    ("dialogue", "service"),
     ("console", "doctor", "rotation"),
     ("importing",),
     ("client",),

@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shellvault import guard, here, history, locations, marks, myself, settings, waiting
 from shellvault.callers import PERSON, fields_of
 from shellvault.cli import now, told
 from shellvault.cli.foreign_config import tell_programs
+from shellvault.cli.host import Host
 from shellvault.cli.options import Wish
 from shellvault.cli.suggest import suggesting
 from shellvault.dialogue import output, progress, prompters
@@ -32,7 +34,6 @@ from shellvault.sessions.recursion import check_recursion
 
 if TYPE_CHECKING:
     from shellvault.plan import Plan
-    from shellvault.variables import Change
     from shellvault.vault import Vault
 
 
@@ -73,31 +74,6 @@ def _answer(wish: Wish, form: str) -> str:
     return _answer_directly(wish, form, prompter)
 
 
-def endpoint(wish: Wish, pid: int, *, lazy: bool = False) -> "Change":
-    """The change for `--server`: a container endpoint that serves the process `pid` and what it starts.
-
-    With `lazy` the session is only fetched when the endpoint is asked for it.
-
-    Raises UsageError without an agent, which has to serve the endpoint, and any other ShellvaultError.
-    """
-    from shellvault.client import agent as client
-    from shellvault.shells import forms
-
-    if not wish.agent:
-        raise UsageError("--server is served by the agent: leave --no-agent and SHELLVAULT_NO_AGENT out")
-    if wish.options.get("no-session"):
-        raise UsageError("--server hands out sessions only: leave --no-session out")
-    if lazy:
-        _confirmed(wish)
-        from shellvault.sessions.environment import change_without_session
-        from shellvault.sessions.for_request import parsed, profile_for_request
-
-        change = change_without_session(profile_for_request(parsed(wish.line)), wish.line)
-    else:
-        change = forms.change(answer(wish, "exec"))
-    return change.with_endpoint(client.open_endpoint(wish.line, pid, wish.environment, wish.reason))
-
-
 def _by_agent(wish: Wish, form: str, prompter: Prompter) -> str:
     from shellvault.client import agent as client
 
@@ -117,10 +93,10 @@ def _by_agent(wish: Wish, form: str, prompter: Prompter) -> str:
     try:
         return obtained(wish)
     except MoreWantedError:
-        return obtained(_confirmed(wish))
+        return obtained(confirmed(wish))
 
 
-def _confirmed(wish: Wish) -> Wish:
+def confirmed(wish: Wish) -> Wish:
     """The wish with what its profile wants besides the request (request.SAID): a reason, a person's yes.
 
     Raises UsageError without a reason, NotAllowedError without a yes, NeedsPersonError where it cannot be asked for.
@@ -142,10 +118,15 @@ def _confirmed(wish: Wish) -> Wish:
 
 def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     """The same without an agent, recorded as the agent does."""
+    from shellvault.service import requests
+
     actor = myself.actor(wish.environment)
     line = marks.marked(wish.line, fields_of(actor, wish.reason))
+    host = Host(wish.environment, prompter, mfa_token=wish.mfa_token, fresh=wish.fresh)
     if form in guard.SIGN_INS:
-        return _obtain(wish, line, form, prompter)[0]
+        return requests.sign_in(form, line, host)
+    if wish.debug and not wish.agent:
+        host.show_plan = partial(_show_plan_from, wish, prompter)
 
     def record(answer: history.Answer, about: Mapping[str, str], until: float | None, why: str = "") -> None:
         if settings.load(wish.environment).history:
@@ -158,65 +139,20 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
                 history.append(locations.state_directory(wish.environment), [entry])
 
     try:
-        _confirmed(wish)
-        text, about, until = _obtain(wish, line, form, prompter)
+        confirmed(wish)
+        started = int(time.time())
+        obtained = requests.session(line, host)
     except NotAllowedError as error:
         record("refused", {}, None, str(error))
         raise
-    record("given", about, until)
-    return text
-
-
-def _obtain(
-    wish: Wish, line: str, form: str, prompter: Prompter
-) -> tuple[str, Mapping[str, str], float | None]:
-    """The text of a form, the public facts of the session, and its end (epoch seconds)."""
-    from shellvault.sessions.about import about
-    from shellvault.sessions.cache import DirectCache, is_anyones
-    from shellvault.sessions.confirmation import policy
-    from shellvault.sessions.context import Context
-    from shellvault.sessions.environment import change_for
-    from shellvault.sessions.for_request import acquire_for_request, check_caller, parsed, plan_for_request
-    from shellvault.shells import forms
-    from shellvault.signin import signed_in
-    from shellvault.vault import operations
-
-    started = int(time.time())
-    state = locations.state_directory(wish.environment)
-    context = Context(
-        mfa_token=wish.mfa_token,
-        fresh=wish.fresh,
-        environment=wish.environment,
-        state_directory=state,
-        waits_for=progress.waits_for,
-        signed_in=signed_in,
-    )
-    asked = parsed(line)
-    check_caller(asked, wish.environment)
-    operation = form if form in guard.SIGN_INS else "session"
-    vault = opened_vault(wish.options.get("backend"), wish.environment, prompter, operation)
-    if form in guard.SIGN_INS:
-        from shellvault.signin import actions
-
-        lock = DirectCache(vault, state, prompter).lock
-        return actions.perform(form, wish.line, vault, lock, prompter, context), {}, None
-    planned = plan_for_request(asked, vault.stored_keys(), wish.environment)
-    if wish.debug and not wish.agent:
-        # From the same vault: opening it again would ask for its passphrase again.
-        labels = operations.perform({"do": "list"}, vault)["sessions"]
-        _show_plan(wish, (planned[1], _held(wish, planned[1], labels)), prompter)
-    cache = DirectCache(vault, state, prompter, keeps_roles=is_anyones(planned[1]))
-    required = policy(wish.environment, vault.backend_name)
-    acquired = acquire_for_request(asked, planned, vault, cache, prompter, context, required)
-    lease = acquired.session.lease
-    if lease and lease.revocable and acquired.session.issued_at >= started:
+    session = obtained.session
+    if session.lease and session.lease.revocable and session.issued_at >= started:
         prompter.tell(
             "without the agent nobody revokes these keys of Vault's: they are good until their lease ends"
         )
-    narrowed = acquired.plan.narrowing.label
-    change = change_for(acquired.profile, acquired.session, wish.line, time.time(), narrowed)
-    text = forms.text(form, change, acquired.profile.name)
-    return text, about(acquired.plan, acquired.session), acquired.session.expires_at
+    text = obtained.text(form)
+    record("given", obtained.about, session.expires_at)
+    return text
 
 
 def listed(
@@ -282,6 +218,14 @@ def _show_plan(wish: Wish, explained: tuple["Plan", now.Held | None], prompter: 
         prompter.tell(line)
 
 
+def _show_plan_from(wish: Wish, prompter: Prompter, found: "Plan", vault: "Vault") -> None:
+    """Shows the plan with a vault that is open: opening it again would ask for its passphrase again."""
+    from shellvault.vault import operations
+
+    labels = operations.perform({"do": "list"}, vault)["sessions"]
+    _show_plan(wish, (found, _held(wish, found, labels)), prompter)
+
+
 def vault_operations(
     backend: str | None,
     environment: Mapping[str, str],
@@ -305,33 +249,26 @@ def vault_operations(
         and "file" in (choose(backend, environment).backend, session_backend(environment))
         and client.has_place(environment)
     )
-    opened: list[Vault] = []
+    host: Host | None = None
 
     def operate(operation: Message) -> Message:
         with progress.waiting("the vault"), asked.once(), waiting.heard_by(progress.waits_for):
             return perform(operation)
 
     def perform(operation: Message) -> Message:
+        nonlocal host
         myself.check(operation["do"], environment)
-        if by_agent and not opened:
+        if by_agent and not host:
             try:
                 return client.operate(operation, backend, asked, environment, progress.waits_for)
             except NotForAgentError:
                 pass
             except AgentError as error:
                 output.note(f"{error}; going on without the agent")
-        from shellvault.rotation import guarded
-        from shellvault.sessions.confirmation import policy
-        from shellvault.sessions.context import Context
+        from shellvault.service import requests
 
-        if not opened:
-            opened.append(opened_vault(backend, environment, asked, operation["do"]))
-        vault = opened[0]
-        context = Context(
-            locations.state_directory(environment), environment, mfa_token=operation.get("mfa_token")
-        )
-        required = policy(environment, vault.backend_name)
-        result = guarded.perform(operation, vault, asked, context, required)
+        host = host or Host(environment, asked)
+        result = requests.operate(operation, backend, host)
         if guard.VAULT_OPERATIONS[operation["do"]].changes_keys:
             forget(environment, ended_by(operation))
         return result
@@ -345,33 +282,6 @@ def tell_unknown_settings(environment: Mapping[str, str]) -> None:
     if own.unknown and told.is_new("settings-told", own.path, environment):
         for remark in own.remarks:
             output.note(remark)
-
-
-def protect_process(environment: Mapping[str, str]) -> None:
-    """Keeps debuggers and core files from a process that is about to hold secrets.
-
-    The agent, if there is one, looks at it before: afterwards it could not see that this is no container.
-    """
-    from shellvault.client import agent as client
-    from shellvault.hardening import forbid_tracing
-
-    client.introduce(environment)
-    forbid_tracing()
-
-
-def opened_vault(
-    backend: str | None, environment: Mapping[str, str], prompter: Prompter, operation: str
-) -> "Vault":
-    """The vault, for this process's own use in an `operation` (guard); `prompter` is asked for a passphrase.
-
-    Raises NotAllowedError for a vault that this process may not use, and the errors of opening it.
-    """
-    myself.check(operation, environment)
-    from shellvault.sessions.passphrase import asker
-    from shellvault.vault import open_vault
-
-    protect_process(environment)
-    return open_vault(backend, environment, asker(prompter), tell=prompter.tell)
 
 
 def forget(environment: Mapping[str, str], profiles: list[str] | None) -> None:

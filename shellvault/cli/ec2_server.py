@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from shellvault import hardening
-from shellvault.cli import broker, parent
+from shellvault.cli import endpoint, parent
 from shellvault.cli.options import Wish
 from shellvault.cli.program import apply, or_shell
 from shellvault.cli.program import run as run_program
@@ -32,7 +32,7 @@ IN_THE_WAY = (URI, TOKEN, ENDPOINT, "AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADA
 def run(asked: Wish, program: list[str], *, lazy: bool) -> int:
     """Runs the program (none: the user's shell) with the server, and returns its exit status."""
     address.check_free()
-    change = broker.endpoint(asked, os.getpid(), lazy=lazy)
+    change = endpoint.opened(asked, os.getpid(), lazy=lazy)
     source = partial(_session, change.set[URI], change.set[TOKEN])
     region = change.set.get("AWS_REGION", "")
     # For as long as the child runs, our environment may hold a passphrase (proc_pid_environ(5)).

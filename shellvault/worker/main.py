@@ -54,10 +54,10 @@ def main(descriptor: int, perform: Perform | None = None) -> None:
 
 
 def _real_perform() -> tuple[Perform, ModulesOf, Iterable[Callable[[], object]]]:
-    from shellvault.worker import acquisition
+    from shellvault.worker import job, modules
 
-    acquisition.load_modules()
-    return acquisition.perform, acquisition.modules_of, acquisition.warm_up_steps()
+    modules.load()
+    return job.perform, modules.modules_of, modules.warm_up_steps()
 
 
 def _no_modules(message: Message) -> tuple[str, ...]:

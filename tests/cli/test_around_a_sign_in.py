@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import shellvault.cli
-from shellvault.cli import broker, key_check, main
+from shellvault.cli import broker, host, key_check, main
 from shellvault.errors import SessionError
 from shellvault.protocol import Message
 from shellvault.signin.portal import Account, Found, Portal
@@ -91,7 +91,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     }
     monkeypatch.setattr(broker, "answer", world.proves("sign-in", json.dumps(reply)))
     monkeypatch.setattr(broker, "vault_operations", lambda *_, **__: world.operate)
-    monkeypatch.setattr(broker, "protect_process", lambda *_: None)
+    monkeypatch.setattr(host, "protect_process", lambda *_: None)
     monkeypatch.setattr(Portal, "accounts", world.proves("accounts", [ACCOUNT]))
     monkeypatch.setattr(Portal, "roles", world.proves("roles", ["Admin"]))
     monkeypatch.setattr(

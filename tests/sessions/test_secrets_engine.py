@@ -264,7 +264,7 @@ def test_a_renewal_takes_the_token_of_the_home_unless_the_command_has_its_own(tm
 
 
 def test_the_client_is_imported_for_such_a_profile_alone() -> None:
-    modules = "shellvault.worker.acquisition, shellvault.sessions.secrets_engine"
+    modules = "shellvault.worker.job, shellvault.sessions.secrets_engine"
     program = f"import sys, {modules}; print('hvac' in sys.modules)"
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import click
 
 from shellvault import here, waiting
-from shellvault.cli import broker, first_steps, key_check
+from shellvault.cli import broker, first_steps, host, key_check
 from shellvault.cli.options import backend_option
 from shellvault.dialogue import output, progress, prompters, questions
 from shellvault.errors import ConfigError, SessionError, UsageError
@@ -56,7 +56,7 @@ def command(
     is_stored = name in operate({"do": "list"})["keys"]
     if is_stored and not (force or (not from_environment and asked.confirm("replace", name))):
         raise UsageError(f"{name} has stored keys already: nothing was changed (use --force to replace them)")
-    broker.protect_process(environment)
+    host.protect_process(environment)
     if from_environment:
         keys, settings = StoredKeys(*_from_environment(environment)), {}
     else:

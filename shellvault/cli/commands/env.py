@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from shellvault.cli import broker, first_steps
+from shellvault.cli import broker, endpoint, first_steps
 from shellvault.cli.options import known_names, link_option, server_option, session_options, typed, wish
 from shellvault.dialogue import output
 from shellvault.errors import UsageError
@@ -64,7 +64,7 @@ def command(
         return 0
     asked = wish(name, given)
     if server:
-        snippet = render.env_snippet(shell, broker.endpoint(asked, os.getppid()))
+        snippet = render.env_snippet(shell, endpoint.opened(asked, os.getppid()))
     else:
         snippet = broker.answer(asked, f"env.{shell}")
     hook = "" if no_hook or shell not in HOOKED else init.kept_hook_text(shell, os.environ)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from shellvault.cli import broker
+from shellvault.cli import broker, endpoint
 from shellvault.cli.options import Wish, known_names, link_option, server_option, session_options, wish
 from shellvault.cli.program import apply, or_shell, run
 from shellvault.dialogue import output
@@ -134,7 +134,7 @@ def command(
 
         return beside.run(asked, program, lazy=lazy)
     if server:
-        change = broker.endpoint(asked, os.getpid(), lazy=lazy)
+        change = endpoint.opened(asked, os.getpid(), lazy=lazy)
     else:
         change = forms.change(broker.answer(asked, "exec" if program else _shell_form(asked)))
         change = change.with_name(asked.profile) if profile_env else change

@@ -5,7 +5,7 @@ import os
 import click
 
 from shellvault import files
-from shellvault.cli import broker
+from shellvault.cli import broker, host
 from shellvault.dialogue import output, prompters
 from shellvault.errors import UsageError
 from shellvault.vault import BACKENDS
@@ -49,7 +49,7 @@ def command(
         raise UsageError("--from and --to are the same vault")
     environment = dict(os.environ)
     prompter = prompters.choose(None, environment)
-    source = broker.opened_vault(source_name, environment, prompter, "migrate")
+    source = host.opened_vault(source_name, environment, prompter, "migrate")
     stored = source.stored_keys()
     missing = sorted(set(names) - set(stored))
     if missing:
@@ -61,7 +61,7 @@ def command(
         return 0
     required = policy(environment, source_name)
     confirm("migrate", ", ".join(sorted(wanted)), source, prompter, required)
-    target = broker.opened_vault(target_name, environment, prompter, "migrate")
+    target = host.opened_vault(target_name, environment, prompter, "migrate")
     left_alone = 0
     for copied in migrate(
         source, target, wanted.__contains__, overwrite=overwrite, delete_source=delete_source

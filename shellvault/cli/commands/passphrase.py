@@ -4,7 +4,7 @@ import os
 
 import click
 
-from shellvault.cli import broker
+from shellvault.cli import host
 from shellvault.client import agent as client
 from shellvault.dialogue import output, prompters
 from shellvault.errors import UsageError
@@ -23,7 +23,7 @@ def command() -> int:
     if "file" not in (name, backends.session_backend(environment)):
         raise UsageError(f"the vault is {name}, and its passphrase is for {name} itself to change")
     prompter = prompters.choose(None, environment)
-    vault = broker.opened_vault(None, environment, prompter, "passphrase")
+    vault = host.opened_vault(None, environment, prompter, "passphrase")
     vault.change_passphrase(lambda path: ask_new(prompter, path, "changed-passphrase"))
     client.lock(environment)
     path = str(backends.file_path(environment))
