@@ -23,7 +23,7 @@ LAYERS = (
     ("console", "doctor", "rotation"),
     ("importing",),
     ("client",),
-    ("signin",),
+    ("hashicorp", "signin"),
     ("sessions",),
     ("plan",),
     ("profiles",),

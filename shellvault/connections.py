@@ -12,6 +12,7 @@ import sys
 import time
 from _thread import allocate_lock  # threading itself is more than the agent needs
 from collections.abc import Callable, Collection, Hashable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 #: Seconds between two look-ups of the connections' users: a look-up reads the kernel's whole table.
@@ -162,6 +163,12 @@ def _shown(address: Address) -> str:
 def _read(shown: str) -> Address:
     number, port = shown.split(":")
     return socket.inet_ntoa(int(number, 16).to_bytes(4, sys.byteorder)), int(port, 16)
+
+
+def hang_up(connection: socket.socket) -> None:
+    """Ends a connection in both directions, also while another thread reads from it."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def accept(listener: socket.socket, is_over: Callable[[], bool]) -> socket.socket | None:

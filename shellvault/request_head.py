@@ -2,8 +2,13 @@
 
 import socket
 import time
+from collections.abc import Callable
+from contextlib import suppress
 
 import h11
+
+from shellvault import threads
+from shellvault.connections import Connections, accept
 
 #: Seconds in which one request's head must be whole. h11 takes 16 KiB of it at most.
 SECONDS = 5.0
@@ -23,3 +28,30 @@ def read(connection: socket.socket) -> h11.Request:
         raise ValueError("not a request") from error
     connection.settimeout(SECONDS)
     return event
+
+
+def serve(
+    listener: socket.socket,
+    connections: Connections[socket.socket],
+    answer: Callable[[socket.socket, h11.Request], object],
+    is_over: Callable[[], bool],
+) -> None:
+    """Has each connection's request answered in a thread, until the listener is closed or `is_over`."""
+    while connection := accept(listener, is_over):
+        connection.settimeout(SECONDS)
+        if connections.admit(connection):
+            threads.start(_serve_one, connection, connections, answer)
+        else:
+            connection.close()
+
+
+def _serve_one(
+    connection: socket.socket,
+    connections: Connections[socket.socket],
+    answer: Callable[[socket.socket, h11.Request], object],
+) -> None:
+    try:
+        with connection, suppress(OSError, ValueError):
+            answer(connection, read(connection))
+    finally:
+        connections.leave(connection)

@@ -183,7 +183,7 @@ def test_every_listener_goes_by_the_rule() -> None:
             is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
             if is_call and node.func.attr in ("create_server", "listen"):  # type: ignore[attr-defined]
                 listens.add(name)
-            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Connections":
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("Connections["):
                 rules.add(name)
     # The agent's own socket serves its user alone (mode 0600, SO_PEERCRED); the two commands call servers.listening.
     assert listens - rules == {"agent/server.py", "cli/ec2_server.py", "cli/commands/proxy.py"}

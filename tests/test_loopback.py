@@ -11,11 +11,11 @@ import pytest
 import shellvault
 from shellvault.console import links
 from shellvault.errors import ShellvaultError
+from shellvault.hashicorp import vault_client
 from shellvault.loopback import is_loopback
 from shellvault.plan import Options, build
 from shellvault.profiles.model import EngineServer
 from shellvault.servers import upstream
-from shellvault.sessions import vault_client
 from tests.plan.profiles import STORED, jonsmith, lasting
 
 HERE = ("localhost", "LOCALHOST", "127.0.0.1", "127.0.0.2", "127.255.255.254", "[::1]")

@@ -14,10 +14,11 @@ import pytest
 from shellvault import network, waiting
 from shellvault.console import signin_token
 from shellvault.errors import ShellvaultError
+from shellvault.hashicorp import secrets_engine
 from shellvault.plan import Endpoint
 from shellvault.plan.steps import Leased, SessionToken, Source, SsoRole, SsoSignIn
 from shellvault.profiles.model import EngineServer, SecretsEngine, Sso
-from shellvault.sessions import calls, clients, secrets_engine, sources
+from shellvault.sessions import calls, clients, sources
 from shellvault.sessions.model import Session
 from shellvault.signin import patience, portal, service, start_urls
 

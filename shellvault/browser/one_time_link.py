@@ -11,10 +11,12 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+
+from h11 import Request
 
 from shellvault import request_head, threads
-from shellvault.connections import Connections, accept, users
+from shellvault.connections import Connections, hang_up, users
 
 #: Most connections at once, and most that wait to be accepted.
 _AT_ONCE, _BACKLOG = 64, 4096
@@ -33,7 +35,7 @@ class OneTimeLink:
         self._path = f"/{secrets.token_urlsafe(32)}"
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
         self._listener.settimeout(_POLL_SECONDS)
-        self._connections = Connections[socket.socket](_AT_ONCE, _hang_up, lambda connection: connection)
+        self._connections = Connections[socket.socket](_AT_ONCE, hang_up, lambda connection: connection)
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._closed = False
@@ -51,22 +53,12 @@ class OneTimeLink:
 
     def _serve(self) -> None:
         with self._listener:
-            while connection := accept(self._listener, lambda: self._closed or self._done.is_set()):
-                connection.settimeout(request_head.SECONDS)
-                if self._connections.admit(connection):
-                    threads.start(self._serve_one, connection)
-                else:
-                    connection.close()
+            request_head.serve(self._listener, self._connections, self._answer, self._is_over)
 
-    def _serve_one(self, connection: socket.socket) -> None:
-        try:
-            with connection, suppress(OSError, ValueError):
-                self._answer(connection)
-        finally:
-            self._connections.leave(connection)
+    def _is_over(self) -> bool:
+        return self._closed or self._done.is_set()
 
-    def _answer(self, connection: socket.socket) -> None:
-        asked = request_head.read(connection)
+    def _answer(self, connection: socket.socket, asked: Request) -> None:
         with self._lock:
             is_ours = hmac.compare_digest(asked.target, self._path.encode()) and _is_same_user(connection)
             if is_ours and asked.method == b"GET":
@@ -80,11 +72,6 @@ class OneTimeLink:
             self._done.set()
         else:
             connection.sendall(f"HTTP/1.1 404 Not Found\r\n{_HEADERS}".encode("ascii"))
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ class Host:
         mfa_token: str | None = None,
         fresh: bool = False,
     ) -> None:
+        from shellvault.hashicorp import leased
         from shellvault.sessions.context import Context
         from shellvault.signin import signed_in
 
@@ -37,6 +38,7 @@ class Host:
             fresh=fresh,
             waits_for=progress.waits_for,
             signed_in=signed_in,
+            leased=leased,
         )
         self.show_plan: Callable[[Plan, Vault], None] | None = None
         self._opened: Vault | None = None

@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
-from shellvault import guard, myself, settings, vault_token
+from shellvault import guard, myself, settings
 from shellvault.dialogue import invitation, output, progress, terminal
 from shellvault.errors import NeedsPersonError, SessionError, UsageError
+from shellvault.hashicorp import vault_token
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.shells.quote import quote
 from shellvault.variables import for_programs, setting_of

@@ -5,14 +5,14 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import BaseServer, ThreadingMixIn
 from typing import Any
 
 from shellvault import threads
-from shellvault.connections import Connections, users
+from shellvault.connections import Connections, hang_up, users
 from shellvault.loopback import is_loopback
 
 #: Most connections at once.
@@ -47,7 +47,7 @@ class Server(ThreadingMixIn, BaseServer):
         self.socket = listener
         self.hosts = hosts
         self.user = user
-        self.connections = Connections[socket.socket](CONNECTIONS, _hang_up, lambda connection: connection)
+        self.connections = Connections[socket.socket](CONNECTIONS, hang_up, lambda connection: connection)
 
     def fileno(self) -> int:
         """For the selector of `serve_forever`."""
@@ -72,7 +72,7 @@ class Server(ThreadingMixIn, BaseServer):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """One connection, closed at its deadline even if bytes still drip in."""
-        end = threads.after(DEADLINE, _hang_up, request)
+        end = threads.after(DEADLINE, hang_up, request)
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -81,7 +81,7 @@ class Server(ThreadingMixIn, BaseServer):
 
     def shutdown_request(self, request: Any) -> None:
         """Ends a connection."""
-        _hang_up(request)
+        hang_up(request)
         request.close()
 
     def close_request(self, request: Any) -> None:
@@ -149,11 +149,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: the terminal belongs to the child process."""
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 def is_local(connection: socket.socket) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shellvault import here
-from shellvault.plan.steps import AwsSignIn, SsoRole
+from shellvault.plan.steps import AwsSignIn, Leased, SsoRole
 from shellvault.sessions.model import Prompter, Session
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ class Context:
     """Called with what the caller waits for from now on."""
     signed_in: "Callable[[SignInTask], Session] | None" = field(repr=False, default=None)
     """Gives sessions by a sign-in through a browser (`signin.sessions.signed_in`)."""
+    leased: "Callable[[Leased, Session | None, Prompter, Context], Session] | None" = field(
+        repr=False, default=None
+    )
+    """Gives credentials of HashiCorp Vault (`hashicorp.leased`): those of a held lease if it can be renewed."""
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
 

@@ -103,15 +103,13 @@ def _signed_in(walk: Walk, sign_in: SignIn, step: AwsSignIn | SsoRole, rejected:
 
 def _leased(step: Leased, made: Made) -> Session:
     """The previous lease, renewed if possible, else a new one."""
-    from shellvault.sessions import secrets_engine
-
     context = made.walk.context
     held = None if context.fresh else made.walk.cache.held(step)
     if held and (held.access_key_id == made.rejected or held.remaining(context.clock()) <= 0):
         held = None
     context.waits_for(f"Vault ({step.engine.path})")
-    token = secrets_engine.ask_token(step.server, made.walk.prompter, context)
-    return secrets_engine.credentials(step, held, token, context.clock())
+    assert context.leased is not None  # noqa: S101 - both hosts of a request set it
+    return context.leased(step, held, made.walk.prompter, context)
 
 
 def _process(step: Process, made: Made) -> Session:

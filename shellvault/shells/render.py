@@ -15,7 +15,8 @@ from shellvault.variables import MANAGED_VARIABLES, OVERRIDING_VARIABLES, SESSIO
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-#: An empty list, as direnv writes what it watches: base64 of the zlib stream of `[]`.
+#: An empty list, as direnv writes what it watches: base64 of the zlib stream of `[]`. direnv has no documented way to
+#: undo its variables outside of a folder of its own (`direnv export` without it looks at the watched files again).
 NO_WATCHES = "eJyLjgUAARUAuQ=="
 
 

@@ -9,14 +9,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
 from h11 import Request
 
 from shellvault import request_head, threads
-from shellvault.connections import Connections, accept
+from shellvault.connections import Connections, hang_up
 from shellvault.errors import SessionError
 from shellvault.signin import pages
 
@@ -48,7 +48,7 @@ class Listener:
         self._answered = threading.Event()
         self._sent = threading.Event()
         self._closed = threading.Event()
-        self._connections = Connections[socket.socket](_AT_ONCE, _hang_up, lambda connection: connection)
+        self._connections = Connections[socket.socket](_AT_ONCE, hang_up, lambda connection: connection)
         self._outcome: pages.Outcome | None = None
         self.port: int = sock.getsockname()[1]
         self.redirect_uri = f"http://127.0.0.1:{self.port}{CALLBACK_PATH}"
@@ -75,26 +75,18 @@ class Listener:
         """Takes no more connections."""
         self._closed.set()
         # close() alone leaves a thread in accept(2), and with it the port.
-        _hang_up(self._sock)
+        hang_up(self._sock)
         self._sock.close()
 
     def serve(self) -> None:
         """Takes connections until the socket is closed."""
-        while connection := accept(self._sock, self._closed.is_set):
-            connection.settimeout(request_head.SECONDS)
-            if self._connections.admit(connection):
-                threads.start(self._serve_one, connection)
-            else:
-                connection.close()
+        request_head.serve(self._sock, self._connections, self._respond, self._closed.is_set)
 
-    def _serve_one(self, connection: socket.socket) -> None:
+    def _respond(self, connection: socket.socket, asked: Request) -> None:
         try:
-            with connection, suppress(OSError, ValueError):
-                asked = request_head.read(connection)
-                connection.sendall(self._answer(connection, asked))
-                connection.shutdown(socket.SHUT_WR)
+            connection.sendall(self._answer(connection, asked))
+            connection.shutdown(socket.SHUT_WR)
         finally:
-            self._connections.leave(connection)
             if self._answered.is_set():
                 self._sent.set()
 
@@ -139,8 +131,3 @@ def listening(state: str) -> Iterator[Listener]:
         listener.close()
         # This process may end right after: the browser gets its last page first.
         listener.drain(1.0)
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from shellvault import callers_terminal, guard, locations, settings, waiting
 from shellvault.errors import NotForAgentError, SessionError
+from shellvault.hashicorp import leased
 from shellvault.plan import Plan
 from shellvault.plan.steps import Leased, Source
 from shellvault.protocol import Message
@@ -108,6 +109,7 @@ def _context(job: Message, desk: Desk) -> Context:
         is_local=job["is_local"],
         quiet=job["quiet"],
         signed_in=signed_in,
+        leased=leased,
     )
 
 

@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 from shellvault import locations
 from shellvault.errors import ShellvaultError
+from shellvault.hashicorp import secrets_engine
 from shellvault.plan.steps import Leased
 from shellvault.profiles.model import EngineServer
 from shellvault.protocol import HAS_VAULT_TOKEN, Message
-from shellvault.sessions import secrets_engine
 from shellvault.sessions.context import Context
 from shellvault.sessions.model import Lease, Session
 from shellvault.worker.channel import Desk

@@ -27,7 +27,7 @@ _OTHER = (
     "boto3.session",
     "botocore.credentials",
     "shellvault.rotation.operation",
-    "shellvault.sessions.secrets_engine",
+    "shellvault.hashicorp.secrets_engine",
     "shellvault.sessions.sources",
     "shellvault.signin.actions",
     "shellvault.signin.sessions",

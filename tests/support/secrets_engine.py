@@ -2,7 +2,7 @@
 
 A stand-in: OpenBao, which can be installed, has no AWS secrets engine of its own, and Vault is in no package registry.
 Paths, statuses and messages are those of Vault's documentation and source (builtin/logical/aws, vault/expiration.go);
-tests/sessions/test_openbao.py holds some of them against the real OpenBao.
+tests/hashicorp/test_openbao.py holds some of them against the real OpenBao.
 The credentials that it gives are those of the emulated AWS, whose users it makes and deletes.
 """
 

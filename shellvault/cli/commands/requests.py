@@ -1,14 +1,17 @@
 """`shellvault requests`: what waits for a person's answer."""
 
-import json
 import os
 import time
 
 import click
 
+from shellvault.cli import listing
 from shellvault.client import permits
 from shellvault.dialogue import output, tables
 from shellvault.display import printable
+from shellvault.protocol import Message
+
+HEADS = ("No.", "Wants", "Program", "Reason", "Waits")
 
 
 @click.command(name="requests")
@@ -16,22 +19,16 @@ from shellvault.display import printable
 def command(as_json: bool) -> int:
     """Show which programs wait for your answer: coding agents, and others that may not act by themselves."""
     found = permits.questions(os.environ)
-    if as_json:
-        output.result(json.dumps(found, indent=2) + "\n")
-        return 0
-    if not found:
-        output.note("no program waits for an answer")
-        return 0
-    rows = [
-        (
-            str(entry["number"]),
-            printable("; ".join(entry["about"]), None),
-            printable(" < ".join(entry["names"]), None),
-            printable(entry["reason"]) or "-",
-            tables.time_left(time.time() - entry["asked_at"]),
-        )
-        for entry in found
-    ]
-    output.result(tables.table(("No.", "Wants", "Program", "Reason", "Waits"), rows))
-    output.note("answer with `shellvault approve NUMBER` or `shellvault deny NUMBER`")
+    if listing.show(found, HEADS, _row, "no program waits for an answer", as_json=as_json):
+        output.note("answer with `shellvault approve NUMBER` or `shellvault deny NUMBER`")
     return 0
+
+
+def _row(entry: Message) -> tuple[str, ...]:
+    return (
+        str(entry["number"]),
+        printable("; ".join(entry["about"]), None),
+        printable(" < ".join(entry["names"]), None),
+        printable(entry["reason"]) or "-",
+        tables.time_left(time.time() - entry["asked_at"]),
+    )

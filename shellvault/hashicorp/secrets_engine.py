@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shellvault import network, threads, vault_token
+from shellvault import network, threads
 from shellvault.deadline import within
 from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError
+from shellvault.hashicorp import vault_token
 from shellvault.plan import account_of
 from shellvault.plan.steps import Leased
 from shellvault.profiles.model import EngineServer, SecretsEngine
@@ -149,7 +150,7 @@ def _asked(
 ) -> Mapping[str, Any]:
     """What Vault answers, within `seconds`; nothing for an answer without content."""
     # Imported here, since few jobs need it; jobs are threads.
-    threads.load("hvac", "requests", "shellvault.sessions.vault_client")
+    threads.load("hvac", "requests", "shellvault.hashicorp.vault_client")
     try:
         import hvac
         import requests
@@ -157,7 +158,7 @@ def _asked(
         raise SessionError(
             "credentials from Vault need the client hvac: install it with `pip install 'shellvault[vault]'`"
         ) from error
-    from shellvault.sessions import vault_client
+    from shellvault.hashicorp import vault_client
 
     try:
         reply = within(seconds, lambda: _spoken(visit, ask))
@@ -195,7 +196,7 @@ def _not_vault(visit: _Visit) -> str:
 
 
 def _spoken(visit: _Visit, ask: Callable[[Any], Any]) -> Any:
-    from shellvault.sessions.vault_client import client
+    from shellvault.hashicorp.vault_client import client
 
     with client(visit.server, visit.token) as spoken_to:
         return ask(spoken_to)

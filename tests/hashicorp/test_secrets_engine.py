@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from shellvault import vault_token
 from shellvault.errors import NeedsPersonError, SessionError
+from shellvault.hashicorp import secrets_engine, vault_token
 from shellvault.plan import Options, Step, build
 from shellvault.profiles.model import Durations, EngineServer, Profile, SecretsEngine
-from shellvault.sessions import secrets_engine
 from shellvault.sessions.model import Session
 from shellvault.variables import for_agent
 from tests.sessions.parts import context, person
@@ -264,7 +263,7 @@ def test_a_renewal_takes_the_token_of_the_home_unless_the_command_has_its_own(tm
 
 
 def test_the_client_is_imported_for_such_a_profile_alone() -> None:
-    modules = "shellvault.worker.job, shellvault.sessions.secrets_engine"
+    modules = "shellvault.worker.job, shellvault.hashicorp.secrets_engine"
     program = f"import sys, {modules}; print('hvac' in sys.modules)"
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60

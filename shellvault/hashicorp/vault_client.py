@@ -8,8 +8,8 @@ import hvac
 import requests
 from hvac import exceptions
 
-from shellvault import vault_token
 from shellvault.errors import NeedsPersonError, SessionError, ShellvaultError
+from shellvault.hashicorp import vault_token
 from shellvault.loopback import is_loopback_url
 from shellvault.profiles.model import EngineServer, SecretsEngine
 from shellvault.sessions.answers import one_line

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from shellvault.errors import NeedsPersonError, SessionError
+from shellvault.hashicorp import secrets_engine
 from shellvault.plan import Options, Step, build
 from shellvault.profiles.model import EngineServer, Profile, SecretsEngine
-from shellvault.sessions import secrets_engine
 from shellvault.sessions.model import Session
 from tests.support.clients import need
 from tests.support.emulator import free_port
