@@ -11,6 +11,7 @@ import pytest
 
 from shellvault.cli import main
 from shellvault.fastlane import failing
+from shellvault.fastlane.request import encode
 from tests.shells.running import PROGRAMS
 from tests.support.home import Home
 from tests.support.installation import Installation
@@ -91,15 +92,15 @@ def failing_home(home: Home, request: pytest.FixtureRequest) -> Iterator[Home]:
     yield home
 
 
-def deployed(home: Home, shell: str, *commands: str) -> list[str]:
-    """What was deployed after these commands, evaluated one after another by `shell`."""
+def deployed(home: Home, shell: str, *commands: str, extra: str = "") -> list[str]:
+    """What was deployed after these commands, evaluated one after another by `shell`, and after the `extra` lines."""
     lines = [
         form.format(command.replace("SHELL", shell), f"'{command}'")
         for command in commands
         for form in FORMS[shell]
     ]
     file = home.path / f"steps{'.ps1' if shell == 'powershell' else ''}"
-    file.write_text("\n".join(lines) + "\n")
+    file.write_text("\n".join([*lines, extra]) + "\n")
     done = home.run(*SHELLS[shell], str(file), timeout=110)
     return [line for line in done.stdout.splitlines() if line.startswith("deployed")]
 
@@ -152,6 +153,63 @@ def test_nothing_is_deployed_where_the_place_is_at_fault(failing_home: Home, she
         commands += [f"{name} shellvault env --shell {'bash' if shell == 'sh' else shell} {profile}"]
         commands += [f"{name} shellvault envv work"]
     assert deployed(failing_home, shell, *commands) == []
+
+
+#: How the function is set up and used, and what is deployed after it.
+FUNCTION = {
+    "bash": 'eval "$(shellvault init bash)"\nshellvault use killed && deploy use',
+    "zsh": 'eval "$(shellvault init zsh)"\nshellvault use killed && deploy use',
+    "fish": "shellvault init fish | source\nshellvault use killed; and deploy use",
+    "powershell": (
+        "Invoke-Expression (& shellvault init powershell | Out-String)\nshellvault use killed && deploy use"
+    ),
+    "sh": "",
+}
+#: A `credential_process` during which the agent's worker is killed, or without an agent the command itself.
+KILLER = """\
+import os, signal, sys
+def parent(pid):
+    return int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+def words(pid):
+    return open(f"/proc/{pid}/cmdline").read().split(chr(0))
+ours = [int(pid) for pid in os.listdir("/proc") if pid.isdecimal() and os.stat("/proc/" + pid).st_uid == os.getuid()]
+def children(pid):
+    return [each for each in ours if os.path.exists(f"/proc/{each}/stat") and parent(each) == pid]
+victims = []
+for pid in ours:
+    try:
+        if any(word.startswith(os.environ["XDG_RUNTIME_DIR"]) for word in words(pid)):
+            victims += children(pid)
+    except OSError:
+        pass
+if sys.argv[2] == "alone":
+    victims = [os.getppid()]
+    while not any(word.endswith("__main__.py") for word in words(victims[0])):
+        victims = [parent(victims[0])]
+with open(sys.argv[1], "a") as killed:
+    print(*victims, file=killed)
+for pid in victims:
+    os.kill(pid, signal.SIGKILL)
+sys.exit(1)
+"""
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("shell", FORMS)
+def test_nothing_is_deployed_where_a_worker_is_killed(failing_home: Home, shell: str) -> None:
+    need(shell)
+    home = failing_home
+    has_agent = "SHELLVAULT_NO_AGENT" not in home.environment
+    (home.path / "killer.py").write_text(KILLER)
+    mode = "agent" if has_agent else "alone"
+    program = f"{sys.executable} -I {home.path}/killer.py {home.path}/killed {mode}"
+    home.write_config(f"[profile killed]\ncredential_process = {program}\n")
+    home.environment["SHELLVAULT_REQUEST"] = encode("killed", {}, home.environment, str(home.path))
+    # A command that is itself killed prints nothing, which only the function notices.
+    commands = ["shellvault env killed"] if has_agent else []
+    assert deployed(home, shell, *commands, "shellvault refresh SHELL 1", extra=FUNCTION[shell]) == []
+    if commands or FUNCTION[shell]:
+        assert any(line.strip() for line in (home.path / "killed").read_text().splitlines())
 
 
 DAMAGE = {
