@@ -293,7 +293,10 @@ class Exchange:
             ):
                 self._hand_out(grant, want, text)
                 return
-        if self._endpoint.memory.needs_person(want.memory_key):
+        memory = self._endpoint.memory
+        if memory.needs_person(want.memory_key) and not memory.may_try(
+            want.memory_key, now, is_attended=True
+        ):
             self._needs_person(grant)
             return
         self._waiter = Waiter(partial(self._done, text, grant, want))

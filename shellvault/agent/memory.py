@@ -100,7 +100,7 @@ class Entry:
         return renewal.due_at(self.issued_at, self.expires_at, self.jitter)
 
 
-#: Seconds after which a prompt may retry a session that needs a person.
+#: Seconds after which a prompt or an SDK may retry a session that needs a person.
 ATTENDED = 10.0
 
 
@@ -242,7 +242,8 @@ class Memory:
     def may_try(self, line: str, now: float, *, is_attended: bool = False) -> bool:
         """Whether getting this session without a person is worth trying now.
 
-        It is tried more often where a prompt asks (`is_attended`): a person may just have signed in elsewhere.
+        It is tried more often where a prompt or a program asks (`is_attended`): a person may just have signed in
+        elsewhere.
         """
         trouble = self.troubles.get(line)
         if trouble is None or trouble.retry_at <= now:

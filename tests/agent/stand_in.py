@@ -11,10 +11,11 @@ sys.path.insert(0, f"{HERE}/../..")
 from pathlib import Path  # noqa: E402
 
 from shellvault import protocol  # noqa: E402
-from shellvault.agent import server, workers  # noqa: E402
+from shellvault.agent import memory, server, workers  # noqa: E402
 
 # Long enough for a busy machine, and shorter than what users get, so that tests need not wait as long.
 protocol.REQUEST_DEADLINE = 3.0
+memory.ATTENDED = 1.0
 workers.PING, workers.SLOW, workers.DEAD, workers.START = 0.5, 2.0, 5.0, 12.0
 server.run(
     Path(sys.argv[1]),

@@ -63,7 +63,7 @@ def perform(job: Message, desk: worker.Desk) -> Message:
         raise SessionError("AWS does not want to")
     if "bug" in words:
         raise ZeroDivisionError("a secret")
-    if "signin" in words:
+    if "signin" in words and not Path(fields["home"], "signed-in").exists():
         raise NeedsPersonError("sign in first")
     is_shared = job["is_local"] or "helper" not in words
     cached = None if job["fresh"] else desk.channel.load(profile)

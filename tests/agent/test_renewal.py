@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -10,6 +11,7 @@ from shellvault import renewal
 from shellvault.agent import memory
 from shellvault.protocol import Message
 from tests.agent.conftest import Person, Place, until
+from tests.agent.test_endpoint import opened
 
 NOW = 1_800_000_000.0
 
@@ -124,6 +126,35 @@ def test_a_renewal_never_asks_anybody(agent: Place) -> None:
     assert len(person.questions) == 1
     agent.obtain("ask-life-3", person=Person(["123456"]), fresh=True)
     assert agent.text("peek", "refresh.bash", "ask-life-3", os.getpid()).startswith("ok\n")
+
+
+def asked_at_endpoint(agent: Place) -> bool:
+    return opened(agent, "signin").get()[0] == 200
+
+
+#: What asks again and again for a session that needs a sign-in, and whether it got one.
+WAITING: dict[str, Callable[[Place], bool]] = {
+    "a prompt": lambda agent: agent.text("peek", "refresh.bash", "signin", os.getpid()).startswith("ok"),
+    "a warm command": lambda agent: agent.text("peek", "exec", "signin").startswith("ok"),
+    "a command": lambda agent: agent.text("get", "exec", "signin").startswith("ok"),
+    "an SDK at the endpoint": asked_at_endpoint,
+}
+
+
+@pytest.mark.parametrize("door", WAITING)
+def test_a_sign_in_elsewhere_is_noticed_within_seconds(agent: Place, door: str) -> None:
+    """As by `aws sso login`, of which the agent hears nothing."""
+    ask = WAITING[door]
+    assert not ask(agent)
+    until(lambda: agent.text("peek", "exec", "signin") == "needs-you\n")
+    (agent.home / "signed-in").touch()
+    until(lambda: ask(agent), 5)
+
+
+def test_an_answer_of_a_person_ends_what_needed_one(agent: Place) -> None:
+    until(lambda: agent.text("peek", "refresh.bash", "signin", os.getpid()) == "needs-you\n")
+    agent.obtain("ask", person=Person(["123456"]))
+    assert agent.text("peek", "refresh.bash", "signin", os.getpid()) == "wait\n"
 
 
 def test_a_shell_whose_agent_was_killed_gets_its_session_again(place: Place) -> None:
