@@ -319,6 +319,9 @@ class Jobs:
                 self._watch(job)
                 self._tell_who_is_asked(self._asked_for(job), job.waiters)
             elif "settled" in message:
+                if job.asking and job.question and job.question["kind"] != "sign-in":
+                    # It reads an answer from its terminal until then.
+                    job.asking.withdraw()
                 job.question = job.asking = None
                 self._watch(job)
             elif "tell" in message or "waits_for" in message:
@@ -399,14 +402,13 @@ class Jobs:
             return
         still = self._all_who_wait_for(job)
         asked = processes.seat(job.asking.pid)
-        links = ("link", "code") if question["kind"] == "sign-in" else ()
         told = {
             "kind": question["kind"],
             "subject": question["subject"],
             "process": job.asking.pid,
             "terminal": asked.terminal,
-            # Any terminal of this machine may follow it; Enter would show it too.
-            **{name: question[name] for name in links if question.get(name)},
+            # A person may follow it from any terminal; Enter would show it too.
+            **{name: question[name] for name in ("link", "code") if question.get(name)},
         }
         for waiter in (waiter for waiter in waiters if waiter in still):
             # On the same terminal the question can be seen, unless it is out of sight with its process (^Z).

@@ -240,7 +240,8 @@ class _Answers:
             "sign-in-code": f"is asked for the code of a sign-in to {asked['subject']}",
         }.get(asked["kind"], f"is asked: {asked['kind']} of {asked['subject']}")
         shows = f" (it shows the code {asked['code']})" if asked.get("code") else ""
-        way = f"open {asked['link']}{shows}" if asked.get("link") else "answer there"
+        gives = " and give the code there" if asked["kind"] == "sign-in-code" else ""
+        way = f"open {asked['link']}{shows}{gives}" if asked.get("link") else "answer there"
         self.prompter.tell(
             f"process {asked['process']}{where} {what}: {way}, or press Enter to be asked here"
         )

@@ -1,6 +1,7 @@
 """AWS sign-in (`login_session`, written by `aws login`): credentials that are found, renewed or got from a person."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from shellvault.errors import SessionError, VaultError
 from shellvault.plan.regions import default_region, partition_of_region
 from shellvault.plan.steps import AwsSignIn
 from shellvault.profiles.shapes import looks_as
-from shellvault.sessions import unkept
+from shellvault.sessions import locks, unkept
 from shellvault.sessions.model import Challenge, Session
 from shellvault.sessions.refusals import UnreachableError
 from shellvault.sessions.replies import checked_session, epoch
@@ -25,9 +26,6 @@ from shellvault.signin.work import Work, is_elsewhere
 
 #: Seconds of life below which credentials are not used any more.
 TOO_SHORT = 20
-
-#: How often a person may paste a wrong code.
-_TRIES = 3
 
 #: Seconds after a sign-in within which it can only be over if a clock is wrong.
 _SOON = 900
@@ -139,12 +137,12 @@ def login_of(file: CachedFile, region: str) -> Login | None:
     )
 
 
-def _candidates(work: Work, step: AwsSignIn) -> list[tuple[Login, CachedFile | None]]:
-    """Our sign-in and the AWS CLI's (with its file), the newer first."""
+def _candidates(work: Work, step: AwsSignIn, *, ours: bool = True) -> list[tuple[Login, CachedFile | None]]:
+    """Our sign-in (unless `ours` is false) and the AWS CLI's (with its file), the newer first."""
     path = cli_cache.login_path(work.aws_directory, work.context.environment, step.login_session)
     file = cli_cache.read(path)
     found: list[tuple[Login | None, CachedFile | None]] = [
-        (Login.from_json(work.store.load(step.fingerprint)), None),
+        (Login.from_json(work.store.load(step.fingerprint)) if ours else None, None),
         (login_of(file, step.endpoint.region) if file else None, file),
     ]
     return sorted(
@@ -305,8 +303,13 @@ def _by_flow(work: Work, step: AwsSignIn, wanted: str | None = None) -> tuple[Lo
         secrets = new_secrets()
         redirect = f"{base}/v1/sessions/confirmation"
         link = login.authorize_link(base, CROSS_DEVICE, secrets, redirect)
-        code = _pasted(work, subject, link, secrets)
-        return redeem(CROSS_DEVICE, code, secrets, redirect)
+        return flows.by_pasting(
+            work,
+            Challenge("sign-in-code", subject, "Code from the page: ", link=link),
+            lambda pasted: login.code_of(pasted, secrets.state),
+            lambda code: redeem(CROSS_DEVICE, code, secrets, redirect),
+            _elsewhere(work, step, wanted),
+        )
     return flows.by_browser(
         work,
         subject,
@@ -317,28 +320,25 @@ def _by_flow(work: Work, step: AwsSignIn, wanted: str | None = None) -> tuple[Lo
 
 
 def _elsewhere(work: Work, step: AwsSignIn, wanted: str | None) -> Callable[[], tuple[Login, str] | None]:
-    """A function that finds a sign-in that the AWS CLI makes from now on as the principal `wanted`."""
-    path = cli_cache.login_path(work.aws_directory, work.context.environment, wanted or "")
-    begun = int(work.context.clock())
+    """A function that finds a sign-in that another program makes from now on as the principal `wanted`.
+
+    That is the AWS CLI. Our own commands wait for our lock; where none can be made, the vault is looked at, too.
+    """
+    begun, in_vault = int(work.context.clock()), not locks.are_held()
+
+    def found() -> list[Login]:
+        with suppress(VaultError):
+            return [its for its, _ in _candidates(work, step, ours=in_vault)] if wanted else []
+        return []
+
+    known = {its.session.access_key_id for its in found()}
 
     def look() -> tuple[Login, str] | None:
-        file = cli_cache.read(path) if wanted else None
-        theirs = login_of(file, step.endpoint.region) if file and file.written_at >= begun else None
-        is_alive = theirs and theirs.session.remaining(work.context.clock()) > TOO_SHORT
-        return (theirs, wanted) if theirs and wanted and is_alive else None
+        for its in found():
+            session = its.session
+            is_new = session.issued_at >= begun and session.access_key_id not in known
+            if wanted and is_new and session.remaining(work.context.clock()) > TOO_SHORT:
+                return its, wanted
+        return None
 
     return look
-
-
-def _pasted(work: Work, subject: str, link: str, secrets: Secrets) -> str:
-    """The code that a person copies from the page of another device."""
-    challenge = Challenge("sign-in-code", subject, "Code from the page: ", link=link)
-    problem = ""
-    for _ in range(_TRIES):
-        if problem:
-            work.prompter.tell(problem)
-        try:
-            return login.code_of(work.prompter.ask(challenge), secrets.state)
-        except ValueError as error:
-            problem = str(error)
-    raise SessionError(f"the sign-in was given up: {problem}")

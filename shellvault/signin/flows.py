@@ -1,13 +1,18 @@
-"""The two ways in which a person allows a sign-in: in a browser on this machine, or with a code."""
+"""The ways in which a person allows a sign-in: in a browser on this machine, or with a code, shown or pasted."""
 
+import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
+from shellvault import threads
 from shellvault.display import printable
-from shellvault.errors import NeedsPersonError
+from shellvault.errors import NeedsPersonError, SessionError
+from shellvault.sessions import locks
 from shellvault.sessions.answers import Answer, one_line
-from shellvault.sessions.model import Challenge
+from shellvault.sessions.model import Challenge, WithdrawnError
 from shellvault.signin.listener import listening
 from shellvault.signin.pkce import Secrets, new_secrets
 from shellvault.signin.service import ServiceRefusalError
@@ -19,6 +24,9 @@ Result = TypeVar("Result")
 _SLICE = 0.2
 #: Seconds between two checks whether another program has signed in meanwhile.
 _LOOK_ELSEWHERE = 1.0
+
+#: How often a person may paste a wrong code.
+_TRIES = 3
 
 
 def by_browser(
@@ -42,7 +50,7 @@ def by_browser(
         prompt = f"Sign in to {printable(subject)}"
         challenge = Challenge("sign-in", subject, prompt, link=link, was_shown=tab.exists())
         work.context.waits_for("you to sign in")
-        with work.prompter.invite(challenge) as is_attended:
+        with work.prompter.invite(challenge) as is_attended, _shown_to_waiters(challenge):
             found: list[Result] = []
             callback = listener.wait(PATIENCE, _goes_on(is_attended, elsewhere, found))
             if callback is None and not found and is_attended():
@@ -79,7 +87,7 @@ def by_polling(
     """
     end = time.monotonic() + seconds
     work.context.waits_for("you to sign in")
-    with work.prompter.invite(challenge) as is_attended:
+    with work.prompter.invite(challenge) as is_attended, _shown_to_waiters(challenge):
         found: list[Result] = []
         goes_on = _goes_on(is_attended, elsewhere, found)
         while time.monotonic() < end:
@@ -95,6 +103,70 @@ def by_polling(
                 return outcome
             interval += outcome
     raise timed_out(work, challenge.subject)
+
+
+def by_pasting(
+    work: Work,
+    challenge: Challenge,
+    code_of: Callable[[str], str],
+    redeem: Callable[[str], Result],
+    elsewhere: Callable[[], Result | None],
+) -> Result:
+    """The result of `redeem` for the code that a person copies from a page.
+
+    `code_of` reads it, and raises ValueError for what is none: then it is asked for again. The wait ends early with the
+    result of `elsewhere`, as in `by_browser`. Raises SessionError after some wrong codes, NeedsPersonError where no
+    person can be asked, and what `redeem` raises.
+    """
+    found: list[Result] = []
+    problem = ""
+    with _shown_to_waiters(challenge), _readable_when(elsewhere, found) as withdrawn:
+        for _ in range(_TRIES):
+            if problem:
+                work.prompter.tell(problem)
+            try:
+                code = code_of(work.prompter.ask(challenge, withdrawn))
+                break
+            except ValueError as error:
+                problem = str(error)
+            except WithdrawnError:
+                return _from_elsewhere(work, challenge.subject, found[0])
+        else:
+            raise SessionError(f"the sign-in was given up: {problem}")
+    return redeem(code)
+
+
+@contextmanager
+def _readable_when(elsewhere: Callable[[], Result | None], found: list[Result]) -> Iterator[int]:
+    """A descriptor that can be read once another program has signed in; its sign-in goes to `found`."""
+    reads, writes = os.pipe()
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while not found and not is_over.wait(_LOOK_ELSEWHERE):
+            if (result := elsewhere()) is not None:
+                found.append(result)
+                os.write(writes, b"\n")
+
+    thread = threads.start(watch, modules=["email.utils", "string"])
+    try:
+        yield reads
+    finally:
+        is_over.set()
+        thread.join()
+        os.close(reads)
+        os.close(writes)
+
+
+def _shown_to_waiters(challenge: Challenge) -> AbstractContextManager[None]:
+    """Shows the commands that wait for this sign-in where it is made, as the agent does (`_Answers.takes`)."""
+    subject = printable(challenge.subject)
+    if challenge.kind == "sign-in-code":
+        return locks.noting(
+            f"is asked for the code of a sign-in to {subject}: open {challenge.link} and give the code there"
+        )
+    shows = f" (it shows the code {challenge.code})" if challenge.code else ""
+    return locks.noting(f"waits for a sign-in to {subject}: open {challenge.link}{shows}")
 
 
 def _goes_on(

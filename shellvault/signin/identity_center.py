@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from shellvault.plan import Endpoint
 from shellvault.plan.steps import SsoSignIn
 from shellvault.profiles.model import Sso
 from shellvault.profiles.shapes import canonical_start_url as canonical
-from shellvault.sessions import unkept
+from shellvault.sessions import locks, unkept
 from shellvault.sessions.model import Challenge
 from shellvault.sessions.refusals import UnreachableError
 from shellvault.signin import cli_cache, flows, oidc
@@ -102,12 +102,12 @@ def forget(work: Work, step: SsoSignIn) -> None:
     work.store.remove(_client_item(step))
 
 
-def _candidates(work: Work, step: SsoSignIn) -> list[tuple[Token, CachedFile | None]]:
-    """Our token and the AWS CLI's (with its file), the newer first."""
+def _candidates(work: Work, step: SsoSignIn, *, ours: bool = True) -> list[tuple[Token, CachedFile | None]]:
+    """Our token (unless `ours` is false) and the AWS CLI's (with its file), the newer first."""
     sso = step.sso
     file = cli_cache.read(cli_cache.sso_path(work.aws_directory, sso))
     found: list[tuple[Token | None, CachedFile | None]] = [
-        (kept(work, step), None),
+        (kept(work, step) if ours else None, None),
         (cli_cache.token_of(file) if file else None, file),
     ]
     return sorted(
@@ -226,14 +226,25 @@ def _by_device(work: Work, step: SsoSignIn, client: Client, start_url: str) -> T
 
 
 def _elsewhere(work: Work, step: SsoSignIn) -> Callable[[], Token | None]:
-    """A function that finds a sign-in that the AWS CLI makes from now on. Our other commands wait for our lock."""
-    path = cli_cache.sso_path(work.aws_directory, step.sso)
-    begun = int(work.context.clock())
+    """A function that finds a sign-in that another program makes from now on.
+
+    That is the AWS CLI. Our own commands wait for our lock; where none can be made, the vault is looked at, too.
+    """
+    begun, in_vault = int(work.context.clock()), not locks.are_held()
+
+    def found() -> list[Token]:
+        with suppress(VaultError):
+            return [its for its, _ in _candidates(work, step, ours=in_vault)]
+        return []
+
+    known = {its.access_token for its in found()}
 
     def look() -> Token | None:
-        file = cli_cache.read(path)
-        theirs = cli_cache.token_of(file) if file and file.written_at >= begun else None
-        return theirs if theirs and theirs.expires_at > work.context.clock() + TOO_SHORT else None
+        for its in found():
+            is_new = its.issued_at >= begun and its.access_token not in known
+            if is_new and its.expires_at > work.context.clock() + TOO_SHORT:
+                return its
+        return None
 
     return look
 

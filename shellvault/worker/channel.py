@@ -3,6 +3,7 @@
 import base64
 import os
 import queue
+import select
 import socket
 import threading
 import time
@@ -13,7 +14,10 @@ from contextlib import contextmanager
 from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.protocol import Message, encode
-from shellvault.sessions.model import Challenge, Helper, Prompter
+from shellvault.sessions.model import Challenge, Helper, Prompter, WithdrawnError
+
+#: Seconds between two looks whether a question is over.
+_LOOK = 0.2
 
 
 class Channel:
@@ -86,8 +90,11 @@ class Desk(Prompter):
         self.job = job
 
     def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
-        """Has a waiting command put the question to a person. Raises NeedsPersonError when there is none."""
-        answer: str | None = self._answer(challenge.to_json()).get("answer")
+        """Has a waiting command put the question to a person. Raises NeedsPersonError when there is none.
+
+        Raises WithdrawnError as soon as there is something to read from `withdrawn`.
+        """
+        answer: str | None = self._answer(challenge.to_json(), withdrawn).get("answer")
         if answer is None:
             raise NeedsPersonError(
                 f"a person is needed: {challenge.prompt.rstrip(': ')}; run the command in a terminal"
@@ -110,9 +117,16 @@ class Desk(Prompter):
             )
         return base64.b64decode(answer["answer"])
 
-    def _answer(self, question: Message) -> Message:
+    def _answer(self, question: Message, withdrawn: int | None = None) -> Message:
+        answers = self.channel.answers[self.job]
         self.channel.send({"job": self.job, "ask": question})
-        return self.channel.answers[self.job].get()
+        if withdrawn is None:
+            return answers.get()
+        while answers.empty():
+            if select.select([withdrawn], [], [], _LOOK)[0]:
+                self.channel.send({"job": self.job, "settled": True})
+                raise WithdrawnError
+        return answers.get()
 
     @contextmanager
     def invite(self, challenge: Challenge) -> Iterator[Callable[[], bool]]:

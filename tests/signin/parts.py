@@ -1,5 +1,6 @@
 """A person who signs in, in this process: the real room against the emulated services, with a vault in memory."""
 
+import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,7 +12,7 @@ from shellvault.plan import Endpoint, Options, Plan, Step, build
 from shellvault.profiles.parse import load
 from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.sessions.context import Context
-from shellvault.sessions.model import Challenge
+from shellvault.sessions.model import Challenge, WithdrawnError
 from shellvault.signin.work import Work
 from shellvault.vault.items import Items
 from shellvault.vault.sign_ins import SignIns
@@ -38,8 +39,13 @@ class Visitor:
         yield lambda: self.is_there
         self._pages = thread
 
-    def ask(self, challenge: Challenge) -> str:
+    def ask(self, challenge: Challenge, withdrawn: int | None = None) -> str:
         self.shown.append(challenge)
+        if not self.answers:
+            # Nothing is typed.
+            assert withdrawn is not None
+            select.select([withdrawn], [], [], 20)
+            raise WithdrawnError
         answer = self.answers.pop(0)
         return answer if isinstance(answer, str) else answer(challenge)
 

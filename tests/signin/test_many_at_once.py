@@ -16,7 +16,6 @@ from tests.signin.conftest import visits
 from tests.signin.terminal import run, start
 from tests.support.home import Home
 from tests.support.signin import SignInEmulator
-from tests.support.signin.emulator import visit
 
 pytestmark = pytest.mark.real
 
@@ -63,19 +62,6 @@ def test_many_processes_at_an_expired_sign_in_open_one_tab(
     assert served(person) == count, shown[-3000:]
     assert len(visits(person)) == 1
     assert services.calls["POST /token"] == services.calls["POST /client/register"] == 1
-
-
-def test_a_terminal_that_waits_shows_the_link_too(person: Home, services: SignInEmulator) -> None:
-    first = start(person, "exec", "admin", "--", "echo", "first", SHELLVAULT_BROWSER="none")
-    first.expect(r"\n  (http\S+)")
-    link = str(first.match.group(1)) if first.match else ""
-    second = start(person, "exec", "admin", "--", "echo", "second", SHELLVAULT_BROWSER="none")
-    second.expect(r"process \d+ on pts/\d+ waits for a sign-in to corp: open (http\S+), or press Enter")
-    assert second.match and second.match.group(1) == link
-    visit(link)
-    for child, said in ((first, "first"), (second, "second")):
-        child.expect(said)
-        child.expect(pexpect.EOF)
 
 
 @pytest.mark.timeout(300)
