@@ -6,6 +6,12 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+#: Seconds for a connection to AWS, and for each piece of its answer.
+CONNECT_SECONDS, READ_SECONDS = 4, 8
+
+#: Bytes of a reply's body. The longest expected ones (a list of access keys, an SSO role's session) have 100 KiB.
+REPLY_LIMIT = 4 * 1024 * 1024
+
 #: What is said of an error of the system's, where that is plainer than its own words.
 _PLAIN = {
     errno.ECONNREFUSED: "connection refused",
@@ -32,6 +38,10 @@ _NAMED = (
 
 #: What only a connection that never came about raises.
 _BEFORE_SENDING = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ConnectTimeout")
+
+
+class EndlessReplyError(Exception):
+    """A reply has more than REPLY_LIMIT bytes; the rest has not been read."""
 
 
 def reason(error: BaseException) -> str:

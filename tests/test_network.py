@@ -18,7 +18,7 @@ from shellvault.hashicorp import secrets_engine
 from shellvault.plan import Endpoint
 from shellvault.plan.steps import Leased, SessionToken, Source, SsoRole, SsoSignIn
 from shellvault.profiles.model import EngineServer, SecretsEngine, Sso
-from shellvault.sessions import calls, clients, sources
+from shellvault.sessions import calls, clients, sources, sts_call
 from shellvault.sessions.model import Session
 from shellvault.signin import patience, portal, service, start_urls
 
@@ -35,6 +35,10 @@ PYTHONS = re.compile(
 def _sts(url: str) -> object:
     step = SessionToken("work", duration=900, endpoint=Endpoint("us-east-1", url))
     return calls.call_sts(step, KEYS, time.time(), "123456")
+
+
+def _sts_by_botocore(url: str) -> object:
+    return _sts(f"{url}/path")
 
 
 def _role(url: str) -> object:
@@ -90,7 +94,19 @@ def _machine(url: str) -> object:
     return sources.from_source(step, {"AWS_EC2_METADATA_SERVICE_ENDPOINT": url}, time.time())
 
 
-DOORS = (_sts, _role, _invoke, _service, _portal, _start_url, _console, _vault, _container, _machine)
+DOORS = (
+    _sts,
+    _sts_by_botocore,
+    _role,
+    _invoke,
+    _service,
+    _portal,
+    _start_url,
+    _console,
+    _vault,
+    _container,
+    _machine,
+)
 
 
 @contextmanager
@@ -158,7 +174,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (calls, service, secrets_engine, sources, signin_token):
         monkeypatch.setattr(module, "DEADLINE", 1.0)
     monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.SLEEP_TIME", 0)
-    monkeypatch.setattr(clients, "_READ_SECONDS", 0.5)
+    for module in (clients, sts_call):
+        monkeypatch.setattr(module, "READ_SECONDS", 0.5)
     monkeypatch.setattr(patience, "LONGEST_OUT_OF_ORDER", 0.5)
     monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.2)
     monkeypatch.setattr(start_urls, "_SECONDS", 0.5)
@@ -188,9 +205,20 @@ def test_no_word_of_python_reaches_a_person(
 
 def test_every_module_that_speaks_to_a_server_is_a_door() -> None:
     package = Path(network.__file__).parent
-    speaks = re.compile(r"client_for\(|build_opener|import hvac|botocore import credentials")
+    speaks = re.compile(
+        r"client_for\(|HTTPSConnection\(|build_opener|import hvac|botocore import credentials"
+    )
     found = {path.stem for path in package.glob("**/*.py") if speaks.search(path.read_text("utf-8"))}
-    doors = {"calls", "service", "portal", "start_urls", "signin_token", "secrets_engine", "sources"}
+    doors = {
+        "calls",
+        "sts_call",
+        "service",
+        "portal",
+        "start_urls",
+        "signin_token",
+        "secrets_engine",
+        "sources",
+    }
     # Where clients are made and what they are made of.
     assert found - {"clients", "vault_client"} == doors
 
@@ -228,6 +256,7 @@ def test_what_was_not_sent_is_known() -> None:
     ("door", "name"),
     [
         (_sts, "AWS STS"),
+        (_sts_by_botocore, "AWS STS"),
         (_role, "IAM Identity Center"),
         (_invoke, "AWS IAM"),
         (_service, "IAM Identity Center"),
@@ -236,7 +265,8 @@ def test_what_was_not_sent_is_known() -> None:
 def test_a_wait_names_the_service_and_its_host(
     door: Callable[[str], object], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "_READ_SECONDS", 0.3)
+    for module in (clients, sts_call):
+        monkeypatch.setattr(module, "READ_SECONDS", 0.3)
     heard: list[str] = []
     with _silent() as url, waiting.heard_by(heard.append), pytest.raises(ShellvaultError):
         door(url)

@@ -1,10 +1,12 @@
-"""The calls to AWS, through botocore: each turns one step of a plan into a session.
+"""The calls to AWS: each turns one step of a plan into a session.
 
 Nothing here reads the user's AWS config file, credentials or profile: everything comes from the step. A whole
 call ends within DEADLINE seconds, whatever the network does.
 """
 
+import ssl
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from shellvault.errors import SessionError
 from shellvault.plan import Endpoint, account_of
 from shellvault.plan.steps import SsoRole, StsCall
 from shellvault.profiles.model import Service
+from shellvault.sessions import sts_call
 from shellvault.sessions.answers import NOWHERE, Places, answer_of, one_line
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
@@ -39,8 +42,33 @@ def call_sts(
         parameters |= {"WebIdentityToken": token}
     what = step.title
     # A code is good for one attempt: a retry after a lost answer would only report it as used.
-    reply = invoke("sts", step.operation, parameters, step.endpoint, source, 1 if code else 2, what)
+    attempts = 1 if code else 2
+    if sts_call.serves(step.endpoint):
+        reply = _asked(step, parameters, source, attempts)
+    else:
+        reply = invoke("sts", step.operation, parameters, step.endpoint, source, attempts, what)
     return _credentials(reply, step, what, now)
+
+
+def _asked(
+    step: StsCall, parameters: Mapping[str, Any], source: Session | None, attempts: int
+) -> Mapping[str, Any]:
+    """The reply of STS without botocore. Raises what `invoke` raises."""
+    what, endpoint = step.title, step.endpoint
+    name = "".join(word.capitalize() for word in step.call.split("-"))
+    secrets = _secrets(parameters, source)
+    try:
+        return within(DEADLINE, lambda: sts_call.ask(name, parameters, endpoint, source, attempts))
+    except sts_call.RefusalError as error:
+        raise refusal(what, answer_of(error.response, secrets)) from None
+    except ssl.SSLError as error:
+        raise UnsentError(f"{what}: {_interposed(endpoint)} ({network.reason(error)})") from None
+    except network.EndlessReplyError:
+        raise _endless(what, endpoint) from None
+    except (OSError, HTTPException) as error:
+        raise _unreachable(what, endpoint, error) from None
+    except Exception as error:
+        raise SessionError(f"{what}: {_interposed(endpoint)} ({type(error).__name__})") from None
 
 
 def role_session(reply: Mapping[str, Any], step: SsoRole, now: float) -> Session:
@@ -102,9 +130,7 @@ def invoke(
 
     if endpoint.ca_bundle and not Path(endpoint.ca_bundle).exists():
         raise SessionError(f"there is no CA bundle {printable(endpoint.ca_bundle)}: correct ca_bundle")
-    secrets = [parameters.get(name) for name in ("TokenCode", "WebIdentityToken", "accessToken")]
-    if source:
-        secrets += [source.secret_access_key, source.session_token]
+    secrets = _secrets(parameters, source)
 
     def run() -> Mapping[str, Any]:
         used = client or client_for(service, endpoint, source, attempts)
@@ -122,18 +148,34 @@ def invoke(
     except exceptions.SSLError as error:
         raise UnsentError(f"{what}: {_interposed(endpoint)} ({network.reason(error)})") from None
     except (exceptions.HTTPClientError, exceptions.EndpointConnectionError, OSError) as error:
-        where = printable(endpoint.url or f"AWS in {endpoint.region}{' (FIPS)' if endpoint.fips else ''}")
         if isinstance(error, exceptions.HTTPClientError) and is_endless(error):
-            raise SessionError(f"{what}: {where} answers without end: check endpoint_url and proxy") from None
-        kind = UnreachableError if network.was_sent(error) else UnsentError
-        raise kind(
-            f"{what}: {where} cannot be reached: check network and proxy ({network.reason(error)})"
-        ) from None
+            raise _endless(what, endpoint) from None
+        raise _unreachable(what, endpoint, error) from None
     except exceptions.BotoCoreError as error:
         raise SessionError(f"{what} failed: {one_line(str(error), secrets)}") from None
     except Exception as error:
         # The errors of botocore's parsers for a strange reply are undocumented, and quote the reply.
         raise SessionError(f"{what}: {_interposed(endpoint)} ({type(error).__name__})") from None
+
+
+def _secrets(parameters: Mapping[str, Any], source: Session | None) -> list[str | None]:
+    """What no message may repeat."""
+    secrets = [parameters.get(name) for name in ("TokenCode", "WebIdentityToken", "accessToken")]
+    return secrets + ([source.secret_access_key, source.session_token] if source else [])
+
+
+def _where(endpoint: Endpoint) -> str:
+    return printable(endpoint.url or f"AWS in {endpoint.region}{' (FIPS)' if endpoint.fips else ''}")
+
+
+def _endless(what: str, endpoint: Endpoint) -> SessionError:
+    return SessionError(f"{what}: {_where(endpoint)} answers without end: check endpoint_url and proxy")
+
+
+def _unreachable(what: str, endpoint: Endpoint, error: BaseException) -> UnreachableError:
+    kind = UnreachableError if network.was_sent(error) else UnsentError
+    reason = network.reason(error)
+    return kind(f"{what}: {_where(endpoint)} cannot be reached: check network and proxy ({reason})")
 
 
 def _interposed(endpoint: Endpoint) -> str:

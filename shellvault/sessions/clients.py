@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from shellvault import __version__
+from shellvault.network import CONNECT_SECONDS, READ_SECONDS
 from shellvault.plan import Endpoint
 from shellvault.profiles.model import Service
 from shellvault.waiting import waits_for
 
 if TYPE_CHECKING:
     from shellvault.sessions.model import Session
-
-_CONNECT_SECONDS = 4
-_READ_SECONDS = 8
 
 #: What a person calls each service.
 _NAMES: Mapping[Service, str] = {
@@ -52,8 +50,8 @@ def client_for(service: Service, endpoint: Endpoint, source: "Session | None", a
     )
     session.set_config_variable("sts_regional_endpoints", "legacy" if endpoint.legacy else "regional")
     settings: dict[str, Any] = {
-        "connect_timeout": _CONNECT_SECONDS,
-        "read_timeout": _READ_SECONDS,
+        "connect_timeout": CONNECT_SECONDS,
+        "read_timeout": READ_SECONDS,
         "retries": {"total_max_attempts": attempts, "mode": "standard"},
         "defaults_mode": "legacy",
         "ignore_configured_endpoint_urls": True,
@@ -87,11 +85,6 @@ def client_for(service: Service, endpoint: Endpoint, source: "Session | None", a
 
 def _named(service: Service, url: str) -> str:
     return f"{_NAMES[service]} at {urlsplit(url).hostname}"
-
-
-def warm_up() -> None:
-    """Makes and drops a client: the first one loads most of botocore."""
-    client_for("sts", Endpoint("us-east-1"), None, 1)
 
 
 @cache

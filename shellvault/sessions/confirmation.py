@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Literal
 from shellvault import guard, settings
 from shellvault.display import printable
 from shellvault.errors import ConfigError, SessionError
-from shellvault.plan import Plan
-from shellvault.plan.steps import StoredKeys
-from shellvault.sessions.model import Challenge, Prompter
 
 if TYPE_CHECKING:
+    from shellvault.plan import Plan
+    from shellvault.sessions.model import Challenge, Prompter
     from shellvault.vault import Vault
 
 Policy = Literal["never", "keys", "always"]
@@ -46,7 +45,7 @@ def stricter(one: str, other: str) -> Policy:
     return max((_known(one), _known(other)), key=POLICIES.index)
 
 
-def confirm(operation: str, subject: str, vault: "Vault", prompter: Prompter, required: Policy) -> bool:
+def confirm(operation: str, subject: str, vault: "Vault", prompter: "Prompter", required: Policy) -> bool:
     """Has a person confirm an operation, where the table (`guard.OPERATIONS`) and `required` demand it.
 
     An encrypted file is confirmed by its passphrase, a keyring by a plain yes. Returns whether a person confirmed
@@ -64,19 +63,23 @@ def confirm(operation: str, subject: str, vault: "Vault", prompter: Prompter, re
     return True
 
 
-def challenge(wanted: guard.Confirmation, subject: str) -> Challenge:
+def challenge(wanted: guard.Confirmation, subject: str) -> "Challenge":
     """The question that a plain yes answers."""
+    from shellvault.sessions.model import Challenge
+
     return Challenge("confirm", subject, f"{wanted.question.format(printable(subject, None))} (y|N) ")
 
 
-def confirm_keys(plan: Plan, vault: "Vault", prompter: Prompter, required: Policy) -> None:
+def confirm_keys(plan: "Plan", vault: "Vault", prompter: "Prompter", required: Policy) -> None:
     """The same where the plan hands out stored keys themselves."""
     if hands_out_keys(plan):
         confirm("hand-out", plan.steps[-1].profile, vault, prompter, required)
 
 
-def hands_out_keys(plan: Plan) -> bool:
+def hands_out_keys(plan: "Plan") -> bool:
     """Whether a plan ends with long-term keys."""
+    from shellvault.plan.steps import StoredKeys
+
     return isinstance(plan.steps[-1], StoredKeys)
 
 

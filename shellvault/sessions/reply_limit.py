@@ -5,17 +5,13 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import HTTPClientError
 
-#: Bytes of a reply's body. The longest expected ones (a list of access keys, an SSO role's session) have 100 KiB.
-LIMIT = 4 * 1024 * 1024
+from shellvault.network import REPLY_LIMIT, EndlessReplyError
+
 _CHUNK = 64 * 1024
 
 
-class EndlessReplyError(Exception):
-    """A reply has more than LIMIT bytes; the rest has not been read."""
-
-
 def limit_replies() -> None:
-    """Makes all botocore clients in this process read no reply beyond LIMIT.
+    """Makes all botocore clients in this process read no reply beyond REPLY_LIMIT.
 
     Every reader of a body goes through this one property; a client has no setting for it.
     """
@@ -32,9 +28,9 @@ def _content(response: Any) -> bytes:
         body = bytearray()
         for chunk in response.raw.stream(_CHUNK):
             body += chunk
-            if len(body) > LIMIT:
+            if len(body) > REPLY_LIMIT:
                 response.raw.close()
-                raise EndlessReplyError(f"a reply of more than {LIMIT} bytes")
+                raise EndlessReplyError(f"a reply of more than {REPLY_LIMIT} bytes")
         response._content = bytes(body)
     found: bytes = response._content
     return found

@@ -10,6 +10,7 @@ from contextlib import closing
 
 import pytest
 
+from shellvault import network
 from shellvault.sessions import reply_limit
 from tests.end_to_end.conftest import Person
 from tests.support.http_front import Answer, serving
@@ -130,14 +131,14 @@ def test_an_endless_reply_is_read_no_further_than_the_limit(person: Person, endl
 
 def test_a_reply_as_long_as_the_limit_is_read() -> None:
     reply_limit.limit_replies()
-    sizes = iter([reply_limit.LIMIT, reply_limit.LIMIT + 1])
+    sizes = iter([network.REPLY_LIMIT, network.REPLY_LIMIT + 1])
     with serving(lambda headers, body: Answer(200, {}, b"x" * next(sizes))) as url:
         from botocore.awsrequest import AWSPreparedRequest
         from botocore.exceptions import HTTPClientError
         from botocore.httpsession import URLLib3Session
 
         request = AWSPreparedRequest("POST", url, {"Content-Length": "1"}, b"x", False)
-        assert len(URLLib3Session().send(request).content) == reply_limit.LIMIT
+        assert len(URLLib3Session().send(request).content) == network.REPLY_LIMIT
         with pytest.raises(HTTPClientError) as caught:
             URLLib3Session().send(request)
     assert reply_limit.is_endless(caught.value)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -21,8 +20,7 @@ from cryptography.x509.oid import NameOID
 from shellvault.errors import ConfigError, SessionError
 from shellvault.plan import Endpoint, endpoint_for
 from shellvault.plan.steps import KINDS, AssumeRole, NarrowableCall, SessionToken, Step, WebIdentity
-from shellvault.profiles.model import Service
-from shellvault.sessions import calls
+from shellvault.sessions import calls, sts_call
 from shellvault.sessions.calls import call_sts
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
@@ -241,10 +239,8 @@ def test_an_answer_that_is_not_awss_is_told_from_a_refusal(
     with pytest.raises(SessionError, match=f"what answers at {front.endpoint} is not AWS"):
         call_sts(_step(front), SOURCE, NOW)
 
-    def through_a_portal(service: Service, endpoint: Endpoint, source: Session, attempts: int) -> Any:
-        return client_for(service, replace(endpoint, url=front.endpoint), source, attempts)
-
-    monkeypatch.setattr(calls, "client_for", through_a_portal)
+    server = sts_call.server_of(_step(front).endpoint)
+    monkeypatch.setattr(sts_call, "server_of", lambda endpoint: server)
     step = replace(_step(front), endpoint=Endpoint("us-east-1"))
     with pytest.raises(SessionError, match="a network that wants a sign-in"):
         call_sts(step, SOURCE, NOW)
