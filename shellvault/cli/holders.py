@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from shellvault import here, history
+from shellvault import here
 from shellvault.cli import now
 from shellvault.errors import ShellvaultError
 
@@ -82,6 +82,8 @@ def everything(environment: Mapping[str, str]) -> list[dict[str, Any]]:
             }
             for permit in permits.permits(environment)
         ]
+    from shellvault import history
+
     return [{**holder, "folder": history.folder_of(holder["process"])} for holder in found]
 
 

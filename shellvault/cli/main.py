@@ -1,4 +1,4 @@
-"""The command tree, and the one place where errors become a line on stderr and an exit status."""
+"""The command tree."""
 
 import contextlib
 import importlib
@@ -7,18 +7,18 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from shellvault import __version__
 from shellvault.cli import every_command, first_steps, help_text
+from shellvault.cli.ending import drop_output, ended
 from shellvault.cli.groups import FUNCTION_WORDS, GROUPS
 from shellvault.cli.options import known_names
 from shellvault.cli.suggest import NEIGHBOURS, Group, no_command, no_option, similar
 from shellvault.dialogue import folding, output
 from shellvault.dialogue.output import OutputError, ReaderGoneError, complain
-from shellvault.errors import ConfigError, ShellvaultError, UsageError
+from shellvault.errors import ConfigError, UsageError
 from shellvault.fastlane import helping
 from shellvault.profiles.unknown import how_to_get
 
@@ -155,12 +155,14 @@ def command() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command line and returns its exit status. No error becomes a traceback."""
+    return ended(lambda: _by_click(arguments))
+
+
+def _by_click(arguments: Sequence[str]) -> object:
     try:
-        result = command.main(
+        return command.main(
             list(arguments), prog_name="shellvault", standalone_mode=False, terminal_width=_help_width()
         )
-        sys.stdout.flush()
-        return result if isinstance(result, int) else 0
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.exceptions.NoArgsIsHelpError as question:
@@ -173,22 +175,8 @@ def run(arguments: Sequence[str]) -> int:
         where = error.ctx.command_path if error.ctx else "shellvault"
         complain(f"{error.format_message()} (see `{where} --help`)")
         return error.exit_code
-    except ReaderGoneError as error:
-        drop_output()
-        return error.exit_status
-    except OutputError as error:
-        drop_output()
-        complain(str(error))
-        return error.exit_status
-    except ShellvaultError as error:
-        complain(str(error))
-        return error.exit_status
-    except (KeyboardInterrupt, click.Abort):
-        print(file=sys.stderr)
-        return 130
-    except Exception as error:
-        complain(f"internal error: {describe_origin(error)}; please report it with the command you ran")
-        return 1
+    except click.Abort:
+        raise KeyboardInterrupt from None
 
 
 def _names() -> list[str]:
@@ -204,21 +192,6 @@ def _help_width() -> int:
     shown_on = next((number for number in (1, 2) if os.isatty(number)), None)
     columns = shutil.get_terminal_size().columns if shown_on is None else folding.columns(shown_on)
     return max(min(columns, _WIDEST_HELP) - 2, 20)
-
-
-def drop_output() -> None:
-    """Keeps the interpreter from writing, at its end, what could not be written before."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def describe_origin(error: Exception) -> str:
-    """Names an unexpected error by type and place, without its text, which could hold a secret."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    if frame is None:
-        return type(error).__name__
-    return f"{type(error).__name__} at {Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}"
 
 
 def main() -> int:

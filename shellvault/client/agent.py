@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shellvault import __version__, errors, hardening, here, locations
 from shellvault.attempts import attempt_all
@@ -24,8 +25,10 @@ from shellvault.errors import (
 )
 from shellvault.fastlane.commands import shell_pid
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
-from shellvault.sessions.model import Challenge, Helper, Prompter, WithdrawnError
 from shellvault.variables import PASSPHRASE_VARIABLES, for_agent
+
+if TYPE_CHECKING:
+    from shellvault.sessions.model import Prompter
 
 #: Seconds of silence after which the agent counts as hung; a working agent sends signs of life.
 ANSWER_PATIENCE = 10.0
@@ -40,7 +43,7 @@ TRIES = 3
 def obtain(
     request_line: str,
     form: str,
-    prompter: Prompter,
+    prompter: "Prompter",
     environment: Mapping[str, str],
     *,
     mfa_token: str | None = None,
@@ -141,7 +144,7 @@ def lock(environment: Mapping[str, str]) -> int:
 def operate(
     operation: Message,
     backend: str | None,
-    prompter: Prompter,
+    prompter: "Prompter",
     environment: Mapping[str, str],
     waits_for: Callable[[str], None] = lambda what: None,
 ) -> Message:
@@ -185,7 +188,7 @@ def forget(environment: Mapping[str, str], profiles: list[str] | None = None) ->
 
 
 def revoke(
-    environment: Mapping[str, str], prompter: Prompter, profiles: list[str] | None, pid: int | None = None
+    environment: Mapping[str, str], prompter: "Prompter", profiles: list[str] | None, pid: int | None = None
 ) -> Message:
     """Has the agent end the leases of `profiles` (None: of all), or those that only the shell `pid` still uses.
 
@@ -211,7 +214,7 @@ class _Answers:
 
     def __init__(
         self,
-        prompter: Prompter,
+        prompter: "Prompter",
         mfa_token: str | None,
         environment: Mapping[str, str],
         waits_for: Callable[[str], None] = lambda what: None,
@@ -253,6 +256,8 @@ class _Answers:
 
         Raises as `answer`, and ValueError.
         """
+        from shellvault.sessions.model import Helper, WithdrawnError
+
         if question["kind"] == "sign-in":
             return None if self._invite(question) else {"answer": None}
         if question["kind"] != "helper":
@@ -271,6 +276,8 @@ class _Answers:
 
     def _invite(self, question: Message) -> bool:
         """Shows a person where to sign in. False when there is no person to show it to."""
+        from shellvault.sessions.model import Challenge
+
         try:
             with self.prompter.invite(Challenge.from_json(question)):
                 return True
@@ -293,6 +300,8 @@ class _Answers:
         if question["kind"] == "mfa-code" and self._mfa_token:
             token, self._mfa_token = self._mfa_token, None
             return token
+        from shellvault.sessions.model import Challenge
+
         challenge = Challenge.from_json(question)
         try:
             return self.prompter.ask(challenge, withdrawn)

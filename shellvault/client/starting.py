@@ -3,7 +3,6 @@
 import os
 import select
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -102,6 +101,8 @@ def _start(path: Path, environment: Mapping[str, str]) -> socket.socket:
 
 def _spawn(folder: Path, environment: Mapping[str, str], deadline: float) -> None:
     """Starts an agent and waits until it serves or has ended. Raises OSError, and AgentError at the deadline."""
+    import subprocess
+
     process = subprocess.Popen(
         agent_command(folder, "detached"),
         env=_agent_environment(environment),

@@ -1,19 +1,15 @@
 """`shellvault agent`: look at, stop, lock or run the process that holds sessions in memory."""
 
 import os
-import time
-from typing import Any
 
 import click
 
-from shellvault import settings
-from shellvault.cli import now, vault_leases
+from shellvault.cli import agent_report, vault_leases
 from shellvault.cli.commands.lock import command as lock
 from shellvault.cli.suggest import Group
 from shellvault.client import agent as client
 from shellvault.client import starting
-from shellvault.dialogue import output, tables
-from shellvault.display import printable
+from shellvault.dialogue import output
 
 
 @click.group(name="agent", cls=Group)
@@ -31,16 +27,7 @@ def start() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def status(as_json: bool) -> int:
     """Show what the agent holds. The exit status is 3 when it does not run."""
-    found = client.status(os.environ)
-    if as_json:
-        import json
-
-        output.result(json.dumps(found, indent=2) + "\n")
-    elif found:
-        output.result(_shown(found))
-    else:
-        output.prose("the agent does not run: it starts when a session is asked for\n")
-    return 0 if found else 3
+    return agent_report.show(as_json=as_json)
 
 
 @command.command()
@@ -57,40 +44,3 @@ command.add_command(lock)
 def run() -> None:
     """Run the agent in the foreground, for a service manager (contrib/shellvault-agent.service)."""
     starting.become_agent(os.environ)
-
-
-def _shown(found: dict[str, Any]) -> str:
-    """What a person wants to know: nothing secret."""
-    lines = [f"shellvault agent {found['version']}, process {found['pid']}"]
-    lines += [
-        f"unlocked for another {tables.time_left(until - time.time())}: {path}"
-        for path, until in sorted(found["unlocked"].items())
-    ]
-    lines += [vault_leases.left_behind(kept) for kept in found["leases"]]
-    if found["lock_on"]:
-        lines.append(f"locks on {' and '.join(found['lock_on']['signs'])}")
-        problems = found["lock_on"]["problems"].items()
-        lines += [f"cannot hear the {bus} bus: {problem}" for bus, problem in problems if problem]
-    if not found["sessions"]:
-        lines.append("no sessions")
-    shown = "".join(f"{printable(line, None)}\n" for line in lines)
-    return shown + (_table(found["sessions"]) if found["sessions"] else "")
-
-
-def _table(sessions: list[dict[str, Any]]) -> str:
-    """One row a session, however many requests it serves."""
-    users: dict[tuple[str, float, bool], set[int]] = {}
-    for session in sessions:
-        key = (session["profile"], session["expires_at"], session["needs_you"])
-        users.setdefault(key, set()).update(session.get("users", ()))
-    ordered = sorted(users.items())
-    patterns = settings.production_patterns(os.environ)
-    rows = [
-        (
-            tables.profile(name, patterns),
-            tables.left(expires_at - time.time()) + (", needs you" if needs_you else ""),
-            ", ".join(now.process(pid) for pid in sorted(pids)) or "-",
-        )
-        for (name, expires_at, needs_you), pids in ordered
-    ]
-    return tables.of_profiles(("Session", "Left", "Used by"), rows, [key[0] for key, _ in ordered])
