@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts import bench_day, bench_report, bench_shells
+from scripts import bench_day, bench_growth, bench_peers, bench_report, bench_shells, bench_unusual
 from scripts.bench_report import Row
 from scripts.measuring import Case, difference, interleaved, program, ratio
 from shellvault.client import agent as client
@@ -51,9 +51,11 @@ def scene() -> Iterator[tuple[Home, Installation, Aws, Keys]]:
         del home.environment["SHELLVAULT_NO_AGENT"]
         with emulator.running(state) as aws:
             keys = aws.user("ada")
+            role = aws.role("reader", trusts="user/ada")
             device = f"arn:aws:iam::{emulator.ACCOUNT}:mfa/ada"
             home.write_config(
                 f"[default]\nregion = {emulator.REGION}\nendpoint_url = {aws.endpoint}\n[profile work]\n"
+                f"[profile reader]\nsource_profile = work\nrole_arn = {role}\n"
                 "[profile guarded]\n"
                 f"mfa_serial = {device}\nmfa_process = sh -c 'echo asked >>{folder}/asked; echo 123456'\n"
                 + "".join(f"[profile profile-{number:04}]\n" for number in range(1000))
@@ -113,7 +115,7 @@ def warm(home: Home, installation: Installation, rounds: int) -> Iterator[Row]:
         for name in commands:
             times = ratio(taken[f"{name} by {way}"], taken["F"])
             measured = f"{times:.2f} F"
-            yield Row(f"warm `{name}` {title}", measured, f"{limit} F", times <= limit, figure=times)
+            yield Row(f"warm `{name}` {title}", measured, f"{limit} F", times <= limit, "1.00 F", times)
 
 
 def cold(home: Home, aws: Aws, keys: Keys, rounds: int) -> Iterator[Row]:
@@ -301,6 +303,9 @@ def main() -> int:
             bench_day.lists(home, rounds),
             bench_day.commands(home, bare(home), rounds),
             bench_day.kept_in_memory(home),
+            bench_unusual.rows(home, bare(home), rounds),
+            bench_growth.rows(home, bare(home), rounds),
+            bench_peers.rows(home, keys, bare(home), rounds),
             in_shells(home, max(rounds // 4, 3)),
             memory(home),
         ):

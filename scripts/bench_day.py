@@ -1,14 +1,15 @@
 """What a person waits for besides warm commands: the first command of the day, lists, help; and the memory."""
 
-import math
 import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts.bench_growth import growth
 from scripts.bench_report import Row
 from scripts.measuring import Case, difference, interleaved, program, ratio
 from shellvault.client import agent as client
@@ -19,8 +20,6 @@ MIB, MS = 1024 * 1024, 1000
 
 #: Profiles in the config file, with the milliseconds that `list` may take.
 LISTS = ((10, 30), (1000, 80), (10_000, 600))
-#: A time that grows as the profiles do has the exponent 1; what every command takes makes it less.
-LINEAR = 1.1
 #: Commands started together where nothing runs.
 CROWDS = (20, 100)
 
@@ -146,14 +145,8 @@ def lists(home: Home, rounds: int) -> Iterator[Row]:
     for (count, limit), measured in zip(LISTS, times, strict=True):
         title = f"`list`, {count:,} profiles"
         yield Row(title, f"{measured:.0f} ms", f"{limit} ms", measured <= limit)
-    yield _growth("`list`", [count for count, _ in LISTS][1:], times[1:])
-
-
-def _growth(what: str, sizes: Sequence[int], times: Sequence[float]) -> Row:
-    """The exponent of the growth from the first size to the last."""
-    exponent = math.log(times[-1] / times[0]) / math.log(sizes[-1] / sizes[0])
-    title = f"{what}: growth from {sizes[0]:,} to {sizes[-1]:,}"
-    return Row(title, f"exponent {exponent:.2f}", f"exponent {LINEAR}", exponent <= LINEAR)
+    # What every command takes, whatever there is to list, would make it less.
+    yield growth("`list`", [count for count, _ in LISTS][1:], times[1:])
 
 
 def commands(home: Home, bare: Case, rounds: int) -> Iterator[Row]:
@@ -167,11 +160,12 @@ def commands(home: Home, bare: Case, rounds: int) -> Iterator[Row]:
     taken = interleaved(cases, max(rounds // 2, 3))
     for words, limit in COMMANDS:
         times = ratio(taken[" ".join(words)], taken["F"])
-        yield Row(f"`{' '.join(words)}`", f"{times:.2f} F", f"{limit} F", times <= limit, figure=times)
+        title = f"`{' '.join(words)}`"
+        yield Row(title, f"{times:.2f} F", f"{limit} F", times <= limit, "1.00 F", times)
 
 
 def kept_in_memory(home: Home) -> Iterator[Row]:
-    """What the agent and the worker that it keeps ready occupy together."""
+    """What the agent and the worker that it keeps ready occupy together; the floor is that of bare interpreters."""
     client.stop(home.environment)
     home.succeed("env", "work", "--shell", "bash")
     # The worker that did it leaves after a second, and the next one gets ready.
@@ -182,11 +176,28 @@ def kept_in_memory(home: Home) -> Iterator[Row]:
     agent = int(status["pid"])
     children = Path(f"/proc/{agent}/task/{agent}/children").read_text().split()
     alone, together = proportional(agent), sum(map(proportional, (agent, *map(int, children))))
-    measured = f"{together / MIB:.1f} MiB"
-    yield Row("agent and ready worker (PSS)", measured, "40 MiB", together <= 40 * MIB, figure=together / MIB)
+    measured, floor = f"{together / MIB:.1f} MiB", _bare_memory() / MIB
+    title = "agent and ready worker (PSS)"
+    yield Row(
+        title,
+        measured,
+        "40 MiB",
+        together <= 40 * MIB,
+        f"{floor * (1 + len(children)):.1f} MiB",
+        together / MIB,
+    )
     measured = f"{alone / MIB:.1f} MiB"
     title = "agent alone, as after 5 idle minutes (PSS)"
-    yield Row(title, measured, "15 MiB", alone <= 15 * MIB, figure=alone / MIB)
+    yield Row(title, measured, "15 MiB", alone <= 15 * MIB, f"{floor:.1f} MiB", alone / MIB)
+
+
+def _bare_memory() -> int:
+    """The proportional set size of an interpreter that has loaded nothing."""
+    command = [sys.executable, "-I", "-S", "-c", "import sys; print(flush=True); sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout  # noqa: S101 - as asked for
+        process.stdout.readline()
+        return proportional(process.pid)
 
 
 def proportional(pid: int) -> int:

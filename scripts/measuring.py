@@ -1,5 +1,6 @@
 """Times that can be compared: every case runs once a round, so a slow moment of the machine meets all."""
 
+import math
 import os
 import shutil
 import statistics
@@ -29,6 +30,12 @@ def ratio(taken: Sequence[float], base: Sequence[float]) -> float:
 def difference(taken: Sequence[float], base: Sequence[float]) -> float:
     """The median over the rounds of what one case takes longer than another, in seconds."""
     return statistics.median(one - other for one, other in zip(taken, base, strict=True))
+
+
+def exponent(sizes: Sequence[int], times: Sequence[float]) -> float:
+    """The power of the size by which the times grow, fitted by least squares to their logarithms."""
+    points = [(math.log(size), math.log(seconds)) for size, seconds in zip(sizes, times, strict=True)]
+    return statistics.linear_regression(*zip(*points, strict=True)).slope
 
 
 def program(*command: str, environment: Mapping[str, str], statuses: Sequence[int] = (0,)) -> Case:
