@@ -108,6 +108,8 @@ def _examined(place: Place, checks: Mapping[str, Check]) -> list[Finding]:
     """What all checks find, side by side; one that hangs is a finding itself."""
     modules = [
         "shellvault.rotation.guarded",
+        "shellvault.service.requests",
+        "shellvault.signin",
         "shellvault.sessions.passphrase",
         *opening.modules(place.environment),
     ]
