@@ -139,6 +139,20 @@ def until_asked(connection: socket.socket) -> None:
         reply += data
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process is over, also where its parent has not noticed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+    except OSError:
+        return True
+
+
+#: The agent is closed to other processes of its user (PR_SET_DUMPABLE).
+looks_into_the_agent = pytest.mark.skipif(
+    os.getuid() != 0, reason="needs root to look into a protected process"
+)
+
+
 def outcome(reply: bytes) -> Message:
     """The last message of a reply in JSON."""
     found = json.loads(reply.splitlines()[-1])

@@ -57,8 +57,8 @@ def test_a_helper_program_runs_in_the_command_s_folder(agent: Place, tmp_path: P
 
 
 def test_a_failing_helper_program_runs_and_is_reported_once(agent: Place, tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
     (tmp_path / "ran").mkdir()
+    tmp_path.chmod(0o500)
     done = ask(agent, "helper", tmp_path)
     assert done.stdout.startswith("SessionError credential_process of profile helper failed with status ")
     assert done.stdout.count("helper failed") == 1

@@ -13,7 +13,7 @@ import pytest
 
 from shellvault.client import agent as client
 from shellvault.errors import AgentError
-from tests.agent.conftest import Person, Place, read_all, until
+from tests.agent.conftest import Person, Place, has_ended, read_all, until
 
 ROLE = "arn:aws:iam::123456789012:role/path/Reader"
 
@@ -218,7 +218,7 @@ def test_an_old_agent_serves_the_endpoint_until_its_processes_end(agent: Place) 
     assert endpoint.get()[0] == 200
     process.kill()
     process.wait()
-    until(lambda: not os.path.exists(f"/proc/{before}/fd/3"), 15)
+    until(lambda: has_ended(before), 15)
 
 
 def test_idle_connections_keep_nobody_away(endpoint: Endpoint) -> None:

@@ -21,6 +21,8 @@ from tests.agent.conftest import (
     STAND_IN,
     Person,
     Place,
+    has_ended,
+    looks_into_the_agent,
     outcome,
     read_all,
     session_message,
@@ -52,6 +54,7 @@ def test_fifty_commands_at_once_start_one_agent(place: Place) -> None:
     assert agents(place) == [place.status()["pid"]]
 
 
+@looks_into_the_agent
 def test_the_agent_is_detached_from_the_command_that_started_it(place: Place) -> None:
     with (place.home / "held").open("w") as held:
         subprocess.run(
@@ -65,6 +68,7 @@ def test_the_agent_is_detached_from_the_command_that_started_it(place: Place) ->
     assert all(Path(f"/proc/{pid}/fd/{number}").readlink() == Path("/dev/null") for number in range(3))
 
 
+@looks_into_the_agent
 def test_the_agents_environment_has_no_secrets(place: Place) -> None:
     secrets = {
         "AWS_SECRET_ACCESS_KEY": "verysecret",
@@ -205,7 +209,7 @@ def test_another_user_is_refused_even_if_file_modes_let_it_in(open_place: Place)
 def test_an_agent_of_another_version_makes_room(agent: Place) -> None:
     before = agent.status()["pid"]
     assert agent.text("get", "env.bash", "work", version="0.0.1") == "miss\n"
-    until(lambda: not Path(f"/proc/{before}/fd/3").exists())
+    until(lambda: has_ended(before))
     assert not agent.socket_path.exists()
 
 
@@ -254,7 +258,7 @@ def test_an_agent_that_nobody_can_reach_any_more_leaves(agent: Place) -> None:
     agent.obtain("unlock")
     pid = agent.status()["pid"]
     agent.socket_path.unlink()
-    until(lambda: not Path(f"/proc/{pid}/fd/3").exists(), 15)
+    until(lambda: has_ended(pid), 15)
 
 
 def test_an_agent_whose_socket_is_gone_keeps_nobody_from_another(agent: Place) -> None:
@@ -268,7 +272,7 @@ def test_an_agent_whose_socket_is_gone_keeps_nobody_from_another(agent: Place) -
         assert agent.status()["pid"] != before
         waiting.sendall(b'{"answer":"123456"}\n')
         assert b'"result"' in read_all(waiting)
-    until(lambda: not Path(f"/proc/{before}/fd/3").exists(), 15)
+    until(lambda: has_ended(before), 15)
     assert agent.status()["pid"] != before
 
 
