@@ -126,6 +126,13 @@ SETTINGS = (
         ("SHELLVAULT_QUIET",),
     ),
     Key(
+        "notice",
+        "text",
+        "none",
+        'notice = "desktop"',
+        "How else than in the prompt you hear, once, that a session needs you soon: none, bell, osc9, osc777, desktop.",
+    ),
+    Key(
         "production",
         "patterns without commas",
         "a word prod or production in the name",
@@ -491,6 +498,7 @@ SET_BY_A_SESSION = (
     ("AWS_VAULT", "The profile."),
     ("AWS_CREDENTIAL_EXPIRATION, AWS_SESSION_EXPIRATION", "When the session ends (RFC 3339)."),
     ("SHELLVAULT_EXPIRES_AT, SHELLVAULT_REFRESH_AT", "When it ends, and when it is renewed (epoch seconds)."),
+    ("SHELLVAULT_NEEDS_YOU_AT", "When a code or a sign-in that it was made with ends (epoch seconds)."),
     ("SHELLVAULT_NARROWED", "ro or policy, for a narrowed session."),
     ("SHELLVAULT_SEGMENT", "The prompt's text (not exported)."),
 )

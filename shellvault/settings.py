@@ -13,6 +13,9 @@ from shellvault.errors import ConfigError
 #: What `lock_on` may have.
 SIGNS = ("screen-lock", "suspend")
 
+#: What `notice` may be: what else tells a person in time that one will be needed, besides the prompt's text.
+NOTICES = ("none", "bell", "osc9", "osc777", "desktop")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -53,6 +56,8 @@ class Settings:
     """Programs and variables that mark a coding agent, besides the known ones."""
     secrets: tuple[str, ...] = ()
     """Actions that count as reading secrets, besides the known ones."""
+    notice: str = "none"
+    """How else than in the prompt a person hears, once, that one is needed soon; of NOTICES."""
     dialogs: bool = True
     """Whether the agent asks in a dialog too, where a person has a display."""
     history: bool = True
@@ -120,6 +125,8 @@ def _checked(path: Path, key: str, value: Any) -> Any:
         is_right = not any(character in pattern for pattern in value for character in ",\0")
     if key == "lock_on":
         is_right = is_right and set(value) <= set(SIGNS)
+    if key == "notice":
+        is_right = is_right and value in NOTICES
     if not is_right:
         raise ConfigError(f"{str(path)!r}: {key} must be {known.kind}, as in {known.example}")
     return tuple(value) if isinstance(value, list) else value

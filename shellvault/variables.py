@@ -25,6 +25,7 @@ SESSION_VARIABLES = (
     "SHELLVAULT_LEASED",
     "SHELLVAULT_EXPIRES_AT",
     "SHELLVAULT_REFRESH_AT",
+    "SHELLVAULT_NEEDS_YOU_AT",
     "SHELLVAULT_REQUEST",
     "SHELLVAULT_REGION",
     "SHELLVAULT_ENDPOINT_URL",
@@ -42,6 +43,7 @@ CREDENTIAL_VARIABLES = (
     "AWS_SESSION_EXPIRATION",
     "SHELLVAULT_EXPIRES_AT",
     "SHELLVAULT_REFRESH_AT",
+    "SHELLVAULT_NEEDS_YOU_AT",
 )
 
 #: Everything an SDK would prefer to the session, or mix up with it; `env` and `exec` unset these.

@@ -165,7 +165,7 @@ class Approvals:
                 done = partial(self._answered, question.number)
                 self._dialogs[question.number] = dialogs.Dialog(self._loop, place, text, asker.program, done)
                 return
-        self._notify(question)
+        self.notify(question.about[0], f"shellvault approve {question.number}")
 
     def _close_dialog(self, number: int) -> None:
         if dialog := self._dialogs.pop(number, None):
@@ -181,16 +181,15 @@ class Approvals:
             elif answer:
                 self.permits.deny(number, None, time.time(), always=answer.is_always)
 
-    def _notify(self, question: Question) -> None:
-        """Shows the question, and the command that answers it, on the desktop, if there is one."""
+    def notify(self, summary: str, text: str) -> None:
+        """Shows a notice on the desktop, if there is one."""
         self._notices = [pid for pid in self._notices if _runs(pid)]
-        words = ["notify-send", "--app-name=shellvault", "--", question.about[0]]
+        words = ["notify-send", "--app-name=shellvault", "--", summary, text]
         nothing = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
-        # Without it the command line says what to type.
+        # Without it the command line says what to type, and the prompt what is needed.
         with suppress(OSError):
-            command = [*words, f"shellvault approve {question.number}"]
             environment = {name: os.environ[name] for name in _DESKTOP if name in os.environ}
-            self._notices.append(os.posix_spawnp(words[0], command, environment, file_actions=nothing))
+            self._notices.append(os.posix_spawnp(words[0], words, environment, file_actions=nothing))
 
 
 def _how(line: str) -> str:

@@ -49,6 +49,7 @@ class Entry:
         "issued_at",
         "jitter",
         "leases",
+        "needs_you_at",
         "packed_caller",
         "profile",
         "usable_until",
@@ -61,6 +62,8 @@ class Entry:
         self.expires_at: float = result["expires_at"]
         self.usable_until: float = result["usable_until"]
         # The same few texts come with every session: each is kept once.
+        self.needs_you_at: float | None = result.get("needs_you_at")
+        """When what it was made with ends, which takes a person."""
         self.files: dict[str, Stamp] = {intern(path): found for path, found in result["files"].items()}
         self.leases: tuple[str, ...] = tuple(note["id"] for note in result.get("leases", ()))
         """The ids of the leases that it is on."""

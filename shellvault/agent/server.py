@@ -28,6 +28,7 @@ from shellvault.agent.ledger import Ledger
 from shellvault.agent.loop import Loop, Stream
 from shellvault.agent.memory import Memory
 from shellvault.agent.processes import Process
+from shellvault.display import printable
 from shellvault.fastlane import request
 from shellvault.protocol import REQUEST_DEADLINE, Message
 
@@ -45,6 +46,9 @@ BACKLOG = 1024
 #: Seconds between two looks around: at most (a suspend stops the monotonic clock, not the wall clock) and
 #: at least.
 LOOK_AROUND, LOOK_AROUND_SOON = 10.0, 0.2
+
+#: Seconds before a person is needed at which that is said, as the prompts do.
+SOON = 600.0
 
 #: Seconds without accepting after accepting has failed.
 ACCEPT_PAUSE = 0.1
@@ -101,6 +105,10 @@ class Agent:
         self._next_look = self.loop.later(0, self._look_around)
         self._next_look_at = 0.0
         self._is_ending = False
+        self._has_notices = False
+        """Whether the settings want notices on the desktop."""
+        self._noticed: dict[str, float] = {}
+        """What was said of profiles: when they need a person."""
 
     # Its life.
 
@@ -268,6 +276,8 @@ class Agent:
                 due.append(self.memory.entries[line].due_at())
             elif self.memory.may_try(line, now):
                 self._renew(line)
+        if self._has_notices:
+            self._announce(self.memory.living_lines(), now)
         if self._clients or used or not self.memory.is_empty() or self.approvals.permits.living(now):
             self._idle_since = time.monotonic()
         if unused := self.memory.leases.unused(used, now):
@@ -275,6 +285,16 @@ class Agent:
         if self._is_done():
             self._end(self.memory.leases.without_users(used))
         self._look_in(max(LOOK_AROUND_SOON, min(due) - now))
+
+    def _announce(self, lines: set[str], now: float) -> None:
+        """Says on the desktop, once, that sessions of living shells will need a person soon."""
+        for entry in (self.memory.entries[line] for line in lines & self.memory.entries.keys()):
+            end = entry.needs_you_at
+            if end and 0 < end - now <= SOON and self._noticed.get(entry.profile) != end:
+                self._noticed[entry.profile] = end
+                left = int(end - now) // 60
+                name = printable(entry.profile)
+                self.approvals.notify(f"{name} needs you in {left or '<1'}m", f"shellvault use {name}")
 
     def _look_soon(self) -> None:
         """There is a session or a user more, and so perhaps something that is due earlier."""
@@ -387,6 +407,7 @@ class Agent:
             self._watch_for(settings["lock_on"], environment)
             self.approvals.also(settings["coding_agents"])
             self.approvals.has_dialogs = settings["dialogs"]
+            self._has_notices = settings["notice"] == "desktop"
             self.ledger.is_recorded = settings["history"]
 
     def revoke(

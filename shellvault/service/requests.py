@@ -21,6 +21,7 @@ from shellvault.profiles.policy_files import policy_files
 from shellvault.protocol import CONTAINER_FORM, Message
 from shellvault.rotation import guarded
 from shellvault.sessions.about import about
+from shellvault.sessions.attendance import needs_person_at
 from shellvault.sessions.cache import SessionCache
 from shellvault.sessions.calls import call_sts
 from shellvault.sessions.confirmation import Policy
@@ -78,13 +79,23 @@ class Obtained:
     """The session's public facts (sessions.about)."""
     files: Mapping[str, Stamp]
     """The files that decided the plan, with their stamps from before they were read."""
+    needs_you_at: int | None = None
+    """When what it was made with ends, which takes a person (sessions.attendance)."""
 
     def text(self, form: str, *, is_leased: bool = False) -> str:
         """The session in one of shells.forms, or as a container's reply. `is_leased`: leaving it revokes a lease."""
         if form == CONTAINER_FORM:
             return _container_reply(self.session)
         line, narrowed = marks.base(self.line), self.plan.narrowing.label
-        change = change_for(self.profile, self.session, line, time.time(), narrowed, is_leased=is_leased)
+        change = change_for(
+            self.profile,
+            self.session,
+            line,
+            time.time(),
+            narrowed,
+            is_leased=is_leased,
+            needs_you_at=self.needs_you_at,
+        )
         return forms.text(form, change, self.profile.name)
 
 
@@ -105,9 +116,10 @@ def session(line: str, host: Host, role_arn: str | None = None) -> Obtained:
         host.planned(planned[1], vault)
         cache = host.cache(vault, planned[1])
         found = acquire_for_request(asked, planned, vault, cache, host.prompter, context, required)
+        needs_you_at = needs_person_at(found.plan, found.session, cache, vault)
     own_session = _assumed(role_arn, found, host) if role_arn else found.session
     facts = about(found.plan, own_session) | ({"role": role_arn} if role_arn else {})
-    return Obtained(line, found.profile, found.plan, own_session, cache, facts, files)
+    return Obtained(line, found.profile, found.plan, own_session, cache, facts, files, needs_you_at)
 
 
 def sign_in(form: str, line: str, host: Host) -> str:

@@ -18,12 +18,14 @@ def change_for(
     narrowed: str = "",
     *,
     is_leased: bool = False,
+    needs_you_at: int | None = None,
 ) -> Change:
     """What the session of `profile`, requested by `request_line`, changes in an environment at epoch `now`.
 
     A region or endpoint that the user has set is part of the request, and so of the profile. Any other can only be
     left over from another shellvault session, and is unset with the rest. `narrowed` is the label of its narrowing,
-    for the prompt. `is_leased`: leaving the session has a lease to revoke.
+    for the prompt. `is_leased`: leaving the session has a lease to revoke. `needs_you_at`: see
+    sessions.attendance.
     """
     variables = {
         "AWS_ACCESS_KEY_ID": session.access_key_id,
@@ -33,6 +35,8 @@ def change_for(
         variables["SHELLVAULT_NARROWED"] = narrowed
     if is_leased:
         variables["SHELLVAULT_LEASED"] = "1"
+    if needs_you_at is not None:
+        variables["SHELLVAULT_NEEDS_YOU_AT"] = str(needs_you_at)
     if session.session_token is not None:
         variables["AWS_SESSION_TOKEN"] = session.session_token
     if session.account_id is not None:

@@ -72,7 +72,9 @@ def _rendered(
     if shell == "fish" and options.completions:
         _shadow_generated(state)
     stamp, own = _settings(environment)
-    text = render_init(shell, options, state, own.production_patterns, quiet=own.quiet, is_file=is_file)
+    text = render_init(
+        shell, options, state, own.production_patterns, quiet=own.quiet, notice=own.notice, is_file=is_file
+    )
     return stamp, text
 
 
@@ -92,12 +94,14 @@ def render_init(
     production: str | None = None,
     *,
     quiet: bool = False,
+    notice: str = "none",
     is_file: bool = False,
 ) -> str:
     """The text itself.
 
     `state` is where PowerShell, which cannot pass arguments on unchanged, finds its scripts; `production` are the
-    patterns of the settings (`Settings.production_patterns`); `is_file` is for the line of `init --install`.
+    patterns of the settings (`Settings.production_patterns`), and `notice` is theirs; `is_file` is for the line of
+    `init --install`.
     """
     completions = ""
     if options.completions:
@@ -116,6 +120,7 @@ def render_init(
         is_file=is_file,
         leave=f"{options.command} leave",
         production=production,
+        notice=notice,
         quiet=quiet,
         prompt=options.prompt,
         wrap=options.wrap,
@@ -154,7 +159,7 @@ def _shadow_generated(state: Path) -> None:
         )
 
 
-def hook_text(shell: str, production: str | None = None, *, quiet: bool = False) -> str:
+def hook_text(shell: str, production: str | None = None, *, quiet: bool = False, notice: str = "none") -> str:
     """The hook alone, which `env` adds where no `init` has run; it removes itself after the session."""
     return render.snippet(
         shell,
@@ -165,6 +170,7 @@ def hook_text(shell: str, production: str | None = None, *, quiet: bool = False)
         leave="shellvault leave",
         command="shellvault",
         production=production,
+        notice=notice,
         quiet=quiet,
         prompt=False,
     )
@@ -173,7 +179,7 @@ def hook_text(shell: str, production: str | None = None, *, quiet: bool = False)
 def kept_hook_text(shell: str, environment: Mapping[str, str]) -> str:
     """`hook_text`, kept as `hook`. Raises ConfigError and ShellvaultError."""
     stamp, own = _settings(environment)
-    text = hook_text(shell, own.production_patterns, quiet=own.quiet)
+    text = hook_text(shell, own.production_patterns, quiet=own.quiet, notice=own.notice)
     return keep(locations.state_directory(environment), "hook", shell, text, stamp)
 
 

@@ -84,6 +84,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
         "keep": session.expires_at is not None and host.is_shared(got.plan),
         "uses_environment": any(step.uses_environment for step in steps),
         "needs_person": any(step.needs_person for step in steps),
+        "needs_you_at": got.needs_you_at,
         "leases": leases,
         "about": got.about,
         "wants": wants(got.profile, fields, environment),
@@ -186,6 +187,7 @@ def _send_settings(environment: Mapping[str, str], desk: Desk) -> None:
             "coding_agents": list(own.coding_agents),
             "history": own.history,
             "dialogs": own.dialogs,
+            "notice": own.notice,
         }
     )
 

@@ -63,6 +63,7 @@ def test_the_file_beats_the_default_and_a_variable_beats_the_file(
         "unlock_ttl": ("30m", "SHELLVAULT_UNLOCK_TTL"),
         "lock_on": ("suspend", str(file)),
         "quiet": ("false", "default"),
+        "notice": ("none", "default"),
         "production": ("live-*,*-core", str(file)),
         "callers": ("coding-agent=read-only", str(file)),
         "coding_agents": ("the known ones", "default"),

@@ -32,7 +32,7 @@ STARTS = {
     ("cli/program.py", "replace"): "the user's command, whose environment is its own",
     ("client/starting.py", "_spawn"): "the agent",
     ("client/starting.py", "become_agent"): "the agent",
-    ("agent/approvals.py", "_notify"): "notify-send, which shows a line",
+    ("agent/approvals.py", "notify"): "notify-send, which shows a line",
     ("agent/dialogs.py", "__init__"): "a dialog on the person's own display",
     ("agent/spawning.py", "spawn"): "the worker, which gets each command's environment",
     ("agent/afresh.py", "begin"): "the agent",

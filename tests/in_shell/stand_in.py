@@ -125,6 +125,7 @@ def session(
     key: str = "AKIAFIRST",
     refresh_at: int = 0,
     expires_at: int | None = None,
+    needs_you_at: int | str | None = None,
     narrowed: str = "",
     options: str = "",
 ) -> Change:
@@ -140,6 +141,8 @@ def session(
         values["SHELLVAULT_NARROWED"] = narrowed
     if expires_at is not None:
         values["SHELLVAULT_EXPIRES_AT"] = str(expires_at)
+    if needs_you_at is not None:
+        values["SHELLVAULT_NEEDS_YOU_AT"] = str(needs_you_at)
     return Change(values, ("AWS_PROFILE", *(() if narrowed else ("SHELLVAULT_NARROWED",))))
 
 

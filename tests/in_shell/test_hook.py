@@ -1,5 +1,6 @@
 """The prompt hook: renews in time, tells the truth in the segment, and is a good neighbour."""
 
+import re
 import time
 from pathlib import Path
 
@@ -336,3 +337,50 @@ def test_strict_mode_of_powershell_finds_nothing(opened: Open, lane: FastLane, n
     assert key(terminal) == "AKIASECOND"
     assert "Error" not in terminal.screen
     assert "cannot be" not in terminal.screen
+
+
+@pytest.mark.parametrize("notice", ["bell", "osc9", "osc777"])
+def test_it_says_in_time_that_a_person_will_be_needed(
+    shell: str, opened: Open, lane: FastLane, now: int, notice: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "settings" / "shellvault"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(f'notice = "{notice}"\n')
+    settings = {"XDG_CONFIG_HOME": str(folder.parent), "XDG_STATE_HOME": str(tmp_path / "state")}
+    terminal = opened(shell, text=init.init_text(shell, USUAL, settings))
+    said = {
+        "bell": "\a",
+        "osc9": "\x1b]9;work 49m, needs",
+        "osc777": "\x1b]777;notify;shellvault;work 49m, needs",
+    }
+    end = int(time.time()) + 3000 - 30
+    for left, shown in (
+        (700, "work 49m"),
+        (590, "work 49m, needs you in 9m"),
+        (30, "work 49m, needs you in <1m"),
+        (end - now, "work 49m, needs you" if end - now <= 600 else "work 49m"),
+    ):
+        before = len(terminal.screen)
+        enter(terminal, lane, refresh_at=now + 2000, expires_at=end, needs_you_at=now + left)
+        terminal.run("")
+        terminal.run("")
+        assert segment(terminal) == shown
+        # Shells set the title of the terminal themselves.
+        screen = re.sub(r"\x1b\][02];[^\a]*\a", "", terminal.screen[before:])
+        assert screen.count(said[notice]) == ("needs" in shown)
+
+
+def test_what_the_environment_says_of_that_time_is_checked(
+    shell: str, opened: Open, lane: FastLane, now: int
+) -> None:
+    terminal = opened(shell)
+    for value in ("a[$(touch owned)]", "9" * 40, "-5", "08", ""):
+        enter(terminal, lane, refresh_at=now + 2000, expires_at=now + 3590, needs_you_at=value)
+        assert segment(terminal) == "work 59m", value
+    # Without the setting the prompt says it, and nothing else does.
+    enter(terminal, lane, refresh_at=now + 2000, expires_at=now + 3590, needs_you_at=now + 500)
+    terminal.screen = ""
+    terminal.run("")
+    assert "needs you in " in segment(terminal)
+    assert "\a" not in re.sub(r"\x1b\][02];[^\a]*\a", "", terminal.screen)
+    assert not (terminal.home / "owned").exists()
