@@ -118,8 +118,10 @@ def test_no_dialog_is_shown(admin: Person, programs: str, why: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("dialogs = false\n")
     with at_desktop(admin, programs, ":77" if why == "setting" else "") as one:
-        # The first one starts the agent, and the second one asks when it has seen a person.
+        # The first one starts the agent, and the second asks when it has seen a person; but settings are a person's.
         admin.home.succeed("agent", "stop")
+        if why == "setting":
+            one.run("shellvault exec work -- true")
         for name in ("first", "second"):
             waiting = start(admin, "exec", name, **marks)
             one.run(f"shellvault deny {question(admin)}")
