@@ -294,3 +294,43 @@ def _door() -> Path:
     from shellvault import locations
 
     return locations.DOOR
+
+
+#: Lines that fail in a PowerShell with our function, and what is said of each.
+REFUSED_IN_POWERSHELL = {
+    "shellvault use nowhere": "nowhere",
+    "shellvault exec nowhere -- env": "nowhere",
+    "shellvault list --bogus": "--bogus",
+    "shellvault envv work": "envv",
+    "shellvault why nowhere": "nowhere",
+    "'x' | shellvault remove nowhere": "nowhere",
+}
+
+
+@pytest.mark.real
+def test_powershell_adds_no_error_of_its_own(home: Home) -> None:
+    need("powershell")
+    home.write_config("[profile work]\nregion = eu-central-1\n")
+    lines = [
+        "Invoke-Expression (& shellvault init powershell | Out-String)",
+        "$PSNativeCommandUseErrorActionPreference = $true",
+        "$ErrorActionPreference = 'Stop'",
+        "try { & sh -c 'exit 3' } catch { 'the preference is on' }",
+    ]
+    for line in REFUSED_IN_POWERSHELL:
+        lines += [
+            f"[Console]::Error.WriteLine('=')\ntry {{ {line} }} catch {{ 'thrown' }}",
+            '"status $global:LASTEXITCODE"',
+        ]
+    lines += ["$null = __shellvault_profiles\nprompt | Out-Null\n'done'"]
+    file = home.path / "steps.ps1"
+    file.write_text("\n".join(lines) + "\n")
+    done = home.run(*SHELLS["powershell"], str(file), timeout=110)
+    said = [part.splitlines()[1:] for part in done.stderr.split("=")]
+    printed = done.stdout.splitlines()
+    assert (printed[0], printed[-1]) == ("the preference is on", "done"), done
+    assert "thrown" not in printed
+    statuses = [line for line in printed if line.startswith("status ")]
+    assert (len(statuses), "status 0" in statuses) == (len(REFUSED_IN_POWERSHELL), False)
+    for words, what in zip(REFUSED_IN_POWERSHELL.values(), said[1:], strict=True):
+        assert len(what) == 1 and words in what[0], what
