@@ -1,6 +1,7 @@
 """A home without a profile, words of other tools, and the help that leads to the first session."""
 
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -37,10 +38,16 @@ def empty(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
     return home
 
 
+@pytest.mark.parametrize("terminal", [False, True])
 @pytest.mark.parametrize("typed", [*NAMELESS, *NAMED, ["use"]], ids=" ".join)
 def test_an_empty_home_gets_the_three_ways(
-    typed: list[str], empty: Home, capsys: pytest.CaptureFixture[str]
+    typed: list[str],
+    terminal: bool,
+    empty: Home,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     assert main.run(["work" if word == "NAME" else word for word in typed]) != 0
     told = capsys.readouterr().err
     assert first_steps.NO_PROFILES in told
@@ -56,6 +63,23 @@ def test_every_command_with_a_name_is_in_that_list() -> None:
         if isinstance(parameter, click.Argument) and parameter.name in ("name", "names")
     }
     assert takes_name - NEEDS_NONE == {typed[0] for typed in NAMED} - {"use"}
+
+
+#: `remove` names the nearest of those with keys; `use` is a word of the function, which asks `env`.
+MISTYPED = [typed for typed in NAMED if typed[0] not in ("remove", "use")]
+
+
+@pytest.mark.parametrize("typed", [*MISTYPED, ["shim", "add", "--profile", "NAME"]], ids=" ".join)
+def test_a_mistyped_name_leads_to_the_nearest(
+    typed: list[str], empty: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty.write_config(
+        "[profile work]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = work\n[profile home]\n"
+    )
+    main.run(["wrok" if word == "NAME" else word for word in typed])
+    told = capsys.readouterr().err
+    assert "did you mean work?" in told
+    assert told.splitlines()[0].count("wrok") == 1
 
 
 def test_list_and_help_show_them_too(empty: Home, capsys: pytest.CaptureFixture[str]) -> None:

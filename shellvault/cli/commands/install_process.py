@@ -83,7 +83,7 @@ def command(names: Sequence[str], every: bool, remove: bool) -> int:
                 else _installed(path, load(path), name, environment, every)
             )
         except ShellvaultError as error:
-            output.complain(f"{name}: {error}")
+            output.complain(str(error) if name in str(error) else f"{name}: {error}")
             failed = True
             continue
         if done:
