@@ -48,7 +48,7 @@ class Items:
         self._keyring = keyring
         self._seconds = seconds
         self._refusal: VaultError | None = None
-        """The timeout of a silent keyring; later calls raise it at once."""
+        """The timeout of a silent keyring, or a dismissed dialog; later calls raise it at once."""
         self._most_characters = self._record.most_characters
 
     def unlock(self) -> None:
@@ -130,6 +130,8 @@ class Items:
         self._call(lambda: self._keyring.delete_password(self._record.service_of(key), key))
 
     def _call(self, function: Callable[[], Result]) -> Result:
+        from keyring.errors import KeyringLocked
+
         if self._refusal:
             raise self._refusal
         try:
@@ -138,7 +140,7 @@ class Items:
             raise
         except Exception as error:
             problem = VaultError(self._message(error))
-            if isinstance(error, TimeoutError):
+            if isinstance(error, TimeoutError) or (self._has_dialog and isinstance(error, KeyringLocked)):
                 self._refusal = problem
             raise problem from error
 
@@ -147,7 +149,8 @@ class Items:
 
         elsewhere = f"choose another vault with {self._setting}"
         if isinstance(error, TimeoutError):
-            return f"the keyring ({self.backend}) has not answered in time: check it runs, or {elsewhere}"
+            remedy = "answer its dialog, check it runs" if self._has_dialog else "check it runs"
+            return f"the keyring ({self.backend}) has not answered in time: {remedy}, or {elsewhere}"
         if isinstance(error, KeyringLocked):
             remedy = "answer its dialog" if self._has_dialog else self._record.how_to_unlock
             return f"the keyring ({self.backend}) is locked: {remedy}, or {elsewhere}"

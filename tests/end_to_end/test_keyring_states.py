@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+import pexpect
 import pytest
 
 from tests.end_to_end.conftest import Person
 from tests.real_keyring import PrivateKeyring
 from tests.support.home import Home
+from tests.support.prompter import prompter
 
 pytestmark = pytest.mark.real
 
@@ -113,3 +115,68 @@ def test_what_the_agent_holds_is_forgotten_in_every_state(
         assert (listed.returncode, "agent" in listed.stdout) == (1, True)
         assert "the agent has forgotten" in home.shellvault("clear").stderr
         assert "no sessions" in home.succeed("agent", "status")
+
+
+#: What may open the dialog of a keyring that is locked, where there is a display.
+DIALOGS = ("list", "exec work -- true", "env --shell bash work", "clear", "signout --all")
+
+
+def locked_with_a_display(home: Home, keyring: PrivateKeyring, agent: str) -> dict[str, str]:
+    """The environment of a desktop whose keyring is locked."""
+    if agent == "agent":
+        home.environment.pop("SHELLVAULT_NO_AGENT", None)
+    keyring.lock()
+    home.environment.update({"SHELLVAULT_BACKEND": "secret-service", "DISPLAY": ":99", "TERM": "xterm"})
+    return home.environment
+
+
+@pytest.mark.parametrize("agent", ["alone", "agent"])
+@pytest.mark.parametrize("shows", ["a dialog", "none"])
+def test_a_dismissed_dialog_ends_every_command(
+    keyring_person: Person, keyring: PrivateKeyring, agent: str, shows: str
+) -> None:
+    home = keyring_person.home
+    environment = locked_with_a_display(home, keyring, agent)
+    with ExitStack() as stack:
+        shown = (
+            stack.enter_context(prompter(environment["DBUS_SESSION_BUS_ADDRESS"], dismisses=True))
+            if shows == "a dialog"
+            else None
+        )
+        for number, command in enumerate(DIALOGS, 1):
+            started = time.monotonic()
+            done = home.shellvault(*command.split())
+            assert time.monotonic() - started < PATIENCE, command
+            assert done.returncode == 1, (command, done)
+            assert "is locked: answer its dialog, or choose another vault" in done.stderr
+            assert done.stderr.count("\n") == 1, (command, done.stderr)
+            assert shown is None or shown.shown == number, command
+
+
+@pytest.mark.parametrize("agent", ["alone", "agent"])
+def test_an_open_dialog_is_said_after_two_seconds(
+    keyring_person: Person, keyring: PrivateKeyring, agent: str
+) -> None:
+    home = keyring_person.home
+    environment = locked_with_a_display(home, keyring, agent)
+    with prompter(environment["DBUS_SESSION_BUS_ADDRESS"], dismisses=False) as shown:
+        # At once: each waits for two seconds.
+        waiting = {
+            command: pexpect.spawn(
+                "sh",
+                ["-c", f"shown=$(shellvault {command})"],
+                env=environment,
+                encoding="utf-8",
+                dimensions=(24, 120),
+            )
+            for command in DIALOGS
+        }
+        for command, terminal in waiting.items():
+            terminal.expect("answer its dialog", timeout=PATIENCE)
+            assert terminal.isalive(), command
+        assert shown.shown
+        for command, terminal in waiting.items():
+            terminal.sendintr()
+            terminal.expect(pexpect.EOF, timeout=PATIENCE)
+            terminal.close()
+            assert terminal.exitstatus or terminal.signalstatus, command
