@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.plan import endpoint_for
 from shellvault.plan.steps import AwsSignIn, SignIn, SsoSignIn
@@ -106,7 +107,7 @@ def _fresh(work: Work, profile: Profile, step: SsoSignIn) -> Token:
     The old one ends first: otherwise AWS continues it, with its old end time. aws-sso-cli showed this with the real
     Identity Center.
     """
-    ended, problem = _end_at_portal(work, profile, step)
+    ended, problem = _end_at_portal(work, profile, step, with_cli=True)
     if problem:
         work.prompter.tell(f"the portal's session could not be ended and runs out by itself: {problem}")
     try:
@@ -117,8 +118,10 @@ def _fresh(work: Work, profile: Profile, step: SsoSignIn) -> Token:
         raise
 
 
-def _end_at_portal(work: Work, profile: Profile, step: SsoSignIn) -> tuple[bool, str | None]:
-    """Ends our own sign-in at AWS and forgets it, wherever it is kept.
+def _end_at_portal(
+    work: Work, profile: Profile, step: SsoSignIn, *, with_cli: bool = False
+) -> tuple[bool, str | None]:
+    """Ends our own sign-in at AWS and forgets it, wherever it is kept; `with_cli`: the AWS CLI's too.
 
     Returns whether there was one, and why the call to AWS failed, if it did.
     """
@@ -126,7 +129,10 @@ def _end_at_portal(work: Work, profile: Profile, step: SsoSignIn) -> tuple[bool,
     file = cli_cache.read(path)
     theirs = cli_cache.token_of(file) if file else None
     exported = theirs if theirs and _is_exported(work, step, theirs.client) else None
-    tokens = [token for token in (identity_center.kept(work, step), exported) if token]
+    of_cli = theirs if theirs and with_cli and not exported else None
+    if of_cli and of_cli.expires_at <= work.context.clock():
+        of_cli = None
+    tokens = [token for token in (identity_center.kept(work, step), exported, of_cli) if token]
     portal = endpoint_for(profile, "sso", step.sso.region)
     problem: str | None = None
     for token in tokens:
@@ -140,8 +146,11 @@ def _end_at_portal(work: Work, profile: Profile, step: SsoSignIn) -> tuple[bool,
             problem = problem if error.name == "UnauthorizedException" else str(error)
         except SessionError as error:
             problem = str(error)
-    if exported:
+    if exported or (of_cli and not problem):
         path.unlink(missing_ok=True)
+    if of_cli and not problem:
+        name = printable(step.subject)
+        work.prompter.tell(f"the AWS CLI's sign-in to {name} has ended too: `aws sso login` makes a new one")
     identity_center.forget(work, step)
     return bool(tokens), problem
 
