@@ -112,9 +112,15 @@ def _session_token(chain: Sequence[Profile], options: Options, partition: str) -
         duration=duration,
         mfa_serial=serial,
         mfa_process=(root.mfa_process or chain[-1].mfa_process) if serial else None,
+        places=_device_place(chain, serial),
         endpoint=endpoint_for(root, "sts", partition=partition),
     )
     return step.checked()
+
+
+def _device_place(chain: Sequence[Profile], serial: str | None) -> dict[str, str]:
+    places = (member.places for member in chain if member.mfa_serial == serial)
+    return next(({"mfa_serial": its["mfa_serial"]} for its in places if "mfa_serial" in its), {})
 
 
 def _shared(steps: Sequence[Step], session_token: SessionToken, root: Profile) -> SessionToken:
@@ -169,6 +175,7 @@ def _assume_role(member: Profile, before: Step, partition: str) -> AssumeRole:
         session_tags=member.session_tags,
         transitive_session_tags=member.transitive_session_tags,
         marks=member.marks,
+        places=member.places,
         endpoint=endpoint_for(member, "sts", partition=partition),
     )
     return step.checked()

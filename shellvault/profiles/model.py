@@ -175,5 +175,7 @@ class Profile:
     """Things a person should know about this profile, one line each (for `why` and `--debug`)."""
     where: str | None = None
     """`FILE:LINE` of its section; without one, the `FILE:LINE: source_profile` that names it, if any."""
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """`FILE:LINE` (or the variable) of the settings that AWS STS may refuse, by their key, for messages."""
     unsupported: str | None = None
     """Why the AWS CLI has credentials for it and shellvault has none: the error when nothing else gives any."""

@@ -60,6 +60,18 @@ class Overrides:
     """Replaces all session policies of the profile."""
 
 
+#: What a call to STS is made with, besides the role and the MFA device.
+_STS_KEYS = (
+    "duration_seconds",
+    "external_id",
+    "role_session_name",
+    "session_tags",
+    "source_identity",
+    "web_identity_token_file",
+    "web_identity_token_process",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Lookup:
     """The places from which the fields of one profile come."""
@@ -208,8 +220,18 @@ def _build(lookup: _Lookup, name: str, source: Profile | None, mention: Setting 
         },
         notes=tuple(_notes(lookup, name, section, role_arn, unsupported)),
         where=lookup.config.at(section.line) if section else named,
+        places=_sts_places(lookup, role_arn),
         unsupported=unsupported,
     )
+
+
+def _sts_places(lookup: _Lookup, role_arn: Setting | None) -> dict[str, str]:
+    """The places of what a call to STS is made with; of a variable its name."""
+    serial = lookup.find("mfa_serial", "AWS_MFA_SERIAL")
+    found = {"role_arn": role_arn, "mfa_serial": serial} | {key: lookup.find(key) for key in _STS_KEYS}
+    return {
+        key: setting.name.rpartition(": ")[0] or setting.name for key, setting in found.items() if setting
+    }
 
 
 def _wants_reason(setting: Setting | None) -> bool:

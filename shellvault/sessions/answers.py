@@ -3,6 +3,7 @@
 The codes are those of the service models (sts, iam, sso, sso-oidc, signin); of an OAuth error its value counts.
 """
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -81,6 +82,30 @@ ADVICE: Mapping[str, str] = {
     "invalid_scope": "correct {sso_registration_scopes}: sso:account:access is the one for accounts and roles",
     "unauthorized_client": _OTHER_WAY,
     "unsupported_grant_type": _OTHER_WAY,
+}
+
+
+#: The same for a call with a role (STS API reference, errors of AssumeRole and AssumeRoleWithWebIdentity); `{token}` is
+#: what gives a web identity's.
+ADVICE_FOR_ROLES: Mapping[str, str] = {
+    "AccessDenied": (
+        "check {role_arn}, {external_id} and {mfa_serial} against the role's trust policy, and the permissions of the "
+        "caller"
+    ),
+    "ExpiredTokenException": "the token is too old: {token} must give a new one",
+    "IDPCommunicationError": "AWS cannot reach the identity provider: try again, then ask who runs it",
+    "IDPRejectedClaim": "the provider does not vouch for the token: check {token}, and {role_arn}",
+    "InvalidIdentityToken": "check {token}, and the provider and audience in the trust policy of {role_arn}",
+}
+#: The setting behind a parameter of STS that AWS names, and what to do about it.
+ADVICE_FOR_PARAMETERS: Mapping[str, str] = {
+    "DurationSeconds": "shorten {duration_seconds}, or give a shorter --duration",
+    "ExternalId": "correct {external_id}",
+    "RoleArn": "correct {role_arn}",
+    "RoleSessionName": "correct {role_session_name}",
+    "SerialNumber": "correct {mfa_serial}",
+    "SourceIdentity": "correct {source_identity}",
+    "Tags": "correct {session_tags}",
 }
 
 
@@ -165,12 +190,26 @@ def one_line(text: str, secrets: Iterable[str | None]) -> str:
 
 def _advice(answer: Answer, places: Places) -> str:
     if "MultiFactorAuthentication" in answer.said:
-        return "check mfa_serial in the AWS config file"
-    found = ADVICE.get(answer.value or answer.code) or ADVICE.get(_VALUES.get(answer.code, ""), "")
-    for key in ("sso_account_id", "sso_region", "sso_registration_scopes", "sso_role_name", "sso_start_url"):
-        place = f" in {places[key]}" if key in places else ""
-        found = found.replace(f"{{{key}}}", f"{key}{place}")
-    return found
+        found = "check {mfa_serial}"
+    elif answer.code == "ValidationError" and (named := _parameter(answer.said)):
+        found = ADVICE_FOR_PARAMETERS[named]
+    elif "role_arn" in places and answer.code in ADVICE_FOR_ROLES:
+        found = ADVICE_FOR_ROLES[answer.code]
+    else:
+        found = ADVICE.get(answer.value or answer.code) or ADVICE.get(_VALUES.get(answer.code, ""), "")
+    by = "process" if "web_identity_token_process" in places else "file"
+    found = found.replace("{token}", f"{{web_identity_token_{by}}}")
+    return re.sub(r"\{(\w+)\}", lambda key: _placed(key[1], places), found)
+
+
+def _placed(key: str, places: Places) -> str:
+    return f"{key} in {places[key]}" if key in places else key
+
+
+def _parameter(said: str) -> str | None:
+    """The parameter that a ValidationError is about: `… at 'roleArn' failed …`, `The requested DurationSeconds …`."""
+    words = {word.casefold() for word in re.findall(r"\w+", said)}
+    return next((name for name in ADVICE_FOR_PARAMETERS if name.casefold() in words), None)
 
 
 def _in_brackets(text: str) -> str:

@@ -46,7 +46,7 @@ def call_sts(
     if sts_call.serves(step.endpoint):
         reply = _asked(step, parameters, source, attempts)
     else:
-        reply = invoke("sts", step.operation, parameters, step.endpoint, source, attempts, what)
+        reply = invoke("sts", step.operation, parameters, step.endpoint, source, attempts, what, step.places)
     return _credentials(reply, step, what, now)
 
 
@@ -60,7 +60,7 @@ def _asked(
     try:
         return within(DEADLINE, lambda: sts_call.ask(name, parameters, endpoint, source, attempts))
     except sts_call.RefusalError as error:
-        raise refusal(what, answer_of(error.response, secrets)) from None
+        raise refusal(what, answer_of(error.response, secrets), step.places) from None
     except ssl.SSLError as error:
         raise UnsentError(f"{what}: {_interposed(endpoint)} ({network.reason(error)})") from None
     except network.EndlessReplyError:

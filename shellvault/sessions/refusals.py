@@ -58,7 +58,7 @@ def refusal(what: str, answer: Answer, places: Places = NOWHERE) -> RefusedError
     if code in _SIGNATURE:
         # The message of this error can contain the request, headers included.
         return RefusedError(f"AWS does not accept the secret key for {what}: store the keys again with `add`")
-    if code in _REJECTED:
+    if code in _REJECTED and not any(key.startswith("web_identity_") for key in places):
         return RefusedError(
             f"AWS does not know the credentials for {what} ({code}): if they were deleted or made inactive, "
             "store new ones with `shellvault add`",

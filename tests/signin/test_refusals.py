@@ -14,16 +14,23 @@ from types import SimpleNamespace
 import pytest
 
 from shellvault.errors import SessionError
-from shellvault.plan import Endpoint
-from shellvault.plan.steps import AssumeRole, SsoRole, SsoSignIn, Step
+from shellvault.plan import Endpoint, Options, build
+from shellvault.plan.steps import AssumeRole, SsoRole, SsoSignIn, Step, StsCall
 from shellvault.profiles.model import Sso
-from shellvault.sessions.answers import ADVICE, Answer, explained
+from shellvault.sessions.answers import (
+    ADVICE,
+    ADVICE_FOR_PARAMETERS,
+    ADVICE_FOR_ROLES,
+    Answer,
+    explained,
+)
 from shellvault.sessions.calls import call_sts
 from shellvault.sessions.model import Session
 from shellvault.signin import dpop, login, oidc, service
 from shellvault.signin.login import Login
 from shellvault.signin.model import Client
 from shellvault.signin.portal import Portal
+from tests.profiles.resolving import MFA, ROLE, resolved
 from tests.signin.terminal import run
 from tests.support.home import Home
 from tests.support.signin import SignInEmulator
@@ -94,7 +101,7 @@ def answering(status: int, body: bytes, name: str = "") -> Iterator[Endpoint]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield Endpoint("eu-west-1", f"http://127.0.0.1:{server.server_port}")
@@ -162,15 +169,106 @@ def test_what_a_proxy_answers_says_what_to_do(status: int, words: str) -> None:
     assert text.count(str(status)) <= 1
 
 
-@pytest.mark.parametrize("code", ADVICE)
-def test_every_code_of_the_table_is_said_once(code: str) -> None:
-    places = dict.fromkeys(("sso_account_id", "sso_region", "sso_role_name", "sso_start_url"), "config:3")
-    text = explained("the sign-in to corp", Answer(code, said=code), places)
+@pytest.mark.parametrize(
+    ("code", "said", "advice", "for_roles"),
+    [
+        *((code, code, advice, False) for code, advice in ADVICE.items()),
+        *((code, code, advice, True) for code, advice in ADVICE_FOR_ROLES.items()),
+        *(
+            ("ValidationError", f"at '{name}'", advice, True)
+            for name, advice in ADVICE_FOR_PARAMETERS.items()
+        ),
+    ],
+)
+def test_every_line_of_the_table_names_its_settings(
+    code: str, said: str, advice: str, for_roles: bool
+) -> None:
+    keys = re.findall(r"\{(\w+)\}", advice.replace("{token}", "{web_identity_token_file}"))
+    places = {key: f"config:{number}" for number, key in enumerate(keys, 1)} | (
+        {"role_arn": "config:99"} if for_roles else {}
+    )
+    text = explained("the sign-in to corp", Answer(code, said=said), places)
     assert text.lower().count(code.lower()) == 1 or "busy" in text
     assert "{" not in text
-    assert ("config:3" in text) == bool(
-        {"sso_"} & set(re.findall("sso_", ADVICE[code])) and "scopes" not in text
-    )
+    assert all(f"{key} in {places[key]}" in text for key in keys)
+
+
+TOKEN = "web_identity_token_process = printf token"
+#: What STS refuses: the call, its settings by line, AWS's code and words, and the settings that are named.
+STS_REFUSALS = {
+    "a role": ("AssumeRole", "AccessDenied", "User x is not authorized", "role_arn external_id mfa_serial"),
+    "its MFA": ("AssumeRole", "AccessDenied", "MultiFactorAuthentication failed, must have", "mfa_serial"),
+    "its name": ("AssumeRole", "ValidationError", "Value 'x' at 'roleArn' failed", "role_arn"),
+    "its id": ("AssumeRole", "ValidationError", "Value 'x' at 'externalId' failed", "external_id"),
+    "its time": (
+        "AssumeRole",
+        "ValidationError",
+        "The requested DurationSeconds exceeds the MaxSessionDuration",
+        "duration_seconds",
+    ),
+    "a device": (
+        "SessionToken",
+        "AccessDenied",
+        "MultiFactorAuthentication failed, unable to validate",
+        "mfa_serial",
+    ),
+    "a serial": ("SessionToken", "ValidationError", "Value 'x' at 'serialNumber' failed", "mfa_serial"),
+    "a token": ("WebIdentity", "InvalidIdentityToken", "No OpenIDConnect provider", f"{TOKEN[:26]} role_arn"),
+    "its age": ("WebIdentity", "ExpiredTokenException", "Token expired", TOKEN[:26]),
+    "its claims": ("WebIdentity", "IDPRejectedClaim", "Not authorized", f"{TOKEN[:26]} role_arn"),
+    "its role": ("WebIdentity", "AccessDenied", "Not authorized to perform", "role_arn"),
+}
+STS_CONFIG = {
+    "AssumeRole": f"[profile work]\nrole_arn = {ROLE}\nsource_profile = keys\nexternal_id = secret\n"
+    f"mfa_serial = {MFA}\nduration_seconds = 3600\n[profile keys]\n",
+    "SessionToken": f"[profile work]\nmfa_serial = {MFA}\n",
+    "WebIdentity": f"[profile work]\nrole_arn = {ROLE}\n{TOKEN}\n",
+}
+
+
+@pytest.mark.parametrize("fails", STS_REFUSALS)
+@pytest.mark.parametrize("is_slow", [False, True], ids=["by ourselves", "by botocore"])
+def test_a_refusal_by_sts_names_the_setting_and_its_line(
+    fails: str, is_slow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, code, words, named = STS_REFUSALS[fails]
+    if is_slow:
+        monkeypatch.setattr("shellvault.sessions.sts_call.serves", lambda endpoint: False)
+    with answering(400, _xml(code, words)) as endpoint:
+        profile = resolved(STS_CONFIG[call], AWS_ENDPOINT_URL=str(endpoint.url))
+        steps = build(
+            profile,
+            {"keys": "AKIA0", "work": "AKIA0"} if call == "SessionToken" else {"keys": "AKIA0"},
+            Options(),
+        ).steps
+        step = next(step for step in steps if type(step).__name__ == call)
+        assert isinstance(step, StsCall)
+        source = None if call == "WebIdentity" else KEYS
+        with pytest.raises(SessionError) as raised:
+            call_sts(step, source, NOW, token="a.b.c" if source is None else None)
+    lines = STS_CONFIG[call].splitlines()
+    for key in named.split():
+        line = next(number for number, text in enumerate(lines, 1) if text.startswith(key))
+        assert f"{key} in config:{line}" in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+def test_a_role_from_the_environment_is_named_as_such() -> None:
+    profile = resolved("[profile work]\n", AWS_ROLE_ARN=ROLE)
+    assert profile.places["role_arn"] == "AWS_ROLE_ARN"
+
+
+def test_every_call_of_sts_knows_the_places_of_its_settings() -> None:
+    """What is added without them is not in `STS_CONFIG`. GetFederationToken has no setting of its own."""
+    kinds = {kind.__name__ for kind in _subclasses(StsCall)}
+    assert kinds - {"FederationToken"} == {*STS_CONFIG}
+
+
+def _subclasses(kind: type[StsCall]) -> Iterator[type[StsCall]]:
+    for each in kind.__subclasses__():
+        if hasattr(each, "call"):
+            yield each
+        yield from _subclasses(each)
 
 
 def test_every_answer_of_aws_passes_through_one_table() -> None:

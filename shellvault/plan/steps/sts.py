@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -30,6 +30,8 @@ class StsCall(Step):
     """The requested lifetime in seconds, when AWS's limit for chained calls shortened it."""
     mfa_serial: str | None = None
     mfa_process: str | None = None
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Where the settings are that AWS may refuse (`Profile.places`)."""
 
     def facts(self) -> dict[str, object]:
         return {"duration": self.duration, "mfa_serial": self.mfa_serial}
@@ -210,6 +212,7 @@ class WebIdentity(NarrowableCall):
             duration=root.durations.assume_role or HOUR,
             session_name=root.role_session_name,
             endpoint=endpoint_for(root, "sts", partition=partition),
+            places=root.places,
             token_file=root.web_identity_token_file,
             token_process=root.web_identity_token_process,
         )
