@@ -104,12 +104,7 @@ def _everything() -> int:
     if FOLDER not in sys.path:
         # A per-user installation, which an isolated interpreter leaves out, or a checkout.
         site.addsitedir(FOLDER)
-    from shellvault.cli import plain
-
-    status = plain.run(sys.argv[1:])
-    if status is not None:
-        return status
-    from shellvault.cli.main import main as command_line
+    from shellvault.cli.door import main as command_line
 
     return command_line()
 

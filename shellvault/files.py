@@ -87,6 +87,14 @@ def _new_file(target: Path, alone: bool) -> tuple[Path, int, bool]:
     return Path(name), descriptor, True
 
 
+def keep_newest(folder: Path, most: int) -> None:
+    """Removes the files of a folder that were written first where it has more than `most`. Raises OSError."""
+    with os.scandir(folder) as entries:
+        found = sorted((entry.stat(follow_symlinks=False).st_ctime_ns, entry.path) for entry in entries)
+    for _, path in found[: max(0, len(found) - most)]:
+        Path(path).unlink(missing_ok=True)
+
+
 def sync_directory(directory: Path) -> None:
     """Syncs a folder, where a rename lives (fsync(2)); Windows has no such call on folders. Raises OSError."""
     if sys.platform == "win32":

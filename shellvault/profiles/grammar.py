@@ -33,6 +33,7 @@ _COMMENT = re.compile(r"\s[#;]")
 _DELIMITER = re.compile("[=:]")
 _KEY = re.compile(r"[A-Za-z0-9_./%@:+-]+")
 _BLANKS = re.compile("[ \t\r\n]+")
+_ONE_BLANK = re.compile(r"[\w-]+ [\w-]+")
 _QUOTING = frozenset("'\"\\")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
@@ -136,7 +137,7 @@ def _open_section(drafts: Drafts, words: str, number: int) -> Draft:
     draft = earlier or drafts.sections.setdefault(name, Draft(name, header, number))
     if not match:
         drafts.complain(draft, number, "this section has no closing ]")
-    elif not by_configparser or _classified(by_configparser[1]) != name:
+    elif not by_configparser or (by_configparser[1] != header and _classified(by_configparser[1]) != name):
         drafts.note(
             draft, number, f"the AWS CLI does not read {shown}: leave nothing inside or after the brackets"
         )
@@ -164,7 +165,9 @@ def _classified(header: str) -> Name:
 def _second_word(header: str) -> str | None:
     """The second of exactly two shell words (`profile "a b"`), None when the header is anything else."""
     if _QUOTING.isdisjoint(header):  # shlex is slow, and quotes are rare
-        words = [word for word in _BLANKS.split(header) if word]
+        words = (
+            header.split(" ") if _ONE_BLANK.fullmatch(header) else list(filter(None, _BLANKS.split(header)))
+        )
     else:
         try:
             words = shlex.split(header)

@@ -16,19 +16,18 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
-from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead, responses
+from http.client import HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
-from xml.parsers import expat
 
 from shellvault import __version__
 from shellvault.network import CONNECT_SECONDS, READ_SECONDS, REPLY_LIMIT, EndlessReplyError
 from shellvault.plan import Endpoint
 from shellvault.plan.regions import PARTITIONS, partition_of_region
+from shellvault.sessions import sts_reply
 from shellvault.waiting import waits_for
 
 if TYPE_CHECKING:
@@ -69,10 +68,6 @@ _PASSING_NAMES = frozenset(
 
 class NewConnectionError(OSError):
     """No connection came about: nothing was sent."""
-
-
-class ResponseParserError(Exception):
-    """The reply is no XML."""
 
 
 class RefusalError(Exception):
@@ -134,8 +129,8 @@ def ask(
 ) -> Mapping[str, Any]:
     """The result of an operation (its name in the API), signed by `source`, with `attempts` where AWS is busy.
 
-    Raises RefusalError, and for an invalid answer ResponseParserError, LookupError and ValueError. Otherwise OSError
-    and http.client.HTTPException, NewConnectionError or ssl.SSLError where nothing was sent.
+    Raises RefusalError; for an invalid answer ResponseParserError, LookupError and ValueError. Otherwise OSError and
+    http.client.HTTPException; NewConnectionError or ssl.SSLError where nothing was sent.
     """
     server = server_of(endpoint)
     body = form(operation, parameters)
@@ -149,8 +144,8 @@ def ask(
                 raise
         else:
             if status < 301:
-                return result(operation, text)
-            refused = refusal(status, headers, text)
+                return sts_reply.result(operation, text)
+            refused = sts_reply.refusal(status, headers, text)
             is_passing = status in _PASSING or refused["Error"].get("Code") in _PASSING_NAMES
             if not (attempts and is_passing):
                 raise RefusalError(refused)
@@ -248,75 +243,3 @@ def trust() -> ssl.SSLContext:
     context.hostname_checks_common_name = False
     context.load_verify_locations(bundle)
     return context
-
-
-def result(operation: str, text: bytes) -> Mapping[str, Any]:
-    """What is in the answer to an operation. Raises ResponseParserError, LookupError, ValueError."""
-    found: dict[str, Any] = dict((_document(text) or {})[f"{operation}Result"] or {})
-    given = found.get("Credentials")
-    if isinstance(given, dict) and "Expiration" in given:
-        given["Expiration"] = _time(given["Expiration"])
-    return found
-
-
-def refusal(status: int, headers: Mapping[str, str], text: bytes) -> dict[str, Any]:
-    """What is in an error's answer, as in botocore's ClientError. Raises ResponseParserError."""
-    start = text.strip()
-    if status >= 500 and (not start or start.startswith(b"<html>")):
-        # Of something between here and AWS.
-        parsed: dict[str, Any] = {"Error": {"Code": str(status), "Message": responses.get(status, "")}}
-    else:
-        document = _document(text)
-        parsed = document if isinstance(document, dict) else {}
-        errors = parsed.pop("Errors", None)
-        parsed |= errors if isinstance(errors, dict) else {}
-        if not isinstance(parsed.get("Error"), dict):
-            parsed["Error"] = {}
-    return parsed | {"ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": dict(headers)}}
-
-
-def _time(text: Any) -> datetime:
-    """A time in one of the forms of AWS's protocols: ISO 8601, seconds, or as in HTTP. Raises ValueError."""
-    try:
-        return datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        pass
-    try:
-        return datetime.fromtimestamp(float(text), UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
-        pass
-    try:
-        return parsedate_to_datetime(text)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise ValueError("not a time") from error
-
-
-def _document(text: bytes) -> Any:
-    """What is in an XML document's root: text, or children by name (a list where a name is repeated).
-
-    Raises ResponseParserError.
-    """
-    stack: list[tuple[dict[str, Any], list[str]]] = [({}, [])]
-
-    def begin(name: str, attributes: Mapping[str, str]) -> None:
-        stack.append(({}, []))
-
-    def end(name: str) -> None:
-        children, texts = stack.pop()
-        above = stack[-1][0]
-        key, value = name.rpartition(" ")[2], children or "".join(texts)
-        above[key] = [*_listed(above[key]), value] if key in above else value
-
-    parser = expat.ParserCreate("utf-8", " ")
-    parser.StartElementHandler, parser.EndElementHandler = begin, end
-    parser.CharacterDataHandler = lambda data: stack[-1][1].append(data)
-    try:
-        parser.Parse(text, True)
-    except expat.ExpatError as error:
-        raise ResponseParserError from error
-    (root,) = stack[0][0].values()
-    return root
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -26,6 +26,9 @@ WRAPPERS = "wrappers"
 #: The folder in the state directory that fish searches first for completions.
 COMPLETIONS = "completions"
 
+#: Texts kept in one folder: those of a few installations, with every command's help at some widths of a screen.
+MOST_KEPT = 200
+
 #: What may stand unquoted as the name of a function in each of the shells.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -220,6 +223,7 @@ def keep(state: Path, what: str, shell: str, text: str, stamp: str, options: Seq
 
         folder = locations.private_directory(state / what)
         files.replace(folder / kept_name(shell, str(locations.DOOR), list(options)), content, 0o600)
+        files.keep_newest(folder, MOST_KEPT)
     return text
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from shellvault import files, locations
 from shellvault.errors import ShellvaultError
 from shellvault.shells import model, render
-from shellvault.shells.init import InitOptions, file_text, init_text, init_words
+from shellvault.shells.init import MOST_KEPT, InitOptions, file_text, init_text, init_words
 from shellvault.shells.lines import word
 from shellvault.shells.quote import quote
 
@@ -75,6 +75,7 @@ def start_text(shell: str, options: InitOptions, path: str, environment: Mapping
             file.unlink()
         files.replace(file, kept.encode("utf-8", "surrogateescape"), 0o600)
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+        files.keep_newest(file.parent, MOST_KEPT)
     return text
 
 

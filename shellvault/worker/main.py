@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from shellvault import errors, hardening, threads
+from shellvault import errors, garbage, hardening, threads
 from shellvault.errors import ShellvaultError
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 from shellvault.worker.channel import Channel, Desk
@@ -34,6 +34,7 @@ ModulesOf = Callable[[Message], tuple[str, ...]]
 
 def main(descriptor: int, perform: Perform | None = None) -> None:
     """Serves the agent at the other end of the descriptor until it goes away."""
+    garbage.look_seldom()
     hardening.protect_process()
     hardening.die_with_parent()
     sock = socket.socket(fileno=descriptor)

@@ -90,7 +90,7 @@ def test_a_warm_command_takes_the_fast_lane_however_it_is_reached(
     )
     first = [served.home.run(str(copy.command), *command) for command in commands]
     assert [done.returncode for done in first] == [0] * len(commands)
-    (copy.package / "cli" / "main.py").write_text(FULL_COMMAND_LINE)
+    (copy.package / "cli" / "door.py").write_text(FULL_COMMAND_LINE)
 
     for way in ways(copy, served.home):
         for command, full in zip(commands, first, strict=True):

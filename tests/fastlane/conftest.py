@@ -80,7 +80,7 @@ def lane(tmp_path: Path) -> Lane:
         shutil.copy(PACKAGE / name, package)
     shutil.copytree(PACKAGE / "fastlane", package / "fastlane", ignore=shutil.ignore_patterns("__pycache__"))
     (package / "cli" / "__init__.py").touch()
-    (package / "cli" / "main.py").write_text(FULL_COMMAND_LINE)
+    (package / "cli" / "door.py").write_text(FULL_COMMAND_LINE)
     runtime = tmp_path / "run"
     runtime.mkdir()
     keep_hooks(tmp_path / ".local" / "state" / "shellvault" / "hook", package)

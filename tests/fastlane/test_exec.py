@@ -141,7 +141,7 @@ def test_what_cannot_run_is_left_to_the_full_command_line(lane: Lane, agent: Sta
 
 def test_a_program_that_could_not_run_leaves_pythons_signals_as_they_were(lane: Lane, agent: StandIn) -> None:
     serve(agent, "AWS_REGION=x\n")
-    main = lane.script.parent / "cli" / "main.py"
+    main = lane.script.parent / "cli" / "door.py"
     main.write_text("import signal\ndef main(): print(signal.getsignal(signal.SIGPIPE).name)\n")
 
     assert lane.run("exec", "work", "--", "/no/such/program").stdout == b"SIG_IGN\n"

@@ -216,7 +216,7 @@ def test_python_m_goes_the_same_way(lane: Lane, agent: StandIn) -> None:
 
 
 def test_a_damaged_installation_says_so_in_one_line(lane: Lane) -> None:
-    for missing in ("cli/main.py", "fastlane/request.py"):
+    for missing in ("cli/door.py", "fastlane/request.py"):
         (lane.script.parent / missing).unlink()
         done = lane.run("list")
 

@@ -1,5 +1,6 @@
 """What `init` prints: every shell's own checker passes it, and it does nothing where nobody is at a prompt."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from shellvault.cli import main
 from shellvault.errors import ConfigError, UsageError
 from shellvault.fastlane.commands import kept
-from shellvault.shells import init, shims
+from shellvault.shells import init, shims, start
 from tests.in_shell.stand_in import USUAL, FastLane
 from tests.support.terminal import SHELLS, program
 
@@ -154,6 +155,38 @@ def test_what_is_kept_is_made_anew_when_the_settings_change(shell: str, tmp_path
             text = make()
             assert kept(what, shell, environment, words) == text.encode()
             assert what == "leave" or ("live-*" in text) == ("live" in patterns)
+
+
+#: Every text that is kept, by the folder that it is kept in.
+KEPT = {
+    "init": lambda shell, environment: init.init_text(shell, USUAL, environment),
+    "hook": init.kept_hook_text,
+    "leave": init.kept_leave_text,
+    "help": lambda shell, environment: init.keep_help(80, [shell], "text", environment),
+    "start": lambda shell, environment: start.start_text(shell, USUAL, sys.executable, environment),
+}
+
+
+@pytest.mark.parametrize("what", KEPT)
+def test_old_texts_are_removed_some_day(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (init, start):
+        monkeypatch.setattr(module, "MOST_KEPT", 3)
+    environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    folder = tmp_path / "state" / "shellvault" / what
+    KEPT[what]("zsh", environment)
+    (first,) = folder.iterdir()
+    for number in range(5):
+        (folder / f"old-{number}").write_text("")
+    KEPT[what]("bash", environment)
+    left = {path.name for path in folder.iterdir()}
+    assert len(left) == 3
+    assert {"old-3", "old-4"} < left
+    assert first.name not in left
+
+
+def test_every_folder_of_kept_texts_is_held_to_that() -> None:
+    fastlane = Path(init.__file__).parents[1] / "fastlane" / "commands.py"
+    assert {*re.findall(r'kept\("(\w+)"', fastlane.read_text("utf-8")), start.FOLDER} == set(KEPT)
 
 
 def test_settings_that_cannot_be_understood_are_said_and_not_left_out(tmp_path: Path) -> None:

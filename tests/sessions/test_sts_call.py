@@ -24,7 +24,7 @@ from shellvault.errors import ShellvaultError
 from shellvault.plan import Endpoint
 from shellvault.plan.steps import AssumeRole, FederationToken, SessionToken, WebIdentity
 from shellvault.plan.steps.sts import StsCall
-from shellvault.sessions import sts_call
+from shellvault.sessions import sts_call, sts_reply
 from shellvault.sessions.calls import call_sts
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
@@ -168,7 +168,7 @@ def test_a_result_is_read_as_by_botocore(expiration: str) -> None:
     body = reply(credentials(expiration))
     model = botocore.session.Session().get_service_model("sts").operation_model("GetSessionToken")
     theirs = QueryParser().parse({"status_code": 200, "headers": {}, "body": body}, model.output_shape)
-    ours = sts_call.result("GetSessionToken", body)
+    ours = sts_reply.result("GetSessionToken", body)
     assert ours["Credentials"] == theirs["Credentials"]
 
 
