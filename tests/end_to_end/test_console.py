@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -40,6 +41,8 @@ class Federation:
     endpoint: str = ""
     tokens: dict[str, str] = field(default_factory=dict)
     """The ARN that each token was given for."""
+    sessions: dict[str, Keys] = field(default_factory=dict)
+    """The session that each token was given for."""
     lengths: list[str | None] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
     """The statuses with which the next requests for a token are answered."""
@@ -56,6 +59,7 @@ class Federation:
             keys = Keys(session["sessionId"], session["sessionKey"], session["sessionToken"])
             token = f"token-{len(self.tokens)}-{'x' * 20}"
             self.tokens[token] = self.aws.identity(keys)
+            self.sessions[token] = keys
             self.lengths.append(query.get("SessionDuration"))
             return 200, json.dumps({"SigninToken": token}).encode()
         if query.get("Action") == "login":
@@ -67,8 +71,9 @@ class Federation:
         return 404, b""
 
 
-@pytest.fixture
-def federation(aws: Aws) -> Iterator[Federation]:
+@contextmanager
+def federating(aws: Aws) -> Iterator[Federation]:
+    """A running sign-in."""
     served = Federation(aws)
 
     class Handler(BaseHTTPRequestHandler):
@@ -87,6 +92,12 @@ def federation(aws: Aws) -> Iterator[Federation]:
         served.endpoint = f"http://127.0.0.1:{server.server_port}"
         yield served
         server.shutdown()
+
+
+@pytest.fixture
+def federation(aws: Aws) -> Iterator[Federation]:
+    with federating(aws) as served:
+        yield served
 
 
 @pytest.fixture

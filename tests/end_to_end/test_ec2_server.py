@@ -90,6 +90,18 @@ def test_every_sdk_finds_the_session(person: Person, inside: list[str], rights: 
     assert states(person.aws, bucket) == 1
 
 
+def test_it_keeps_to_the_rule_of_its_caller(person: Person, inside: list[str]) -> None:
+    settings = person.home.path / ".config" / "shellvault" / "config.toml"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    start = (*inside, *NOT_ROOT, "shellvault", "exec", "--ec2-server")
+    for kind, marks in (("coding-agent", {"CLAUDECODE": "1"}), ("background", {})):
+        settings.write_text(f'[callers]\n{kind} = "refuse"\n')
+        done = person.home.run(*start, "deploy", "--", "true", **marks)
+        assert "may not use deploy" in done.stderr, kind
+        lazy = person.home.run(*start, "--lazy", "deploy", "--", sys.executable, "-c", IN_PYTHON, **marks)
+        assert "Unable to locate credentials" in lazy.stderr, kind
+
+
 def test_it_is_refused_where_something_else_answers(person: Person, inside: list[str]) -> None:
     serve = "python3 -m http.server --bind 169.254.169.254 80 >/dev/null 2>&1 & pid=$!"
     wait = "until (exec 3<>/dev/tcp/169.254.169.254/80) 2>/dev/null; do sleep 0.1; done"
