@@ -15,6 +15,11 @@ def actor(environment: Mapping[str, str]) -> Actor:
     return _actor(os.getpid(), settings.load(environment).coding_agents)
 
 
+def actor_of(pid: int, environment: Mapping[str, str]) -> Actor:
+    """The caller that another process is now. Raises ConfigError."""
+    return _looked_up(pid, settings.load(environment).coding_agents)
+
+
 def is_coding_agent(environment: Mapping[str, str]) -> bool:
     """Whether a coding agent has started it."""
     return actor(environment).kind == "coding-agent"
@@ -34,6 +39,10 @@ def check(operation: str, environment: Mapping[str, str]) -> None:
 
 @functools.cache
 def _actor(pid: int, also: tuple[str, ...]) -> Actor:
+    return _looked_up(pid, also)
+
+
+def _looked_up(pid: int, also: tuple[str, ...]) -> Actor:
     actors = Actors(seen, words_of)
     actors.also(also)
     return actors.of(pid)

@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from shellvault import hardening
+from shellvault import hardening, myself
 from shellvault.cli import endpoint, parent
 from shellvault.cli.options import Wish
 from shellvault.cli.program import apply, or_shell
 from shellvault.cli.program import run as run_program
 from shellvault.dialogue import output
-from shellvault.servers import address, listening, upstream
+from shellvault.servers import address, askers, listening, upstream
 from shellvault.servers.metadata import MetadataServer
 from shellvault.variables import Change
 
@@ -40,7 +40,7 @@ def run(asked: Wish, program: list[str], *, lazy: bool) -> int:
     with (
         parent.holding_signals() as mask,
         _listener() as listener,
-        MetadataServer(listener, source, region, os.geteuid()).running(),
+        MetadataServer(listener, source, region, os.geteuid(), _refusal).running(),
     ):
         host, port = listener.getsockname()
         url = f"http://{host}:{port}" if host != address.ADDRESS else ""
@@ -72,6 +72,17 @@ def _warn(profile: str, url: str) -> None:
     if url:
         text += f" (those that do not know {ENDPOINT} need: sudo shellvault proxy --bind {address.ADDRESS} --to {url})"
     output.note(text)
+
+
+def _refusal(connection: socket.socket) -> str:
+    """Why what asks gets no session: a coding agent has a rule of its own, unless it runs below this command."""
+    pid = askers.process_of(connection)
+    if pid is None:
+        return ""
+    asker, own = myself.actor_of(pid, os.environ), myself.actor(os.environ)
+    if asker.kind != "coding-agent" or asker.root == own.root or own.chain[0] in asker.chain:
+        return ""
+    return f"{asker.program} may not use a session that another program was given: run `shellvault exec` for its own"
 
 
 def _pointing_to(url: str, change: Change) -> Change:

@@ -27,6 +27,9 @@ LONGEST_LIFE = 21600
 
 CREDENTIALS = "/latest/meta-data/iam/security-credentials/"
 
+#: Why the program at the other end of a connection gets no session; "" where it does.
+Refusal = Callable[[socket.socket], str]
+
 #: Returns the session in the format of the agent's endpoint, or raises ValueError with the reason.
 Source = Callable[[], dict[str, Any]]
 
@@ -34,11 +37,19 @@ Source = Callable[[], dict[str, Any]]
 class MetadataServer(Server):
     """Serves the sessions of `source` on `listener`, to the local programs of one user."""
 
-    def __init__(self, listener: socket.socket, source: Source, region: str, user: int) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        source: Source,
+        region: str,
+        user: int,
+        refusal: Refusal = lambda connection: "",
+    ) -> None:
         address, port = listener.getsockname()
         hosts = {f"{address}:{port}", f"localhost:{port}", ADDRESS, f"{ADDRESS}:80"}
         super().__init__(listener, _Exchange, frozenset(hosts), user)
         self.source = source
+        self.refusal = refusal
         self.region = region
         self._key = secrets.token_bytes(32)
 
@@ -106,6 +117,8 @@ class _Exchange(Handler):
     def _credentials(self) -> dict[str, Any]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
+            if reason := self.server.refusal(self.connection):
+                raise ValueError(reason)
             session = self.server.source()
         except ValueError as error:
             # AWS replies so for a role that cannot be assumed: SDKs show the message.

@@ -185,3 +185,41 @@ def test_the_command_that_cannot_be_found_is_named(person: Person, inside: list[
     both = person.home.run("shellvault", "exec", "--server", "--ec2-server", "deploy", "--", "true")
     assert both.returncode == 2
     assert "choose one" in both.stderr
+
+
+def test_a_coding_agent_elsewhere_gets_nothing_from_it(person: Person, inside: list[str]) -> None:
+    """What runs below the command gets its session, whatever it is; another coding agent has its own rule."""
+    asks = f"{shlex.quote(sys.executable)} -c {shlex.quote(IN_PYTHON)}"
+    script = f"echo $AWS_EC2_METADATA_SERVICE_ENDPOINT; read line; {asks}; CLAUDECODE=1 {asks}"
+    served = subprocess.Popen(
+        [*inside, *NOT_ROOT, "shellvault", "exec", "--ec2-server", "deploy", "--", "sh", "-c", script],
+        env=person.home.environment | {"AWS_ENDPOINT_URL": person.aws.endpoint},
+        cwd=person.home.path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert served.stdout
+    place = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": served.stdout.readline().strip()}
+    other = {**place, "AWS_ENDPOINT_URL": person.aws.endpoint, "AWS_DEFAULT_REGION": "eu-central-1"}
+    ask = [*inside, sys.executable, "-c", IN_PYTHON]
+    arn = f":assumed-role/{person.user}-deploy/"
+    assert arn in person.home.run(*ask, **other).stdout
+    refused = person.home.run(*ask, **other, CLAUDECODE="1")
+    assert "NoCredentialsError" in refused.stderr and arn not in refused.stdout
+    assert served.communicate("\n", timeout=60)[0].count(arn) == 2
+
+
+def test_the_rule_of_a_coding_agent_is_for_its_own_server_too(person: Person, inside: list[str]) -> None:
+    file = person.home.path / ".config" / "shellvault" / "config.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    place = f"env AWS_ENDPOINT_URL={person.aws.endpoint}"
+    asks = f"{place} {shlex.quote(sys.executable)} -c {shlex.quote(IN_PYTHON)}"
+    # One shell: each `ip netns exec` is a mount namespace of its own, as a container is.
+    script = f"shellvault unlock; CLAUDECODE=1 exec shellvault exec --ec2-server deploy -- {asks}"
+    for rule, gets in (("refuse", False), ("allow", True)):
+        file.write_text(f'[callers]\ncoding-agent = "{rule}"\n')
+        person.home.run("shellvault", "agent", "stop")
+        done = person.home.run(*inside, "sh", "-c", script)
+        assert ("+claude-code+" in done.stdout) == gets, done.stderr
+        assert gets or "claude-code may not use deploy" in done.stderr

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shellvault.servers import listening
+from shellvault.servers import askers, listening
 from shellvault.servers.metadata import CREDENTIALS, LONGEST_LIFE, ROLE, TOKEN, TOKEN_LIFE, MetadataServer
 
 SESSION = {
@@ -129,3 +129,21 @@ def test_what_is_no_request_costs_nobody_else_anything(server: MetadataServer) -
             connection.sendall(text)
             assert b"Traceback" not in connection.recv(4096)
     assert asked(server, "GET", CREDENTIALS, **{TOKEN: server.token(60)})[0] == 200
+
+
+def test_the_process_that_asks_is_known(server: MetadataServer) -> None:
+    if sys.platform != "linux":
+        pytest.skip("needs Linux")
+    found: list[int | None] = []
+    server.refusal = lambda connection: found.append(askers.process_of(connection)) or "not for you"  # type: ignore[func-returns-value]
+    asking = (
+        "import http.client, sys\n"
+        "it = http.client.HTTPConnection('127.0.0.1', int(sys.argv[1]), timeout=10)\n"
+        f"it.request('GET', {CREDENTIALS + ROLE!r}, headers={{{TOKEN!r}: sys.argv[2]}})\n"
+        "print(it.getresponse().read().decode())"
+    )
+    words = [sys.executable, "-c", asking, str(server.socket.getsockname()[1]), server.token(60)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        said = json.loads(process.communicate(timeout=30)[0])
+    assert found == [process.pid]
+    assert (said["Code"], said["Message"]) == ("AssumeRoleUnauthorizedAccess", "not for you")
