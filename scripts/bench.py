@@ -17,7 +17,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts import bench_day, bench_growth, bench_peers, bench_report, bench_shells, bench_unusual
+from scripts import (
+    bench_day,
+    bench_growth,
+    bench_peers,
+    bench_profiles,
+    bench_report,
+    bench_shells,
+    bench_unusual,
+)
 from scripts.bench_report import Row
 from scripts.measuring import Case, difference, interleaved, program, ratio
 from shellvault.client import agent as client
@@ -312,11 +320,12 @@ def main() -> int:
             for row in section:
                 bench_report.show(row)
                 rows.append(row)
+        imports = "" if given.quick else bench_profiles.table(home, installation)
     for line in bench_report.slower(rows):
         print(f"slower by more than a third: {line}")
     if not given.quick:
         bench_report.record(rows, anew=given.record)
-        bench_report.write(rows, rounds)
+        bench_report.write(rows, rounds, imports)
     return 0 if all(row.within for row in rows) else 1
 
 

@@ -32,10 +32,21 @@ machine, and double when it is busy (see the load average below); the ratios har
 A floor is what the shell itself takes for the same with nothing of ours in it, in the same turns: to capture
 the output of a bare interpreter (bash, fish), to ask the agent's socket and read an answer (zsh, PowerShell),
 to read a text that defines one function, wraps the prompt and registers a completer, all empty (PowerShell's
-start). Where a row has one, its budget is that floor and a stated allowance.
+start). Where such a row has one, its budget is that floor and a stated allowance. The floor of a command is a bare
+interpreter, and that of memory what bare interpreters occupy.
+
+An exponent is that of a power of the size fitted to the times: 0 for a time that does not depend on the size, 1 for one
+that grows as the size does. Other programs that give credentials run in turns with ours, "for scale" too.
 
 `benchmarks.json` beside this has each row as a multiple of F (memory: MiB) as it was when last recorded
 (`--record`). A row of more than four thirds of that is named below the table, and at the end of `make bench`.
+"""
+
+IMPORTS = """\
+## Where slow commands spend their time
+
+Nearly all of it is Python loading modules: the quickest of four runs for each module. The measurement itself makes it
+about a third more.
 """
 
 
@@ -87,8 +98,8 @@ def _recorded() -> dict[str, float]:
     return {what: figure for what, figure in recorded.items() if figure > 0}
 
 
-def write(rows: Sequence[Row], rounds: int) -> None:
-    """Writes the whole table."""
+def write(rows: Sequence[Row], rounds: int, imports: str) -> None:
+    """Writes the whole table, and the one of what slow commands import."""
     lines = ["| what | measured | floor | budget | within |", "|---|---|---|---|---|"]
     for row in rows:
         verdict = "" if not row.budget else "yes" if row.within else "**no**"
@@ -96,7 +107,7 @@ def write(rows: Sequence[Row], rounds: int) -> None:
     table = "\n".join(lines)
     named = "".join(f"- {line}\n" for line in slower(rows))
     since = f"Slower than recorded by more than a third:\n\n{named}\n" if named else ""
-    text = f"{INTRODUCTION.format(rounds=rounds)}\n{table}\n\n{since}{machine()}\n"
+    text = f"{INTRODUCTION.format(rounds=rounds)}\n{table}\n\n{since}{machine()}\n\n{IMPORTS}\n{imports}\n"
     RESULT.write_text(text, encoding="utf-8")
 
 
