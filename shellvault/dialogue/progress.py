@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from shellvault import threads
 from shellvault.dialogue.folding import columns
@@ -132,7 +133,15 @@ def paused() -> Iterator[None]:
 
 
 def _age() -> float:
-    """The seconds that this process has run, the fast lane's part included."""
+    """The seconds that this process has run, the fast lane's part included; 0 where that cannot be found out."""
+    if sys.platform == "linux":
+        # Importing psutil takes 10 ms.
+        try:
+            # proc_pid_stat(5), behind the name: the start since the boot, in ticks, is the twentieth field.
+            ticks = int(Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()[19])
+            return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK"))
+        except (OSError, ValueError, IndexError):
+            return 0.0
     import psutil
 
     try:

@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from shellvault.cli import main, plain
+from shellvault.dialogue import progress
 
 #: Libraries that each take a tenth of a second to import together, and the rooms of ours that load them.
 HEAVY = {"boto3", "botocore", "click", "cryptography", "jinja2", "keyring", "psutil", "rich", "urllib3"}
@@ -68,3 +71,8 @@ def test_other_words_are_left_to_the_command_tree() -> None:
 def test_a_worker_loads_no_sdk_before_a_job_needs_it(environment: dict[str, str]) -> None:
     code = "from shellvault.worker import job, modules; modules.load(); modules.warm_up_steps()"
     assert imported(code, environment) & {"boto3", "botocore", "click", "rich", "urllib3"} == set()
+
+
+def test_the_age_of_a_command_is_what_psutil_says() -> None:
+    age = time.time() - psutil.Process().create_time()
+    assert progress._age() == pytest.approx(age, abs=1.0)
