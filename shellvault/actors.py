@@ -12,7 +12,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Kind = Literal["person", "coding-agent", "background"]
 KINDS: tuple[Kind, ...] = ("person", "coding-agent", "background")
@@ -122,7 +122,7 @@ class Look(NamedTuple):
     terminal: int
     program: str
     executable: str
-    """The identity of the executable; empty where it cannot be read."""
+    """What is another when the process executes a program; empty where it cannot be read."""
 
 
 class Words(NamedTuple):
@@ -144,6 +144,8 @@ class Actors:
         self._look, self._words = look, words
         self._also: frozenset[str] = frozenset()
         self._known: dict[tuple[int, str, str], Actor] = {}
+        self._marked: dict[Process, str] = {}
+        """The processes that were coding agents once, and what they are called: they stay so as other programs."""
 
     def also(self, names: Iterable[str]) -> None:
         """Adds these to the marks of coding agents."""
@@ -151,9 +153,15 @@ class Actors:
             self._also = frozenset(names)
             self._known.clear()
 
-    def named(self) -> list[str]:
-        """The added marks."""
-        return sorted(self._also)
+    def state(self) -> dict[str, Any]:
+        """The state for a fresh agent: the added marks, and the processes that were coding agents once."""
+        marked = [[*process, name] for process, name in self._marked.items()]
+        return {"also": sorted(self._also), "marked": marked}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave."""
+        self.also(state["also"])
+        self._marked = {Process(pid, started): name for pid, started, name in state["marked"]}
 
     def of(self, pid: int) -> Actor:
         """The actor that the process with this number is."""
@@ -188,7 +196,9 @@ class Actors:
             kind, program, root = above.kind, above.program, above.root
         else:
             words = self._words(look.process.pid)
-            mark = self._mark(look, words)
+            mark = self._mark(look, words) or self._marked.get(look.process, "")
+            if mark:
+                self._note(look.process, mark)
             is_person = is_interactive(look, words.arguments) or bool(above and above.is_person)
             kind = "coding-agent" if mark else "person" if is_person else "background"
             program, root = mark or look.program, look.process
@@ -197,6 +207,14 @@ class Actors:
             self._known.clear()
         self._known[(*look.process, look.executable)] = actor
         return actor
+
+    def _note(self, process: Process, mark: str) -> None:
+        if len(self._marked) >= _REMEMBERED:
+            living = {
+                other for other in self._marked if (look := self._look(other.pid)) and look.process == other
+            }
+            self._marked = {other: name for other, name in self._marked.items() if other in living}
+        self._marked[process] = mark
 
     def _mark(self, look: Look, words: Words) -> str:
         """The coding agent that this process is marked as; "" for none."""
@@ -294,7 +312,8 @@ def _seen_in_proc(pid: int) -> Look | None:
     try:
         program = PurePosixPath(os.readlink(path).removesuffix(" (deleted)")).name  # noqa: PTH115
         file = os.stat(path)  # noqa: PTH116 - of what it runs, whatever has that name by now
-        executable = f"{file.st_dev}:{file.st_ino}"
+        # With the start of its stack (field 28), which is another after each execve(2).
+        executable = f"{file.st_dev}:{file.st_ino}:{fields[25].decode('ascii')}"
     except OSError:
         # Another user's, a kernel thread, or one that keeps others out.
         pass

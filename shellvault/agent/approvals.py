@@ -58,14 +58,14 @@ class Approvals:
         return {
             "permits": self.permits.state(),
             "said": self.said.state(),
-            "coding_agents": self._actors.named(),
+            "actors": self._actors.state(),
         }
 
     def restore(self, state: Message) -> None:
         """Takes back what `state` gave."""
         self.permits.restore(state["permits"])
         self.said.restore(state["said"])
-        self.also(state["coding_agents"])
+        self._actors.restore(state["actors"])
 
     def actor(self, connection: socket.socket) -> Actor:
         """The kind of a connection's other side. In other namespaces it is no person."""

@@ -1,5 +1,6 @@
 """Which processes are a person, a coding agent or background."""
 
+import json
 import os
 import subprocess
 import sys
@@ -147,6 +148,43 @@ def test_a_process_that_became_another_program_is_looked_at_again(machine: Machi
     assert actors.of(20).kind == "person"
     machine.run(20, 11, "claude", terminal=3)
     assert actors.of(20).kind == "coding-agent"
+
+
+def test_a_coding_agent_that_became_another_program_stays_one(machine: Machine) -> None:
+    actors = machine.run(20, 11, "claude", terminal=3).run(21, 20, "aws", terminal=3).actors()
+    assert actors.of(21).kind == "coding-agent"
+    machine.run(20, 11, "bash", "-i", terminal=3).run(22, 20, "aws", terminal=3)
+    assert (actors.of(20).kind, actors.of(20).program) == ("coding-agent", "claude-code")
+    assert actors.of(22).root == actors.of(21).root
+    fresh = machine.actors()
+    fresh.restore(json.loads(json.dumps(actors.state())))
+    assert fresh.of(20) == actors.of(20)
+    for pid in range(1000, 7000):
+        machine.run(pid, 11, "x", terminal=3, CLAUDECODE="1")
+        actors.of(pid)
+        if pid > 1010:
+            del machine.looks[pid]
+    assert actors.of(20).kind == "coding-agent"
+    assert len(actors._marked) < 5000
+
+
+def test_the_same_program_again_is_looked_at_again() -> None:
+    words = [sys.executable, "-c", "print(2, flush=True); input()"]
+    again = (
+        f"import os; print(1, flush=True); input(); os.execve({words[0]!r}, {words!r}, {{'CLAUDECODE': '1'}})"
+    )
+    quiet = {name: value for name, value in os.environ.items() if name not in MARKERS}
+    command = [sys.executable, "-c", again]
+    with subprocess.Popen(command, env=quiet, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout and child.stdin and child.stdout.readline()
+        before = seen(child.pid)
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        assert child.stdout.readline() == b"2\n"
+        after = seen(child.pid)
+        assert before and after and before.process == after.process
+        assert before.executable != after.executable
+        child.communicate(b"\n")
 
 
 def test_a_number_that_is_used_again_is_another_process(machine: Machine) -> None:

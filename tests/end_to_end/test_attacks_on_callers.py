@@ -59,7 +59,7 @@ NEVER = {
     *("raw socket as a shell", "stolen secret", "hook's refresh"),
 }
 #: What says itself that it is refused, and would need more than a session to show one.
-REFUSED = {"console", "without the agent"}
+REFUSED = {"console", "without the agent", "other namespaces"}
 
 
 class Victim(NamedTuple):
@@ -126,6 +126,7 @@ def attacks(found: Victim, socket: Path) -> dict[str, list[str]]:
         "wrapper": ["bash", "-c", "AWS_PROFILE=work exec shellvault wrap env"],
         "console": ["shellvault", "console", "work", "--stdout"],
         "without the agent": ["shellvault", "exec", "--no-agent", "work", "--", "env"],
+        "other namespaces": [*(["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "-Ur"]), *exec_],
         "another's terminal": ["bash", "-c", f"exec {' '.join(exec_)} <{found.terminal} 2>&1"],
     }  # fmt: skip
 
@@ -243,6 +244,111 @@ def test_a_program_that_the_settings_name_stays_a_coding_agent(person: Person, s
         out, err = waiting.communicate(timeout=60)
         assert "AWS_SECRET_ACCESS_KEY" not in out
         assert "robo" in err
+
+
+#: Opens a terminal as an orphan without marks, starts a shell there, types the line and prints what is shown.
+OWN_TERMINAL = """
+import os, pty, sys
+if os.fork():
+    os._exit(0)
+os.setsid()
+while os.getppid() == int(sys.argv[1]):
+    pass
+shell, terminal = pty.fork()
+if shell == 0:
+    os.execvp("bash", ["bash", "--norc", "-i"])
+os.write(terminal, (sys.argv[2] + " >typed 2>&1; : >over; exit\\n").encode())
+try:
+    while os.read(terminal, 65536):
+        pass
+except OSError:
+    pass
+"""
+
+
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_what_types_into_a_persons_terminal_is_that_person(person: Person, shell: Terminal) -> None:
+    """A stated limit: what has left its ancestors and opens a terminal looks like a person who does."""
+    (person.home.path / "own.py").write_text(OWN_TERMINAL)
+    own = f'exec env -u CLAUDECODE "{sys.executable}" own.py $$ "shellvault exec work -- env"'
+    person.home.run("bash", "-c", own, **AGENT)
+    shell.wait_until((person.home.path / "over").exists, "the end of its shell")
+    assert "AWS_SECRET_ACCESS_KEY" in (person.home.path / "typed").read_text()
+
+
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_a_session_can_be_read_out_of_a_program_that_has_it(person: Person, shell: Terminal) -> None:
+    """A stated limit: the environment of a program is open to the other programs of its user."""
+    shell.type("shellvault exec work -- sleep 60")
+    shell.wait_until(lambda: any(child.name() == "sleep" for child in shell.children()), "sleep")
+    (holder,) = [child.pid for child in shell.children() if child.name() == "sleep"]
+    assert "AWS_SECRET_ACCESS_KEY=" in person.home.run("cat", f"/proc/{holder}/environ", **AGENT).stdout
+
+
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_a_coding_agent_is_not_told_the_secret_of_its_shell(person: Person, shell: Terminal) -> None:
+    rules(person, coding_agent="allow")
+    with terminal(person.home, "zsh") as one:
+        one.run('eval "$(shellvault env work)"')
+        secret = one.value("$__shellvault_secret")
+        socket = Path(person.home.environment["XDG_RUNTIME_DIR"]) / "shellvault" / "agent.sock"
+        ask = (
+            f"'{sys.executable}' say.py {socket} \"SV1 {__version__} get refresh.zsh $$ $SHELLVAULT_REQUEST\""
+        )
+        assert secret in one.printed(ask)
+        given = one.printed(f"export CLAUDECODE=1; {ask}; unset CLAUDECODE")
+        assert given.startswith("ok") and secret not in given
+        # Nor has it taken the shell's place for a session of its own.
+        assert secret in one.printed(ask)
+
+
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_a_container_with_the_socket_asks_and_answers_nothing(person: Person, shell: Terminal) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to make namespaces")
+    rules(person, coding_agent="ask", background="refuse")
+    waiting = person.home.start("shellvault", "exec", "work", "--", "env", **AGENT)
+    number = question(person)
+    inside = "unshare --mount --pid --fork --mount-proc"
+    with terminal(person.home, "bash") as other:
+        assert "only for commands outside of containers" in other.printed(
+            f"{inside} bash -ic 'shellvault approve {number}'"
+        )
+        other.run(f"{inside} bash -ic 'shellvault exec work -- env >inside 2>&1'")
+    assert "AWS_SECRET_ACCESS_KEY" not in (person.home.path / "inside").read_text()
+    shell.run(f"shellvault deny {number}")
+    assert "a person has refused it" in waiting.communicate(timeout=60)[1]
+
+
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_a_program_that_becomes_another_has_the_answer_to_its_own_question(
+    person: Person, shell: Terminal
+) -> None:
+    """Without a mark by then, it is what it was when it asked."""
+    rules(person, coding_agent="ask", background="refuse")
+    (person.home.path / "becomes.py").write_text(
+        "import os, socket, sys\n"
+        "asking = socket.socket(socket.AF_UNIX)\n"
+        "asking.connect(sys.argv[1])\n"
+        "asking.sendall(sys.argv[2].encode() + b'\\n')\n"
+        "while b'approve' not in asking.recv(65536):\n"
+        "    pass\n"
+        "os.dup2(asking.fileno(), 0)\n"
+        "os.execvpe('bash', ['bash', '-c', 'timeout 60 cat'], {'PATH': os.environ['PATH']})\n"
+    )
+    socket = Path(person.home.environment["XDG_RUNTIME_DIR"]) / "shellvault" / "agent.sock"
+    line = victim(shell).line
+    message = {
+        "version": __version__,
+        **{"do": "session", "request": line, "form": "json", "pid": None, "fresh": False, "mfa_token": None},
+        **{"environment": person.home.environment, "directory": str(person.home.path)},
+    }
+    asking = person.home.start(sys.executable, "becomes.py", str(socket), json.dumps(message), **AGENT)
+    number = question(person)
+    assert "claude-code" in shell.printed("shellvault requests")
+    # Background is refused at once.
+    shell.run(f"shellvault approve {number} --once")
+    assert '"text"' in asking.communicate(timeout=60)[0]
 
 
 @pytest.mark.parametrize("person", ["agent"], indirect=True)
