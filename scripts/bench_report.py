@@ -38,7 +38,7 @@ interpreter, and that of memory what bare interpreters occupy.
 An exponent is that of a power of the size fitted to the times: 0 for a time that does not depend on the size, 1 for one
 that grows as the size does. Other programs that give credentials run in turns with ours, "for scale" too.
 
-`benchmarks.json` beside this has each row as a multiple of F (memory: MiB) as it was when last recorded
+`benchmarks.json` in this folder has each row as a multiple of F (memory: MiB) as it was when last recorded
 (`--record`). A row of more than four thirds of that is named below the table, and at the end of `make bench`.
 """
 
@@ -81,10 +81,10 @@ def slower(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def record(rows: Sequence[Row], *, anew: bool) -> None:
-    """Records the rows that are not recorded yet; with `anew`, all rows."""
+def record(rows: Sequence[Row], *, again: bool) -> None:
+    """Records the rows that are not recorded yet; with `again`, all rows."""
     measured = {row.what: round(row.figure, 4) for row in rows if row.figure is not None}
-    kept = measured if anew else measured | _recorded()
+    kept = measured if again else measured | _recorded()
     RECORD.write_text(
         json.dumps({what: kept[what] for what in sorted(kept)}, indent=1) + "\n", encoding="utf-8"
     )

@@ -19,7 +19,7 @@ SERVE = "--serve"
 
 def main() -> int:
     """Runs it in our terminal and folder, and returns its exit status; signals of ours go to it."""
-    status, told = os.pipe()
+    status, reply = os.pipe()
     if os.fork() == 0:
         between = os.getpid()
         if os.fork():
@@ -27,12 +27,12 @@ def main() -> int:
         # Once that has gone, so that nothing is seen of it.
         while os.getppid() == between:
             time.sleep(0.001)
-        os.set_inheritable(told, True)
+        os.set_inheritable(reply, True)
         environment = {name: value for name, value in os.environ.items() if name not in MARKERS}
-        words = [sys.executable, "-m", "scripts.without_callers", SERVE, str(told), *sys.argv[1:]]
+        words = [sys.executable, "-m", "scripts.without_callers", SERVE, str(reply), *sys.argv[1:]]
         # A copy of this process would still show the marks (proc_pid_environ(5)).
         os.execve(words[0], words, environment)  # noqa: S606 - in the place of this copy
-    os.close(told)
+    os.close(reply)
     os.wait()
     with os.fdopen(status, "rb") as lines:
         child = int(lines.readline())
@@ -41,13 +41,13 @@ def main() -> int:
         return int(lines.readline() or b"1")
 
 
-def _serve(command: list[str], told: int) -> None:
+def _serve(command: list[str], reply: int) -> None:
     """Runs the command in a child, says its process id and then its exit status; does not return."""
-    child = os.posix_spawnp(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_CLOSE, told)])
-    os.write(told, f"{child}\n".encode())
+    child = os.posix_spawnp(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_CLOSE, reply)])
+    os.write(reply, f"{child}\n".encode())
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    os.write(told, f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF}\n".encode())
+    os.write(reply, f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 0xFF}\n".encode())
     os._exit(0)
 
 

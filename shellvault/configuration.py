@@ -180,7 +180,7 @@ SETTINGS = (
         "true or false",
         "true",
         "history = false",
-        "Record who got or was refused which session, for `shellvault history`.",
+        "Record which program got or was refused which session, for `shellvault history`.",
     ),
 )
 

@@ -116,15 +116,15 @@ def _ends(connection: socket.socket) -> Ends:
 
 def _asked(ends: Sequence[Ends]) -> list[int | None]:
     """The users of single connections (sock_diag(7)): the whole table may be long."""
-    nobody: list[int | None] = [None] * len(ends)
+    unknown: list[int | None] = [None] * len(ends)
     if sys.platform != "linux":
-        return nobody
+        return unknown
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG) as kernel:
             kernel.settimeout(1.0)
             return [_asked_one(kernel, each) if each else None for each in ends]
     except OSError:
-        return nobody
+        return unknown
 
 
 def _asked_one(kernel: socket.socket, ends: tuple[Address, Address]) -> int | None:

@@ -69,7 +69,7 @@ def check_folder(folder: Path) -> None:
         status = parent.stat()
         if not _is_trusted(status.st_uid) or status.st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
             raise AgentError(
-                f"other users may change {str(parent)!a}, where {str(folder)!a} lies: set XDG_RUNTIME_DIR to another"
+                f"other users may change {str(parent)!a}, the folder of {str(folder)!a}: set XDG_RUNTIME_DIR to another"
             )
 
 

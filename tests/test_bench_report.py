@@ -16,16 +16,16 @@ def test_a_row_that_is_a_third_slower_than_recorded_is_named(
         Row(what, "", "", True, figure=figure) for what, figure in (("a", 1.0), ("b", 3.0), ("scale", None))
     ]
     assert bench_report.slower(rows) == []
-    bench_report.record(rows, anew=False)
+    bench_report.record(rows, again=False)
 
     later = [
         Row(what, "", "", True, figure=figure) for what, figure in (("a", 1.3), ("b", 4.5), ("new", 9.0))
     ]
     assert bench_report.slower(later) == ["b: 1.50 times what was recorded"]
     # What is recorded stays, so that many small steps are seen too.
-    bench_report.record(later, anew=False)
+    bench_report.record(later, again=False)
     assert bench_report.slower(later) == ["b: 1.50 times what was recorded"]
-    bench_report.record(later, anew=True)
+    bench_report.record(later, again=True)
     assert bench_report.slower(later) == []
 
 

@@ -92,11 +92,11 @@ class Approvals:
             fields["own"] = others
         return marks.marked(line, fields) if fields else line
 
-    def caller(self, told: Caller, actor: Actor) -> Caller:
+    def caller(self, stated: Caller, actor: Actor) -> Caller:
         """The caller as its request is served: with a person's proxies and certificates, not with a coding agent's."""
         if actor.is_person:
-            self.said.note(told.environment, told.directory)
-        return self.said.with_network(told) if actor.kind == "coding-agent" else told
+            self.said.note(stated.environment, stated.directory)
+        return self.said.with_network(stated) if actor.kind == "coding-agent" else stated
 
     def ask(self, actor: Actor, line: str, about: str, reason: object, done: Callable[[str], None]) -> int:
         """Asks a person to allow a caller; `done` gets "" or the reason of a refusal. Raises RefusedError.

@@ -46,7 +46,7 @@ class Callers:
         self._ours: set[Process] = set()
         """Processes that were seen in our namespaces. One that holds a secret cannot be inspected any more."""
 
-    def told(self, environment: Message, directory: str, connection: socket.socket) -> Caller:
+    def from_message(self, environment: Message, directory: str, connection: socket.socket) -> Caller:
         """The caller of a message that describes it. Raises ValueError for impossible values."""
         _check(environment, directory)
         if self.is_local(connection):

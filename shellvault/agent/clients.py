@@ -279,8 +279,8 @@ class Client:
         return is_local
 
     def _caller(self, message: Message) -> Caller:
-        told = self._agent.callers.told(message["environment"], message["directory"], self._socket)
-        return self._agent.approvals.caller(told, self._actor())
+        stated = self._agent.callers.from_message(message["environment"], message["directory"], self._socket)
+        return self._agent.approvals.caller(stated, self._actor())
 
     def _speaks_for(self, pid: int | None) -> bool:
         """Whether the other side may act for this process: a coding agent never for the shell that started it."""
@@ -296,7 +296,7 @@ class Client:
     def _own_pid(self, pid: object) -> int | None:
         """The process of a request. Raises ValueError for one for which the other side may not act."""
         if not isinstance(pid, int | None) or not self._speaks_for(pid):
-            raise ValueError("not a process of who asks")
+            raise ValueError("not a process of the caller")
         return pid
 
     def _session(self, message: Message) -> None:
@@ -387,10 +387,10 @@ class Client:
             self._refuse(message["request"], message["form"], f"{about}: {error}")
             return
         self._question = number, answered
-        told = (
+        advice = (
             f"{about}: run `shellvault approve {number}` in another terminal, or `shellvault deny {number}`"
         )
-        self._tell({"tell": told})
+        self._tell({"tell": advice})
         self._show_life()
 
     def _permits(self, message: Message) -> None:
@@ -434,8 +434,8 @@ class Client:
         self._send({"withdrawn": True})
         self._show_life()
 
-    def _tell(self, told: Message) -> None:
-        self._send(told)
+    def _tell(self, message: Message) -> None:
+        self._send(message)
 
     def _answer(self, line: bytes) -> None:
         message = protocol.decode(line)

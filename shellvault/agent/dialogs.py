@@ -123,7 +123,7 @@ def _trusted(program: str, path: str) -> str | None:
 
 
 def text_of(about: Iterable[str], folder: str, names: Iterable[str], reason: str) -> str:
-    """The question in lines: who wants what, from where and why."""
+    """The question in lines: the program, what it wants, from where and why."""
     lines = [*about, f"Folder: {printable(folder) or '?'}", f"Programs: {printable(' < '.join(names))}"]
     return "\n".join([*lines, *([f"Reason: {printable(reason)}"] if reason else [])])
 

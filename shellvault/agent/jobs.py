@@ -106,7 +106,7 @@ class Jobs:
             job.waiters.append(waiter)
             if waiter.tell and job.waits_for:
                 waiter.tell({"waits_for": job.waits_for})
-            self._tell_who_is_asked(self._asked_for(job), [waiter])
+            self._show_asked_process(self._asked_for(job), [waiter])
             return
         message: Message = {
             "job": next(self._numbers),
@@ -281,19 +281,19 @@ class Jobs:
 
     def _is_slow(self, worker: Worker) -> None:
         """A worker is silent for some seconds: it is stopped, or the machine is very busy."""
-        told = {"tell": f"the agent's worker (process {worker.pid}) does not answer: it is ended soon"}
+        notice = {"tell": f"the agent's worker (process {worker.pid}) does not answer: it is ended soon"}
         for job in self._jobs.values():
             for waiter in job.waiters:
                 if job.worker is worker and waiter.tell:
-                    waiter.tell(told)
+                    waiter.tell(notice)
 
     def _hangs(self, job: Job) -> None:
         if any(other.question and other.worker is job.worker for other in self._jobs.values()):
             # It may wait for a step for which another job is asking a person.
             self._watch(job)
             return
-        who = job.waits_for or "the keyring or AWS"
-        self._finish(job, failure("AgentError", f"{who} did not answer the agent in time"))
+        silent = job.waits_for or "the keyring or AWS"
+        self._finish(job, failure("AgentError", f"{silent} did not answer the agent in time"))
         job.worker.kill()
 
     def _received(self, worker: Worker, message: Message) -> None:
@@ -317,7 +317,7 @@ class Jobs:
             elif "behind" in message or "behind_process" in message:
                 job.behind = message.get("behind") or self._job_of(message.get("behind_process", 0))
                 self._watch(job)
-                self._tell_who_is_asked(self._asked_for(job), job.waiters)
+                self._show_asked_process(self._asked_for(job), job.waiters)
             elif "settled" in message:
                 if job.asking and job.question and job.question["kind"] != "sign-in":
                     # It reads an answer from its terminal until then.
@@ -327,10 +327,10 @@ class Jobs:
             elif "tell" in message or "waits_for" in message:
                 self._watch(job)
                 job.waits_for = message.get("waits_for", job.waits_for)
-                told: Message = {key: message[key] for key in ("tell", "waits_for") if key in message}
+                progress: Message = {key: message[key] for key in ("tell", "waits_for") if key in message}
                 for waiter in job.waiters:
                     if waiter.tell:
-                        waiter.tell(told)
+                        waiter.tell(progress)
             elif "result" in message or "error" in message or "handed_out" in message:
                 self._finish(job, message)
 
@@ -350,7 +350,7 @@ class Jobs:
         question = {**job.question, "was_shown": True} if job.was_shown else job.question
         job.was_shown = True
         waiter.ask(question, lambda answer: self._reply(job, waiter, answer))
-        self._tell_who_is_asked(job, self._all_who_wait_for(job))
+        self._show_asked_process(job, self._all_waiters_for(job))
 
     def take(self, waiter: Waiter) -> None:
         """Moves a question that another waiter has not answered to `waiter`, which waits for the same."""
@@ -382,7 +382,7 @@ class Jobs:
             job = ahead
         return None
 
-    def _all_who_wait_for(self, job: Job) -> list[Waiter]:
+    def _all_waiters_for(self, job: Job) -> list[Waiter]:
         return [
             waiter
             for other in self._jobs.values()
@@ -390,7 +390,7 @@ class Jobs:
             for waiter in other.waiters
         ]
 
-    def _tell_who_is_asked(self, job: Job | None, waiters: list[Waiter]) -> None:
+    def _show_asked_process(self, job: Job | None, waiters: list[Waiter]) -> None:
         """Shows the waiters which process is asked, in which terminal; they may take the question."""
         if job and job.question:
             # Most questions are answered at once, by the environment or -t.
@@ -400,9 +400,9 @@ class Jobs:
     def _tell_if_open(self, job: Job, question: Message, waiters: list[Waiter]) -> None:
         if job.question is not question or job.asking is None:
             return
-        still = self._all_who_wait_for(job)
+        still = self._all_waiters_for(job)
         asked = processes.seat(job.asking.pid)
-        told = {
+        asked_elsewhere = {
             "kind": question["kind"],
             "subject": question["subject"],
             "process": job.asking.pid,
@@ -414,7 +414,7 @@ class Jobs:
             # On the same terminal the question can be seen, unless it is out of sight with its process (^Z).
             sees = asked.is_in_front and asked.terminal == processes.seat(waiter.pid).terminal
             if waiter is not job.asking and waiter.tell and not sees:
-                waiter.tell({"asked": told})
+                waiter.tell({"asked": asked_elsewhere})
 
     def _reply(self, job: Job, waiter: Waiter, answer: Message) -> None:
         if job.asking is not waiter:

@@ -52,7 +52,7 @@ ROWS = (
     Row(
         "`exec --ec2-server`",
         "the same",
-        "IMDSv2 only, your own processes only, several at once; without root at a free port, which SDKs are told",
+        "IMDSv2 only, your own processes only, several at once; without root at a free port, which a variable names",
     ),
     Row(
         "`proxy`, `server`",
@@ -86,7 +86,7 @@ ROWS = (
         "the same",
         "one MFA code; the new key is proved before the old one goes; what was stopped is completed",
     ),
-    Row("`clear [NAME]`", "the same", "a name that nobody knows is an error: it was mistyped"),
+    Row("`clear [NAME]`", "the same", "an unknown name is an error: it was mistyped"),
     Row(
         "`remove NAME`, `rm`, `-f`, `-s`",
         "the same",
@@ -106,7 +106,7 @@ ROWS = (
     Row(
         "`--prompt ykman`, `zenity`, `kdialog`, `osascript`, `wincredui`",
         "the same, `pinentry`, `none`",
-        "the terminal asks wherever there is one, also inside `$(…)`; `none` asks nobody",
+        "the terminal asks wherever there is one, also inside `$(…)`; `none` never asks",
     ),
     Row("messages (`Added credentials …`)", "in our words", "on stderr: stdout has results only"),
     Row(
@@ -143,7 +143,7 @@ ROWS = (
     Row(
         "`[default]` in the config file",
         "as the AWS CLI reads it",
-        "who a profile is (`role_arn`, `source_profile`, …) is never inherited: no other account by mistake",
+        "a profile's identity (`role_arn`, `source_profile`, …) is never inherited: no other account by mistake",
     ),
 )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shellvault import guard, here, history, locations, marks, myself, settings, waiting
 from shellvault.callers import PERSON, fields_of
-from shellvault.cli import now, told
+from shellvault.cli import now, shown_once
 from shellvault.cli.foreign_config import tell_programs
 from shellvault.cli.host import Host
 from shellvault.cli.options import Wish
@@ -148,7 +148,7 @@ def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
     session = obtained.session
     if session.lease and session.lease.revocable and session.issued_at >= started:
         prompter.tell(
-            "without the agent nobody revokes these keys of Vault's: they are good until their lease ends"
+            "these keys of Vault's are not revoked without the agent: they are good until their lease ends"
         )
     text = obtained.text(form)
     record("given", obtained.about, session.expires_at)
@@ -279,7 +279,7 @@ def vault_operations(
 def tell_unknown_settings(environment: Mapping[str, str]) -> None:
     """Warns once of unknown keys in the settings. Raises ConfigError."""
     own = settings.load(environment)
-    if own.unknown and told.is_new("settings-told", own.path, environment):
+    if own.unknown and shown_once.is_new("settings-shown", own.path, environment):
         for remark in own.remarks:
             output.note(remark)
 

@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from shellvault import here
-from shellvault.cli import told
+from shellvault.cli import shown_once
 from shellvault.cli.options import Wish
 from shellvault.dialogue import output
 from shellvault.errors import ShellvaultError
@@ -20,7 +20,7 @@ def tell_programs(wish: Wish) -> None:
     with contextlib.suppress(ShellvaultError, OSError):
         runs, sets = _done_by(wish)
         does = [f"it {what}: {', '.join(names)}" for what, names in (("runs", runs), ("sets", sets)) if names]
-        if does and told.is_new("programs-told", path, wish.environment):
+        if does and shown_once.is_new("programs-shown", path, wish.environment):
             output.note(f"{path} is not your own config file; {'; '.join(does)}")
 
 

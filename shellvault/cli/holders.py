@@ -44,7 +44,7 @@ def receipt(environment: Mapping[str, str]) -> Receipt | None:
         return None
     line = environment.get("SHELLVAULT_REQUEST", "")
     plan = _plan(line, environment)
-    told = _about(plan)
+    facts = _about(plan)
     kept: Literal["environment", "endpoint"] = "endpoint" if has_endpoint else "environment"
     agent = now.agent_status(environment)
     ours = _holder(agent, kept)
@@ -52,9 +52,9 @@ def receipt(environment: Mapping[str, str]) -> Receipt | None:
     is_over = expires_at is not None and expires_at <= time.time()
     return Receipt(
         profile=profile,
-        account=environment.get("AWS_ACCOUNT_ID") or told["account"],
+        account=environment.get("AWS_ACCOUNT_ID") or facts["account"],
         account_name=_account_name(profile, environment),
-        role=told["role"].rpartition("/")[2],
+        role=facts["role"].rpartition("/")[2],
         narrowed=environment.get("SHELLVAULT_NARROWED", ""),
         source=", ".join(step.call for step in plan.steps) if plan else "",
         kept=kept,

@@ -70,7 +70,7 @@ def markdown(root: click.Command) -> str:
                 "".join(f"    {line}\n" for line in paragraph.splitlines()[1:]) if kept else f"{paragraph}\n"
             )
         if entry.options:
-            parts.append("".join(f"- `{names}`: {told}\n" for names, told in entry.options))
+            parts.append("".join(f"- `{names}`: {text}\n" for names, text in entry.options))
     return "\n".join(parts)
 
 
@@ -165,8 +165,8 @@ def _of_function(root: click.Group, context: click.Context, name: str) -> Entry:
     """What the shell function adds (`shellvault init`): `use` takes what `env` takes."""
     env = root.get_command(context, "env") if name == "use" else None
     pieces = env.collect_usage_pieces(click.Context(env)) if env else []
-    told = "See `shellvault env` for the options. " if env else ""
-    text = f"{FUNCTION_WORDS[name]} {told}A word of the function that `shellvault init` gives the shell."
+    options = "See `shellvault env` for the options. " if env else ""
+    text = f"{FUNCTION_WORDS[name]} {options}A word of the function that `shellvault init` gives the shell."
     return Entry(" ".join(["shellvault", name]), " ".join(["shellvault", name, *pieces]), (text,), ())
 
 
@@ -197,8 +197,8 @@ def _paragraphs(entry: Entry) -> Iterator[str]:
 
 
 def _definitions(pairs: tuple[tuple[str, str], ...]) -> Iterator[str]:
-    for term, told in pairs:
-        yield from (".TP", f".B {_escaped(term)}", _escaped(told))
+    for term, meaning in pairs:
+        yield from (".TP", f".B {_escaped(term)}", _escaped(meaning))
 
 
 def _escaped(text: str) -> str:

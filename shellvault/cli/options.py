@@ -34,7 +34,7 @@ class Wish:
     debug: bool = False
     agent: bool = True
     reason: str = ""
-    """Why, for the person who may be asked to allow it, and for the history."""
+    """Why: for the person that may be asked to allow it, and for the history."""
     is_confirmed: bool = False
     """Whether a person has just allowed it."""
 
@@ -86,7 +86,7 @@ _ACQUIRE = (
     click.option(
         "--prompt",
         metavar="DRIVER",
-        help="Who asks: terminal, none, ykman, pinentry, kdialog, zenity, osascript, wincredui.",
+        help="What asks: terminal, none, ykman, pinentry, kdialog, zenity, osascript, wincredui.",
     ),
     click.option(
         "--min-remaining", metavar="TIME", help="Replace a session with less life left (default: 5m)."
@@ -95,7 +95,7 @@ _ACQUIRE = (
     click.option(
         "--no-agent", is_flag=True, help="Do everything in this process (also SHELLVAULT_NO_AGENT=1)."
     ),
-    click.option("--reason", metavar="TEXT", help="Why: shown to the person who is asked to allow it."),
+    click.option("--reason", metavar="TEXT", help="Why: shown where a person is asked to allow it."),
     click.option("--debug", is_flag=True, help="Show the steps on stderr, with secrets masked."),
 )
 

@@ -83,9 +83,9 @@ def run(file: str, program: list[str], environment: Mapping[str, str], mask: set
 def _wait() -> tuple[int, int | None]:
     """The next signal, and the process that sent it; None for the kernel, and where the system does not say."""
     if sys.platform == "linux":
-        told = signal.sigwaitinfo(HELD)
+        signalled = signal.sigwaitinfo(HELD)
         # Codes above zero are the kernel's own: sigaction(2), si_code.
-        return told.si_signo, told.si_pid if told.si_code <= 0 else None
+        return signalled.si_signo, signalled.si_pid if signalled.si_code <= 0 else None
     number = signal.sigwait(HELD)
     # A terminal sends these. The others come from processes.
     return number, None if number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH) else 0

@@ -58,7 +58,7 @@ def of_aws_cli(config: ConfigFile, environment: Mapping[str, str]) -> Iterator[s
 
     now = time.time()
     steps = of_config(config, environment)
-    told: set[Path] = set()
+    listed: set[Path] = set()
     for names in distinct(steps).values():
         step = steps[names[0]]
         found = known(step, {}, environment)
@@ -67,10 +67,10 @@ def of_aws_cli(config: ConfigFile, environment: Mapping[str, str]) -> Iterator[s
         profiles = [name for name in names if name in config.profiles]
         users = f"by {', '.join(map(printable, profiles))}" if profiles else "once a profile names it"
         if isinstance(step, SsoSignIn):
-            told.add(cli_cache.sso_path(_aws_directory(environment), step.sso))
+            listed.add(cli_cache.sso_path(_aws_directory(environment), step.sso))
         yield f"signed in by the AWS CLI: {printable(step.subject)} ({state(found)}): used as it is {users}"
     for url, file, token in cli_cache.portals(_aws_directory(environment)):
-        if file.path not in told and (token.expires_at > now or token.can_refresh(now)):
+        if file.path not in listed and (token.expires_at > now or token.can_refresh(now)):
             found = Known(token.expires_at, token.can_refresh(now), "aws")
             yield (
                 f"signed in by the AWS CLI: {printable(url)} ({state(found)}): no profile uses it, "

@@ -398,7 +398,7 @@ def _tell_all(
         if isinstance(error.__cause__, OSError):
             # No folder can be made, so no agent listens in it.
             return []
-        raise AgentError(f"the agent cannot be told to {do}: {error}") from error
+        raise AgentError(f"the agent did not {do}: {error}") from error
 
     def tell(path: Path) -> None:
         try:
@@ -411,7 +411,7 @@ def _tell_all(
             with connection:
                 answers.extend(_tell(connection, {"do": do, "version": __version__, **(more or {})}, whom))
         except (OSError, ShellvaultError) as error:
-            raise AgentError(f"the agent cannot be told to {do}: {error}") from error
+            raise AgentError(f"the agent did not {do}: {error}") from error
 
     attempt_all([partial(tell, path) for path in [folder / "agent.sock", *folder.glob("old-*.sock")]])
     return answers

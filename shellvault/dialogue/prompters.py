@@ -267,7 +267,7 @@ def _needed(challenge: Challenge) -> str:
         "sign-in": f"a sign-in to {challenge.subject} is needed",
         "vault-token": f"a token of {challenge.subject} is needed",
         "sign-in-code": f"a sign-in to {challenge.subject} is needed",
-        "confirm": f"somebody has to say yes to: {challenge.prompt.removesuffix(' (y|N) ')}",
+        "confirm": f"a person has to say yes to: {challenge.prompt.removesuffix(' (y|N) ')}",
     }[challenge.kind]
 
 

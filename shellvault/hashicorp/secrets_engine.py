@@ -45,7 +45,7 @@ class _Visit:
     """The work in the words of a message."""
 
     @property
-    def who(self) -> str:
+    def server_name(self) -> str:
         return f"Vault at {printable(self.server.address)}"
 
 
@@ -120,7 +120,7 @@ def _session(visit: _Visit, reply: Mapping[str, Any], now: float) -> Session:
     life = _life(visit, reply if reply.get("lease_duration") else {"lease_duration": data.get("ttl")})
     parts = (data.get("access_key"), data.get("secret_key"), token)
     session = checked_session(
-        visit.who,
+        visit.server_name,
         *parts,
         int(now) + life,
         now,
@@ -141,7 +141,7 @@ def _life(visit: _Visit, reply: Mapping[str, Any]) -> int:
     """The seconds that a lease has left."""
     life = reply.get("lease_duration")
     if type(life) is not int or life <= 0:
-        raise SessionError(f"{visit.who} gave no lifetime for {visit.what}: look at what it answers")
+        raise SessionError(f"{visit.server_name} gave no lifetime for {visit.what}: look at what it answers")
     return life
 
 
@@ -164,15 +164,15 @@ def _asked(
         reply = within(seconds, lambda: _spoken(visit, ask))
     except hvac.exceptions.VaultError as error:
         raise vault_client.refusal(
-            visit.who, visit.what, error, engine, visit.token, lambda: _is_known(visit)
+            visit.server_name, visit.what, error, engine, visit.token, lambda: _is_known(visit)
         ) from None
     except requests.exceptions.SSLError as error:
         raise SessionError(
-            f"{visit.who} shows no certificate that can be trusted: set VAULT_CACERT ({network.reason(error)})"
+            f"{visit.server_name} shows no certificate that can be trusted: set VAULT_CACERT ({network.reason(error)})"
         ) from None
     except (requests.exceptions.RequestException, OSError) as error:
         raise SessionError(
-            f"{visit.who} cannot be reached for {visit.what}: check VAULT_ADDR, network and proxy "
+            f"{visit.server_name} cannot be reached for {visit.what}: check VAULT_ADDR, network and proxy "
             f"({network.reason(error)})"
         ) from None
     except Exception as error:
@@ -183,8 +183,8 @@ def _asked(
             return {}
         if reply.is_redirect:
             raise SessionError(
-                f"{visit.who} sends us elsewhere ({printable(reply.headers.get('Location', ''))}): a token goes to "
-                "VAULT_ADDR alone, set it to the address that answers"
+                f"{visit.server_name} sends us elsewhere ({printable(reply.headers.get('Location', ''))}): a token "
+                "goes to VAULT_ADDR alone, set it to the address that answers"
             )
     if not isinstance(reply, dict):
         raise SessionError(_not_vault(visit))

@@ -72,7 +72,7 @@ def client(server: EngineServer, token: str) -> Iterator[hvac.Client]:
 
 
 def refusal(
-    who: str,
+    server_name: str,
     what: str,
     error: exceptions.VaultError,
     engine: SecretsEngine | None,
@@ -84,21 +84,25 @@ def refusal(
     if isinstance(error, exceptions.Forbidden | exceptions.Unauthorized):
         if "invalid token" in said or is_known() is False:
             return NeedsPersonError(
-                f"{who} does not take the token (expired or revoked): {vault_token.REMEDY}"
+                f"{server_name} does not take the token (expired or revoked): {vault_token.REMEDY}"
             )
-        return SessionError(f"{who} does not let this token use {what}: ask for a policy that does ({said})")
+        return SessionError(
+            f"{server_name} does not let this token use {what}: ask for a policy that does ({said})"
+        )
     if isinstance(error, exceptions.VaultDown):
         if "sealed" in said.lower():
-            return SessionError(f"{who} is sealed: whoever runs it has to unseal it, then try again")
-        return SessionError(f"{who} is not ready: try again in a moment ({said})")
+            return SessionError(
+                f"{server_name} is sealed: ask its administrator to unseal it, then try again"
+            )
+        return SessionError(f"{server_name} is not ready: try again in a moment ({said})")
     if isinstance(error, exceptions.InvalidPath):
         # Vault gives no reason for a path below an existing mount.
         reason = f" ({said})" if error.errors else ""
         keys = "shellvault_vault_mount, shellvault_vault_role and VAULT_NAMESPACE"
-        return SessionError(f"{who} has nothing at {what}: check {keys}{reason}")
+        return SessionError(f"{server_name} has nothing at {what}: check {keys}{reason}")
     if isinstance(error, exceptions.RateLimitExceeded):
-        return SessionError(f"{who} gets too many requests: wait a little, then try again")
-    return SessionError(f"{who} refused {what}: {said}{_advice(said, engine)}")
+        return SessionError(f"{server_name} gets too many requests: wait a little, then try again")
+    return SessionError(f"{server_name} refused {what}: {said}{_advice(said, engine)}")
 
 
 def _text(error: exceptions.VaultError) -> str:

@@ -304,7 +304,9 @@ def _remarks(chain: Sequence[Profile], steps: Sequence[Step], narrowing: Narrowi
             )
     for step in steps:
         if isinstance(step, Leased) and step.server.skip_verify:
-            remarks.append("VAULT_SKIP_VERIFY is set: whoever answers at VAULT_ADDR gets the Vault token")
+            remarks.append(
+                "VAULT_SKIP_VERIFY is set: any server that answers at VAULT_ADDR gets the Vault token"
+            )
         if step.endpoint.fips and step.endpoint.url:
             remarks.append(
                 f"use_fips_endpoint has no effect on {step.call}: the endpoint_url {step.endpoint.url} is asked"

@@ -58,7 +58,7 @@ ADVICE: Mapping[str, str] = {
     "ExpiredToken": "the session is over: try again with --fresh",
     "ForbiddenException": (
         "it is not assigned to you there, or is called otherwise: correct {sso_role_name} and {sso_account_id}, or ask "
-        "who runs the portal"
+        "the portal's administrator"
     ),
     "INSUFFICIENT_PERMISSIONS": (
         "this principal may not sign in for programs: have the policy SignInLocalDevelopmentAccess attached to it"
@@ -73,7 +73,7 @@ ADVICE: Mapping[str, str] = {
     "UnauthorizedException": f"AWS does not take this sign-in any more: {_AGAIN}",
     "ValidationError": "correct the profile in the AWS config file",
     "access_denied": "it was refused in the browser: try again, and allow it there",
-    "expired_token": "nobody confirmed the code in time: sign in again",
+    "expired_token": "the code was not confirmed in time: sign in again",
     "invalid_client": f"AWS has forgotten that this machine was registered: {_AGAIN}",
     "invalid_client_metadata": _OTHER_WAY,
     "invalid_grant": f"the sign-in is over, or another program has used it up: {_AGAIN}",

@@ -51,9 +51,9 @@ def change_without_session(profile: Profile, request_line: str) -> Change:
 
 
 def _change(credentials: Mapping[str, str], profile: Profile, request_line: str) -> Change:
-    told = {"AWS_VAULT": profile.name, "SHELLVAULT_REQUEST": request_line}
+    origin = {"AWS_VAULT": profile.name, "SHELLVAULT_REQUEST": request_line}
     own = {"SHELLVAULT_VARIABLES": " ".join(profile.variables)} if profile.variables else {}
-    variables = {**profile.variables, **own, **credentials, **told, **_settings(profile)}
+    variables = {**profile.variables, **own, **credentials, **origin, **_settings(profile)}
     return Change(variables, tuple(name for name in MANAGED_VARIABLES if name not in variables))
 
 

@@ -85,7 +85,7 @@ def _acquire(
     path: Path, tell: Callable[[str], None], wait_seconds: float, waits_behind: Callable[[int], None]
 ) -> int | None:
     start, behind = time.monotonic(), 0
-    told: set[str] = set()
+    shown: set[str] = set()
     while True:
         try:
             descriptor = locks.open_lock(path)
@@ -105,10 +105,10 @@ def _acquire(
             holder = _holder(descriptor)
             os.close(descriptor)
             raise SessionError(f"gave up waiting for {holder}: end it, then try again")
-        if waited > _QUIET_SECONDS and (now := _what_now(descriptor)) not in told:
+        if waited > _QUIET_SECONDS and (now := _what_now(descriptor)) not in shown:
             tell(now)
-            told.add(now)
-            # For those who wait for us.
+            shown.add(now)
+            # For the processes that wait for us.
             _note(f"\nis behind {now}\n" if now.startswith("process ") else "")
         os.close(descriptor)
         time.sleep(_POLL_SECONDS)
@@ -123,7 +123,7 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def _what_now(descriptor: int) -> str:
-    """What is told of the wait: what its holder notes, else that there is a wait."""
+    """What is shown of the wait: what its holder notes, else that there is a wait."""
     pid, _, note = _entry(descriptor)
     return f"process {pid} {note}" if note else f"waiting for {_holder(descriptor)}"
 

@@ -36,7 +36,7 @@ def roles(profile: Profile) -> list[str]:
     if found:
         return list(dict.fromkeys(found))
     if reserved := _reserved(profile):
-        raise UsageError(f"{reserved}, which nobody else can change: end its sessions there")
+        raise UsageError(f"{reserved}, which only the portal can change: end its sessions there")
     name = printable(profile.name)
     raise UsageError(
         f"{name} has no role: `shellvault rotate {name}` makes its keys void, and their sessions too"

@@ -37,36 +37,36 @@ def credential_process(step: Process, run: RunHelper, now: float) -> Session:
     Its output is read as boto3 reads it (AWS CLI User Guide, "Sourcing credentials with an external process"):
     SessionToken and Expiration are optional, other members are ignored. Raises SessionError.
     """
-    who = f"credential_process of profile {printable(step.profile)}"
+    source = f"credential_process of profile {printable(step.profile)}"
     output = run("credential_process", step.command)
     try:
         reply = json.loads(output)
     except (ValueError, RecursionError):
-        raise SessionError(f"{who} printed no JSON: run it by hand to see what it prints") from None
+        raise SessionError(f"{source} printed no JSON: run it by hand to see what it prints") from None
     if not isinstance(reply, dict) or reply.get("Version") != 1:
-        raise SessionError(f"{who} printed JSON without Version 1: it is not made for this")
+        raise SessionError(f"{source} printed JSON without Version 1: it is not made for this")
     expiration = reply.get("Expiration")
-    expires_at = None if expiration is None else epoch(who, expiration)
+    expires_at = None if expiration is None else epoch(source, expiration)
     token = reply.get("SessionToken")
     parts = (reply.get("AccessKeyId"), reply.get("SecretAccessKey"), None if token == "" else token)
     account = reply.get("AccountId")
     is_account = isinstance(account, str) and re.fullmatch("[0-9]{12}", account)
-    return checked_session(who, *parts, expires_at, now, account_id=account if is_account else None)
+    return checked_session(source, *parts, expires_at, now, account_id=account if is_account else None)
 
 
 def web_identity_token(step: WebIdentity, run: RunHelper) -> str:
     """The token of web_identity_token_file, else of web_identity_token_process. Raises SessionError."""
     name = printable(step.profile)
     if step.token_file:
-        who = f"web_identity_token_file of profile {name}"
-        data = _read_file(Path(step.token_file), who)
+        source = f"web_identity_token_file of profile {name}"
+        data = _read_file(Path(step.token_file), source)
     else:
-        who = f"web_identity_token_process of profile {name}"
+        source = f"web_identity_token_process of profile {name}"
         data = run("web_identity_token_process", step.token_process or "")
     token = data.decode("ascii", "replace").strip()
     # 4 to 20,000 characters: STS API reference, AssumeRoleWithWebIdentity.
     if not (4 <= len(token) <= 20_000 and token.isascii() and token.isprintable()):
-        raise SessionError(f"{who} gave no token: look at what it gives")
+        raise SessionError(f"{source} gave no token: look at what it gives")
     return token
 
 
@@ -75,13 +75,13 @@ def mfa_code(step: StsCall, run: RunHelper) -> str:
     return run("mfa_process", step.mfa_process or "").decode("ascii", "replace").strip()
 
 
-def _read_file(path: Path, who: str) -> bytes:
+def _read_file(path: Path, source: str) -> bytes:
     try:
         with path.open("rb") as stream:
             return stream.read(OUTPUT_LIMIT)
     except OSError as error:
         raise SessionError(
-            f"{who}: cannot read {printable(str(path))} ({error.strerror}): correct it"
+            f"{source}: cannot read {printable(str(path))} ({error.strerror}): correct it"
         ) from error
 
 
@@ -91,18 +91,18 @@ def run_helper(helper: Helper, environment: Mapping[str, str], directory: str) -
     credential_process is split like a shell's words and run without a shell, as the AWS CLI does it; the others
     are lines for `sh`. Raises SessionError, as `run` does.
     """
-    who = f"{helper.kind} of profile {printable(helper.profile)}"
+    source = f"{helper.kind} of profile {printable(helper.profile)}"
     given = environment_for_helper(environment, helper)
-    command = _words(helper.command, who, given) if helper.kind == "credential_process" else helper.command
-    return run(command, who, given, directory=directory, terminal=helper.kind == "mfa_process")
+    command = _words(helper.command, source, given) if helper.kind == "credential_process" else helper.command
+    return run(command, source, given, directory=directory, terminal=helper.kind == "mfa_process")
 
 
-def _words(command: str, who: str, environment: Mapping[str, str]) -> list[str]:
+def _words(command: str, source: str, environment: Mapping[str, str]) -> list[str]:
     """The words of a command; in its program's name `~/` is the home."""
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise SessionError(f"{who} has unbalanced quotes: correct it in the AWS config file") from error
+        raise SessionError(f"{source} has unbalanced quotes: correct it in the AWS config file") from error
     if words and words[0].startswith("~/") and environment.get("HOME"):
         words[0] = environment["HOME"] + words[0][1:]
     return words
@@ -110,7 +110,7 @@ def _words(command: str, who: str, environment: Mapping[str, str]) -> list[str]:
 
 def run(
     command: str | Sequence[str],
-    who: str,
+    source: str,
     environment: Mapping[str, str],
     *,
     directory: str | None = None,
@@ -137,11 +137,11 @@ def run(
         )
     except (OSError, ValueError, IndexError) as error:
         reason = one_line(str(error), ())
-        raise SessionError(f"{who} cannot be started ({reason}): correct its command") from error
+        raise SessionError(f"{source} cannot be started ({reason}): correct its command") from error
     finally:
         if tty is not None:
             os.close(tty)
-    return _output(process, who, deadline)
+    return _output(process, source, deadline)
 
 
 def _terminal() -> int | None:
@@ -151,12 +151,12 @@ def _terminal() -> int | None:
         return None
 
 
-def _output(process: subprocess.Popen[bytes], who: str, deadline: float) -> bytes:
+def _output(process: subprocess.Popen[bytes], source: str, deadline: float) -> bytes:
     output, complaints = bytearray(), bytearray()
     try:
         status = _follow(process, output, complaints, time.monotonic() + deadline)
     except TimeoutError:
-        raise SessionError(f"{who} did not end within {deadline:.0f} s: run it by hand") from None
+        raise SessionError(f"{source} did not end within {deadline:.0f} s: run it by hand") from None
     finally:
         process.kill()
         process.wait()
@@ -165,11 +165,11 @@ def _output(process: subprocess.Popen[bytes], who: str, deadline: float) -> byte
                 # Closed, so nothing more is read, even if a child left running still writes.
                 pipe.close()
     if len(output) > OUTPUT_LIMIT:
-        raise SessionError(f"{who} printed more than {OUTPUT_LIMIT} bytes: correct its command")
+        raise SessionError(f"{source} printed more than {OUTPUT_LIMIT} bytes: correct its command")
     if status != 0:
         lines = complaints.decode("utf-8", "replace").strip().splitlines()
         said = f": {one_line(lines[-1], ())}" if lines else ""
-        raise SessionError(f"{who} failed with status {status}, run it by hand{said}")
+        raise SessionError(f"{source} failed with status {status}, run it by hand{said}")
     return bytes(output)
 
 

@@ -29,10 +29,10 @@ def from_source(step: Source, environment: Mapping[str, str], now: float) -> Ses
     Raises SessionError when the source has none, and for a shellvault session in the environment: the role's own
     session goes there, and must not become its source.
     """
-    who = f"credential_source {step.source} of profile {printable(step.profile)}"
+    source = f"credential_source {step.source} of profile {printable(step.profile)}"
     if step.source == "Environment" and environment.get("SHELLVAULT_REQUEST"):
         raise SessionError(
-            f"{who}: the keys in the environment are a session of shellvault, not a source: "
+            f"{source}: the keys in the environment are a session of shellvault, not a source: "
             "run `shellvault leave` first"
         )
     try:
@@ -45,12 +45,12 @@ def from_source(step: Source, environment: Mapping[str, str], now: float) -> Ses
             said = one_line(str(error), ())
         else:
             said = "it cannot be used as it is set, or as it answers"
-        raise SessionError(f"{who} failed: {said}") from None
+        raise SessionError(f"{source} failed: {said}") from None
     if found is None:
-        raise SessionError(f"{who}: {_MISSING[step.source]}")
+        raise SessionError(f"{source}: {_MISSING[step.source]}")
     credentials, expires_at = found
     return checked_session(
-        who,
+        source,
         credentials.access_key,
         credentials.secret_key,
         credentials.token,

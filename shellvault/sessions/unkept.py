@@ -8,7 +8,7 @@ from shellvault.errors import ShellvaultError
 from shellvault.sessions.model import Prompter
 
 #: In the folder of the agent's socket, which is removed after the last logout: a read-only disk was reported.
-_TOLD = "read-only-told"
+_TOLD = "read-only-shown"
 
 
 def tell(prompter: Prompter, what: str, error: ShellvaultError) -> None:

@@ -2,9 +2,9 @@
 
 The line reads a file of the state directory only if it belongs to this user, is no link, and has the program's
 time, to the nanosecond (fish: second). Only its owner can set a file's times back (utimensat(2)). So a text that
-another user has written to is not read, even where a shell cannot see who may write. A program that was replaced has
-another time, and the text is made again. Each program and each set of options has its own file; so has each of two
-machines that share a home.
+another user has written to is not read, also where a shell cannot see which users may write. A replaced program has
+another time, and the text is made again. Each program and each set of options has its own file; so has each of
+two machines that share a home.
 """
 
 import os

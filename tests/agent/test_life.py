@@ -350,7 +350,7 @@ def test_a_stopped_agent_hangs_no_command(place: Place, monkeypatch: pytest.Monk
     try:
         with pytest.raises(AgentError, match="does not answer"):
             place.obtain("work")
-        with pytest.raises(AgentError, match="cannot be told to lock"):
+        with pytest.raises(AgentError, match="the agent did not lock"):
             client.lock(place.environment)
         assert client.stop(place.environment) == 1
         assert process.wait(10) == -signal.SIGKILL

@@ -327,7 +327,7 @@ def test_with_a_keyring_nothing_happens_without_a_yes_where_confirm_says_so(
     ):
         done = person.home.run("shellvault", *command, SHELLVAULT_FILE_PASSPHRASE=PASSPHRASE)
         assert done.returncode == is_asked, f"{command}: {done.stderr}"
-        assert ("somebody has to say yes to" in done.stderr) == is_asked, done.stderr
+        assert ("a person has to say yes to" in done.stderr) == is_asked, done.stderr
     assert ("work" in person.home.succeed("list", "--credentials").split()) == is_asked
 
 

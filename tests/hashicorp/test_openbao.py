@@ -175,5 +175,5 @@ def test_a_sealed_server_is_said_to_be_that(tmp_path: Path) -> None:
         bao.run("operator", "seal")
         assert (
             said(bao.server, ROOT)
-            == "Vault at ADDRESS is sealed: whoever runs it has to unseal it, then try again"
+            == "Vault at ADDRESS is sealed: ask its administrator to unseal it, then try again"
         )

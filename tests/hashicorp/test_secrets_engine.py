@@ -141,7 +141,7 @@ def test_a_token_that_is_denied_and_unknown_is_told_from_one_that_may_not(engine
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (503, b'{"errors":["Vault is sealed"]}', "is sealed: whoever runs it"),
+        (503, b'{"errors":["Vault is sealed"]}', "is sealed: ask its administrator"),
         (503, b"{}", "not ready: try again"),
         (404, b'{"errors":["no handler for route \\"aws/creds/deploy\\""]}', "check shellvault_vault_mount"),
         (404, b'{"errors":[]}', "check shellvault_vault_mount"),

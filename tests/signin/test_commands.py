@@ -42,7 +42,7 @@ def chooser(home: Home) -> None:
 
 
 def test_a_day_of_signing_in_and_out(person: Home, services: SignInEmulator) -> None:
-    assert "nobody is signed in" in person.succeed("why", "admin")
+    assert "not signed in: a browser" in person.succeed("why", "admin")
     shown = run(person, "signin", "admin")
     assert re.search(r"signed in to corp: 59m left, renewed without you", shown), shown
     assert re.search(r"signed in to corp: 59m left", run(person, "signin", "corp"))
@@ -60,7 +60,7 @@ def test_a_day_of_signing_in_and_out(person: Home, services: SignInEmulator) -> 
     if "SHELLVAULT_NO_AGENT" not in person.environment:
         assert re.search(r"can use the session of reader for another 59m", done.stderr)
     assert not services.oidc.is_alive(token)
-    assert "nobody is signed in" in person.succeed("why", "admin")
+    assert "not signed in: a browser" in person.succeed("why", "admin")
     for profile in ("admin", "reader"):
         assert "sign-in to corp is needed" in person.fail("exec", profile, "--", "true")
 
@@ -127,7 +127,7 @@ def test_everything_is_signed_in_to_and_out_of(person: Home, services: SignInEmu
     person.succeed("signout", "--all")
     assert not any(services.oidc.is_alive(token) for token in services.oidc.tokens)
     for name in ("admin", "legacy", "me"):
-        assert "nobody is signed in" in person.succeed("why", name)
+        assert "not signed in: a browser" in person.succeed("why", name)
 
 
 def test_a_new_login_makes_its_profile(person: Home, services: SignInEmulator) -> None:
@@ -255,7 +255,7 @@ def test_a_fresh_sign_in_begins_a_new_session_at_the_portal(at_home: Home, servi
     services.consenting = "deny"
     shown = run(at_home, "signin", "corp", "--fresh", status=1)
     assert "the previous sign-in has been ended" in shown
-    assert "nobody is signed in" in at_home.succeed("why", "admin")
+    assert "not signed in: a browser" in at_home.succeed("why", "admin")
 
 
 def test_the_picker_offers_what_signs_in(at_home: Home) -> None:

@@ -106,7 +106,7 @@ def _signed_in(
     else:
         raise UsageError("no sign-in has worked: nothing was written")
     if not accounts:
-        raise SessionError("the portal has no account for you: ask who runs it to assign you one")
+        raise SessionError("the portal has no account for you: ask its administrator to assign you one")
     if wanted.unwritten:
         settings = {
             "sso_start_url": wanted.unwritten[0],
@@ -164,7 +164,7 @@ def _role(
     chosen = chosen or labels[_chosen(list(labels), "account")]
     roles = portal.roles(chosen.account_id)
     if not roles:
-        raise SessionError(f"you have no role in {chosen.account_id}: ask who runs the portal")
+        raise SessionError(f"you have no role in {chosen.account_id}: ask the portal's administrator")
     if role and role not in roles:
         raise UsageError(f"--role: you have no role {role} in {chosen.account_id}, but {', '.join(roles)}")
     return chosen, role or _chosen(roles, "role")

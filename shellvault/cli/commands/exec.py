@@ -64,7 +64,7 @@ def _takes_next(word: str, takes_value: set[str]) -> bool:
 @click.option(
     "--ec2-server",
     is_flag=True,
-    help="Serve an EC2 metadata service beside COMMAND, for what knows no other endpoint.",
+    help="Serve an EC2 metadata service to COMMAND, for programs that know no other endpoint.",
 )
 @click.option("--lazy", is_flag=True, help="With a server: get the session when it is first asked for.")
 @click.option(
@@ -130,9 +130,9 @@ def command(
         output.result(broker.answer(asked, "json"))
         return 0
     if ec2_server:
-        from shellvault.cli import ec2_server as beside
+        from shellvault.cli import ec2_server as metadata
 
-        return beside.run(asked, program, lazy=lazy)
+        return metadata.run(asked, program, lazy=lazy)
     if server:
         change = endpoint.opened(asked, os.getpid(), lazy=lazy)
     else:

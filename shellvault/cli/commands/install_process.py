@@ -65,7 +65,7 @@ def command(names: Sequence[str], every: bool, remove: bool) -> int:
     """Let SDKs, IDEs and tools use profiles NAMES.
 
     No wrapper or shell is needed. Writes `credential_process` into each profile. Where SDKs would prefer the
-    profile's own role or sign-in, it goes into a profile NAME-shellvault beside it.
+    profile's own role or sign-in, it goes into a new profile NAME-shellvault.
     A line of aws-vault, Granted or aws-sso-cli is replaced; --remove puts it back.
     """
     environment = dict(os.environ)
@@ -224,10 +224,10 @@ def _line(config: ConfigFile, name: str) -> int:
 
 def _program(environment: Mapping[str, str]) -> str:
     """The absolute path of the installed command: as PATH has it, so that an upgrade keeps it, else next to Python."""
-    beside = Path(sys.executable).with_name("shellvault")
+    own = Path(sys.executable).with_name("shellvault")
     found = shutil.which("shellvault", path=environment.get("PATH"))
-    if found and (Path(found).resolve() == beside.resolve() or not beside.exists()):
+    if found and (Path(found).resolve() == own.resolve() or not own.exists()):
         return str(here.absolute(found))
-    if beside.exists():
-        return str(beside)
+    if own.exists():
+        return str(own)
     raise UsageError("the installed command `shellvault` cannot be found: put it on PATH")

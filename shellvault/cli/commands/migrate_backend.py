@@ -40,7 +40,7 @@ def command(
     """Copy stored keys from one vault to another.
 
     They are copied, read back, compared, and only then deleted. Stopped anywhere it can be run again. Sessions are
-    not copied: they are got anew.
+    not copied: new ones are made.
     """
     from shellvault.sessions.confirmation import confirm, policy
     from shellvault.vault.migrate import migrate

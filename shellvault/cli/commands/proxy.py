@@ -46,7 +46,7 @@ def _nothing_to_stop(context: click.Context, parameter: click.Parameter, value: 
 def command(bind: str, target: str | None) -> int:
     """Bring the endpoint of `exec --server` to containers.
 
-    Who asks there needs the token (AWS_CONTAINER_AUTHORIZATION_TOKEN) all the same. It ends with Ctrl-C.
+    A program that asks there needs the token (AWS_CONTAINER_AUTHORIZATION_TOKEN) all the same. It ends with Ctrl-C.
 
     \b
     shellvault exec --server work -- shellvault proxy --bind unix:/run/user/1000/aws.sock

@@ -26,7 +26,7 @@ def command(name: str, force: bool, sessions_only: bool, backend: str | None) ->
     """Remove the stored keys of profile NAME.
 
     The sessions made from them go too. The config file stays as it is, and so do the keys in AWS: delete them there
-    if nobody needs them.
+    if no profile needs them.
     """
     if sessions_only:
         return clear.forget(name, backend)

@@ -75,7 +75,7 @@ def _deny_older(name: str, by: str | None, *, force: bool) -> bool:
     profile = profile_for_request(parsed(wish(name, {}).line))
     roles = older_sessions.roles(profile)
     named = " and ".join(map(printable, roles))
-    if not (force or terminal.confirm(f"Deny all sessions of {named} from before now, whoever has them?")):
+    if not (force or terminal.confirm(f"Deny all sessions of {named} from before now, wherever they are?")):
         raise NotAllowedError("nothing was revoked")
     signing = session_of(forms.change(broker.answer(wish(by or name, {}), "exec")))
     for role in roles:

@@ -78,9 +78,9 @@ def _end(name: str, given: Mapping[str, Any]) -> bool:
     """Ends one sign-in and prints the result. Returns whether AWS could not be informed."""
     done = json.loads(broker.answer(wish(name, given), "sign-out"))
     subject = done["subject"]
-    output.note(f"signed out of {subject}" if done["was"] else f"nobody was signed in to {subject}")
+    output.note(f"signed out of {subject}" if done["was"] else f"{subject} was not signed in")
     if done["problem"]:
-        output.complain(f"{subject} is forgotten here, but AWS could not be told: {done['problem']}")
+        output.complain(f"{subject} is forgotten here, but the sign-out at AWS failed: {done['problem']}")
     if done["cli_remains"]:
         end = "`aws logout`" if str(subject).startswith("arn:") else "`aws sso logout`"
         output.note(f"the AWS CLI is still signed in to {subject}: {end} ends that")

@@ -15,7 +15,7 @@ from shellvault.dialogue import output, tables
 @click.command(name="why")
 @click.argument("name", required=False)
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
-@click.option("--prompt", metavar="DRIVER", help="Who asks for the vault's passphrase, if it has one.")
+@click.option("--prompt", metavar="DRIVER", help="What asks for the vault's passphrase, if it has one.")
 @plan_options
 def command(name: str | None, form: str, **given: Any) -> int:
     """Explain how profile NAME becomes a session.
@@ -45,11 +45,11 @@ def command(name: str | None, form: str, **given: Any) -> int:
 def _state(living: sign_ins.Known | None) -> str:
     """Whether a person would have to sign in, and until when not."""
     if living is None:
-        return "nobody is signed in: a browser or a code would be needed"
+        return "not signed in: a browser or a code would be needed"
     remaining = living.ends_at - time.time()
     by = " (by the AWS CLI)" if living.by == "aws" else ""
     if remaining <= 0:
-        return f"signed in{by}; it has to be renewed, which takes nobody while AWS allows it"
+        return f"signed in{by}; it has to be renewed, which needs no person while AWS allows it"
     after = (
         "renewed then without you, for as long as AWS allows"
         if living.renewable

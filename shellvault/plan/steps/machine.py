@@ -16,7 +16,7 @@ class Process(Step):
     call: ClassVar[str] = "credential-process"
     longest: ClassVar[int] = 36 * HOUR
     not_narrowed: ClassVar[str] = (
-        f"whoever gives these credentials (credential_process) decides what they allow: {A_ROLE}"
+        f"the program that gives these credentials (credential_process) decides what they allow: {A_ROLE}"
     )
 
     command: str
@@ -44,7 +44,7 @@ class Source(Step):
     reads_environment: ClassVar[bool] = True
     longest: ClassVar[int] = 36 * HOUR
     not_narrowed: ClassVar[str] = (
-        f"whoever gives these credentials (credential_source) decides what they allow: {A_ROLE}"
+        f"the machine that gives these credentials (credential_source) decides what they allow: {A_ROLE}"
     )
 
     source: CredentialSource

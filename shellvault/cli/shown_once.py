@@ -22,11 +22,11 @@ def is_new(what: str, path: Path, environment: Mapping[str, str]) -> bool:
         noted = locations.state_directory(environment) / what
     except (ShellvaultError, OSError):
         return True
-    digest, told = hashlib.sha256(said).hexdigest(), _lines(noted)
-    if digest in told:
+    digest, shown = hashlib.sha256(said).hexdigest(), _lines(noted)
+    if digest in shown:
         return False
     with suppress(OSError):
-        files.replace(noted, "".join(f"{line}\n" for line in [*told, digest][-_MOST:]).encode(), 0o600)
+        files.replace(noted, "".join(f"{line}\n" for line in [*shown, digest][-_MOST:]).encode(), 0o600)
     return True
 
 
