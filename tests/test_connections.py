@@ -117,7 +117,7 @@ def held(uid: int, port: int, count: int = IDLE) -> Iterator[None]:
 
 @pytest.mark.parametrize("listener", LISTENERS)
 @pytest.mark.parametrize("uid", [os.geteuid(), NOBODY], ids=["own", "another"])
-def test_idle_connections_keep_nobody_away(listener: str, uid: int) -> None:
+def test_idle_connections_keep_no_caller_out(listener: str, uid: int) -> None:
     if uid != os.geteuid() and os.geteuid() != 0:
         pytest.skip("needs root to be another user")
     with LISTENERS[listener]() as (port, is_served), held(uid, port):

@@ -37,7 +37,7 @@ def test_the_new_content_is_there_with_its_mode_and_nothing_else(path: Path) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="files without names are Linux's")
-def test_a_process_that_is_killed_on_the_way_leaves_the_old_file_alone(path: Path) -> None:
+def test_a_killed_process_leaves_the_old_file_alone(path: Path) -> None:
     died = subprocess.run([sys.executable, "-c", DIE, str(path)], timeout=30)
     assert died.returncode == -signal.SIGKILL
     assert list(path.parent.iterdir()) == [path]
@@ -51,7 +51,7 @@ def test_where_files_need_names_they_have_them(path: Path, monkeypatch: pytest.M
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_check_that_refuses_leaves_the_old_content_and_nothing_else(path: Path) -> None:
+def test_a_refusing_check_leaves_only_the_old_content(path: Path) -> None:
     def refuse() -> None:
         raise OSError("changed meanwhile")
 

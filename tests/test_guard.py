@@ -195,7 +195,7 @@ def test_what_is_no_operation_is_refused(tmp_path: Path, done: list[dict[str, An
     assert done == []
 
 
-def test_a_passphrase_that_opened_the_file_for_this_is_not_asked_for_again(tmp_path: Path) -> None:
+def test_a_passphrase_is_asked_for_once_per_operation(tmp_path: Path) -> None:
     _vault(tmp_path, "file", is_open=True)
     file = FileKeyring(tmp_path / "keys.vault", _nobody, PASSPHRASE)
     vault = Vault(Store(Items("file", file, None), file.lock, file), tmp_path / "names")
@@ -247,7 +247,7 @@ def test_whom_the_caller_names_sees_no_new_keys_unconfirmed(
     assert environment["HOME"] == "/me"
 
 
-def test_every_proxy_certificate_and_endpoint_variable_is_among_them() -> None:
+def test_every_network_variable_is_among_them() -> None:
     leads = re.compile(r"(?i)proxy$|_bundle$|ssl_cert|^AWS_ENDPOINT_URL|IGNORE_CONFIGURED")
     known = {name for name in (*request.OVERRIDES, *WORKER_VARIABLES) if leads.search(name)}
     # Exceptions from a proxy lead nowhere else, and no call that makes keys is one to the console's sign-in.

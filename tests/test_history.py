@@ -21,7 +21,7 @@ def recorded(folder: Path) -> list[str]:
     return [found["profile"] for found in history.entries(folder)]
 
 
-def test_an_entry_says_who_what_and_where(tmp_path: Path) -> None:
+def test_an_entry_has_program_session_and_place(tmp_path: Path) -> None:
     history.append(tmp_path, [entry(reason="a\x1b[2Jb")])
     (found,) = history.entries(tmp_path)
     assert (found["actor"], found["program"], found["terminal"]) == ("coding-agent", "claude-code", "pts/3")

@@ -5,7 +5,7 @@ from scripts import structure
 FOUND = structure.imports()
 
 
-def test_no_room_imports_one_above_it_or_beside_it() -> None:
+def test_no_room_imports_one_above_it_or_on_its_level() -> None:
     assert structure.upward(FOUND) == []
 
 
@@ -18,7 +18,7 @@ def test_the_picture_shows_what_is() -> None:
     assert structure.redrawn(text, FOUND) == text, "draw it anew: python -m scripts.structure"
 
 
-def test_an_upward_import_a_circle_and_a_room_without_a_place_are_found() -> None:
+def test_an_upward_import_a_circle_and_a_new_room_are_found() -> None:
     up = {"shellvault.vault.items": {"shellvault.cli.main"}, "shellvault.cli.main": set[str]()}
     assert structure.upward(up) == ["shellvault.vault.items imports shellvault.cli.main"]
     assert structure.upward(

@@ -80,9 +80,7 @@ def test_a_renewal_runs_it_where_the_command_had_asked(agent: Place, tmp_path: P
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to make namespaces")
 @pytest.mark.parametrize("kind", ["--mount", "--net", "--pid", "--user"])
-def test_the_worker_runs_nothing_for_commands_in_other_namespaces(
-    agent: Place, tmp_path: Path, kind: str
-) -> None:
+def test_the_worker_runs_nothing_for_other_namespaces(agent: Place, tmp_path: Path, kind: str) -> None:
     there = ("unshare", kind, "--fork") if kind == "--pid" else ("unshare", kind)
     done = ask(agent, "helper-life-3", tmp_path, *there)
     # It has run its own, and only it gets the result.
@@ -261,7 +259,7 @@ def test_no_process_gets_a_token_for_another_process(agent: Place) -> None:
         assert agent.status()["endpoint_users"] == []
 
 
-def test_nobody_is_given_the_secret_of_another_shell(agent: Place) -> None:
+def test_no_process_gets_the_secret_of_another_shell(agent: Place) -> None:
     with stranger() as shell:
         # The shell's own command is a child of this process, as the shell is: so it has a secret.
         assert "__shellvault_secret" in agent.text("get", "env.zsh", "work", shell.pid)

@@ -56,7 +56,7 @@ def test_it_is_shown_where_the_shell_above_the_program_is(desktop: dict[int, dic
     assert place.environment == {"DISPLAY": ":7", "HOME": "/home/ada", "PATH": dialogs._PLACES}
 
 
-def test_without_one_it_is_shown_to_the_person_that_was_here_last(desktop: dict[int, dict[str, str]]) -> None:
+def test_without_one_the_last_person_sees_it(desktop: dict[int, dict[str, str]]) -> None:
     desktop |= {30: {"WAYLAND_DISPLAY": "wayland-0"}}
     place = found(CLAUDE, 11, 30, 31, last=(31, 30, 1))
     assert place and place.environment["WAYLAND_DISPLAY"] == "wayland-0"

@@ -208,7 +208,7 @@ def test_an_endpoint_keeps_its_session_renewed(agent: Place) -> None:
     until(lambda: agent.calls("sts") >= 3)
 
 
-def test_an_old_agent_serves_the_endpoint_until_its_processes_end(agent: Place) -> None:
+def test_an_old_agent_serves_its_endpoint_to_the_end(agent: Place) -> None:
     process = subprocess.Popen(["sleep", "60"])
     endpoint = opened(agent, "work", process.pid)
     before = agent.status()["pid"]
@@ -221,7 +221,7 @@ def test_an_old_agent_serves_the_endpoint_until_its_processes_end(agent: Place) 
     until(lambda: has_ended(before), 15)
 
 
-def test_idle_connections_keep_nobody_away(endpoint: Endpoint) -> None:
+def test_idle_connections_keep_no_caller_out(endpoint: Endpoint) -> None:
     endpoint.get()
     idle = [socket.create_connection(("127.0.0.1", endpoint.port), 20) for _ in range(1000)]
     try:
@@ -236,7 +236,7 @@ def test_idle_connections_keep_nobody_away(endpoint: Endpoint) -> None:
             connection.close()
 
 
-def test_who_has_shown_a_token_is_not_dropped_for_others(agent: Place) -> None:
+def test_a_client_with_a_token_is_not_dropped_for_others(agent: Place) -> None:
     slow = opened(agent, "wait-2")
     lines = [
         "GET /credentials HTTP/1.1",

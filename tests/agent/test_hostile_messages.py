@@ -195,7 +195,7 @@ def test_half_a_request_is_given_up_while_others_are_served(agent: Place) -> Non
         assert time.monotonic() - start < DEADLINE + 2
 
 
-def test_who_sends_nothing_is_given_up_too(agent: Place) -> None:
+def test_a_silent_client_is_dropped_too(agent: Place) -> None:
     with agent.connect() as silent:
         assert read_all(silent) == b""
 

@@ -57,7 +57,7 @@ def test_a_program_has_it_for_as_long_as_it_runs(leases: Leases, program: subpro
     assert leases.left_by(LINE, set())
 
 
-def test_whoever_cannot_be_seen_keeps_it_until_it_ends(leases: Leases) -> None:
+def test_a_user_that_cannot_be_seen_keeps_it_to_its_end(leases: Leases) -> None:
     leases.handed_out(["aws/creds/deploy/1"], None, NOW)
     assert leases.left_by(LINE, set()) == leases.unused(set(), NOW + LINGER * 4) == []
     assert ids(leases.of(None)) == ["aws/creds/deploy/1"], "only an explicit request ends it"
@@ -117,6 +117,6 @@ def test_all_of_it_outlives_the_sessions(leases: Leases) -> None:
     assert again.left_by(LINE, set()) == []
 
 
-def test_after_lock_nobody_is_seen(leases: Leases) -> None:
+def test_after_lock_no_user_is_seen(leases: Leases) -> None:
     leases.lose_sight()
     assert leases.unused(set(), NOW + LINGER) == []

@@ -223,7 +223,7 @@ def test_a_command_of_another_version_starts_its_own_agent(
     assert agent.status()["pid"] != before
 
 
-def test_who_waits_for_the_old_agent_still_gets_an_answer(agent: Place) -> None:
+def test_waiters_of_the_old_agent_still_get_an_answer(agent: Place) -> None:
     with agent.connect() as waiting:
         waiting.sendall(session_message(agent, "ask"))
         until_asked(waiting)
@@ -254,14 +254,14 @@ def test_stop_ends_the_agent_and_its_worker(agent: Place) -> None:
     assert client.status(agent.environment) is None
 
 
-def test_an_agent_that_nobody_can_reach_any_more_leaves(agent: Place) -> None:
+def test_an_unreachable_agent_leaves(agent: Place) -> None:
     agent.obtain("unlock")
     pid = agent.status()["pid"]
     agent.socket_path.unlink()
     until(lambda: has_ended(pid), 15)
 
 
-def test_an_agent_whose_socket_is_gone_keeps_nobody_from_another(agent: Place) -> None:
+def test_an_agent_without_its_socket_lets_another_start(agent: Place) -> None:
     before = agent.status()["pid"]
     with agent.connect() as waiting:
         waiting.sendall(session_message(agent, "ask"))
@@ -285,7 +285,7 @@ def test_an_agent_that_cannot_start_is_not_waited_for(place: Place) -> None:
 
 
 @pytest.mark.parametrize("what", ["fifo", "file", "broken link"])
-def test_whatever_lies_in_the_sockets_place_is_replaced(place: Place, what: str) -> None:
+def test_a_file_in_the_sockets_place_is_replaced(place: Place, what: str) -> None:
     path = place.socket_path
     if what == "fifo":
         os.mkfifo(path)

@@ -67,7 +67,7 @@ def visible_to_nobody(paths: list[Path]) -> list[Path]:
     return [Path(name) for name in found if name]
 
 
-def test_nobody_can_connect_or_read(person: Person) -> None:
+def test_no_other_user_can_connect_or_read(person: Person) -> None:
     runtime = Path(person.home.environment["XDG_RUNTIME_DIR"])
     # The test's own folders keep others out, and so would hide what the program's files do.
     opened = [runtime, person.home.path, *person.home.path.parents, person.home.path / ".local"]
@@ -91,7 +91,7 @@ def test_nobody_can_connect_or_read(person: Person) -> None:
             path.chmod(mode)
 
 
-def test_nobody_can_look_into_the_processes(person: Person) -> None:
+def test_no_process_can_be_looked_into(person: Person) -> None:
     found = client.status(person.home.environment)
     assert found
     for pid in [found["pid"], *found["workers"]]:

@@ -144,7 +144,7 @@ def test_everybody_gets_the_error_once(agent: Place) -> None:
     assert agent.calls("start") == 1
 
 
-def test_when_the_command_that_is_asked_dies_another_one_is_asked(agent: Place) -> None:
+def test_when_the_asked_command_dies_another_is_asked(agent: Place) -> None:
     with agent.connect() as first, agent.connect() as second:
         first.sendall(session_message(agent, "ask"))
         until_asked(first)
@@ -352,7 +352,7 @@ def test_when_the_taker_of_a_question_ends_the_first_is_asked(agent: Place) -> N
         assert "result" in outcome(read_all(first))
 
 
-def test_to_take_a_question_that_nobody_asks_does_nothing(agent: Place) -> None:
+def test_taking_a_missing_question_does_nothing(agent: Place) -> None:
     with agent.connect() as command:
         command.sendall(session_message(agent, "wait-1") + b'{"take":true}\n')
         assert "result" in outcome(read_all(command))

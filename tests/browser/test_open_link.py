@@ -147,7 +147,7 @@ def test_it_works_once() -> None:
         assert _follow(once.url) in ("404", "closed")
 
 
-def test_a_connection_that_says_nothing_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_connection_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_head, "SECONDS", 0.2)
     with one_time_link(LINK) as once:
         host, port = once.url.split("/")[2].split(":")

@@ -138,12 +138,12 @@ def test_more_programs_and_variables_can_be_named(machine: Machine) -> None:
     assert [actors.of(pid).kind for pid in (20, 21, 22)] == ["coding-agent", "coding-agent", "person"]
 
 
-def test_a_later_process_with_the_number_of_a_parent_is_no_parent(machine: Machine) -> None:
+def test_a_reused_process_id_is_no_parent(machine: Machine) -> None:
     machine.run(20, 11, "aws", started=5)
     assert machine.actors().of(20).kind == "background"
 
 
-def test_a_process_that_became_another_program_is_looked_at_again(machine: Machine) -> None:
+def test_a_process_that_execs_is_looked_at_again(machine: Machine) -> None:
     actors = machine.run(20, 11, "bash", terminal=3).actors()
     assert actors.of(20).kind == "person"
     machine.run(20, 11, "claude", terminal=3)

@@ -149,7 +149,7 @@ def test_a_question_without_an_answer_is_refused_in_the_end(permits: Permits) ->
         permits.allow(number, PERSON, 900, {}, NOW + PATIENCE)
 
 
-def test_a_refusal_reaches_all_who_wait(permits: Permits) -> None:
+def test_a_refusal_reaches_all_that_wait(permits: Permits) -> None:
     number, first = ask(permits)
     same, second = ask(permits)
     assert number == same

@@ -127,7 +127,7 @@ def test_the_version_imports_nothing_heavy() -> None:
     assert done.stdout.startswith("shellvault, version ")
 
 
-def test_a_dialog_program_asks_and_never_sees_the_passphrase_variables(tmp_path: Path) -> None:
+def test_a_dialog_program_never_sees_the_passphrase_variables(tmp_path: Path) -> None:
     program = tmp_path / "zenity"
     program.write_text(
         '#!/bin/sh\nprintenv > "$0.environment"\nprintf "%s\\n" "$@" > "$0.arguments"\necho 123456\n'

@@ -33,12 +33,12 @@ def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, tupl
     return {row["setting"]: (row["value"], row["comes_from"]) for row in json.loads(capsys.readouterr().out)}
 
 
-def test_what_nobody_has_set_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_set_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
     found = shown(capsys)
     assert found["confirm"][1] == found["prompt"][1] == found["export_token"][1] == "default"
 
 
-def test_the_file_beats_the_default_and_a_variable_beats_the_file(
+def test_a_variable_beats_the_file_and_the_file_the_default(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = home / ".config" / "shellvault" / "config.toml"
@@ -113,7 +113,7 @@ def test_keys_of_another_version_are_noted_once_and_stop_nothing(
     assert said() == []
 
 
-def test_who_asks_for_the_settings_is_told_each_time(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_config_shows_unknown_settings_each_time(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / ".config" / "shellvault" / "config.toml").write_text("future = 2\n")
     for command in (["config"], ["config"], ["doctor", "--offline"]):
         main.run(command)

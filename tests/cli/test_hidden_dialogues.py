@@ -100,7 +100,7 @@ def test_what_cannot_be_a_secret_is_shown_when_it_is_whole() -> None:
 
 
 @pytest.mark.parametrize("short", [SECRET[:39], SECRET[:20]])
-def test_the_right_secret_may_be_pasted_where_the_wrong_one_is_told(short: str) -> None:
+def test_the_right_secret_may_be_pasted_after_a_wrong_one(short: str) -> None:
     child = started(
         "from shellvault.dialogue import questions; print('stored', len(questions.ask_keys()[1]))"
     )

@@ -66,9 +66,7 @@ def test_what_is_known_is_shown_and_one_line_says_what_is_not(
     assert not [part for part in SHOWN[command] if part not in shown.out], shown.out
 
 
-def test_unknown_keys_are_told_from_none(
-    problem: ShellvaultError, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unknown_keys_differ_from_none(problem: ShellvaultError, capsys: pytest.CaptureFixture[str]) -> None:
     main.run(["list", "--json"])
     rows = {row["name"]: row["access_key_id"] for row in json.loads(capsys.readouterr().out)}
     assert rows == {"work": "", "role": None, "other": ""}

@@ -235,7 +235,7 @@ def test_it_takes_no_longer_than_two_seconds_whatever_hangs(healthy: Home, tmp_p
 
 
 @pytest.mark.parametrize(("ahead", "severity"), [(0, None), (100, "advice"), (-900, "trouble")])
-def test_a_clock_that_aws_would_refuse_is_told(ahead: int, severity: str | None) -> None:
+def test_a_clock_that_aws_would_refuse_is_reported(ahead: int, severity: str | None) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self.send_response_only(403)
@@ -251,7 +251,7 @@ def test_a_clock_that_aws_would_refuse_is_told(ahead: int, severity: str | None)
     assert [finding.severity for finding in found] == ([severity] if severity else [])
 
 
-def test_without_the_network_the_clock_is_not_told() -> None:
+def test_without_the_network_the_clock_is_not_judged() -> None:
     assert list(surroundings.clock("http://127.0.0.1:1/", 1)) == []
 
 

@@ -140,7 +140,7 @@ INTERRUPTS = int(os.environ.get("SHELLVAULT_INTERRUPTS", "6"))
 
 
 @pytest.mark.timeout(3600)
-def test_whatever_is_interrupted_ends_at_once_and_nothing_is_lost(person: Person) -> None:
+def test_an_interrupted_command_ends_at_once_without_loss(person: Person) -> None:
     chance = random.Random(INTERRUPTS)
     helper = person.home.path / "helper"
     helper.write_text("#!/bin/sh\nsleep 0.3\n" + f"echo $$ >> {person.home.path}/helpers\nsleep 60\n")

@@ -78,7 +78,7 @@ def test_every_start_of_a_program_is_on_the_list() -> None:
     assert starts() == set(STARTS)
 
 
-def test_the_list_of_those_who_ask_is_tried() -> None:
+def test_the_list_of_prompt_drivers_is_tried() -> None:
     assert {place for place, how in STARTS.items() if how == "asks"} == {
         place for place, _ in ASKING.values()
     }
@@ -129,7 +129,7 @@ ASKING: dict[str, tuple[tuple[str, str], Callable[[dict[str, str]], object]]] = 
 
 @pytest.mark.parametrize("name", ASKING)
 @pytest.mark.parametrize("given", [None, "not a tty", "/nowhere"])
-def test_who_asks_finds_the_terminal_of_the_command(
+def test_a_prompt_driver_finds_the_commands_terminal(
     name: str, given: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs = tmp_path / "bin"
@@ -148,7 +148,7 @@ def test_who_asks_finds_the_terminal_of_the_command(
     assert (tmp_path / "seen").read_text() == "/dev/pts/77"
 
 
-def test_the_agent_hears_of_the_terminal_and_a_terminal_that_is_named_stays(
+def test_a_named_terminal_stays_and_reaches_the_agent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(callers_terminal, "name", lambda: "/dev/pts/77")

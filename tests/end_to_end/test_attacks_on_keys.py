@@ -251,7 +251,7 @@ def test_another_user_gets_no_answer_to_any_message(moved_in: Person, confirm: s
     assert is_unharmed(moved_in)
 
 
-def test_who_gives_the_passphrase_needs_no_terminal(moved_in: Person) -> None:
+def test_a_given_passphrase_needs_no_terminal(moved_in: Person) -> None:
     """As a script of CI does, with SHELLVAULT_FILE_PASSPHRASE."""
     for command in (
         ("import", "--restore", str(credentials(moved_in))),
@@ -275,7 +275,7 @@ def test_the_passphrase_is_typed_once_for_several_keys(moved_in: Person) -> None
 
 @pytest.mark.parametrize("kind", ["--mount", "--net", "--pid"])
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to make namespaces")
-def test_a_container_with_the_socket_gets_names_and_changes_nothing(moved_in: Person, kind: str) -> None:
+def test_a_container_gets_names_and_changes_nothing(moved_in: Person, kind: str) -> None:
     there = ("unshare", "--fork", kind)
     target = moved_in.home.path / ".bashrc"
     written = {"do": "back-up", "path": str(target), "content": "ZWNobyBoYWNrZWQ="}
@@ -312,9 +312,7 @@ def test_podman_with_the_socket_gets_names_and_changes_nothing(moved_in: Person)
 
 
 @pytest.mark.parametrize("confirm", [None, "never", "keys", "always"])
-def test_with_a_keyring_nothing_happens_without_a_yes_where_confirm_says_so(
-    keyring_person: Person, confirm: str | None
-) -> None:
+def test_with_a_keyring_confirm_needs_a_yes(keyring_person: Person, confirm: str | None) -> None:
     person = keyring_person
     if confirm:
         person.home.environment["SHELLVAULT_CONFIRM"] = confirm
@@ -362,7 +360,7 @@ def test_nothing_is_restored_that_was_not_there(moved_in: Person) -> None:
     assert target.read_text() == "mine\n"
 
 
-def test_a_rotation_that_nobody_confirmed_passes_no_proxy_of_its_caller(person: Person) -> None:
+def test_an_unconfirmed_rotation_ignores_its_callers_proxy(person: Person) -> None:
     person.home.succeed("agent", "lock")
     person.home.environment["SHELLVAULT_CONFIRM"] = "never"
     unlocked = person.home.run("shellvault", "unlock", SHELLVAULT_FILE_PASSPHRASE=PASSPHRASE)

@@ -109,7 +109,7 @@ def test_by_a_link_of_its_name_list_has_two_header_lines(person: Person) -> None
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_its_completion_script_completes_its_name_and_sets_up_nothing_else(home: Home, shell: str) -> None:
+def test_its_completion_script_completes_its_name_alone(home: Home, shell: str) -> None:
     text = home.succeed(f"--completion-script-{shell}")
     assert "aws-vault" in text
     for other in ("PROMPT_COMMAND", "function shellvault ", "__shellvault_refresh"):
@@ -121,7 +121,7 @@ def test_its_completion_script_completes_its_name_and_sets_up_nothing_else(home:
         assert done.stdout == "complete -F __shellvault_complete aws-vault\n1\n", done.stdout + done.stderr
 
 
-def test_a_profile_in_the_place_of_the_command_says_what_to_write(person: Person) -> None:
+def test_a_profile_in_place_of_the_command_is_corrected(person: Person) -> None:
     done = person.home.shellvault("exec", "--", "work", "env")
     assert done.returncode == 2
     assert "work is a profile, and a command follows `--`: write `exec work -- COMMAND`" in done.stderr

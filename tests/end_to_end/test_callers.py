@@ -125,7 +125,7 @@ def test_a_warm_session_of_a_person_is_not_handed_to_others(admin: Person, one: 
 
 
 @by_the_agent
-def test_production_asks_for_background_and_a_profile_can_say_otherwise(admin: Person) -> None:
+def test_production_asks_for_background_by_default(admin: Person) -> None:
     admin.configure(f"[profile prod]\nsource_profile = work\nrole_arn = {admin.role('prod')}")
     waiting = admin.home.start("shellvault", "exec", "prod", "--", "true")
     assert question(admin)

@@ -90,7 +90,7 @@ def test_a_reader_that_leaves_is_no_error(person: Person) -> None:
     assert person.home.run("bash", "-c", "shellvault list --json | true").stderr == ""
 
 
-def test_nobody_is_asked_without_a_terminal(person: Person) -> None:
+def test_no_person_is_asked_without_a_terminal(person: Person) -> None:
     person.home.succeed("agent", "lock")
     del person.home.environment["SHELLVAULT_FILE_PASSPHRASE"]
     person.home.succeed("agent", "lock")

@@ -62,7 +62,7 @@ def ask_agent(person: Person, answers: list[str], **environment: str) -> tuple[b
     return heard, questions
 
 
-def test_a_program_that_does_not_know_the_passphrase_gets_no_long_term_keys(person: Person) -> None:
+def test_a_program_without_the_passphrase_gets_no_keys(person: Person) -> None:
     assert person.home.succeed("exec", "work", "--", "printenv", "AWS_VAULT") == "work\n"
     for answers in ([], ["y"], ["yes", "", "wrong"]):
         heard, questions = ask_agent(person, answers, SHELLVAULT_CONFIRM="never")
@@ -71,13 +71,13 @@ def test_a_program_that_does_not_know_the_passphrase_gets_no_long_term_keys(pers
         assert b"error" in heard
 
 
-def test_who_knows_the_passphrase_gets_them(person: Person) -> None:
+def test_the_passphrase_opens_them(person: Person) -> None:
     heard, questions = ask_agent(person, [PASSPHRASE])
     assert person.keys.secret_access_key.encode() in heard
     assert len(questions) == 1
 
 
-def test_a_person_is_asked_on_the_terminal_and_nobody_elsewhere(person: Person) -> None:
+def test_a_person_is_asked_on_the_terminal_alone(person: Person) -> None:
     assert "passphrase" in person.home.fail(*SHOW)
     with terminal(person.home, "bash") as shell:
         shell.type("shellvault " + " ".join(SHOW))

@@ -176,7 +176,7 @@ def test_without_a_name_it_is_the_session_of_this_shell(
     assert federation.logins[1][1].startswith("https://us-west-2.console")
 
 
-def test_without_a_session_token_the_keys_themselves_get_the_federation_token(
+def test_keys_without_a_session_get_the_federation_token(
     person: Person, federation: Federation, browser: Path
 ) -> None:
     person.home.succeed("login", "--no-session", "work")
@@ -191,7 +191,7 @@ def holding_a_token(person: Person) -> list[Path]:
 
 
 @pytest.mark.timeout(100 + 5 * ROUNDS)
-def test_wherever_it_is_killed_no_link_is_left_and_the_next_one_signs_in(
+def test_wherever_it_is_killed_the_next_one_signs_in(
     person: Person, federation: Federation, browser: Path
 ) -> None:
     chance = random.Random(7)
@@ -207,7 +207,7 @@ def test_wherever_it_is_killed_no_link_is_left_and_the_next_one_signs_in(
 
 
 @pytest.mark.parametrize("status", [400, 403, 500])
-def test_a_sign_in_that_aws_refuses_is_said_and_the_next_one_works(
+def test_a_refused_sign_in_is_reported_and_the_next_works(
     person: Person, federation: Federation, browser: Path, status: int
 ) -> None:
     federation.failures = [status] * 5
@@ -218,7 +218,7 @@ def test_a_sign_in_that_aws_refuses_is_said_and_the_next_one_works(
     assert len(federation.logins) == 1
 
 
-def test_wherever_aws_denies_it_one_line_says_so_and_the_next_one_works(
+def test_wherever_aws_denies_it_the_next_run_works(
     person: Person, federation: Federation, browser: Path
 ) -> None:
     role = person.role("denied")

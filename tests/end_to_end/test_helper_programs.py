@@ -38,7 +38,7 @@ def ran(person: Person) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def test_a_relative_program_is_the_one_in_the_folder_of_the_command(person: Person) -> None:
+def test_a_relative_program_is_in_the_commands_folder(person: Person) -> None:
     for name in ("a", "b"):
         folder = person.home.path / name
         folder.mkdir()
@@ -50,7 +50,7 @@ def test_a_relative_program_is_the_one_in_the_folder_of_the_command(person: Pers
     assert [line.split()[0] for line in ran(person)] == [str(person.home.path / name) for name in ("a", "b")]
 
 
-def test_a_program_of_the_home_runs_inside_a_session_without_seeing_it(person: Person) -> None:
+def test_a_helper_program_does_not_see_the_session_around_it(person: Person) -> None:
     helper(person, person.home.path / "helper")
     person.configure("[profile helped]\ncredential_process = ~/helper\nregion = us-west-2")
     # The passphrase does not go into the session.

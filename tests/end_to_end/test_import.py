@@ -46,7 +46,7 @@ def plaintext_left(person: Person) -> list[Path]:
     return [path for path in files if secret in path.read_bytes()]
 
 
-def test_everything_that_lies_around_is_shown_and_nothing_is_changed(person: Person) -> None:
+def test_everything_found_is_shown_and_nothing_is_changed(person: Person) -> None:
     path = write_credentials(person, old="region = eu-west-3\n", work="")
     write_encrypted(person.home.path / ".awsvault" / "keys", "theirs", credential("AKIAX000", "ssss"), "x")
     before = path.read_bytes()
@@ -133,7 +133,7 @@ def test_aws_vaults_keys_are_taken_over_and_stay_there(person: Person) -> None:
     assert person.home.succeed("exec", "theirs", "--", "sh", "-c", "echo $AWS_VAULT") == "theirs\n"
 
 
-def test_keys_in_the_config_file_leave_no_copy_beside_it(person: Person) -> None:
+def test_keys_in_the_config_file_leave_no_copy_near_it(person: Person) -> None:
     person.configure(
         f"[profile plain]\naws_access_key_id = {person.keys.access_key_id}\n"
         f"aws_secret_access_key = {person.keys.secret_access_key}"
@@ -157,7 +157,7 @@ def write_sign_in(home: Home, key: str, url: str, *, ends_in: int, **more: str) 
     path.write_text(json.dumps(document | more))
 
 
-def test_sign_ins_of_the_aws_cli_are_shown_with_what_they_are_good_for(home: Home) -> None:
+def test_sign_ins_of_the_aws_cli_are_shown_with_their_use(home: Home) -> None:
     home.write_config(
         """\
 [sso-session corp]
@@ -188,7 +188,7 @@ sso_role_name = dev
     assert "signed in" not in home.shellvault("import", "env").stderr
 
 
-def test_wherever_it_is_killed_nothing_is_lost_and_the_next_run_goes_on(person: Person) -> None:
+def test_wherever_it_is_killed_the_next_run_goes_on(person: Person) -> None:
     chance, took = random.Random(5), 0.0
     for number in range(ROUNDS):
         name = f"old-{number}"
@@ -236,7 +236,7 @@ def test_another_tools_passphrase_is_never_taken_from_ours(person: Person) -> No
     assert "theirs" not in stored(person)
 
 
-def test_a_place_that_cannot_be_looked_into_is_told_by_the_status(person: Person) -> None:
+def test_an_unreadable_place_shows_in_the_status(person: Person) -> None:
     (person.home.path / ".aws" / "credentials").mkdir()
     for arguments in ((), ("--all",), ("--dry-run",)):
         done = person.home.shellvault("import", *arguments)

@@ -23,7 +23,7 @@ ROUNDS = int(os.environ.get("SHELLVAULT_KILL_ROUNDS", "4"))
 WHO_AM_I = (sys.executable, "-c", "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])")
 
 
-def test_boto3_and_the_cli_use_it_and_removing_leaves_the_file_as_it_was(person: Person) -> None:
+def test_boto3_and_the_cli_use_it_and_removal_restores_the_file(person: Person) -> None:
     role = person.role("deploy")
     person.configure(f"[profile deploy]\nsource_profile = work\nrole_arn = {role}\nregion = eu-central-1")
     before = person.home.config_file.read_text()
@@ -58,7 +58,7 @@ def test_one_that_needs_a_person_fails_at_once_with_one_line(person: Person) -> 
     assert "run a command in a terminal once" in done.stderr
 
 
-def test_killed_anywhere_the_config_file_is_as_before_or_as_after(home: Home) -> None:
+def test_killed_anywhere_the_config_file_is_whole(home: Home) -> None:
     sections = [f"[profile p{number}]\nregion = eu-central-1\n# by hand\n" for number in range(12)]
     home.write_config("\n".join(sections))
     before = home.config_file.read_text()
@@ -170,7 +170,7 @@ def test_a_name_with_a_blank_is_quoted_where_it_is_shown(home: Home) -> None:
     assert "every SDK" not in said
 
 
-def test_a_profile_of_granted_says_what_to_write_and_is_then_taken_over(home: Home) -> None:
+def test_a_profile_of_granted_is_explained_and_taken_over(home: Home) -> None:
     values = {
         "start_url": "https://d-1234567890.awsapps.com/start",
         "region": "eu-west-1",

@@ -28,7 +28,7 @@ def test_the_wheel_holds_every_template(installation: Installation) -> None:
         assert templates <= packed
 
 
-def test_the_manual_page_lies_where_man_looks_for_it(installation: Installation) -> None:
+def test_the_manual_page_is_where_man_looks_for_it(installation: Installation) -> None:
     page = installation.environment / "share" / "man" / "man1" / "shellvault.1"
     assert page.read_bytes() == (ROOT / "docs" / "shellvault.1").read_bytes()
 
@@ -76,7 +76,7 @@ def ways(copy: Installation, home: Home) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_a_warm_command_takes_the_fast_lane_however_it_is_reached(
+def test_every_way_to_a_warm_command_takes_the_fast_lane(
     served: Person, copy: Installation, shell: str
 ) -> None:
     """What the full command line has kept is served when the full command line is there no more."""

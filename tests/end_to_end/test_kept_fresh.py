@@ -138,7 +138,7 @@ def test_a_day_in_a_shell(shell: str, person: Person, opened: Opened) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_one_line_without_init_stays_fresh_and_goes_without_a_trace(
+def test_one_line_without_init_stays_fresh_and_leaves_no_trace(
     shell: str, person: Person, opened: Opened
 ) -> None:
     person.front.lifetime = 20

@@ -75,7 +75,7 @@ def test_a_locked_keyring_is_one_line_within_the_deadline(
     assert time.monotonic() - started < PATIENCE
 
 
-def test_a_keyring_that_does_not_answer_is_one_line_within_the_deadline(
+def test_a_silent_keyring_is_one_line_within_the_deadline(
     keyring_person: Person, keyring: PrivateKeyring
 ) -> None:
     keyring.stop()

@@ -243,7 +243,7 @@ def test_another_users_login_locks_nothing(person: Person, desktop: Desktop) -> 
     assert not is_locked(person)
 
 
-def test_who_is_not_the_desktop_is_not_believed(person: Person, bus: str) -> None:
+def test_a_sender_other_than_the_desktop_is_not_believed(person: Person, bus: str) -> None:
     set_to(person, 'lock_on = ["screen-lock", "suspend"]\n')
     stranger = Desktop(bus, "org.example.Stranger")
     enter(person)
@@ -254,7 +254,7 @@ def test_who_is_not_the_desktop_is_not_believed(person: Person, bus: str) -> Non
     stranger.close()
 
 
-def test_without_the_setting_nobody_watches_and_nothing_is_loaded(person: Person, desktop: Desktop) -> None:
+def test_without_the_setting_there_is_no_watcher(person: Person, desktop: Desktop) -> None:
     pid = enter(person)
     assert status(person)["lock_on"] is None
     assert not watchers(pid)
@@ -272,9 +272,7 @@ def watchers(pid: int) -> list[psutil.Process]:
     ]
 
 
-def test_the_setting_is_heard_with_the_next_session_and_the_watcher_ends_with_the_agent(
-    person: Person, desktop: Desktop
-) -> None:
+def test_the_watcher_follows_the_setting_and_the_agent(person: Person, desktop: Desktop) -> None:
     pid = enter(person)
     set_to(person, 'lock_on = ["suspend"]\n')
     person.home.succeed("exec", "--fresh", "work", "--", "true")

@@ -57,7 +57,7 @@ def test_keys_are_copied_and_the_old_ones_stay_until_asked(both: Home) -> None:
     assert stored(both, "file") == []
 
 
-def test_different_keys_of_a_name_are_left_alone_unless_told(both: Home) -> None:
+def test_different_keys_of_a_name_stay_without_replace(both: Home) -> None:
     _add(both, "secret-service", "one", "AKIAOTHER0000000")
     done = both.shellvault(*MOVE, "--delete-source")
     assert done.returncode == 1
@@ -72,7 +72,7 @@ def test_what_is_wrong_on_the_command_line_is_said(both: Home) -> None:
     assert "has no keys of nope" in both.fail(*MOVE, "--profile", "nope", status=2)
 
 
-def test_killed_anywhere_nothing_is_lost_and_the_next_run_completes(both: Home) -> None:
+def test_killed_anywhere_the_next_run_completes(both: Home) -> None:
     chance, took = random.Random(6), 0.0
     before = pairs(both, "file")
     for number in range(ROUNDS):

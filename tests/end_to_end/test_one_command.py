@@ -78,7 +78,7 @@ def test_a_chained_role_is_assumed_from_the_role_before_it(person: Person) -> No
     assert person.front.calls.count("AssumeRole") == 2
 
 
-def test_aws_s_refusal_is_one_line_that_names_the_profile_and_the_call(person: Person) -> None:
+def test_aws_s_refusal_names_the_profile_and_the_call(person: Person) -> None:
     missing = f"arn:aws:iam::{ACCOUNT}:role/none"
     person.configure(f"[profile barred]\nsource_profile = work\nrole_arn = {missing}")
     message = person.home.fail("exec", "barred", "--", "true")
@@ -147,7 +147,7 @@ def test_a_command_ended_by_a_closed_pipe_ends_by_the_signal(person: Person) -> 
     assert person.home.run("bash", "-c", script).stdout == "y\n141\n"
 
 
-def test_a_command_finds_what_the_profile_sets_beside_its_session(person: Person) -> None:
+def test_a_command_finds_the_profiles_own_variables(person: Person) -> None:
     person.configure(
         "[profile web]\nsource_profile = work\nshellvault_env = DEPLOY_TO='two words' TF_VAR_team=web"
     )

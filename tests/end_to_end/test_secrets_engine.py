@@ -88,9 +88,7 @@ def arn(person: Person, credentials: dict[str, str]) -> str:
     return person.aws.identity(keys)
 
 
-def test_keys_of_a_new_user_a_role_session_and_a_role_on_top_are_good_at_aws(
-    tenant: Person, engine: Engine
-) -> None:
+def test_every_kind_of_leased_keys_is_good_at_aws(tenant: Person, engine: Engine) -> None:
     deploy, session, above = (exported(tenant, name) for name in ("deploy", "session", "above"))
     assert f"arn:aws:iam::{ACCOUNT}:user/vault-deploy-" in arn(tenant, deploy)
     assert f"assumed-role/{tenant.user}-session/vault-session-" in arn(tenant, session)
@@ -127,7 +125,7 @@ def test_without_a_token_it_says_what_to_do(tenant: Person, engine: Engine) -> N
     assert engine.asked == []
 
 
-def test_a_token_of_yesterday_is_told_from_one_without_the_right(tenant: Person, engine: Engine) -> None:
+def test_an_expired_token_differs_from_one_without_the_right(tenant: Person, engine: Engine) -> None:
     engine.tokens = {ROOT_TOKEN: {"secret/"}}
     assert "ask for a policy that does" in tenant.home.fail("export", "--format", "json", "deploy")
     engine.tokens = {}
@@ -172,9 +170,7 @@ def test_another_address_or_namespace_is_another_session(resident: Person, engin
         assert exported(resident, "deploy")["AccessKeyId"] == first["AccessKeyId"]
 
 
-def test_a_token_goes_nowhere_but_to_the_address_that_was_asked_with_it(
-    resident: Person, engine: Engine
-) -> None:
+def test_a_token_goes_to_its_own_address_alone(resident: Person, engine: Engine) -> None:
     other = Engine(resident.aws, roles={"deploy": Role()})
     with serving(other):
         line = (
@@ -187,9 +183,7 @@ def test_a_token_goes_nowhere_but_to_the_address_that_was_asked_with_it(
     assert other.asked == []
 
 
-def test_neither_agent_nor_worker_has_the_token_in_its_environment_or_arguments(
-    resident: Person, engine: Engine
-) -> None:
+def test_neither_agent_nor_worker_exposes_the_token(resident: Person, engine: Engine) -> None:
     (resident.home.path / ".vault-token").unlink()
     resident.home.environment["VAULT_TOKEN"] = ROOT_TOKEN
     assert exported(resident, "deploy")
@@ -203,9 +197,7 @@ def test_neither_agent_nor_worker_has_the_token_in_its_environment_or_arguments(
         assert not file.is_file() or ROOT_TOKEN.encode() not in file.read_bytes(), file
 
 
-def test_a_worker_that_is_killed_while_vault_thinks_leaves_nothing_locked(
-    resident: Person, engine: Engine
-) -> None:
+def test_a_worker_killed_during_a_call_leaves_nothing_locked(resident: Person, engine: Engine) -> None:
     engine.delay = 20
     waiting = resident.home.start("shellvault", "export", "--format", "json", "deploy")
     deadline = time.monotonic() + 30
@@ -286,9 +278,7 @@ def test_a_shell_or_a_program_that_still_has_it_keeps_it(resident: Person, engin
     assert len(engine.revoked) == 1
 
 
-def test_what_a_program_got_as_its_credential_process_is_not_taken_from_it(
-    resident: Person, engine: Engine
-) -> None:
+def test_a_programs_credential_process_is_left_to_it(resident: Person, engine: Engine) -> None:
     credentials = exported(resident, "deploy")
     in_bash(resident, ENTER, LEAVE)
     assert engine.revoked == []
@@ -342,7 +332,7 @@ def test_a_token_that_may_not_revoke_is_said_at_once_and_later(resident: Person,
     assert "stay good for" in resident.home.succeed("agent", "status")
 
 
-def test_a_vault_that_hangs_keeps_nobody_who_leaves(resident: Person, engine: Engine) -> None:
+def test_a_hanging_vault_does_not_delay_leave(resident: Person, engine: Engine) -> None:
     assert resident.home.succeed("exec", "deploy", "--", "true") == ""
     engine.answers = lambda path: time.sleep(4) if path == "sys/leases/revoke" else None  # type: ignore[func-returns-value]
     done = in_bash(resident, ENTER, "date +%s.%N", LEAVE, "date +%s.%N")
@@ -352,7 +342,7 @@ def test_a_vault_that_hangs_keeps_nobody_who_leaves(resident: Person, engine: En
     assert in_time(lambda: engine.revoked)
 
 
-def test_without_the_agent_it_is_said_that_nobody_revokes(resident: Person, engine: Engine) -> None:
+def test_without_the_agent_a_notice_says_nothing_is_revoked(resident: Person, engine: Engine) -> None:
     resident.home.environment["SHELLVAULT_NO_AGENT"] = "1"
     done = resident.home.shellvault("exec", "deploy", "--", "true")
     assert "these keys of Vault's are not revoked without the agent" in done.stderr
@@ -367,7 +357,7 @@ def test_the_endpoint_serves_keys_without_a_session_token(resident: Person, engi
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_lease_of_an_open_shell_is_renewed_with_the_same_keys(
+def test_an_open_shells_lease_is_renewed_with_the_same_keys(
     resident: Person, engine: Engine, shell: str
 ) -> None:
     engine.roles["deploy"].lease = 15
@@ -411,7 +401,7 @@ def test_new_keys_that_aws_does_not_know_yet_are_waited_for(resident: Person, en
     assert f"assumed-role/{resident.user}-above/" in arn(resident, exported(resident, "above"))
 
 
-def test_a_prompt_whose_token_is_a_variable_says_that_it_needs_you(resident: Person, engine: Engine) -> None:
+def test_a_token_in_a_variable_shows_needs_you(resident: Person, engine: Engine) -> None:
     (resident.home.path / ".vault-token").unlink()
     resident.home.environment["VAULT_TOKEN"] = ROOT_TOKEN
     engine.roles["deploy"].lease = 18

@@ -53,9 +53,7 @@ def alone(home: Home, aws: Aws, front: StsFront) -> Person:
 
 
 @pytest.mark.parametrize("place", [None, "vault"])
-def test_without_an_agent_role_sessions_are_shared_between_processes(
-    alone: Person, place: str | None
-) -> None:
+def test_without_an_agent_processes_share_role_sessions(alone: Person, place: str | None) -> None:
     if place:
         alone.home.environment["SHELLVAULT_SESSION_BACKEND"] = place
     command = ("shellvault", "exec", "role", "--", *KEY_ID)

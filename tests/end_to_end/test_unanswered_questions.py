@@ -71,9 +71,7 @@ def test_a_code_on_the_command_line_takes_it_too(guarded: Home, mfa: MfaFront) -
     assert mfa.calls["GetSessionToken"] == 1
 
 
-def test_who_waits_on_the_same_terminal_for_what_can_be_seen_there_is_told_nothing(
-    guarded: Home, mfa: MfaFront
-) -> None:
+def test_a_waiter_on_the_same_terminal_gets_no_notice(guarded: Home, mfa: MfaFront) -> None:
     (guarded.path / "two").write_text(f"({SHOW} 2>err-1) & ({SHOW} 2>err-2) & wait\n")
     with terminal(guarded, "bash") as shell:
         shell.type("bash two")
@@ -83,7 +81,7 @@ def test_who_waits_on_the_same_terminal_for_what_can_be_seen_there_is_told_nothi
     assert (guarded.path / "err-1").read_text() + (guarded.path / "err-2").read_text() == ""
 
 
-def test_a_command_of_another_desktop_session_may_take_it_as_well(guarded: Home, mfa: MfaFront) -> None:
+def test_a_command_of_another_desktop_may_take_it_too(guarded: Home, mfa: MfaFront) -> None:
     with terminal(guarded, "bash") as first, terminal(guarded, "bash") as other:
         first.type(SHOW)
         first.wait_for(PROMPT)

@@ -75,7 +75,7 @@ def test_lock_forgets_the_sessions_and_what_unlocks(person: Person, command: tup
     assert "nothing is unlocked" in person.home.shellvault(*command).stderr
 
 
-def test_the_setting_says_how_long_and_using_it_does_not_make_it_longer(person: Person) -> None:
+def test_use_does_not_extend_the_unlocked_time(person: Person) -> None:
     set_to(person, 'unlock_ttl = "30m"\n')
     unlock(person)
     first = left(person)

@@ -80,9 +80,7 @@ def test_a_person_chooses_from_the_list_and_goes_back(terminal: Terminal, person
 
 
 @pytest.mark.usefixtures("without_fzf")
-def test_what_is_gone_back_to_or_chosen_again_is_no_wider_than_it_was(
-    terminal: Terminal, person: Person
-) -> None:
+def test_a_profile_chosen_again_is_no_wider(terminal: Terminal, person: Person) -> None:
     person.configure(f"[profile admin]\nrole_arn = {person.role('admin')}\nsource_profile = work")
     policy = person.home.path / "policy.json"
     policy.write_text('{"Statement": [{"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}]}')

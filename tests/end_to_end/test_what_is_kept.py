@@ -63,7 +63,7 @@ def until_gone(pids: Callable[[], list[int]], *secrets: str | bytes) -> None:
         time.sleep(0.05)
 
 
-def test_after_lock_neither_session_nor_key_nor_passphrase_is_left(person: Person) -> None:
+def test_after_lock_no_secret_is_left(person: Person) -> None:
     secret, token = session(person)
     key = vault_key(person)
     agent = processes(person)[0]

@@ -139,7 +139,7 @@ def test_what_cannot_run_is_left_to_the_full_command_line(lane: Lane, agent: Sta
         assert lane.misses("exec", "work", "--", command, "argument")
 
 
-def test_a_program_that_could_not_run_leaves_pythons_signals_as_they_were(lane: Lane, agent: StandIn) -> None:
+def test_a_program_that_could_not_run_leaves_the_signals(lane: Lane, agent: StandIn) -> None:
     serve(agent, "AWS_REGION=x\n")
     main = lane.script.parent / "cli" / "door.py"
     main.write_text("import signal\ndef main(): print(signal.getsignal(signal.SIGPIPE).name)\n")
@@ -179,5 +179,5 @@ def test_an_answer_that_is_none_is_a_miss(lane: Lane, agent: StandIn, text: str)
     assert lane.misses("exec", "work", "--", "true")
 
 
-def test_the_private_variables_are_those_of_the_full_command_line() -> None:
+def test_both_lanes_have_the_same_private_variables() -> None:
     assert [os.fsdecode(name) for name in program.PRIVATE_VARIABLES] == list(PRIVATE_VARIABLES)

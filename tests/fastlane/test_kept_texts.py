@@ -35,7 +35,7 @@ def test_init_prints_the_kept_text(lane: Lane) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, TEXT, b"")
 
 
-def test_the_text_of_an_installation_is_found_by_whatever_path_it_is_started(lane: Lane) -> None:
+def test_every_path_to_an_installation_finds_its_text(lane: Lane) -> None:
     keep(lane, "init")
     link = lane.directory / "a link"
     link.symlink_to(lane.script.parents[1])
@@ -138,7 +138,7 @@ def test_a_text_that_others_may_have_written_is_not_printed(lane: Lane, mode: in
     assert lane.misses("init", "bash")
 
 
-def test_a_text_that_somebody_else_owns_is_not_printed(lane: Lane) -> None:
+def test_another_users_text_is_not_printed(lane: Lane) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to be two users")
     os.chown(keep(lane, "init"), 65534, 65534)

@@ -86,7 +86,7 @@ def test_a_command_line_that_only_the_full_one_may_judge(
 
 
 @pytest.mark.parametrize("value", ["1", "yes"])
-def test_a_user_who_wants_no_agent(lane: Lane, agent: StandIn, value: str) -> None:
+def test_without_the_agent_by_the_users_wish(lane: Lane, agent: StandIn, value: str) -> None:
     lane.environment["SHELLVAULT_NO_AGENT"] = value
 
     assert lane.misses("export", "work", "--format", "json")
@@ -197,7 +197,7 @@ def test_a_removed_folder_only_where_the_config_file_was_in_it(
     assert (done.stdout == b"full:env\0work\0--shell\0bash") is is_miss
 
 
-def test_arguments_that_are_not_utf_8_reach_the_full_command_line_unchanged(lane: Lane) -> None:
+def test_arguments_that_are_not_utf_8_stay_unchanged(lane: Lane) -> None:
     assert lane.run("env", b"\xff\xfe", b"--shell", b"bash").stdout == b"full:env\0\xff\xfe\0--shell\0bash"
 
 

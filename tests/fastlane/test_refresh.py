@@ -40,9 +40,7 @@ def test_without_a_snippet_the_status_says_why(lane: Lane, agent: StandIn, reply
     assert (done.returncode, done.stdout, done.stderr) == (status, b"false\n", b"")
 
 
-def test_an_agent_that_hangs_delays_the_prompt_by_less_than_a_third_of_a_second(
-    lane: Lane, agent: StandIn
-) -> None:
+def test_a_hanging_agent_delays_the_prompt_briefly(lane: Lane, agent: StandIn) -> None:
     agent.answer = lambda line: None
     lane.run("refresh", "bash", "1")
     taken = []
@@ -69,7 +67,7 @@ def test_an_agent_that_answers_byte_by_byte_delays_it_no_longer(lane: Lane) -> N
 
 
 @pytest.mark.parametrize("request_line", [None, "", "two\nlines", "ümlaut", "\x1b[2J"])
-def test_a_request_that_is_none_asks_nobody(lane: Lane, agent: StandIn, request_line: str | None) -> None:
+def test_an_invalid_request_asks_no_person(lane: Lane, agent: StandIn, request_line: str | None) -> None:
     del lane.environment["SHELLVAULT_REQUEST"]
     if request_line is not None:
         lane.environment["SHELLVAULT_REQUEST"] = request_line
@@ -107,7 +105,7 @@ def _write_agent(lane: Lane, code: str) -> None:
     (lane.script.parent / "agent" / "__main__.py").write_text(f"{detach}{code}\n")
 
 
-def test_an_agent_that_nobody_wants_is_not_started(lane: Lane) -> None:
+def test_an_unwanted_agent_is_not_started(lane: Lane) -> None:
     told = lane.directory / "told"
     _write_agent(lane, f"pathlib.Path({str(told)!r}).touch()")
     lane.environment["SHELLVAULT_NO_AGENT"] = "1"

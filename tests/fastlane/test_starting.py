@@ -100,7 +100,7 @@ def test_a_folder_that_others_can_enter_starts_nothing(lane: Lane) -> None:
 
 
 @pytest.mark.parametrize("variable", variables.PASSPHRASE_VARIABLES)
-def test_a_passphrase_in_the_environment_is_for_the_full_command_line(lane: Lane, variable: str) -> None:
+def test_a_passphrase_variable_takes_the_full_command_line(lane: Lane, variable: str) -> None:
     notes = write_agent(lane, b"ok\ntext\n")
     lane.environment[variable] = "passphrase"
 

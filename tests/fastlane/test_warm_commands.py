@@ -28,7 +28,7 @@ def test_env_prints_the_snippet_of_the_shell(lane: Lane, agent: StandIn, shell: 
     assert (done.returncode, done.stdout, done.stderr) == (0, brought.encode(), b"")
 
 
-def test_the_shell_function_which_has_the_hook_gets_the_snippet_alone(lane: Lane, agent: StandIn) -> None:
+def test_a_shell_with_the_hook_gets_the_snippet_alone(lane: Lane, agent: StandIn) -> None:
     assert lane.run("env", "--shell", "bash", "--no-hook", "work").stdout == b"text of env.bash\n"
 
 
@@ -49,7 +49,7 @@ def test_export_prints_json(lane: Lane, agent: StandIn) -> None:
     ],
 )
 @pytest.mark.parametrize("before", [True, False], ids=["before the name", "after the name"])
-def test_the_agent_is_asked_for_what_the_full_command_line_would_ask_for(
+def test_both_lanes_ask_the_agent_for_the_same(
     lane: Lane, agent: StandIn, arguments: list[str], options: dict[str, str], before: bool
 ) -> None:
     lane.environment.update({"AWS_MFA_SERIAL": "arn:aws:iam::1:mfa/ü", "AWS_CONFIG_FILE": "some where"})
@@ -61,7 +61,7 @@ def test_the_agent_is_asked_for_what_the_full_command_line_would_ask_for(
     assert agent.requests == [f"SV1 {__version__} peek env.zsh {os.getpid()} {key}"]
 
 
-def test_the_profile_is_that_of_the_environment_when_none_is_named(lane: Lane, agent: StandIn) -> None:
+def test_without_a_name_the_environments_profile_is_used(lane: Lane, agent: StandIn) -> None:
     lane.environment["AWS_DEFAULT_PROFILE"] = "second"
     assert lane.run("export", "--format", "json").returncode == 0
     lane.environment["AWS_PROFILE"] = "first"
@@ -77,7 +77,7 @@ def test_a_session_that_the_worker_must_get_is_waited_for(lane: Lane, agent: Sta
     assert lane.run("export", "work", "--format", "json").stdout == b"fetched\n"
 
 
-def test_the_shell_is_told_from_the_parent_process(lane: Lane, agent: StandIn) -> None:
+def test_the_shell_is_detected_from_the_parent_process(lane: Lane, agent: StandIn) -> None:
     for shell in ("bash", "zsh", "fish"):
         subprocess.run(
             [shell, "-c", '"$@" || exit; true', "x", *lane.command("env", "work")]

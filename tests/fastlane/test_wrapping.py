@@ -129,7 +129,7 @@ LIVE = {
         ("nobody", (False, False)),
     ],
 )
-def test_a_profile_is_served_unless_its_credentials_are_the_programs_own(
+def test_a_profile_is_served_unless_its_keys_are_the_programs(
     place: Place, name: str, answer: tuple[bool, bool]
 ) -> None:
     assert sections.serves(name, place.environment, str(place.home)) == answer
@@ -216,7 +216,7 @@ SERVED = (
 
 
 @pytest.mark.parametrize("words", UNTOUCHED)
-def test_what_is_about_profiles_or_needs_no_credentials_runs_untouched(place: Place, words: str) -> None:
+def test_commands_without_credentials_run_untouched(place: Place, words: str) -> None:
     assert place.session("aws", *words.split(), AWS_PROFILE="role") is None
     assert place.session("aws", *words.split(), "--profile", "role") is None
 
@@ -231,7 +231,7 @@ def test_an_alias_may_have_the_name_of_a_command(place: Place) -> None:
     assert place.session("aws", "logout", AWS_PROFILE="role") == ("role", ["aws", "logout"])
 
 
-def test_the_shell_of_an_external_alias_sees_the_variable_but_never_the_option(place: Place) -> None:
+def test_an_external_alias_sees_the_variable_alone(place: Place) -> None:
     assert place.session("aws", "outside", "--profile", "role") is None
     assert place.session("aws", "outside", AWS_PROFILE="role") == ("role", ["aws", "outside"])
 
@@ -313,7 +313,7 @@ CREDENTIALS_ONLY = {
 }
 
 
-def test_beside_the_profile_only_credentials_are_given(place: Place) -> None:
+def test_with_a_profile_only_credentials_are_given(place: Place) -> None:
     typed = {
         "AWS_PROFILE": "sso",
         "AWS_SDK_LOAD_CONFIG": "1",
@@ -325,7 +325,7 @@ def test_beside_the_profile_only_credentials_are_given(place: Place) -> None:
     assert changed == CREDENTIALS_ONLY | typed
 
 
-def test_a_region_that_only_default_has_is_given_as_exec_gives_it(place: Place) -> None:
+def test_a_region_of_default_is_given_as_exec_gives_it(place: Place) -> None:
     region = {name: value for name, value in SESSION.items() if name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
     assert region
     named = {"AWS_PROFILE": "signed-in"}
@@ -341,12 +341,12 @@ def test_the_option_becomes_the_variable(place: Place) -> None:
     }
 
 
-def test_a_name_that_only_the_vault_knows_cannot_be_left_to_the_program(place: Place) -> None:
+def test_a_name_only_in_the_vault_is_not_left_to_the_program(place: Place) -> None:
     assert served(place, "aws", "s3", "--profile", "only-stored", AWS_PROFILE="role") == SESSION
     assert served(place, "aws", "s3", AWS_PROFILE="only-stored") == SESSION
 
 
-def test_the_sdk_for_javascript_takes_keys_only_without_a_profile(place: Place) -> None:
+def test_javascripts_sdk_takes_keys_only_without_a_profile(place: Place) -> None:
     script = b"#!/usr/bin/env node\n'use strict'\n"
     assert served(place, "sls", "deploy", script=script, AWS_PROFILE="sso") == SESSION
     assert served(place, "cdk", "deploy", "--profile", "sso", script=script) == SESSION
@@ -385,7 +385,7 @@ def test_the_names_of_wrap_itself() -> None:
     assert wrapping.parse([]) == wrapping.parse(["--default"]) == ([], "")
 
 
-def test_a_session_that_was_narrowed_and_has_run_out_is_followed_by_no_wider_one(place: Place) -> None:
+def test_an_expired_narrowed_session_gets_no_wider_one(place: Place) -> None:
     narrowed = {"read-only": "1"}
     line = encode("role", narrowed, place.environment, "/")
     gone = {**LIVE, "SHELLVAULT_REQUEST": line, "SHELLVAULT_EXPIRES_AT": "1"}

@@ -120,7 +120,7 @@ def test_credentials_are_read_with_a_token_that_may_do_just_that(bao: Bao) -> No
     assert session.lease is None
 
 
-def test_a_token_that_was_revoked_or_has_expired_means_a_new_login(bao: Bao) -> None:
+def test_a_revoked_or_expired_token_means_a_new_login(bao: Bao) -> None:
     token = bao.token('path "aws/*" { capabilities = ["read"] }')
     bao.run("token", "revoke", token)
     short = bao.token('path "aws/*" { capabilities = ["read"] }', "-ttl=1s")
@@ -129,7 +129,7 @@ def test_a_token_that_was_revoked_or_has_expired_means_a_new_login(bao: Bao) -> 
         assert "does not take the token (expired or revoked): run `vault login`" in said(bao.server, dead)
 
 
-def test_a_token_without_the_right_is_told_from_that(bao: Bao) -> None:
+def test_a_token_without_the_right_differs_from_that(bao: Bao) -> None:
     token = bao.token('path "secret/*" { capabilities = ["read"] }')
     assert "does not let this token use aws/creds/deploy" in said(bao.server, token)
 
@@ -143,7 +143,7 @@ def test_a_namespace_is_asked(bao: Bao) -> None:
     assert "has nothing at aws/creds/inside" in said(bao.server, ROOT, "inside")
 
 
-def test_the_emulator_says_what_openbao_says_of_tokens_paths_and_leases(bao: Bao) -> None:
+def test_the_emulator_answers_as_openbao_does(bao: Bao) -> None:
     server, lease = bao.server, "aws/creds/deploy/gone"
     with serving(Engine(roles={"deploy": Role()})) as engine:
         engine.tokens["other"] = {"sys/"}

@@ -79,7 +79,7 @@ def test_another_mount_and_a_namespace_are_asked(engine: Engine) -> None:
     assert engine.headers[-1]["X-Vault-Namespace"] == "ops"
 
 
-def test_a_role_without_leases_says_itself_how_long_its_credentials_live(engine: Engine) -> None:
+def test_a_role_without_leases_gives_its_own_lifetime(engine: Engine) -> None:
     body = GOOD.replace(b'"lease_id":"aws/creds/deploy/1"', b'"lease_id":""').replace(
         b'"lease_duration":3600', b'"lease_duration":0'
     )
@@ -126,7 +126,7 @@ def test_an_unknown_token_means_a_new_login(engine: Engine) -> None:
         got(engine, token="hvs.old")
 
 
-def test_a_token_that_is_denied_and_unknown_is_told_from_one_that_may_not(engine: Engine) -> None:
+def test_an_unknown_token_differs_from_one_without_the_right(engine: Engine) -> None:
     engine.tokens["hvs.other"] = {"sys/"}
     with pytest.raises(
         SessionError, match=r"does not let this token use aws/creds/deploy .*ask for a policy"
@@ -205,14 +205,14 @@ def test_a_slow_engine_is_given_up(engine: Engine, monkeypatch: pytest.MonkeyPat
     assert time.monotonic() - started < 1.5
 
 
-def test_nobody_there_is_said(engine: Engine) -> None:
+def test_a_missing_person_is_reported(engine: Engine) -> None:
     away = replace(step(engine).engine, server=EngineServer("http://127.0.0.1:9"))  # type: ignore[type-var]
     (asked,) = build(Profile("work", True, engine=away), {}, Options()).steps
     with pytest.raises(SessionError, match=r"cannot be reached .*check VAULT_ADDR.*\(connection refused\)"):
         secrets_engine.credentials(asked, None, ROOT_TOKEN, time.time())
 
 
-def test_neither_proxy_nor_netrc_of_the_environment_gets_anything(
+def test_neither_proxy_nor_netrc_gets_anything(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -244,12 +244,12 @@ def test_what_cannot_be_a_token_is_none(tmp_path: Path, content: bytes) -> None:
     assert vault_token.of_home({"HOME": str(tmp_path)}) == ""
 
 
-def test_a_pipe_in_its_place_keeps_nobody_waiting(tmp_path: Path) -> None:
+def test_a_pipe_in_its_place_blocks_nothing(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".vault-token")
     assert vault_token.of_home({"HOME": str(tmp_path)}) == ""
 
 
-def test_a_renewal_takes_the_token_of_the_home_unless_the_command_has_its_own(tmp_path: Path) -> None:
+def test_a_renewal_takes_the_homes_token_or_the_commands_own(tmp_path: Path) -> None:
     (tmp_path / ".vault-token").write_text("hvs.home\n")
     server, nobody = EngineServer("https://vault.example"), person()
     quiet = context(tmp_path, {"HOME": str(tmp_path)}, quiet=True)

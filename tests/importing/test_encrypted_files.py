@@ -37,7 +37,7 @@ def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert list(encrypted_files.keys_in(tmp_path / "none")) == []
 
 
-def test_a_wrong_passphrase_is_told_from_damage(tmp_path: Path) -> None:
+def test_a_wrong_passphrase_differs_from_damage(tmp_path: Path) -> None:
     path = write_encrypted(tmp_path, "work", credential("AKIAX000", "ssss"), "right")
     with pytest.raises(ImportingError, match="that passphrase does not open"):
         encrypted_files.data_in(path, "wrong")

@@ -245,7 +245,7 @@ ITEM, PLAIN = (FIXTURES / "item.json").read_bytes(), (FIXTURES / "data.json").re
 SESSION = "sts.GetSessionToken,d29yaw,bWZh,1790000000"
 
 
-def test_a_folder_of_aws_vault_as_it_lies_on_a_disk(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_folder_of_aws_vault_is_found(environment: dict[str, str], tmp_path: Path) -> None:
     shutil.copytree(FIXTURES / "keys", tmp_path / ".awsvault" / "keys")
     found = look(environment)
     assert [each.name for each in found] == ["team/dev", "work"]

@@ -198,7 +198,7 @@ def test_the_program_completes_its_own_words(completing: Terminal) -> None:
         assert offered(completing, f"shellvault {line}") == ["one-1"], line
 
 
-def test_profiles_are_offered_behind_the_option_of_a_wrapped_program(completing: Terminal) -> None:
+def test_a_wrapped_programs_option_completes_profiles(completing: Terminal) -> None:
     assert offered(completing, "aws --profile wor") == ["work"]
     assert set(offered(completing, "aws s3 ls --profile ")) == set(NAMES)
     assert offered(completing, "aws --profile=wor") == ["--profile=work"] or completing.shell == "bash"
@@ -229,7 +229,7 @@ def test_zsh_offers_in_a_menu_too(opened: Open, lane: FastLane, config: dict[str
     assert "rror" not in terminal.screen and "bad" not in terminal.screen
 
 
-def test_a_zsh_without_compinit_is_told_once(opened: Open, config: dict[str, str]) -> None:
+def test_a_zsh_without_compinit_is_noted_once(opened: Open, config: dict[str, str]) -> None:
     first, second = opened("zsh", **config), opened("zsh", **config)
     for terminal in (first, second):
         terminal.run("")

@@ -33,7 +33,7 @@ def test_a_session_is_renewed_when_it_is_due(shell: str, opened: Open, lane: Fas
     assert [call[:2] for call in lane.calls()].count(["refresh", shell]) == 1
 
 
-def test_a_refresh_that_is_not_ready_is_not_asked_for_at_every_prompt(
+def test_a_late_refresh_is_not_asked_for_at_every_prompt(
     shell: str, opened: Open, lane: FastLane, now: int
 ) -> None:
     terminal = opened(shell)
@@ -58,7 +58,7 @@ def test_an_expired_session_that_needs_a_person_says_so_once(
     assert key(terminal) == "AKIAFIRST"
 
 
-def test_a_failing_fast_lane_is_silent_and_left_alone_for_a_minute(
+def test_a_failing_fast_lane_rests_silently_for_a_minute(
     shell: str, opened: Open, lane: FastLane, now: int
 ) -> None:
     terminal = opened(shell)
@@ -79,7 +79,7 @@ def test_the_segment_shows_the_time_left(shell: str, opened: Open, lane: FastLan
         assert segment(terminal) == shown
 
 
-def test_leaving_empties_the_segment_and_restores_the_environment(
+def test_leaving_restores_the_segment_and_the_environment(
     shell: str, opened: Open, lane: FastLane, now: int, tmp_path: Path
 ) -> None:
     terminal = opened(shell, AWS_PROFILE="other", AWS_REGION="eu-west-1")

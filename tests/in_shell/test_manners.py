@@ -147,7 +147,7 @@ def test_input_passes_through_powershells_function(opened: Open, tmp_path: Path)
     assert (tmp_path / "shown").read_bytes() == b"x\1some input\n\1\2"
 
 
-def test_a_chain_in_powershell_stops_where_the_function_has_failed(opened: Open, programs: Path) -> None:
+def test_a_powershell_chain_stops_where_the_function_failed(opened: Open, programs: Path) -> None:
     need("pwsh")
     terminal = opened("powershell")
     write_program(programs / "fails", "#!/bin/sh\nexit 3\n")
@@ -197,9 +197,7 @@ def test_a_relative_state_folder_is_ignored(shell: str, opened: Open, tmp_path: 
     assert terminal.value(known.get(shell, "${__shellvault_profiles[*]}")) == "right"
 
 
-def test_leaving_takes_away_the_hook_that_env_brought_to_powershell(
-    opened: Open, lane: FastLane, now: int
-) -> None:
+def test_leaving_removes_the_hook_that_env_brought(opened: Open, lane: FastLane, now: int) -> None:
     need("pwsh")
     mine = "function global:prompt { 'mine> ' }\n"
     brought = render.env_snippet("powershell", session(refresh_at=now + 900, expires_at=now + 3000))

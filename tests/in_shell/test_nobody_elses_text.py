@@ -48,7 +48,7 @@ def test_a_reply_without_the_secret_is_not_evaluated(
     assert not mark.exists()
 
 
-def test_a_shell_without_a_secret_asks_nobody_itself_and_gets_one_from_the_fast_lane(
+def test_a_shell_gets_its_secret_from_the_fast_lane(
     speaking: str, opened: Open, lane: FastLane, now: int, socket_agent: Agent
 ) -> None:
     socket_agent.reply = proven("ok\n" + refresh(speaking, session(**NEWER)))
@@ -61,7 +61,7 @@ def test_a_shell_without_a_secret_asks_nobody_itself_and_gets_one_from_the_fast_
     assert [call[0] for call in lane.calls()] == ["refresh"]
 
 
-def test_an_agent_that_has_been_started_anew_gives_a_new_secret_by_the_fast_lane(
+def test_a_restarted_agent_gives_a_new_secret(
     speaking: str, opened: Open, lane: FastLane, now: int, socket_agent: Agent
 ) -> None:
     secret = "f" * 32
@@ -106,7 +106,7 @@ def test_leaving_forgets_the_secret(speaking: str, opened: Open, lane: FastLane,
 
 
 @pytest.mark.parametrize("how", ["linked", "open to others", "below a folder open to others"])
-def test_a_folder_that_others_can_put_a_socket_into_is_left_alone(
+def test_a_folder_that_others_can_write_is_left_alone(
     speaking: str, how: str, opened: Open, lane: FastLane, now: int, socket_agent: Agent, runtime: Path
 ) -> None:
     folder = runtime / "shellvault"
@@ -171,7 +171,7 @@ _TRUSTING = {
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
 @pytest.mark.parametrize("looks", [True, False], ids=["as it is", "without the look at the folder"])
-def test_a_stranger_who_exchanges_the_agents_folder_is_never_evaluated(
+def test_an_exchanged_agent_folder_is_never_evaluated(
     speaking: str, looks: bool, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Quicker than an interpreter, and as silent as a fast lane that finds a stranger.

@@ -218,7 +218,7 @@ def test_leaving_fzf_is_silent(key: str, fzf: "pexpect.spawn[str]") -> None:
     fzf.close()
 
 
-def test_without_choices_or_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_choices_or_a_terminal_no_person_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="no sign-in to choose from"):
         pick([], "sign-in")
     monkeypatch.setattr("shellvault.dialogue.terminal.is_available", lambda: False)

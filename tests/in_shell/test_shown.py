@@ -88,7 +88,7 @@ def test_no_escape_in_a_name_reaches_the_terminal(
         assert sequence not in written, ascii(sequence)
 
 
-def test_what_expired_and_needs_a_person_is_said_with_the_command_to_run(
+def test_an_expired_session_names_the_command_to_run(
     shell: str, opened: Open, lane: FastLane, now: int
 ) -> None:
     terminal = opened(shell)
@@ -148,7 +148,7 @@ def test_production_is_bold_and_red_in_every_shell_and_in_tables(
 
 
 @pytest.mark.parametrize("patterns", [PATTERNS, HOSTILE, ""], ids=["patterns", "hostile", "none"])
-def test_the_patterns_of_the_settings_count_where_the_variable_is_not_set(
+def test_the_settings_patterns_count_without_the_variable(
     shell: str, patterns: str, opened: Open, lane: FastLane, now: int, tmp_path: Path
 ) -> None:
     settings = tmp_path / ".config" / "shellvault" / "config.toml"
@@ -187,7 +187,7 @@ def test_a_narrowed_session_is_shown_as_one(shell: str, opened: Open, lane: Fast
     assert segment(terminal) in ("work 47m", "work 46m")
 
 
-def test_a_narrowed_session_that_needs_a_person_is_not_followed_by_a_wider_one(
+def test_a_narrowed_session_is_never_followed_by_a_wider_one(
     shell: str, opened: Open, lane: FastLane, now: int
 ) -> None:
     terminal = opened(shell)

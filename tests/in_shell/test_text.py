@@ -136,7 +136,7 @@ def test_the_hook_is_kept_where_the_fast_lane_looks(shell: str, tmp_path: Path) 
     assert kept("hook", shell, environment) == init.hook_text(shell).encode()
 
 
-def test_what_is_kept_is_made_anew_when_the_settings_change(shell: str, tmp_path: Path) -> None:
+def test_a_settings_change_replaces_what_is_kept(shell: str, tmp_path: Path) -> None:
     environment = {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
     settings = tmp_path / ".config" / "shellvault" / "config.toml"
     settings.parent.mkdir(parents=True)

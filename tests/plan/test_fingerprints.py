@@ -72,7 +72,7 @@ def test_what_does_not_decide_a_role_session_leaves_it_alone(changes: dict[str, 
     assert _fingerprint(replace(foo_readonly, **changes)) == _fingerprint(foo_readonly)
 
 
-def test_profiles_with_the_same_keys_and_device_share_the_session() -> None:
+def test_profiles_of_the_same_keys_and_device_share_a_session() -> None:
     assert plan_of(foo_admin).steps[1].fingerprint == plan_of(bar_role1).steps[1].fingerprint
 
 

@@ -37,7 +37,7 @@ def narrowed(profile: Profile, narrowing: Narrowing = READ_ONLY) -> Profile:
 @pytest.mark.parametrize(
     "profile", [foo_readonly, foo_admin, bar_role2, web], ids=lambda profile: profile.name
 )
-def test_the_last_step_is_narrowed_and_those_before_it_are_as_they_were(profile: Profile) -> None:
+def test_only_the_last_step_is_narrowed(profile: Profile) -> None:
     plan, plain = plan_of(narrowed(profile)), plan_of(profile)
     assert plan.steps[:-1] == plain.steps[:-1]
     assert plan.steps[-1].policy_arns == ("arn:aws:iam::aws:policy/ReadOnlyAccess",)
@@ -108,7 +108,7 @@ def test_the_same_policy_by_another_way_is_the_same_session() -> None:
     assert last(narrowed(foo_readonly, by_name)).fingerprint == last(narrowed(foo_readonly)).fingerprint
 
 
-def test_a_profile_that_shares_a_role_s_session_shares_what_narrows_it() -> None:
+def test_profiles_that_share_a_session_share_its_policy() -> None:
     shared = Profile("shared", True, narrowed(foo_readonly))
     assert last(shared) == last(narrowed(foo_readonly))
     assert plan_of(shared).narrowing.label == "ro"
@@ -116,7 +116,7 @@ def test_a_profile_that_shares_a_role_s_session_shares_what_narrows_it() -> None
     assert last(replace(shared, narrowing=Narrowing(where="x"))) == last(foo_readonly)
 
 
-def test_what_narrows_a_source_does_not_narrow_its_roles_and_says_so() -> None:
+def test_a_sources_policy_does_not_narrow_its_roles() -> None:
     plan = plan_of(replace(bar_role2, source=narrowed(bar_role1, replace(READ_ONLY, where="config:7"))))
     assert plan.steps == plan_of(bar_role2).steps
     assert (

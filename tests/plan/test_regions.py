@@ -168,7 +168,7 @@ def test_hosts_are_those_of_botocores_rules() -> None:
         assert page == f"{region}.{regions.PARTITIONS[partition].signin}"
 
 
-def test_endpoints_that_botocore_names_like_regions_give_real_hosts() -> None:
+def test_endpoints_named_like_regions_give_real_hosts() -> None:
     session = botocore.session.get_session()
     for partition in session.get_available_partitions():
         for name in session.get_available_regions("sts", partition, allow_non_regional=True):

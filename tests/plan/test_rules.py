@@ -73,13 +73,13 @@ def test_a_role_assumed_by_long_term_keys_keeps_its_duration() -> None:
     ("profile", "first"),
     [(sso, ["sso-sign-in", "sso"]), (process, ["credential-process"]), (login, ["aws-sign-in"])],
 )
-def test_a_role_beside_another_source_is_assumed_from_it(profile: Profile, first: list[str]) -> None:
+def test_a_role_is_assumed_from_another_source(profile: Profile, first: list[str]) -> None:
     plan = plan_of(replace(profile, role_arn=ROLE))
     assert calls(plan) == [*first, "assume-role"]
     assert plan.steps[-1].role_arn == ROLE
 
 
-def test_the_role_beside_a_web_identity_is_the_one_it_assumes() -> None:
+def test_the_role_of_a_web_identity_is_the_one_it_assumes() -> None:
     plan = plan_of(web)
     assert calls(plan) == ["assume-role-with-web-identity"]
     assert plan.steps[0].role_arn == web.role_arn
@@ -92,12 +92,12 @@ def test_no_code_is_sent_with_a_roles_credentials(source: Profile) -> None:
     assert any("mfa_serial of foo-admin is unused" in note for note in plan.notes)
 
 
-def test_a_code_is_sent_with_what_a_process_gives_since_that_may_be_a_users() -> None:
+def test_a_code_is_sent_with_the_keys_of_a_process() -> None:
     step = last(replace(foo_admin, source=process))
     assert (step.mfa_serial, step.cache) == (MFA, "vault")
 
 
-def test_stored_keys_come_before_everything_else_and_that_is_said() -> None:
+def test_stored_keys_come_first_and_that_is_noted() -> None:
     plan = build(replace(sso, name="jonsmith"), STORED, Options())
     assert calls(plan) == ["stored-keys", "get-session-token"]
     assert any("stored keys of jonsmith are used" in note for note in plan.notes)
@@ -178,7 +178,7 @@ def test_without_a_region_sts_is_asked_in_the_partitions_own(role: str, region: 
     assert last(replace(foo_readonly, role_arn=role)).endpoint.region == region
 
 
-def test_every_step_without_a_region_is_in_the_partition_of_the_plan() -> None:
+def test_a_step_without_a_region_has_the_plans_partition() -> None:
     user = replace(jonsmith, mfa_serial="GAHT12345678")
     role = "arn:aws-us-gov:iam::1:role/a"
     plan = plan_of(replace(foo_admin, source=user, role_arn=role, mfa_serial="GAHT12345678"))
@@ -186,7 +186,7 @@ def test_every_step_without_a_region_is_in_the_partition_of_the_plan() -> None:
     assert [step.endpoint.region for step in plan.steps[1:]] == ["us-gov-west-1"] * 2
 
 
-def test_the_region_of_one_profile_gives_the_others_its_partition() -> None:
+def test_one_profiles_region_gives_the_others_its_partition() -> None:
     user = replace(jonsmith, mfa_serial=None)
     plan = plan_of(Profile("alias", True, user, region="cn-northwest-1"))
     assert plan.steps[-1].endpoint.region == "cn-north-1"
@@ -200,7 +200,7 @@ def test_a_role_is_assumed_from_its_credential_source() -> None:
     assert (plan.steps[1].duration, plan.steps[1].mfa_serial) == (HOUR, None)
 
 
-def test_a_users_own_keys_in_the_environment_are_asked_for_a_code_and_not_capped() -> None:
+def test_a_users_own_keys_need_a_code_and_are_not_capped() -> None:
     profile = lasting(2 * HOUR, replace(foo_admin, source=None, credential_source="Environment"))
     plans = [build(profile, {}, Options(environment_key_id=key_id)) for key_id in ("AKIA1", "AKIA2", "ASIA1")]
     assert [plan.steps[1].mfa_serial for plan in plans] == [MFA] * 3
@@ -230,7 +230,7 @@ def test_a_name_in_a_suggested_command_is_one_word_of_a_shell() -> None:
         plan_of(Profile("a b", True))
 
 
-def test_an_alias_with_a_device_of_its_own_gets_a_session_as_before_a_role() -> None:
+def test_an_alias_with_its_own_device_gets_a_session() -> None:
     plan = plan_of(Profile("alias", True, jonsmith, mfa_serial=MFA))
     assert calls(plan) == ["stored-keys", "get-session-token"]
     assert (plan.steps[-1].duration, plan.steps[-1].mfa_serial) == (8 * HOUR, MFA)
@@ -270,7 +270,7 @@ def test_missing_credentials_say_what_to_do(profile: Profile, message: str) -> N
         plan_of(profile)
 
 
-def test_the_command_for_codes_comes_along_where_a_code_is_needed() -> None:
+def test_the_mfa_process_comes_along_where_a_code_is_needed() -> None:
     asking = replace(jonsmith, mfa_process="code-please")
     assert last(asking).mfa_process == "code-please"
     assert last(replace(foo_readonly, source=asking)).mfa_process is None
@@ -311,7 +311,7 @@ def test_everything_that_a_role_is_asked_with_is_in_its_step() -> None:
         ("https://aws.example", False),
     ],
 )
-def test_plain_http_to_another_machine_is_refused_unless_it_is_allowed(url: str, is_refused: bool) -> None:
+def test_plain_http_to_another_machine_needs_permission(url: str, is_refused: bool) -> None:
     profile = replace(jonsmith, endpoint_url=url)
     assert calls(plan_of(profile, insecure_endpoint=True)) == ["stored-keys", "get-session-token"]
     if not is_refused:

@@ -42,11 +42,11 @@ def test_a_role_is_assumed_on_top_for_an_hour_at_most() -> None:
     assert plan.steps[1].duration == 3600
 
 
-def test_a_role_beside_it_is_assumed_too() -> None:
+def test_a_role_on_top_is_assumed_too() -> None:
     assert calls(plan_of(replace(deploy, role_arn=above.role_arn))) == ["secrets-engine", "assume-role"]
 
 
-def test_it_comes_before_the_credentials_process_that_other_tools_read() -> None:
+def test_it_comes_before_the_credential_process_of_others() -> None:
     assert calls(plan_of(replace(deploy, credential_process="shellvault export deploy"))) == [
         "secrets-engine"
     ]
@@ -70,7 +70,7 @@ def test_without_an_address_it_says_what_to_set() -> None:
         plan_of(resolved("[profile work]\nshellvault_vault_role = deploy\n"))
 
 
-def test_plain_http_to_another_machine_is_refused_and_to_this_one_is_not() -> None:
+def test_plain_http_goes_to_this_machine_alone() -> None:
     away = replace(deploy, engine=SecretsEngine("deploy", server=EngineServer("http://vault.example:8200")))
     with pytest.raises(ConfigError, match=r"without encryption: correct VAULT_ADDR, or allow it"):
         plan_of(away)
@@ -113,7 +113,7 @@ def test_why_names_the_path_and_the_server() -> None:
     assert json.dumps(first)
 
 
-def test_the_server_is_described_by_the_variables_of_vaults_own_command() -> None:
+def test_vaults_own_variables_describe_the_server() -> None:
     role = "[profile work]\nshellvault_vault_role = a@b.c\n"
     text = f"{role}shellvault_vault_mount = team/aws/\nshellvault_vault_endpoint = sts\n"
     variables = {
@@ -153,7 +153,7 @@ def test_what_cannot_be_meant_is_refused_by_name(line: str, variables: dict[str,
         resolved(f"[profile work]\n{line}\n", **variables)
 
 
-def test_the_role_of_the_default_profile_is_its_own_and_the_mount_everybodys() -> None:
+def test_the_default_profiles_role_is_its_own() -> None:
     default = "[default]\nshellvault_vault_role = a\nshellvault_vault_mount = team\n"
     text = f"{default}[profile work]\n[profile b]\nshellvault_vault_role = b\n"
     assert resolved(text, **VAULT).engine is None
@@ -161,5 +161,5 @@ def test_the_role_of_the_default_profile_is_its_own_and_the_mount_everybodys() -
     assert engine and engine.mount == "team"
 
 
-def test_other_variables_of_vault_change_nothing_for_other_profiles() -> None:
+def test_vaults_variables_change_nothing_for_other_profiles() -> None:
     assert resolved("[profile work]\n", VAULT_ADDR="nonsense", VAULT_SKIP_VERIFY="?").engine is None

@@ -58,7 +58,7 @@ def test_durations_are_written_as_they_are_read() -> None:
         assert parse_duration(format_duration(seconds)) == seconds
 
 
-def test_every_endpoint_that_is_not_aws_own_and_every_program_is_shown() -> None:
+def test_every_foreign_endpoint_and_every_program_is_shown() -> None:
     elsewhere = replace(jonsmith, endpoint_url="https://aws.example", mfa_process="code\x1b[0m now")
     plan = plan_of(elsewhere)
     assert "asks https://aws.example" in describe(plan)

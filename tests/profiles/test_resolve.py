@@ -84,7 +84,7 @@ def test_a_credential_source_is_read_in_any_case() -> None:
     assert "is none of Environment, Ec2InstanceMetadata" in refusal("[profile work]\ncredential_source = x\n")
 
 
-def test_a_credential_source_beside_a_source_profile_is_refused() -> None:
+def test_a_credential_source_and_a_source_profile_are_refused() -> None:
     message = refusal("[profile work]\ncredential_source = Environment\nsource_profile = b\n[profile b]\n")
     assert message.startswith(
         "config:2: credential_source: 'Environment' cannot be combined with source_profile"
@@ -196,7 +196,7 @@ def test_a_section_without_the_word_profile_is_noted() -> None:
         build(profile, {}, Options())
 
 
-def test_notes_about_the_file_are_told_once() -> None:
+def test_notes_about_the_file_are_shown_once() -> None:
     profile = resolved("[profile a b]\n[profile work]\nsource_profile = base\n[profile base]\n")
     assert len(profile.notes) == 1
     assert profile.source is not None and profile.source.notes == ()

@@ -70,7 +70,7 @@ def test_an_address_answers_to_its_own_name_alone(behind: Target) -> None:
             assert page.recv(100).startswith(b"HTTP/1.1 403 ")
 
 
-def test_the_end_of_the_server_behind_is_told(tmp_path: Path) -> None:
+def test_the_end_of_the_upstream_server_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         gone = Target("", *closed.getsockname())
     path = tmp_path / "socket"

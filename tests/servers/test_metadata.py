@@ -84,7 +84,7 @@ def test_a_page_with_dns_rebinding_gets_nothing(server: MetadataServer) -> None:
     assert asked(server, "GET", CREDENTIALS, Host="169.254.169.254", **{TOKEN: token})[0] == 200
 
 
-def test_who_speaks_for_somebody_else_gets_no_token(server: MetadataServer) -> None:
+def test_a_caller_gets_no_token_for_another_process(server: MetadataServer) -> None:
     headers = {TOKEN_LIFE: "60", "X-Forwarded-For": "10.0.0.1"}
     assert asked(server, "PUT", "/latest/api/token", **headers)[0] == 403
 
@@ -118,7 +118,7 @@ def test_other_users_of_this_machine_get_nothing(server: MetadataServer) -> None
     assert not done.stdout or not done.stderr or "Reset" in done.stderr
 
 
-def test_what_is_no_request_costs_nobody_else_anything(server: MetadataServer) -> None:
+def test_an_invalid_request_costs_no_other_caller(server: MetadataServer) -> None:
     for text in (
         b"\0" * 100,
         b"GET\r\n\r\n",

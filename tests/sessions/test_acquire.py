@@ -87,7 +87,7 @@ def scene(tmp_path: Path, aws: Aws) -> Scene:
     return Scene(tmp_path, aws)
 
 
-def test_each_step_is_called_with_the_credentials_of_the_one_before(scene: Scene) -> None:
+def test_each_step_uses_the_credentials_of_the_one_before(scene: Scene) -> None:
     assert scene.command(home).access_key_id == "ASIA2"
     assert scene.aws.called == [("get-session-token", "AKIAWORK"), ("assume-role", "ASIA1")]
 
@@ -99,7 +99,7 @@ def test_long_term_keys_come_straight_from_the_vault(scene: Scene) -> None:
     assert scene.aws.called == []
 
 
-def test_a_session_that_cost_a_code_is_there_for_the_next_command(scene: Scene) -> None:
+def test_a_session_with_a_code_serves_the_next_command(scene: Scene) -> None:
     assert scene.command(work) == scene.command(work)
     assert len(scene.person.asked) == 1
 
@@ -137,7 +137,7 @@ def test_a_role_session_is_kept_in_memory(scene: Scene) -> None:
     assert scene.acquire(scene.plan(plain), cache) == scene.acquire(scene.plan(plain), cache)
 
 
-def test_the_vault_has_the_session_under_its_fingerprint_with_a_label(scene: Scene) -> None:
+def test_the_vault_keeps_the_session_by_fingerprint(scene: Scene) -> None:
     session = scene.command(work)
     fingerprint = scene.plan(work).steps[-1].fingerprint
     assert scene.vault.kept == {fingerprint: session.to_json()}
@@ -179,7 +179,7 @@ def test_fresh_takes_a_source_that_cost_a_code_from_the_cache(scene: Scene) -> N
     assert len(scene.person.asked) == 1
 
 
-def test_fresh_does_every_step_anew_that_needs_nobody(scene: Scene) -> None:
+def test_fresh_repeats_every_step_that_needs_no_person(scene: Scene) -> None:
     chained = replace(plain, name="chained", source=plain)
     cache = DirectCache(scene.vault, scene.folder, scene.person)
     scene.acquire(scene.plan(chained), cache)
@@ -208,7 +208,7 @@ def test_a_new_source_that_aws_does_not_take_is_an_error_at_once(scene: Scene) -
     assert len(scene.aws.called) == 2
 
 
-def test_long_term_keys_that_aws_does_not_know_are_an_error_at_once(scene: Scene) -> None:
+def test_long_term_keys_unknown_to_aws_are_an_error_at_once(scene: Scene) -> None:
     scene.aws.no_longer_takes = {"AKIAWORK"}
     with pytest.raises(RefusedError):
         scene.command(work)
@@ -220,7 +220,7 @@ def test_a_damaged_session_counts_as_none(scene: Scene) -> None:
     assert scene.command(work).access_key_id == "ASIA1"
 
 
-def test_a_vault_that_cannot_keep_a_session_is_said_and_the_session_used(scene: Scene) -> None:
+def test_a_session_that_cannot_be_kept_is_used_all_the_same(scene: Scene) -> None:
     scene.vault.is_read_only = True
     assert scene.command(work).access_key_id == "ASIA1"
     assert scene.person.told == ["the session could not be kept for later: the vault is read-only"]
@@ -233,14 +233,14 @@ def test_keys_replaced_in_between_are_an_error(scene: Scene) -> None:
         scene.acquire(plan, DirectCache(scene.vault, scene.folder, scene.person))
 
 
-def test_nobody_to_ask_leaves_no_lock_behind(scene: Scene) -> None:
+def test_no_person_to_ask_leaves_no_lock_behind(scene: Scene) -> None:
     scene.person = person()
     with pytest.raises(NeedsPersonError):
         scene.command(work)
     assert list(scene.folder.iterdir()) == []
 
 
-def test_who_waited_for_the_lock_takes_what_the_other_got(
+def test_a_command_that_waited_takes_the_others_session(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others = DirectCache(scene.vault, scene.folder, scene.person)
@@ -257,18 +257,18 @@ def test_who_waited_for_the_lock_takes_what_the_other_got(
     assert len(scene.aws.called) == 1
 
 
-def test_who_waited_takes_even_a_session_shorter_than_wished(
+def test_a_command_that_waited_takes_a_shorter_session_too(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.aws.lifetime = 60
-    test_who_waited_for_the_lock_takes_what_the_other_got(scene, monkeypatch)
+    test_a_command_that_waited_takes_the_others_session(scene, monkeypatch)
 
 
 def _process(command: str) -> Profile:
     return Profile("helped", True, credential_process=command)
 
 
-def test_what_a_process_gives_without_an_end_is_asked_for_each_time(scene: Scene, tmp_path: Path) -> None:
+def test_keys_of_a_process_without_expiry_are_not_kept(scene: Scene, tmp_path: Path) -> None:
     counter = tmp_path / "count"
     reply = '{"Version": 1, "AccessKeyId": "AKIA1", "SecretAccessKey": "s"}'
     script = tmp_path / "helper"

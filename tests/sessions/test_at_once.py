@@ -52,9 +52,7 @@ def _outputs(commands: list[subprocess.Popen[str]]) -> list[list[str]]:
     return outputs
 
 
-def test_twenty_commands_on_an_empty_cache_cost_one_call_and_one_code(
-    office: Office, home: Home, line: str
-) -> None:
+def test_twenty_commands_cost_one_call_and_one_code(office: Office, home: Home, line: str) -> None:
     home.write_config(home.config_file.read_text() + f"mfa_serial = {office.serial}\n")
     office.front.delay = 0.5
     code, start = office.front.code(office.serial), str(time.time() + 3)
@@ -64,7 +62,7 @@ def test_twenty_commands_on_an_empty_cache_cost_one_call_and_one_code(
     assert office.front.calls == {"GetSessionToken": 1}
 
 
-def test_a_killed_command_holds_nobody_up(office: Office, home: Home, line: str) -> None:
+def test_a_killed_command_delays_no_other(office: Office, home: Home, line: str) -> None:
     office.front.delay = 60
     first = _start(home, line)
     while not office.front.calls:

@@ -232,9 +232,7 @@ def test_a_call_with_a_code_is_made_once_only(front: MfaFront) -> None:
     assert front.calls["GetSessionToken"] == 3
 
 
-def test_an_answer_that_is_not_awss_is_told_from_a_refusal(
-    front: MfaFront, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_is_not_awss_is_no_refusal(front: MfaFront, monkeypatch: pytest.MonkeyPatch) -> None:
     front.answer = b"<html><head><title>Welcome to the hotel</title><body><p>Sign in"
     with pytest.raises(SessionError, match=f"what answers at {front.endpoint} is not AWS"):
         call_sts(_step(front), SOURCE, NOW)
@@ -246,7 +244,7 @@ def test_an_answer_that_is_not_awss_is_told_from_a_refusal(
         call_sts(step, SOURCE, NOW)
 
 
-def test_a_certificate_of_somebody_else_is_told_from_a_dead_network(tmp_path: Path) -> None:
+def test_a_foreign_certificate_differs_from_a_dead_network(tmp_path: Path) -> None:
     with answering_over_tls(tmp_path, _reply()) as (url, bundle):
         step = SessionToken("work", duration=900, endpoint=Endpoint("us-east-1", url))
         with pytest.raises(SessionError, match="is not AWS: check endpoint_url and ca_bundle"):
@@ -299,7 +297,7 @@ def answering_over_tls(folder: Path, answer: bytes) -> Iterator[tuple[str, Path]
     server.server_close()
 
 
-def test_nobody_at_the_endpoint_is_an_error_that_names_it() -> None:
+def test_a_dead_endpoint_is_an_error_that_names_it() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -353,6 +351,6 @@ def test_each_region_has_its_endpoint(endpoint: Endpoint, url: str, signed_in: s
     assert (client.meta.endpoint_url, client._request_signer._region_name) == (url, signed_in)
 
 
-def test_boto3_makes_the_clients_of_commands_and_botocore_those_of_sessions() -> None:
+def test_boto3_serves_commands_and_botocore_sessions() -> None:
     assert client_for("iam", Endpoint("eu-west-1"), SOURCE, 1).meta.config.user_agent.startswith("Boto3/")
     assert client_for("sts", Endpoint("eu-west-1"), SOURCE, 1).meta.config.user_agent.startswith("Botocore/")

@@ -18,7 +18,7 @@ def _change(profile: Profile = WORK, session: Session = SESSION) -> Change:
     return change_for(profile, session, "work config=/c", now=1_000_000_100)
 
 
-def test_a_session_sets_its_keys_its_expiry_and_where_it_came_from() -> None:
+def test_a_session_sets_its_keys_expiry_and_origin() -> None:
     assert _change().set == {
         "AWS_ACCESS_KEY_ID": "ASIA1",
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -94,7 +94,7 @@ def test_the_account_is_that_of_the_session_or_none() -> None:
     assert {"AWS_ACCOUNT_ID", "AWS_CREDENTIAL_SCOPE"} <= set(_change().unset)
 
 
-def test_every_variable_that_botocore_takes_credentials_from_is_managed() -> None:
+def test_every_credential_variable_of_botocore_is_managed() -> None:
     env, container = credentials.EnvProvider, credentials.ContainerProvider
     web_identity = credentials.AssumeRoleWithWebIdentityProvider._CONFIG_TO_ENV_VAR
     names = {env.ACCESS_KEY, env.SECRET_KEY, *env.TOKENS, env.EXPIRY_TIME, env.ACCOUNT_ID}

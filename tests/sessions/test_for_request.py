@@ -58,9 +58,7 @@ def test_a_request_gives_a_session_and_what_it_came_from(config: Path, tmp_path:
     assert acquired.files == (config,)
 
 
-def test_keys_that_were_replaced_in_between_or_by_a_run_that_was_killed_are_planned_for_anew(
-    config: Path, tmp_path: Path
-) -> None:
+def test_keys_replaced_meanwhile_are_planned_for_again(config: Path, tmp_path: Path) -> None:
     someone = person()
     vault = MemoryVault({"work": StoredKeys("AKIANEW", "new")}, outdated={"work": "AKIAOLD"})
     line = _line(config, "work", {"no-session": "1"})

@@ -79,7 +79,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
         pass
 
 
-def test_who_waits_is_told_once_for_whom(tmp_path: Path) -> None:
+def test_a_waiting_command_names_the_other_once(tmp_path: Path) -> None:
     holder, told = _holder(tmp_path / "lock"), []
     threading.Timer(1.6, holder.kill).start()
     with exclusive(tmp_path / "lock", "it", told.append):

@@ -116,7 +116,7 @@ def test_a_used_code_is_forgotten_after_some_minutes(tmp_path: Path) -> None:
     assert len(aws.sent) == 2
 
 
-def test_a_person_who_only_types_a_used_code_is_not_asked_for_ever(tmp_path: Path) -> None:
+def test_a_used_code_is_not_asked_for_for_ever(tmp_path: Path) -> None:
     around = _around(tmp_path)
     with_code(STEP, person("123456"), around, Aws("123456"))
     someone = Person(iter(lambda: "123456", None))
@@ -134,7 +134,7 @@ def test_what_is_remembered_is_no_code_and_private(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"[]", b'{"a": "b"}', b"\xff", b'{"a": 1e999}'])
-def test_a_damaged_memory_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+def test_a_damaged_memory_is_replaced(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / "used-codes.json").write_bytes(damage)
     around, aws = _around(tmp_path), Aws("123456", "654321")
     with_code(STEP, person("123456"), around, aws)
@@ -142,7 +142,7 @@ def test_a_damaged_memory_is_made_anew(tmp_path: Path, damage: bytes) -> None:
     assert aws.sent == ["123456", "654321"]
 
 
-def test_nobody_to_ask_is_an_error(tmp_path: Path) -> None:
+def test_no_person_to_ask_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NeedsPersonError):
         with_code(STEP, person(), _around(tmp_path), Aws())
 
@@ -169,7 +169,7 @@ def test_a_wrong_code_of_the_command_line_is_an_error(tmp_path: Path, token: str
         with_code(STEP, person("123456"), _around(tmp_path, mfa_token=token), Aws("123456"))
 
 
-def test_a_used_code_of_the_command_line_is_an_error_and_not_sent(tmp_path: Path) -> None:
+def test_a_used_code_of_the_command_line_is_not_sent(tmp_path: Path) -> None:
     around, aws = _around(tmp_path, mfa_token="123456"), Aws("123456")
     with_code(STEP, person(), around, aws)
     with pytest.raises(SessionError, match="has been used already: give the next one"):
@@ -183,7 +183,7 @@ def test_a_process_gives_the_code_before_a_person(tmp_path: Path) -> None:
     assert (aws.sent, someone.asked) == (["222222"], [])
 
 
-def test_a_process_runs_again_in_the_next_window_after_a_used_code(tmp_path: Path) -> None:
+def test_a_process_runs_again_after_a_used_code(tmp_path: Path) -> None:
     clock = Clock(1_000_000_005)
     around = context(tmp_path, clock=clock, sleep=clock.sleep)
     aws = Aws("111111", "222222")

@@ -58,19 +58,19 @@ def test_a_process_may_give_keys_that_do_not_expire() -> None:
         "Sun, 09 Sep 2001 04:46:40 +0200",
     ],
 )
-def test_an_expiry_may_be_written_in_any_zone_and_way_that_boto3_reads(time: str) -> None:
+def test_an_expiry_is_read_in_every_form_that_boto3_reads(time: str) -> None:
     from botocore.utils import parse_timestamp
 
     assert _answer(GOOD | {"Expiration": time}).expires_at == 1_000_003_600
     assert int(parse_timestamp(time).timestamp()) == 1_000_003_600
 
 
-def test_an_empty_token_is_none_and_members_that_nobody_knows_do_not_matter() -> None:
+def test_an_empty_token_is_none_and_unknown_members_are_ignored() -> None:
     reply = GOOD | {"SessionToken": "", "Comment": ["x"]}
     assert _answer(reply) == Session("ASIA1", "secret", None, int(NOW), None)
 
 
-def test_the_account_that_a_process_names_goes_along_if_it_is_one() -> None:
+def test_the_account_that_a_process_names_is_kept_if_valid() -> None:
     assert _answer(GOOD | {"AccountId": "123456789012"}).account_id == "123456789012"
     assert _answer(GOOD | {"AccountId": "mine"}).account_id is None
 
@@ -110,7 +110,7 @@ def test_a_tilde_in_a_program_s_name_is_the_home(tmp_path: Path) -> None:
     ],
     ids=lambda reply: str(reply)[:60],
 )
-def test_any_other_answer_is_an_error_of_one_line_without_secrets(reply: object) -> None:
+def test_any_other_answer_is_one_line_without_secrets(reply: object) -> None:
     with pytest.raises(SessionError) as raised:
         _answer(reply)
     assert "profile work" in str(raised.value)
@@ -118,7 +118,7 @@ def test_any_other_answer_is_an_error_of_one_line_without_secrets(reply: object)
     assert "secret" not in str(raised.value).replace("secret access key", "")
 
 
-def test_the_command_is_split_like_words_of_a_shell_but_runs_without_one() -> None:
+def test_the_command_is_split_like_a_shells_without_a_shell() -> None:
     reply = GOOD | {"SecretAccessKey": "$HOME;id"}
     assert _answer(reply).secret_access_key == "$HOME;id"
 
@@ -129,7 +129,7 @@ def test_a_command_that_cannot_run_is_an_error(command: str) -> None:
         _run(command)
 
 
-def test_a_failure_shows_its_status_and_the_last_line_of_its_complaint() -> None:
+def test_a_failure_shows_its_status_and_last_line() -> None:
     with pytest.raises(SessionError, match=r"failed with status 3, run it by hand: it is .x1b\[31mbroken"):
         _run(shlex.join(["sh", "-c", "echo first >&2; printf 'it is \\033[31mbroken\\n' >&2; exit 3"]))
 

@@ -37,7 +37,7 @@ def test_a_helper_does_not_see_the_session_that_it_is_run_in() -> None:
     assert environment_for(users | dict(server.set), "b") == environment_for(users, "b")
 
 
-def test_a_helper_finds_its_own_profile_s_region_unless_the_user_has_set_one() -> None:
+def test_a_helper_finds_its_profiles_region_unless_one_is_set() -> None:
     mark = {"SHELLVAULT_REQUEST": "a config=/x", "SHELLVAULT_REGION": "eu-west-1", "AWS_REGION": "eu-west-1"}
     found = environment_for(ENVIRONMENT | mark, "b", region="us-east-2")
     assert (found["AWS_REGION"], found["AWS_DEFAULT_REGION"]) == ("us-east-2", "us-east-2")

@@ -31,7 +31,7 @@ def failed(number: int) -> VaultError:
 
 
 @pytest.mark.parametrize(("number", "times"), [(errno.EROFS, 1), (errno.ENOSPC, 3), (errno.EACCES, 3)])
-def test_a_read_only_home_is_told_of_once(
+def test_a_read_only_home_is_reported_once(
     number: int, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
@@ -41,7 +41,9 @@ def test_a_read_only_home_is_told_of_once(
     assert person.told == ["the session could not be kept for later: the vault cannot be written"] * times
 
 
-def test_where_nothing_can_be_noted_it_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_can_be_noted_it_is_shown_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "file"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))

@@ -32,7 +32,7 @@ def with_endpoint(url: str) -> Change:
     return session("work", AWS_ENDPOINT_URL=url)
 
 
-def test_env_has_one_plain_line_for_each_variable_that_programs_read() -> None:
+def test_env_has_a_plain_line_for_each_variable() -> None:
     expected = "".join(f"{name}={value}\n" for name, value in EXPORTED.items())
     assert export("env", WORK, "work") == expected
 
@@ -124,9 +124,7 @@ def test_posix_assignments_are_read_by_sh(form: str, shell: str, tmp_path: Path)
         real_shell("powershell", "powershell"),
     ],
 )
-def test_a_shell_that_evaluates_an_export_has_the_session_and_no_rest_of_another(
-    shell: str, form: str, tmp_path: Path
-) -> None:
+def test_an_export_leaves_no_rest_of_another_session(shell: str, form: str, tmp_path: Path) -> None:
     change = session("work", without=("AWS_SESSION_TOKEN",), AWS_ENDPOINT_URL=ODD)
     steps = Script(shell, tmp_path)
     steps.export("AWS_SESSION_TOKEN", "stale")

@@ -10,7 +10,7 @@ from shellvault.shells import SHELLS, render
 from shellvault.variables import Change
 
 
-def test_a_checkout_has_its_templates_beside_the_package() -> None:
+def test_a_checkout_has_its_templates_next_to_the_package() -> None:
     folder = render.template_folder("shells")
     assert {path.name for path in folder.iterdir()} >= set(SHELLS)
 

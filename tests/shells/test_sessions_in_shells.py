@@ -83,7 +83,7 @@ def set_up_variables(steps: Script) -> None:
 
 @pytest.mark.parametrize("within_function", [False, True])
 @pytest.mark.parametrize(("shell", "setup"), CIRCUMSTANCES)
-def test_leaving_restores_everything_after_any_number_of_switches(
+def test_leaving_restores_everything_after_many_switches(
     script: NewScript, shell: str, setup: str, within_function: bool
 ) -> None:
     steps = script(shell)
@@ -115,7 +115,7 @@ def test_leaving_restores_everything_after_any_number_of_switches(
 
 
 @pytest.mark.parametrize("shell", REAL_SHELLS)
-def test_a_profile_without_a_region_leaves_the_region_of_the_shell(script: NewScript, shell: str) -> None:
+def test_a_profile_without_a_region_keeps_the_shells(script: NewScript, shell: str) -> None:
     steps = script(shell)
     steps.export("AWS_REGION", "us-east-1")
     unset = tuple(name for name in HOME.unset if name not in ("AWS_REGION", "AWS_DEFAULT_REGION"))
@@ -167,9 +167,7 @@ def test_leaving_without_a_session_changes_nothing(script: NewScript, shell: str
 
 
 @pytest.mark.parametrize("shell", HOOKED_SHELLS)
-def test_a_child_shell_leaves_the_session_of_its_parent_but_not_what_it_has_changed(
-    script: NewScript, shell: str
-) -> None:
+def test_a_child_shell_leaves_only_what_it_has_not_changed(script: NewScript, shell: str) -> None:
     steps = script(shell)
     steps.evaluate(leave_snippet(shell))
     steps.dump("after")
@@ -187,9 +185,7 @@ def test_a_child_shell_leaves_the_session_of_its_parent_but_not_what_it_has_chan
 
 
 @pytest.mark.parametrize("shell", HOOKED_SHELLS)
-def test_a_child_shell_keeps_the_session_of_its_parent_fresh_and_can_leave_it(
-    script: NewScript, shell: str
-) -> None:
+def test_a_child_shell_refreshes_and_leaves_its_parents_session(script: NewScript, shell: str) -> None:
     steps = script(shell)
     steps.evaluate(refresh_snippet(shell, session("work", 2, without=("AWS_SESSION_TOKEN",))))
     steps.dump("without token")

@@ -83,6 +83,6 @@ def test_shellcheck_has_nothing_to_say_about_bash(name: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 @pytest.mark.parametrize("name", SNIPPETS)
-def test_a_snippet_carries_no_comment_since_an_interactive_zsh_would_run_it(shell: str, name: str) -> None:
+def test_a_snippet_has_no_comment_that_zsh_would_run(shell: str, name: str) -> None:
     lines = SNIPPETS[name](shell).splitlines()
     assert not [line for line in lines if line.lstrip().startswith("#")]

@@ -135,7 +135,7 @@ def test_a_person_elsewhere_copies_a_code(desk: Desk, mistake: str | None) -> No
     assert len(desk.visitor.told) == (mistake is not None)
 
 
-def test_somebody_else_in_the_browser_is_told_and_not_kept(desk: Desk) -> None:
+def test_another_principal_in_the_browser_is_not_kept(desk: Desk) -> None:
     desk.services.principal = "arn:aws:iam::000000000000:user/eve"
     with pytest.raises(SessionError, match=r"signed in as arn:.*/eve, and profile me is for arn:.*/ada"):
         session(desk)
@@ -265,7 +265,7 @@ def test_a_key_in_the_other_pem_format_is_read(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "no key", None, 3])
-def test_a_key_that_is_none_is_told(key: object) -> None:
+def test_a_malformed_key_is_reported(key: object) -> None:
     assert not dpop.is_key(key)
 
 

@@ -111,7 +111,7 @@ def test_a_start_url_may_be_written_in_several_ways(desk: Desk, written: str) ->
     assert token(desk, "legacy")
 
 
-def test_nobody_at_the_keyboard_begins_nothing(desk: Desk) -> None:
+def test_without_a_person_nothing_begins(desk: Desk) -> None:
     with pytest.raises(NeedsPersonError, match="not signed in to corp: run `shellvault signin admin`"):
         token(desk, quiet=True)
     assert not desk.services.requests
@@ -138,7 +138,7 @@ def test_an_answer_with_another_state_does_not_end_the_wait(desk: Desk) -> None:
     assert pages[0] == 400
 
 
-def test_who_goes_away_ends_the_wait(desk: Desk) -> None:
+def test_a_command_that_ends_ends_the_wait(desk: Desk) -> None:
     desk.services.consenting = "nobody"
     desk.visitor.is_there = False
     with pytest.raises(NeedsPersonError, match="the sign-in to corp timed out"):
@@ -378,7 +378,7 @@ def test_an_exported_token_is_only_where_the_cli_looks(desk: Desk) -> None:
 # What is kept.
 
 
-def test_what_is_kept_is_told_by_its_label(desk: Desk) -> None:
+def test_what_is_kept_is_named_by_its_label(desk: Desk) -> None:
     found = token(desk)
     label = desk.store.labels()[desk.sign_in_step().fingerprint]
     assert found.client

@@ -87,7 +87,7 @@ def test_the_pages_load_nothing_and_are_not_kept(listener: Listener) -> None:
     assert "prefers-color-scheme: dark" in body
 
 
-def test_idle_and_hostile_connections_keep_nobody_out(listener: Listener) -> None:
+def test_idle_and_hostile_connections_keep_no_caller_out(listener: Listener) -> None:
     idle = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(4)]
     garbage = socket.create_connection(("127.0.0.1", listener.port))
     garbage.sendall(b"\x16\x03\x01" + b"A" * 20_000)

@@ -97,7 +97,7 @@ def secrets_on_disk(home: Home, services: SignInEmulator) -> list[str]:
     return found
 
 
-def test_no_secret_lies_in_plain_text_or_on_a_command_line(person: Home, services: SignInEmulator) -> None:
+def test_no_secret_is_in_plain_text_or_on_a_command_line(person: Home, services: SignInEmulator) -> None:
     services.delay["POST /token"] = services.delay["POST /v1/token"] = 0.5
     lines = set()
     for profile in ("admin", "me"):

@@ -35,7 +35,7 @@ def test_a_portal_is_asked_in_its_region(desk_at_aws: Desk) -> None:
     assert {request.region for request in desk_at_aws.services.requests} == {"eu-west-1"}
 
 
-def test_a_portal_in_another_region_knows_nobody(desk_at_aws: Desk) -> None:
+def test_a_portal_in_another_region_has_no_accounts(desk_at_aws: Desk) -> None:
     desk_at_aws.services.sso_region = "us-east-1"
     with pytest.raises(SessionError, match="sso_region"):
         identity_center.token(desk_at_aws.work(), desk_at_aws.sign_in_step())

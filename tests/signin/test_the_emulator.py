@@ -70,7 +70,7 @@ def test_the_cli_is_refused_as_by_aws(at_home: Home, services: SignInEmulator, p
     assert services.calls["POST /token"] == 0
 
 
-def test_the_cli_waits_slower_when_told_to(at_home: Home, services: SignInEmulator) -> None:
+def test_the_cli_slows_down_on_request(at_home: Home, services: SignInEmulator) -> None:
     services.fail(
         "POST /token", oidc_error("AuthorizationPendingException"), oidc_error("ExpiredTokenException")
     )

@@ -96,7 +96,7 @@ def test_an_unusable_file_folder_never_selects_a_volatile_vault(environment: dic
     assert choose(None, environment).backend == "file"
 
 
-def test_what_chose_the_backend_is_told(environment: dict[str, str]) -> None:
+def test_what_chose_the_backend_is_shown(environment: dict[str, str]) -> None:
     environment["SHELLVAULT_BACKEND"] = "file"
     [reason] = [status.reason for status in probe(environment) if status.chosen]
     assert reason.startswith("chosen by SHELLVAULT_BACKEND; ")

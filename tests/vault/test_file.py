@@ -256,7 +256,7 @@ def test_a_file_that_others_may_write_is_refused(path: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to give a file away")
-def test_a_file_of_somebody_else_is_refused(path: Path) -> None:
+def test_another_users_file_is_refused(path: Path) -> None:
     opened(path).set_password("s", "a", "1")
     os.chown(path, NOBODY, NOBODY)
     assert f"belongs to uid {NOBODY}" in error_of(lambda: opened(path).get_password("s", "a"))
@@ -437,9 +437,7 @@ def test_a_file_made_meanwhile_by_another_process_is_untouched(path: Path) -> No
     assert opened(path, "the other's").get_password("s", "a") == "1"
 
 
-def test_a_writer_that_is_stuck_is_told_of_within_its_deadline(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stuck_writer_is_reported_within_its_deadline(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from shellvault import locks
 
     opened(path).set_password("s", "a", "1")

@@ -102,7 +102,7 @@ def test_its_items_are_listed_by_name(keyring: KernelKeyring) -> None:
     assert sorted(keyring.names()) == sorted(names)
 
 
-def test_one_that_is_revoked_holds_nothing_and_is_made_anew(keyring: KernelKeyring) -> None:
+def test_a_revoked_one_holds_nothing_and_is_replaced(keyring: KernelKeyring) -> None:
     keyring.set_password("shellvault", "keys/work", "secret")
     subprocess.run(["keyctl", "revoke", number_of_ring()], check=True)
     assert keyring.get_password("shellvault", "keys/work") is None

@@ -78,7 +78,7 @@ def test_a_folder_that_others_could_read_is_made_private(home: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to give a folder away")
-def test_a_folder_of_somebody_else_is_refused(home: Path) -> None:
+def test_another_users_folder_is_refused(home: Path) -> None:
     state = home / ".local/state/shellvault"
     state.mkdir(parents=True)
     os.chown(state, 65534, 65534)
@@ -116,7 +116,7 @@ def test_a_runtime_folder_that_is_none_is_not_used(home: Path, runtime: str) -> 
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to give a folder away")
-def test_a_runtime_folder_of_somebody_else_is_not_used(home: Path, tmp_path: Path) -> None:
+def test_another_users_runtime_folder_is_not_used(home: Path, tmp_path: Path) -> None:
     runtime = tmp_path / "run"
     runtime.mkdir()
     os.chown(runtime, 65534, 65534)

@@ -152,7 +152,7 @@ def _write(path: Path, first: int) -> None:
                 continue
 
 
-def test_writers_beside_it_lose_nothing(path: Path) -> None:
+def test_concurrent_writers_lose_nothing(path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_write, args=(path, first)) for first in (100, 200)]
     for writer in writers:

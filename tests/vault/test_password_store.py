@@ -43,9 +43,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
 
 
-def test_a_locked_key_that_nobody_can_unlock_is_one_line_at_once(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_key_that_stays_locked_is_one_line_at_once(environment: dict[str, str], tmp_path: Path) -> None:
     with real_store(environment, tmp_path, passphrase="open sesame") as there:
         opened(there).save_keys("work", KEYS.access_key_id, KEYS.secret_access_key)
         for agent in of_gpg(there, "gpg-agent"):

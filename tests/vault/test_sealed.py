@@ -33,7 +33,7 @@ def test_the_default_cost_is_rfc_9106s_second_option() -> None:
     assert key.master == expected
 
 
-def test_a_wrong_passphrase_is_told_from_a_damaged_file() -> None:
+def test_a_wrong_passphrase_differs_from_a_damaged_file() -> None:
     header = sealed.read_header(FILE)
     assert not sealed.opens(sealed.derive("wrong horse", header.cost, header.salt), header)
     assert sealed.opens(KEY, header)

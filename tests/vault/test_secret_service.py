@@ -78,7 +78,7 @@ def test_keys_and_sessions_go_there_and_back(keyring: PrivateKeyring) -> None:
     assert vault.sessions() == []
 
 
-def test_items_can_be_told_apart_by_a_person(keyring: PrivateKeyring) -> None:
+def test_a_person_can_distinguish_the_items(keyring: PrivateKeyring) -> None:
     import secretstorage
     from jeepney.io.blocking import open_dbus_connection
 
@@ -185,7 +185,7 @@ def test_without_a_display_no_dialog_is_waited_for(keyring: PrivateKeyring, unan
     assert seconds < START
 
 
-def test_a_keyring_in_which_nobody_has_logged_in_is_not_chosen(tmp_path: Path) -> None:
+def test_a_keyring_without_a_login_is_not_chosen(tmp_path: Path) -> None:
     with private_keyring(tmp_path, unlocked=False) as keyring:
         said, seconds = command(keyring.environment)
         assert said == "file {}"

@@ -64,7 +64,7 @@ def test_sessions_from_before_the_setting_are_only_forgotten(place: Place) -> No
 
 
 @pytest.mark.parametrize("forgetting", ["clear", "remove", "replace"])
-def test_who_goes_takes_the_sessions_along_wherever_they_are(place: Place, forgetting: str) -> None:
+def test_removed_keys_take_their_sessions_along(place: Place, forgetting: str) -> None:
     place.vault.save_keys("work", "AKIAWORK", "secret")
     before = place.vault.generation()
     for vault, name in ((place.before, "old"), (place.vault, "role")):
