@@ -133,7 +133,7 @@ def test_nothing_is_done_past_the_guard(called: str, by: set[str]) -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == called
     }
     # The listing of an opened vault, for --debug.
-    assert found - ({"cli/broker.py"} if called == "operations.perform" else set()) == by
+    assert found - ({"cli/provider.py"} if called == "operations.perform" else set()) == by
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class Approvals:
         self._actors.also(names)
 
     def state(self) -> Message:
-        """The state for a fresh agent (see `afresh`); nothing in it is secret."""
+        """The state for a fresh agent (see `restart`); nothing in it is secret."""
         return {
             "permits": self.permits.state(),
             "said": self.said.state(),

@@ -119,7 +119,7 @@ class Callers:
             return False
 
     def state(self) -> list[Process]:
-        """The state for a fresh agent (see `afresh`)."""
+        """The state for a fresh agent (see `restart`)."""
         return list(self._ours)
 
     def restore(self, state: list[list[object]]) -> None:

@@ -7,17 +7,17 @@ from typing import Protocol
 
 from shellvault import guard, hardening, protocol
 from shellvault.actors import UNKNOWN, Actor
-from shellvault.agent.afresh import LetGo
 from shellvault.agent.approvals import Approvals, refusal
 from shellvault.agent.caller import Caller, Callers
-from shellvault.agent.job import HandOver, Reply, Waiter, Want, failure, forms_with
+from shellvault.agent.job import HandOver, JobRequest, Reply, Waiter, failure, forms_with
 from shellvault.agent.jobs import NO_ANSWER, Jobs
 from shellvault.agent.leases import Lease
 from shellvault.agent.ledger import Ledger
 from shellvault.agent.loop import Loop, Stream
 from shellvault.agent.memory import Memory
 from shellvault.agent.permits import RefusedError
-from shellvault.agent.proof import with_secret
+from shellvault.agent.restart import Release
+from shellvault.agent.shell_secret import with_secret
 from shellvault.fastlane import request
 from shellvault.protocol import Message
 
@@ -71,8 +71,8 @@ class Agent(Protocol):
     def leases_of(self, profiles: list[str] | None, pid: int | None) -> list[Lease]: ...  # noqa: D102
     def endpoint(self, pid: int, line: str, asking: Caller) -> dict[str, str]: ...  # noqa: D102
     def status(self) -> Message: ...  # noqa: D102
-    def forget(self, profiles: list[str] | None, let_go: LetGo) -> None: ...  # noqa: D102
-    def lock(self, let_go: LetGo) -> None: ...  # noqa: D102
+    def forget(self, profiles: list[str] | None, release: Release) -> None: ...  # noqa: D102
+    def lock(self, release: Release) -> None: ...  # noqa: D102
     def retire(self) -> None: ...  # noqa: D102
     def stop(self) -> None: ...  # noqa: D102
 
@@ -167,8 +167,8 @@ class Client:
                 partial(self._text_done, plain, asked, asking),
                 hand_over=partial(self._hand_over, asked.key, asked.form, is_text=True),
             )
-            want = Want(asked.key, forms_with(asked.form), quiet=True)
-            self._agent.jobs.start(want, self._waiter, asking)
+            wanted = JobRequest(asked.key, forms_with(asked.form), quiet=True)
+            self._agent.jobs.start(wanted, self._waiter, asking)
 
     def _seen(self, asked: protocol.TextRequest) -> Caller:
         return self._agent.approvals.caller(self._place(asked), self._asker)
@@ -340,8 +340,8 @@ class Client:
             self._withdraw,
             hardening.peer_pid(self._socket),
         )
-        want = Want(line, forms_with(form), fresh=bool(message["fresh"]))
-        self._agent.jobs.start(want, self._waiter, asking, message["mfa_token"])
+        wanted = JobRequest(line, forms_with(form), fresh=bool(message["fresh"]))
+        self._agent.jobs.start(wanted, self._waiter, asking, message["mfa_token"])
 
     def _session_done(
         self, message: Message, line: str, pid: int | None, asking: Caller, tries: int, outcome: Message
@@ -471,7 +471,7 @@ class Client:
         profiles = message.get("profiles")
         if not isinstance(profiles, list | None):
             raise ValueError("not a list of profiles")
-        self._agent.forget(profiles, self._begin_afresh({}))
+        self._agent.forget(profiles, self._begin_restart({}))
 
     def _vault(self, message: Message) -> None:
         operation, backend = message["operation"], message["backend"]
@@ -488,18 +488,18 @@ class Client:
         self._deadline.cancel()
         if "result" in outcome and guard.VAULT_OPERATIONS[operation["do"]].changes_keys:
             ended = protocol.ended_by(operation)
-            self._agent.forget(ended, self._begin_afresh(outcome["result"]))
+            self._agent.forget(ended, self._begin_restart(outcome["result"]))
         else:
             self._finish({"result": outcome["result"]} if "result" in outcome else outcome)
 
-    def _begin_afresh(self, result: Message) -> LetGo:
+    def _begin_restart(self, result: Message) -> Release:
         """A function that releases the connection with the reply that the next agent sends."""
 
-        def let_go() -> tuple[socket.socket, bytes]:
+        def release() -> tuple[socket.socket, bytes]:
             sock, unsent = self.detach()
             return sock, unsent + protocol.encode({"result": result})
 
-        return let_go
+        return release
 
     def _revoke(self, message: Message) -> None:
         profiles, pid = message["profiles"], self._own_pid(message["pid"])
@@ -521,7 +521,7 @@ class Client:
         self._finish(outcome)
 
     def _lock(self, message: Message) -> None:
-        self._agent.lock(self._begin_afresh({}))
+        self._agent.lock(self._begin_restart({}))
 
     def _stop(self, message: Message) -> None:
         self._finish({"result": {}})

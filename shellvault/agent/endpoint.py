@@ -20,14 +20,14 @@ import h11
 
 from shellvault import renewal
 from shellvault.agent import processes
-from shellvault.agent.afresh import socket_of
 from shellvault.agent.caller import Caller
-from shellvault.agent.job import Waiter, Want
+from shellvault.agent.job import JobRequest, Waiter
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.loop import Loop, Stream, Timer
 from shellvault.agent.memory import Memory
 from shellvault.agent.permits import Permits
 from shellvault.agent.processes import Process
+from shellvault.agent.restart import socket_of
 from shellvault.connections import Connections
 from shellvault.fastlane import request
 from shellvault.loopback import is_loopback
@@ -130,7 +130,7 @@ class Endpoint:
         }
 
     def state(self, profiles: list[str] | None) -> Message | None:
-        """The state for a fresh agent (see `afresh`), without the tokens for `profiles` (None: all)."""
+        """The state for a fresh agent (see `restart`), without the tokens for `profiles` (None: all)."""
         if profiles is None:
             return None
         kept = [grant.state() for grant in self._grants if request.decode(grant.line)[0] not in profiles]
@@ -273,13 +273,14 @@ class Exchange:
             self._fail(404, "NotFound", f"only {BASE_PATH} and {ROLE_PATH}ARN")
             return
         self._serve(
-            Want(grant.line, frozenset([CONTAINER_FORM]), renew=True, quiet=True, role_arn=role_arn), grant
+            JobRequest(grant.line, frozenset([CONTAINER_FORM]), renew=True, quiet=True, role_arn=role_arn),
+            grant,
         )
 
-    def _serve(self, want: Want, grant: Grant) -> None:
+    def _serve(self, wanted: JobRequest, grant: Grant) -> None:
         """Answers from memory if the session lasts; else renews it, with the old one as the fallback."""
         now = time.time()
-        entry = self._endpoint.memory.entries.get(want.memory_key)
+        entry = self._endpoint.memory.entries.get(wanted.memory_key)
         text = (
             entry.texts().get(CONTAINER_FORM)
             if entry and entry.expires_at > now and entry.is_current()
@@ -289,39 +290,39 @@ class Exchange:
             lead = renewal.lead(entry.issued_at, entry.expires_at)
             margin = MARGIN if lead == renewal.LEAD else 0.0
             if entry.expires_at - now > lead + margin or not self._endpoint.memory.may_try(
-                want.memory_key, now
+                wanted.memory_key, now
             ):
-                self._hand_out(grant, want, text)
+                self._hand_out(grant, wanted, text)
                 return
         memory = self._endpoint.memory
-        if memory.needs_person(want.memory_key) and not memory.may_try(
-            want.memory_key, now, is_attended=True
+        if memory.needs_person(wanted.memory_key) and not memory.may_try(
+            wanted.memory_key, now, is_attended=True
         ):
             self._needs_person(grant)
             return
-        self._waiter = Waiter(partial(self._done, text, grant, want))
+        self._waiter = Waiter(partial(self._done, text, grant, wanted))
         patience = PATIENCE_WITH_SESSION if text else PATIENCE
-        self._deadline = self._endpoint.loop.later(patience, partial(self._late, text, grant, want))
-        self._endpoint.jobs.start(want, self._waiter, grant.caller)
+        self._deadline = self._endpoint.loop.later(patience, partial(self._late, text, grant, wanted))
+        self._endpoint.jobs.start(wanted, self._waiter, grant.caller)
 
-    def _hand_out(self, grant: Grant, want: Want, text: str) -> None:
-        self._endpoint.note(grant, want.memory_key)
+    def _hand_out(self, grant: Grant, wanted: JobRequest, text: str) -> None:
+        self._endpoint.note(grant, wanted.memory_key)
         self._send(200, text)
 
-    def _done(self, text: str | None, grant: Grant, want: Want, outcome: Message) -> None:
+    def _done(self, text: str | None, grant: Grant, wanted: JobRequest, outcome: Message) -> None:
         self._waiter = None
         self._deadline.cancel()
         if "result" in outcome:
-            self._hand_out(grant, want, outcome["result"]["texts"][CONTAINER_FORM])
+            self._hand_out(grant, wanted, outcome["result"]["texts"][CONTAINER_FORM])
         elif text:
-            self._hand_out(grant, want, text)
+            self._hand_out(grant, wanted, text)
         elif "error" not in outcome:
             self._fail(500, "NoSession", "everything was forgotten: ask again")
         elif outcome["error"]["type"] == "NeedsPersonError":
             self._needs_person(grant)
         else:
             if outcome["error"]["type"] in ("NotAllowedError", "ApprovalNeededError"):
-                self._endpoint.note(grant, want.memory_key, outcome["error"]["message"])
+                self._endpoint.note(grant, wanted.memory_key, outcome["error"]["message"])
             self._fail(500, "NoSession", outcome["error"]["message"])
 
     def _needs_person(self, grant: Grant) -> None:
@@ -331,10 +332,10 @@ class Exchange:
             403, "NeedsPerson", f"a person is needed: run `shellvault exec {words} -- true` in a terminal"
         )
 
-    def _late(self, text: str | None, grant: Grant, want: Want) -> None:
+    def _late(self, text: str | None, grant: Grant, wanted: JobRequest) -> None:
         self._stop_waiting()
         if text:
-            self._hand_out(grant, want, text)
+            self._hand_out(grant, wanted, text)
         else:
             self._fail(500, "NoSession", "no session in time: run the command again")
 

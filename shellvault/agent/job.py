@@ -55,7 +55,7 @@ class Waiter:
         """Whether a question had been given up before it joined."""
 
 
-class Want(NamedTuple):
+class JobRequest(NamedTuple):
     """A wanted session: that of a request line, in some forms.
 
     `fresh`: no cached one. `renew`: one that is not due. `quiet`: no person waits for it, so no dialog may
@@ -69,8 +69,8 @@ class Want(NamedTuple):
     quiet: bool = False
     role_arn: str = ""
 
-    def is_met_by(self, other: "Want") -> bool:
-        """Whether the session of `other` also meets this want."""
+    def is_met_by(self, other: "JobRequest") -> bool:
+        """Whether the session of `other` also meets this one."""
         return (
             (self.line, self.role_arn) == (other.line, other.role_arn)
             and self.forms <= other.forms
@@ -89,13 +89,18 @@ class Job:
 
     __slots__ = (
         "asking", "behind", "caller", "gave_up", "message", "question", "timer", "tries_left", "waiters", "waits_for",
-        "want", "was_shown", "worker",
+        "wanted", "was_shown", "worker",
     )  # fmt: skip
 
     def __init__(
-        self, want: Want | None, waiter: Waiter, caller: Caller | None, message: Message, worker: Worker
+        self,
+        wanted: JobRequest | None,
+        waiter: Waiter,
+        caller: Caller | None,
+        message: Message,
+        worker: Worker,
     ) -> None:
-        self.want = want
+        self.wanted = wanted
         """None: an operation on the vault, which no other caller can join."""
         self.caller = caller
         self.waiters = [waiter]

@@ -1,4 +1,4 @@
-"""Single flight: the worker does one acquisition for all callers that want the same session at the same time.
+"""Single flight: the worker does one acquisition for all callers of the same session at the same time.
 
 A job is one request line in some forms. When it raises a question, one of the waiting callers is asked; if it ends
 or has no terminal, the next. The job's result or error goes once to each of them.
@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 
 from shellvault import guard
 from shellvault.agent import processes
-from shellvault.agent.afresh import socket_of
 from shellvault.agent.caller import Caller, worker_part
-from shellvault.agent.job import Job, Waiter, Want, failure
+from shellvault.agent.job import Job, JobRequest, Waiter, failure
 from shellvault.agent.loop import Loop, Timer
 from shellvault.agent.memory import Entry, Memory
+from shellvault.agent.restart import socket_of
 from shellvault.agent.workers import Process, Worker, spawn
 from shellvault.protocol import Message
 
@@ -35,7 +35,7 @@ UNANSWERED = 0.7
 NO_ANSWER: Message = {"answer": None}
 
 #: Seconds that a worker stays after its last job; it may hold long-term secrets.
-LINGER = 1.0
+IDLE_AFTER_JOB = 1.0
 
 #: Seconds that a worker which has not had a job yet is kept ready.
 WORKER_IDLE = 300.0
@@ -85,19 +85,21 @@ class Jobs:
         """The process ids of all workers."""
         return [worker.pid for worker in self._workers]
 
-    def start(self, want: Want, waiter: Waiter, caller: Caller | None, mfa_token: str | None = None) -> None:
+    def start(
+        self, wanted: JobRequest, waiter: Waiter, caller: Caller | None, mfa_token: str | None = None
+    ) -> None:
         """Joins the acquisition of this session, or starts it for the `caller` (None: unknown).
 
         The output of a helper program of a command in other namespaces is for such commands only.
         """
-        if not self._may_ask(want.line, caller):
+        if not self._may_ask(wanted.line, caller):
             waiter.done(failure("NotForAgentError", guard.ELSEWHERE))
             return
         job = next(
             (
                 job
                 for job in self._jobs.values()
-                if job.want and want.is_met_by(job.want) and _is_local(caller) == _is_local(job.caller)
+                if job.wanted and wanted.is_met_by(job.wanted) and _is_local(caller) == _is_local(job.caller)
             ),
             None,
         )
@@ -110,19 +112,19 @@ class Jobs:
             return
         message: Message = {
             "job": next(self._numbers),
-            "request": want.line,
-            "forms": sorted(want.forms),
-            "fresh": want.fresh,
-            "renew": want.renew,
-            "quiet": want.quiet,
-            "role_arn": want.role_arn,
+            "request": wanted.line,
+            "forms": sorted(wanted.forms),
+            "fresh": wanted.fresh,
+            "renew": wanted.renew,
+            "quiet": wanted.quiet,
+            "role_arn": wanted.role_arn,
             "environment": caller.environment if caller else None,
             "directory": caller.directory if caller else "/",
             "is_local": _is_local(caller),
-            "runs_helpers": want.quiet and caller is not None and caller.runs_helpers,
+            "runs_helpers": wanted.quiet and caller is not None and caller.runs_helpers,
             "mfa_token": mfa_token,
         }
-        self._begin(want, waiter, caller, message)
+        self._begin(wanted, waiter, caller, message)
 
     def operate(self, operation: Message, backend: str | None, waiter: Waiter, caller: Caller) -> None:
         """Has the worker do an operation on the vault (shellvault.vault.operations)."""
@@ -153,9 +155,11 @@ class Jobs:
         elif waiter:
             waiter.done(failure("AgentError", "the agent's worker cannot be started"))
 
-    def _begin(self, want: Want | None, waiter: Waiter, caller: Caller | None, message: Message) -> None:
+    def _begin(
+        self, wanted: JobRequest | None, waiter: Waiter, caller: Caller | None, message: Message
+    ) -> None:
         try:
-            job = Job(want, waiter, caller, message, self._worker_for(caller))
+            job = Job(wanted, waiter, caller, message, self._worker_for(caller))
         except (OSError, ValueError) as error:
             waiter.done(_not_started(error))
             return
@@ -204,7 +208,7 @@ class Jobs:
         return any(worker and worker.is_ready for worker in (self._ready, self._worker))
 
     def ready_worker(self) -> Message | None:
-        """The worker that holds nothing yet, for a fresh agent (see `afresh`)."""
+        """The worker that holds nothing yet, for a fresh agent (see `restart`)."""
         return self._ready.state() if self._ready else None
 
     def adopt(self, state: Message) -> None:
@@ -266,7 +270,7 @@ class Jobs:
         if worker is not self._worker:
             worker.kill()
         else:
-            self._idle = self._loop.later(LINGER, worker.kill)
+            self._idle = self._loop.later(IDLE_AFTER_JOB, worker.kill)
             self._make_ready(worker.environment)
 
     def _watch(self, job: Job) -> None:
@@ -435,15 +439,15 @@ class Jobs:
             return
         if job.timer:
             job.timer.cancel()
-        if job.want:
-            self._remember(job, job.want, outcome)
+        if job.wanted:
+            self._remember(job, job.wanted, outcome)
             if "result" in outcome and not outcome["result"]["keep"]:
                 self._hand_out(job, outcome["result"])
         self._kill_when_idle(job.worker)
         needs_person = outcome.get("error", {}).get("type") == "NeedsPersonError"
         for waiter in job.waiters:
-            if job.want and needs_person and waiter.ask and waiter.is_late:
-                self.start(job.want, waiter, job.caller)
+            if job.wanted and needs_person and waiter.ask and waiter.is_late:
+                self.start(job.wanted, waiter, job.caller)
             else:
                 waiter.done(outcome)
 
@@ -466,14 +470,14 @@ class Jobs:
         self._jobs[number] = rest
         self._watch(rest)
 
-    def _remember(self, job: Job, want: Want, outcome: Message) -> None:
-        key = want.memory_key
+    def _remember(self, job: Job, wanted: JobRequest, outcome: Message) -> None:
+        key = wanted.memory_key
         if "error" in outcome:
             kind, message = outcome["error"]["type"], outcome["error"]["message"]
             self._memory.note_failure(key, time.time(), message, needs_you=kind == "NeedsPersonError")
             return
         result = outcome["result"]
-        if job.waiters and not want.renew:
+        if job.waiters and not wanted.renew:
             # A person is at the keyboard: other sessions that need one may work now, too.
             self._memory.person_was_here()
         self._memory.troubles.pop(key, None)
@@ -481,9 +485,9 @@ class Jobs:
             return
         older = self._memory.entries.get(key)
         self._memory.put(key, Entry(result, _kept_part(job.caller, result)))
-        self._memory.leases.hold(result.get("leases", ()), want.line, time.time())
+        self._memory.leases.hold(result.get("leases", ()), wanted.line, time.time())
         now = time.time()
-        if want.renew and older and older.due_at() <= now and older.expires_at >= result["expires_at"]:
+        if wanted.renew and older and older.due_at() <= now and older.expires_at >= result["expires_at"]:
             # The same session again: a longer one needs a person, or is not available yet.
             self._memory.note_failure(key, now, "it cannot be renewed", needs_you=result["needs_person"])
         self._remembered()

@@ -8,7 +8,7 @@ from shellvault.protocol import Message
 
 #: Seconds without a user after which a lease is revoked, unless `leave` ends it earlier. A new IAM user's keys work
 #: only after some seconds, so new ones for each command would be slow.
-LINGER = 15 * 60
+UNUSED_FOR = 15 * 60
 
 
 class Lease:
@@ -68,11 +68,13 @@ class Leases:
                 lease.processes.add(process)
 
     def unused(self, living_lines: Collection[str], now: float) -> list[Lease]:
-        """The leases without a user for LINGER."""
+        """The leases without a user for UNUSED_FOR."""
         for lease in self._leases.values():
             if lease.has_users(living_lines):
                 lease.used_at = now
-        return [lease for lease in self._leases.values() if lease.can_go() and now - lease.used_at >= LINGER]
+        return [
+            lease for lease in self._leases.values() if lease.can_go() and now - lease.used_at >= UNUSED_FOR
+        ]
 
     def left_by(self, line: str, living_lines: Collection[str]) -> list[Lease]:
         """The leases without users of a line that a shell has left."""
@@ -125,7 +127,7 @@ class Leases:
         ]
 
     def state(self) -> list[Message]:
-        """The state for a fresh agent (see `afresh`)."""
+        """The state for a fresh agent (see `restart`)."""
         return [
             {
                 "note": lease.note,

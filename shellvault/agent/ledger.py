@@ -70,7 +70,7 @@ class Ledger:
         ]
 
     def state(self) -> list[Message]:
-        """The state for a fresh agent (see `afresh`); nothing in it is secret."""
+        """The state for a fresh agent (see `restart`); nothing in it is secret."""
         return [
             {"process": list(process), "line": held.line, "until": held.until, "about": dict(held.about)}
             for process, held in self._commands.items()

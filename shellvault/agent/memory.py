@@ -317,7 +317,7 @@ class Memory:
         self._unlock_keys.clear()
 
     def state(self) -> Message:
-        """The state for a fresh agent (see `afresh`): the registered shells, and what unlocks a vault."""
+        """The state for a fresh agent (see `restart`): the registered shells, and what unlocks a vault."""
         shells = [
             [list(use.process), *use[1:4], use.packed_caller.decode("latin-1")]
             for use in self.shells.values()

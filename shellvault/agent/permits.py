@@ -236,7 +236,7 @@ class Permits:
         return permit
 
     def state(self) -> Message:
-        """What a fresh agent has to know (see `afresh`)."""
+        """What a fresh agent has to know (see `restart`)."""
         permits = [[*permit[:1], list(permit.root), *permit[2:]] for permit in self._permits.values()]
         ended = [list(process) for process in self._ended]
         return {

@@ -64,7 +64,7 @@ class Said:
         return caller._replace(environment={**own, **self._network})
 
     def state(self) -> Message:
-        """The state for a fresh agent (see `afresh`); nothing in it is secret."""
+        """The state for a fresh agent (see `restart`); nothing in it is secret."""
         return {"values": sorted(self._values), "network": self._network, "is_guess": self._is_guess}
 
     def restore(self, state: Message) -> None:

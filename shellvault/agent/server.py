@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, NoReturn
 
 from shellvault import __version__, hardening, locks
 from shellvault.actors import Actor
-from shellvault.agent import afresh, caller, holders, workers
-from shellvault.agent.afresh import LetGo
+from shellvault.agent import caller, holders, restart, workers
 from shellvault.agent.approvals import Approvals
 from shellvault.agent.caller import Caller, Callers
 from shellvault.agent.clients import Client
-from shellvault.agent.job import Waiter, Want, forms_with
+from shellvault.agent.job import JobRequest, Waiter, forms_with
 from shellvault.agent.jobs import Jobs
 from shellvault.agent.leases import Lease
 from shellvault.agent.ledger import Ledger
 from shellvault.agent.loop import Loop, Stream
 from shellvault.agent.memory import Memory
 from shellvault.agent.processes import Process
+from shellvault.agent.restart import Release
 from shellvault.display import printable
 from shellvault.fastlane import request
 from shellvault.protocol import REQUEST_DEADLINE, Message
@@ -71,7 +71,7 @@ class Agent:
         fresh_command: tuple[str, ...] = (),
         watcher_command: tuple[str, ...] = (),
     ) -> None:
-        """`fresh_command` is what this process becomes to forget (see `afresh`), without its last word.
+        """`fresh_command` is what this process becomes to forget (see `restart`), without its last word.
 
         `watcher_command` is that of a watcher, without its arguments.
         """
@@ -151,7 +151,7 @@ class Agent:
         """Serves in the place of the agent that this process was before. Raises whatever a wrong state raises."""
         self._lock = state["lock"]["descriptor"] if state["lock"] else None
         self._path = Path(state["path"])
-        self._listener = afresh.socket_of(state["listener"])
+        self._listener = restart.socket_of(state["listener"])
         self._listener.setblocking(False)
         self._socket_file = self._path.lstat()
         self.memory.restore(state["memory"])
@@ -169,7 +169,7 @@ class Agent:
             )
         if state["endpoint"]:
             self._endpoint = self._made_endpoint(state["endpoint"])
-        reply = Stream(self.loop, afresh.socket_of(state["reply"]), lambda data: None, lambda: None)
+        reply = Stream(self.loop, restart.socket_of(state["reply"]), lambda data: None, lambda: None)
         reply.send(state["reply"]["text"].encode("latin-1"))
         reply.finish(REQUEST_DEADLINE)
         self._serve()
@@ -322,8 +322,8 @@ class Agent:
     def _renew(self, line: str) -> None:
         """Gets a session in the background, in all the forms that are in use, without asking a person."""
         entry = self.memory.entries[line]
-        want = Want(line, frozenset(entry.texts()), renew=True, quiet=True)
-        self.jobs.start(want, Waiter(_ignore), self.memory.caller_of(line))
+        wanted = JobRequest(line, frozenset(entry.texts()), renew=True, quiet=True)
+        self.jobs.start(wanted, Waiter(_ignore), self.memory.caller_of(line))
 
     # What it is asked.
 
@@ -362,9 +362,9 @@ class Agent:
             return status, ""
         entry = self.memory.entries.get(line)
         forms = forms_with(form) | frozenset(entry.texts() if entry else ())
-        want = Want(line, forms, renew=is_refresh, quiet=True)
+        wanted = JobRequest(line, forms, renew=is_refresh, quiet=True)
         asking = (self.memory.caller_of(line) if is_refresh else None) or self.caller_of(line, connection)
-        self.jobs.start(want, Waiter(_ignore), asking)
+        self.jobs.start(wanted, Waiter(_ignore), asking)
         return status, ""
 
     def use(self, line: str, pid: int | None, asking: Caller | None = None) -> None:
@@ -494,16 +494,16 @@ class Agent:
             "unlocked": {path: kept["until"] for path, kept in self.memory.unlock_keys(now).items()},
         }
 
-    def forget(self, profiles: list[str] | None, let_go: LetGo) -> None:
+    def forget(self, profiles: list[str] | None, release: Release) -> None:
         """Forgets every session, those under way included, and the endpoints of `profiles` (None: of all)."""
         self.memory.forget_sessions()
-        self._begin_afresh(profiles, let_go)
+        self._begin_restart(profiles, release)
 
-    def lock(self, let_go: LetGo) -> None:
+    def lock(self, release: Release) -> None:
         """Forgets every session, every endpoint, and what unlocks a vault, in the worker too."""
         self.memory.lock()
         self.approvals.permits.void()
-        self._begin_afresh(None, let_go)
+        self._begin_restart(None, release)
 
     def _watch_for(self, signs: list[str], environment: Mapping[str, str]) -> None:
         """Has a watcher tell us of these signs of the desktop's, from now on and of no others."""
@@ -524,14 +524,14 @@ class Agent:
 
     def _lock_by_desktop(self) -> None:
         assert self._watcher  # noqa: S101 - the watcher calls this
-        self.lock(self._watcher.let_go)
+        self.lock(self._watcher.release)
 
-    def _begin_afresh(self, profiles: list[str] | None, let_go: LetGo) -> None:
+    def _begin_restart(self, profiles: list[str] | None, release: Release) -> None:
         """Becomes a fresh process, which answers the request; one that cannot is left for a new agent to replace."""
         self.jobs.abandon()
         self.approvals.close_dialogs()
         self.ledger.flush()
-        reply, text = let_go()
+        reply, text = release()
         try:
             if self._listener is None or not self._fresh_command:
                 raise OSError("there is nothing to become")
@@ -550,7 +550,7 @@ class Agent:
                 "watcher": self._watcher.state() if self._watcher else None,
                 "reply": {"descriptor": reply.fileno(), "text": text.decode("latin-1")},
             }
-            afresh.begin(self._fresh_command, state)
+            restart.begin(self._fresh_command, state)
         except OSError:
             # Its memory goes with it all the same.
             self.stop()
@@ -588,7 +588,7 @@ def run(
     if state is None:
         agent.run(ready, worker, starter)
     else:
-        agent.go_on(afresh.state_from(state))
+        agent.go_on(restart.state_from(state))
 
 
 def _leave(number: int, frame: object) -> NoReturn:

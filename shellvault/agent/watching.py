@@ -5,8 +5,8 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 
-from shellvault.agent.afresh import socket_of
 from shellvault.agent.loop import Loop, Stream
+from shellvault.agent.restart import socket_of
 from shellvault.agent.workers import Process, reap
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
 
@@ -40,8 +40,8 @@ class Watcher:
         """Ends the process."""
         self._stream.close()
 
-    def let_go(self) -> tuple[socket.socket, bytes]:
-        """A second hold on its socket, and what the fresh agent is to say on it (see `afresh`)."""
+    def release(self) -> tuple[socket.socket, bytes]:
+        """A second hold on its socket, and what the fresh agent is to say on it (see `restart`)."""
         return self._sock.dup(), encode({"locked": True})
 
     def state(self) -> Message:

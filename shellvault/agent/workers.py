@@ -144,7 +144,7 @@ class Worker:
             self.kill()
 
     def state(self) -> Message:
-        """The state of this worker for a fresh agent (see `afresh`)."""
+        """The state of this worker for a fresh agent (see `restart`)."""
         return {
             "pid": self.pid,
             "environment": self.environment,

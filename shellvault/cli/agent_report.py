@@ -47,7 +47,7 @@ def _shown(found: dict[str, Any]) -> str:
 def _table(sessions: list[dict[str, Any]]) -> str:
     """One row a session, however many requests it serves."""
     from shellvault import settings
-    from shellvault.cli import now
+    from shellvault.cli import session_state
 
     users: dict[tuple[str, float, bool], set[int]] = {}
     for session in sessions:
@@ -59,7 +59,7 @@ def _table(sessions: list[dict[str, Any]]) -> str:
         (
             tables.profile(name, patterns),
             tables.left(expires_at - time.time()) + (", needs you" if needs_you else ""),
-            ", ".join(now.process(pid) for pid in sorted(pids)) or "-",
+            ", ".join(session_state.process(pid) for pid in sorted(pids)) or "-",
         )
         for (name, expires_at, needs_you), pids in ordered
     ]

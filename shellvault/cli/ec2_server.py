@@ -29,7 +29,7 @@ URI, TOKEN = "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_
 IN_THE_WAY = (URI, TOKEN, ENDPOINT, "AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE")
 
 
-def run(asked: Wish, program: list[str], *, lazy: bool) -> int:
+def run(asked: SessionRequest, program: list[str], *, lazy: bool) -> int:
     """Runs the program (none: the user's shell) with the server, and returns its exit status."""
     address.check_free()
     change = endpoint.opened(asked, os.getpid(), lazy=lazy)
@@ -38,7 +38,7 @@ def run(asked: Wish, program: list[str], *, lazy: bool) -> int:
     # For as long as the child runs, our environment may hold a passphrase (proc_pid_environ(5)).
     hardening.forbid_tracing()
     with (
-        parent.holding_signals() as mask,
+        child.holding_signals() as mask,
         _listener() as listener,
         MetadataServer(listener, source, region, os.geteuid(), _refusal).running(),
     ):

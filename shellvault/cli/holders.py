@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from shellvault import here
-from shellvault.cli import now
+from shellvault.cli import session_state
 from shellvault.errors import ShellvaultError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def receipt(environment: Mapping[str, str]) -> Receipt | None:
     plan = _plan(line, environment)
     facts = _about(plan)
     kept: Literal["environment", "endpoint"] = "endpoint" if has_endpoint else "environment"
-    agent = now.agent_status(environment)
+    agent = session_state.agent_status(environment)
     ours = _holder(agent, kept)
     expires_at = _end(environment) if kept == "environment" else ours.get("expires_at")
     is_over = expires_at is not None and expires_at <= time.time()
@@ -66,7 +66,7 @@ def receipt(environment: Mapping[str, str]) -> Receipt | None:
 
 def everything(environment: Mapping[str, str]) -> list[dict[str, Any]]:
     """Each shell, command, lease and endpoint that holds a session, with its process and folder."""
-    agent = now.agent_status(environment)
+    agent = session_state.agent_status(environment)
     found = list(agent.get("holders", ()))
     if agent:
         from shellvault.client import permits

@@ -54,9 +54,9 @@ class Host:
 
     def cache(self, vault: "Vault", plan: "Plan | None") -> "DirectCache":
         """See requests.Host."""
-        from shellvault.sessions.cache import DirectCache, is_anyones
+        from shellvault.sessions.cache import DirectCache, is_shareable
 
-        keeps_roles = plan is not None and is_anyones(plan)
+        keeps_roles = plan is not None and is_shareable(plan)
         return DirectCache(vault, self.context.state_directory, self.prompter, keeps_roles=keeps_roles)
 
     def planned(self, plan: "Plan", vault: "Vault") -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from shellvault import hardening
 from shellvault.callers import NO_SECRETS
-from shellvault.cli import parent
-from shellvault.cli.options import Wish
+from shellvault.cli import child
+from shellvault.cli.options import SessionRequest
 from shellvault.cli.program import run
 from shellvault.client import permits
 from shellvault.dialogue import output
@@ -21,7 +21,7 @@ from shellvault.profiles.durations import parse_duration
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def take(asked: Wish, lasts: str, more: Sequence[str], *, full: bool) -> Wish:
+def take(asked: SessionRequest, lasts: str, more: Sequence[str], *, full: bool) -> SessionRequest:
     """Takes a lease for this process. Returns what to ask for: the session as narrow as the lease.
 
     Without a narrowing of its own a lease is read-only and keeps secrets back, unless it is to be `full`.
@@ -44,7 +44,7 @@ def take(asked: Wish, lasts: str, more: Sequence[str], *, full: bool) -> Wish:
 
 def serve(program: list[str], environment: dict[str, str]) -> int:
     """Runs the program below this process, whose end ends the lease, and returns its exit status."""
-    with parent.holding_signals() as mask:
+    with child.holding_signals() as mask:
         status = run(program, environment, mask)
     _end_orphans()
     return status

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from shellvault import __version__
-from shellvault.cli import every_command, first_steps, help_text
+from shellvault.cli import first_steps, global_flags, help_text
 from shellvault.cli.ending import drop_output, ended
 from shellvault.cli.groups import FUNCTION_WORDS, GROUPS
 from shellvault.cli.options import known_names
@@ -99,7 +99,7 @@ class LazyGroup(Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Global options may stand before the command, too."""
-        return super().parse_args(ctx, every_command.behind_command(args))
+        return super().parse_args(ctx, global_flags.behind_command(args))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -130,7 +130,7 @@ class LazyGroup(Group):
         if module is None:
             return None
         found: click.Command = importlib.import_module(f"shellvault.cli.commands.{module}").command
-        return every_command.complete(found)
+        return global_flags.complete(found)
 
 
 def _by_hand() -> str:

@@ -1,4 +1,4 @@
-"""The options that `env`, `exec`, `export` and `why` share, and the wish they add up to."""
+"""The options that `env`, `exec`, `export` and `why` share, and the session request they add up to."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class SessionRequest:
     """What a person asked for on the command line, in the environment it was asked in."""
 
     profile: str
@@ -40,10 +40,10 @@ class Wish:
 
     @property
     def line(self) -> str:
-        """The request line of this wish."""
+        """The request line."""
         return here.request_line(self.profile, self.options, self.environment)
 
-    def with_options(self, more: Mapping[str, str]) -> "Wish":
+    def with_options(self, more: Mapping[str, str]) -> "SessionRequest":
         """The same with more options."""
         return replace(self, options={**self.options, **more})
 
@@ -164,7 +164,7 @@ def typed(context: click.Context) -> list[str]:
 
 
 def narrowing(given: Mapping[str, Any]) -> dict[str, str]:
-    """The request's options that narrow the session; `given` as for `wish`. Raises ShellvaultError."""
+    """The request's options that narrow the session; `given` as for `session_request`. Raises ShellvaultError."""
     file, arns = given.get("policy"), given.get("policy_arns") or ()
     if not all(map(str.strip, arns)):
         # An empty variable of a script must not mean a session without bounds.
@@ -180,8 +180,8 @@ def narrowing(given: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
-    """The wish that the command line adds up to; `given` holds the parameters of `session_options` by name.
+def session_request(profile: str | None, given: Mapping[str, Any]) -> SessionRequest:
+    """The session request that the command line adds up to; `given` holds the parameters of `session_options` by name.
 
     Without a name the profile is AWS_PROFILE's, or a person chooses one on the terminal; raises NeedsPersonError
     where there is none. The name `-` is the previous one. A session that is chosen again is narrowed as before, unless
@@ -213,7 +213,7 @@ def wish(profile: str | None, given: Mapping[str, Any]) -> Wish:
     }
     if given.get("link_only"):
         environment["SHELLVAULT_BROWSER"] = NO_BROWSER
-    return Wish(
+    return SessionRequest(
         profile=name,
         options={option: value for option, value in options.items() if value},
         environment=environment,

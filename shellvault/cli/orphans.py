@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from shellvault import here
-from shellvault.cli import broker
+from shellvault.cli import provider
 from shellvault.client import agent as client
 from shellvault.deadline import within
 from shellvault.dialogue import prompters
@@ -79,7 +79,7 @@ def _open_quietly(environment: Mapping[str, str]) -> Operate | None:
     records = [backends.RECORDS[place] for place in places if place in backends.RECORDS]
     if any(record.asks == "anywhere" for record in records) or not _is_open(places, quiet):
         return None
-    return broker.vault_operations(None, quiet, prompters.choose("none", quiet))
+    return provider.vault_operations(None, quiet, prompters.choose("none", quiet))
 
 
 def _is_open(places: Iterable[str | None], environment: Mapping[str, str]) -> bool:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 
 from shellvault import here
-from shellvault.cli.now import agent_status
+from shellvault.cli.session_state import agent_status
 from shellvault.dialogue import tables
 from shellvault.dialogue.picker import Choice
 from shellvault.errors import UsageError

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from shellvault.cli import parent
+from shellvault.cli import child
 from shellvault.dialogue import output
 from shellvault.variables import Change, for_children
 
@@ -56,9 +56,9 @@ def replace(
     """The same for the program in the file `path`."""
     try:
         if mask is not None:
-            return parent.run(path, program, environment, mask)
+            return child.run(path, program, environment, mask)
         # Python ignores these, and a program would inherit that.
-        for number in parent.IGNORED_BY_PYTHON:
+        for number in child.IGNORED_BY_PYTHON:
             signal.signal(number, signal.SIG_DFL)
         os.execve(path, program, environment)  # noqa: S606 - no shell is the point
     except (FileNotFoundError, NotADirectoryError):

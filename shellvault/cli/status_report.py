@@ -5,7 +5,7 @@ import os
 import time
 from dataclasses import asdict
 
-from shellvault.cli import holders, now
+from shellvault.cli import holders, session_state
 from shellvault.dialogue import output, tables
 from shellvault.display import printable
 
@@ -69,7 +69,7 @@ def of_all(*, as_json: bool = False) -> int:
         (
             tables.profile(holder["profile"], patterns),
             holder["kind"],
-            now.process(holder["process"]),
+            session_state.process(holder["process"]),
             printable(holder["folder"]) or "-",
             holder.get("narrowed") or "-",
             tables.left(holder["expires_at"] - time.time()) if holder["expires_at"] else "unknown",

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import click
 
-from shellvault.cli import every_command, first_steps
-from shellvault.cli.options import Wish, known_names
+from shellvault.cli import first_steps, global_flags
+from shellvault.cli.options import SessionRequest, known_names
 from shellvault.errors import ConfigError, UnknownProfileError, UsageError
 from shellvault.profiles.unknown import how_to_get
 
@@ -69,7 +69,7 @@ class Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """As click does, with what every command understands."""
         found = super().get_command(ctx, cmd_name)
-        return found and every_command.complete(found)
+        return found and global_flags.complete(found)
 
     def hint(self, ctx: click.Context, word: str) -> str:
         """What to say of a word that is no command."""
@@ -113,15 +113,15 @@ def unknown_profile(name: str, names: Collection[str]) -> str:
 
 
 @contextmanager
-def suggesting(wish: Wish) -> Iterator[None]:
+def suggesting(wanted: SessionRequest) -> Iterator[None]:
     """Has an error about an unknown profile name the one that was probably meant."""
     try:
         yield
     except UnknownProfileError as error:
         try:
-            names = known_names(wish.environment)
+            names = known_names(wanted.environment)
         except ConfigError:
             raise error from None
-        if wish.profile in names:
+        if wanted.profile in names:
             raise
-        raise UnknownProfileError(unknown_profile(wish.profile, names)) from error
+        raise UnknownProfileError(unknown_profile(wanted.profile, names)) from error

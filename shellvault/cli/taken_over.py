@@ -10,7 +10,7 @@ from shellvault.display import printable
 from shellvault.errors import ShellvaultError
 from shellvault.importing import plaintext
 from shellvault.importing.found import Found, Source
-from shellvault.importing.take_over import Operate, Taken, Ways, take_out, take_over
+from shellvault.importing.take_over import ImportActions, Operate, Taken, take_out, take_over
 from shellvault.profiles.edit import append_profiles, change_keys
 from shellvault.profiles.parse import load
 
@@ -22,7 +22,7 @@ _EMPTIED_BY: Mapping[Source, str] = {
 
 
 def all_of(
-    chosen: Sequence[Found], ways: Ways, config: Path, environment: Mapping[str, str], *, keep: bool
+    chosen: Sequence[Found], ways: ImportActions, config: Path, environment: Mapping[str, str], *, keep: bool
 ) -> int:
     """Takes over the chosen pairs, and replaces what stands in plaintext unless `keep`; the exit status."""
     taken = take_over(chosen, ways)

@@ -366,7 +366,7 @@ def _messages(connection: socket.socket, answers: _Answers | None) -> Iterator[M
     lines = Lines(JSON_LIMIT)
     while True:
         if answers and answers.may_take:
-            pressed = answers.prompter.hurry(connection.fileno(), ANSWER_PATIENCE)
+            pressed = answers.prompter.wait_for_enter(connection.fileno(), ANSWER_PATIENCE)
             answers.may_take = pressed is False
             if pressed:
                 connection.sendall(encode({"take": True}))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 from shellvault import guard, myself, settings
-from shellvault.dialogue import invitation, output, progress, terminal
+from shellvault.dialogue import output, progress, sign_in_prompt, terminal
 from shellvault.errors import NeedsPersonError, SessionError, UsageError
 from shellvault.hashicorp import vault_token
 from shellvault.sessions.model import Challenge, Prompter
@@ -38,7 +38,7 @@ class TerminalPrompter:
             return given
         try:
             if challenge.link:
-                invitation.show(challenge, self._environment)
+                sign_in_prompt.show(challenge, self._environment)
             return terminal.ask(challenge.prompt, hidden=challenge.hidden, withdrawn=withdrawn)
         except NeedsPersonError as error:
             raise NeedsPersonError(f"{_needed(challenge)}: {error}; {_remedy(challenge)}") from error
@@ -47,7 +47,7 @@ class TerminalPrompter:
     def invite(self, challenge: Challenge) -> Iterator[Callable[[], bool]]:
         """Shows where to sign in. Raises NeedsPersonError if no person can see it."""
         try:
-            invitation.show(challenge, self._environment)
+            sign_in_prompt.show(challenge, self._environment)
         except NeedsPersonError as error:
             raise NeedsPersonError(f"{_needed(challenge)}: {error}; {_remedy(challenge)}") from error
         yield lambda: True
@@ -56,9 +56,9 @@ class TerminalPrompter:
         """Shows one line of progress."""
         output.note(message)
 
-    def hurry(self, other: int, seconds: float) -> bool | None:
+    def wait_for_enter(self, other: int, seconds: float) -> bool | None:
         """See Prompter."""
-        return terminal.hurry(other, seconds)
+        return terminal.wait_for_enter(other, seconds)
 
 
 class NobodyPrompter(TerminalPrompter):
@@ -87,7 +87,7 @@ class NoPerson(TerminalPrompter):
         raise NeedsPersonError(f"{_needed(challenge)}: {guard.FOR_A_PERSON}")
         yield lambda: False
 
-    def hurry(self, other: int, seconds: float) -> bool | None:
+    def wait_for_enter(self, other: int, seconds: float) -> bool | None:
         """See Prompter."""
         return None
 
@@ -157,9 +157,9 @@ class Once:
         """See Prompter."""
         self._prompter.tell(message)
 
-    def hurry(self, other: int, seconds: float) -> bool | None:
+    def wait_for_enter(self, other: int, seconds: float) -> bool | None:
         """See Prompter."""
-        return self._prompter.hurry(other, seconds)
+        return self._prompter.wait_for_enter(other, seconds)
 
 
 class ProgramPrompter(TerminalPrompter):

@@ -97,8 +97,8 @@ def ask(
     return answer
 
 
-def hurry(other: int, seconds: float) -> bool | None:
-    """See `Prompter.hurry`: Enter on the terminal, while this process is in its foreground."""
+def wait_for_enter(other: int, seconds: float) -> bool | None:
+    """See `Prompter.wait_for_enter`: Enter on the terminal, while this process is in its foreground."""
     try:
         terminal = os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:

@@ -8,9 +8,9 @@ from shellvault.fastlane import connection, request
 from shellvault.fastlane.connection import read
 
 #: Keys from which the program gets credentials by itself, and shellvault does not.
-ITS_OWN = ("aws_access_key_id", "credential_source")
+PROGRAM_KEYS = ("aws_access_key_id", "credential_source")
 #: Keys from which shellvault makes a session without stored keys.
-OURS = (
+SESSION_SOURCES = (
     "credential_process",
     "include_profile",
     "login_session",
@@ -21,7 +21,7 @@ OURS = (
     "web_identity_token_process",
 )
 #: Keys of a profile that should have stored keys, although there are none.
-MEANT = ("mfa_process", "mfa_serial", "role_arn")
+STORED_KEY_SETTINGS = ("mfa_process", "mfa_serial", "role_arn")
 
 #: Bytes; what is larger is no AWS file (profiles.parse.MAX_BYTES).
 LIMIT = 16 * 1024 * 1024
@@ -47,14 +47,19 @@ def serves(profile: str, environment: Environment, directory: str) -> tuple[bool
         source = values.get("source_profile", "")
         if name in stored:
             ours = True
-        elif name in credentials or name not in config or any(values.get(key) for key in ITS_OWN):
+        elif name in credentials or name not in config or any(values.get(key) for key in PROGRAM_KEYS):
             ours = False
-        elif source and source != name and source not in seen and not any(values.get(key) for key in OURS):
+        elif (
+            source
+            and source != name
+            and source not in seen
+            and not any(values.get(key) for key in SESSION_SOURCES)
+        ):
             seen.append(name)
             name = source
             continue
         else:
-            ours = bool(seen) or any(values.get(key) for key in OURS + MEANT)
+            ours = bool(seen) or any(values.get(key) for key in SESSION_SOURCES + STORED_KEY_SETTINGS)
         return ours, profile in config or profile in credentials
 
 

@@ -9,14 +9,14 @@ from contextlib import closing
 from shellvault.errors import VaultError
 from shellvault.importing import items
 from shellvault.importing.found import AskPassphrase, Found, Hint
-from shellvault.importing.makers import Maker, found_in, with_keys
+from shellvault.importing.makers import KeyTool, found_in, with_keys
 from shellvault.vault import bus_address
 
 #: The backends whose modules this file imports.
 BACKENDS = ("secret-service", "kwallet", "keyctl")
 
 
-def in_collection(maker: Maker, environment: Mapping[str, str], hint: Hint) -> Iterator[Found]:
+def in_collection(maker: KeyTool, environment: Mapping[str, str], hint: Hint) -> Iterator[Found]:
     """The items in the tool's Secret Service collection. Raises VaultError and D-Bus errors."""
     address = bus_address.of_session(environment)
     if address is None:
@@ -33,7 +33,7 @@ def in_collection(maker: Maker, environment: Mapping[str, str], hint: Hint) -> I
         yield found_in(maker, key, where, read, f"the collection {maker.collection} of the Secret Service")
 
 
-def in_wallet(maker: Maker, environment: Mapping[str, str], hint: Hint) -> Iterator[Found]:
+def in_wallet(maker: KeyTool, environment: Mapping[str, str], hint: Hint) -> Iterator[Found]:
     """The items in the tool's wallet. Raises VaultError and D-Bus errors."""
     address = bus_address.of_session(environment)
     if address is None:
@@ -61,7 +61,7 @@ def in_wallet(maker: Maker, environment: Mapping[str, str], hint: Hint) -> Itera
         yield found_in(maker, key, where, read, f"the wallet {wallet} of KWallet")
 
 
-def in_kernel(maker: Maker, hint: Hint) -> Iterator[Found]:
+def in_kernel(maker: KeyTool, hint: Hint) -> Iterator[Found]:
     """The items in the kernel keyring of this user, which holds the plain data. Raises VaultError."""
     from shellvault.vault import kernel_keyring
 

@@ -19,7 +19,7 @@ from shellvault.vault import StoredKeys
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
+class KeyTool:
     """A tool and its stores."""
 
     source: Source
@@ -42,7 +42,7 @@ class Maker:
     """The default passphrase of its encrypted files."""
 
 
-def makers(environment: Mapping[str, str]) -> tuple[Maker, ...]:
+def makers(environment: Mapping[str, str]) -> tuple[KeyTool, ...]:
     """The tools, with their places from the environment and their config files."""
     return _aws_vault(environment), _granted(environment), _aws_sso(environment)
 
@@ -57,8 +57,8 @@ def _expanded(path: str, environment: Mapping[str, str]) -> Path:
     return home / path[2:] if path.startswith("~/") else home / path
 
 
-def _aws_vault(environment: Mapping[str, str]) -> Maker:
-    return Maker(
+def _aws_vault(environment: Mapping[str, str]) -> KeyTool:
+    return KeyTool(
         "aws-vault",
         "aws-vault",
         (_expanded(environment.get("AWS_VAULT_FILE_DIR") or "~/.awsvault/keys", environment),),
@@ -71,7 +71,7 @@ def _aws_vault(environment: Mapping[str, str]) -> Maker:
     )
 
 
-def _granted(environment: Mapping[str, str]) -> Maker:
+def _granted(environment: Mapping[str, str]) -> KeyTool:
     name = "granted-aws-iam-credentials"
     folder = home_of(environment) / ".granted"
     if not folder.exists() and (xdg := environment.get("XDG_CONFIG_HOME")):
@@ -79,7 +79,7 @@ def _granted(environment: Mapping[str, str]) -> Maker:
     said = _granted_keyring(folder / "config")
     default = folder / "secure-storage-aws-iam-credentials"
     own = said.get("filedir")
-    return Maker(
+    return KeyTool(
         "granted",
         "Granted",
         (default, *([_expanded(own, environment)] if own else [])),
@@ -103,8 +103,8 @@ def _granted_keyring(path: Path) -> dict[str, str]:
     return {name.lower(): value for name, value in section.items() if isinstance(value, str)}
 
 
-def _aws_sso(environment: Mapping[str, str]) -> Maker:
-    return Maker(
+def _aws_sso(environment: Mapping[str, str]) -> KeyTool:
+    return KeyTool(
         "aws-sso",
         "aws-sso-cli",
         tuple(folder / "secure" for folder in _aws_sso_folders(environment)),
@@ -148,7 +148,7 @@ def in_json_store(environment: Mapping[str, str]) -> Iterator[Found]:
 _AWS_SSO_RECORDS = "aws-sso-cli-records"
 
 
-def with_keys(maker: Maker, keys: Iterable[str], hint: Hint) -> list[str]:
+def with_keys(maker: KeyTool, keys: Iterable[str], hint: Hint) -> list[str]:
     """The keys of the items that may hold long-term keys; hints at the tool's other items."""
     if maker.source == "aws-sso":
         return [key for key in keys if key == _AWS_SSO_RECORDS]
@@ -168,7 +168,7 @@ def with_keys(maker: Maker, keys: Iterable[str], hint: Hint) -> list[str]:
 
 
 def found_in(
-    maker: Maker,
+    maker: KeyTool,
     key: str,
     where: str,
     read: Callable[[AskPassphrase], bytes],

@@ -14,7 +14,7 @@ from shellvault import threads
 from shellvault.importing import encrypted_files, items, keyrings, plaintext
 from shellvault.importing.found import AskPassphrase, Found, Hint, Source, Surroundings
 from shellvault.importing.items import ImportingError
-from shellvault.importing.makers import Maker, found_in, home_of, in_json_store, makers, with_keys
+from shellvault.importing.makers import KeyTool, found_in, home_of, in_json_store, makers, with_keys
 from shellvault.variables import for_programs
 from shellvault.vault import backends
 
@@ -100,7 +100,7 @@ def _look(place: _Place) -> tuple[list[Found], str | None, list[str]]:
         return [], str(error) or type(error).__name__, hints
 
 
-def _in_folders(maker: Maker, environment: Mapping[str, str], hint: Hint) -> Iterator[Found]:
+def _in_folders(maker: KeyTool, environment: Mapping[str, str], hint: Hint) -> Iterator[Found]:
     given = environment.get(maker.variable)
     tried = [each for each in (given or None, maker.default_passphrase) if each is not None]
     for folder in dict.fromkeys(maker.folders):
@@ -117,7 +117,7 @@ def _in_folders(maker: Maker, environment: Mapping[str, str], hint: Hint) -> Ite
 
 
 def _in_pass(
-    maker: Maker, environment: Mapping[str, str], profiles: Collection[str], hint: Hint
+    maker: KeyTool, environment: Mapping[str, str], profiles: Collection[str], hint: Hint
 ) -> Iterator[Found]:
     """The items of `pass` and `passage`; their names are file paths."""
     home = home_of(environment)

@@ -37,7 +37,7 @@ PROOF_MODULES = ("botocore.client", "botocore.session", "botocore.exceptions", "
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class ImportActions:
     """The functions that ask for passphrases, prove keys, store them, and confirm."""
 
     operate: Operate
@@ -66,22 +66,22 @@ class Taken:
         return self.problem is None and self.outcome is None and self.same_as is None
 
 
-def take_over(chosen: Iterable[Found], ways: Ways) -> list[Taken]:
+def take_over(chosen: Iterable[Found], actions: ImportActions) -> list[Taken]:
     """Stores the pairs in the vault, all new ones with one unlock and one write. Plaintext copies stay.
 
     Each result has an `outcome` or a `problem`. Raises errors that concern no single pair, before anything is stored.
     """
-    taken = _read_all(list(chosen), ways.ask)
-    _judge(taken, ways.operate({"do": "list"})["keys"], ways.may_replace)
+    taken = _read_all(list(chosen), actions.ask)
+    _judge(taken, actions.operate({"do": "list"})["keys"], actions.may_replace)
     due = [each for each in taken if each.is_due]
-    threads.at_once(lambda each: _try(each, ways.prove), due, PROOFS_AT_ONCE, PROOF_MODULES)
+    threads.at_once(lambda each: _try(each, actions.prove), due, PROOFS_AT_ONCE, PROOF_MODULES)
     new = [each for each in due if each.is_due and not each.replaces]
     if new:
         pairs = {each.found.name: asdict(each.keys) for each in new if each.keys}
-        _store(new, {"do": "save-new", "keys": pairs}, ways.operate)
+        _store(new, {"do": "save-new", "keys": pairs}, actions.operate)
     for each in due:
         if each.is_due and each.keys:
-            _store([each], {"do": "save", "name": each.found.name, **asdict(each.keys)}, ways.operate)
+            _store([each], {"do": "save", "name": each.found.name, **asdict(each.keys)}, actions.operate)
     for each in taken:
         if each.same_as:
             each.problem = each.same_as.problem

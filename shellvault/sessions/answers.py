@@ -48,7 +48,7 @@ _VALUES = {
 }
 
 _OTHER_WAY = "sign in the other way, with or without --device-code"
-_AGAIN = "sign in again with `shellvault signin --fresh`"
+_SIGN_IN_AGAIN = "sign in again with `shellvault signin --fresh`"
 _POLICY = "correct or shorten the session policy: --policy, --policy-arn, shellvault_policy"
 
 #: What to do about each; `{KEY}` is a setting, named with its place.
@@ -70,13 +70,13 @@ ADVICE: Mapping[str, str] = {
     "ResourceNotFoundException": "correct {sso_account_id} and {sso_role_name}",
     "TOKEN_EXPIRED": "the sign-in is over (or this machine's clock is wrong): sign in again",
     "USER_CREDENTIALS_CHANGED": "the password was changed since: sign in again",
-    "UnauthorizedException": f"AWS does not take this sign-in any more: {_AGAIN}",
+    "UnauthorizedException": f"AWS does not take this sign-in any more: {_SIGN_IN_AGAIN}",
     "ValidationError": "correct the profile in the AWS config file",
     "access_denied": "it was refused in the browser: try again, and allow it there",
     "expired_token": "the code was not confirmed in time: sign in again",
-    "invalid_client": f"AWS has forgotten that this machine was registered: {_AGAIN}",
+    "invalid_client": f"AWS has forgotten that this machine was registered: {_SIGN_IN_AGAIN}",
     "invalid_client_metadata": _OTHER_WAY,
-    "invalid_grant": f"the sign-in is over, or another program has used it up: {_AGAIN}",
+    "invalid_grant": f"the sign-in is over, or another program has used it up: {_SIGN_IN_AGAIN}",
     "invalid_redirect_uri": _OTHER_WAY,
     "invalid_request": "correct {sso_start_url} and {sso_region}: the portal's page of access keys shows both",
     "invalid_scope": "correct {sso_registration_scopes}: sso:account:access is the one for accounts and roles",

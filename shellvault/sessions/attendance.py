@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def needs_person_at(plan: Plan, session: Session, cache: SessionCache, vault: "Vault") -> int | None:
-    """Epoch seconds of the first such end; None where nobody is needed, or it is not known.
+    """Epoch seconds of the first such end; None where no person is needed, or it is not known.
 
     `session` is that of the plan. What is renewed without a person counts with its last renewal.
     """

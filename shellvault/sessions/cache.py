@@ -32,12 +32,12 @@ class SessionCache(Protocol):
         """Held while `step` is done: a process that waited for it finds the result in the cache."""
 
 
-def is_anyones(plan: Plan) -> bool:
+def is_shareable(plan: Plan) -> bool:
     """Whether the sessions of a plan are the same in every process of the user.
 
     What a user's program or the machine gives may differ in another container.
     """
-    return all(step.is_anyones for step in plan.steps)
+    return all(step.is_shareable for step in plan.steps)
 
 
 class DirectCache:

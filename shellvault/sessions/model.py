@@ -197,7 +197,7 @@ class Prompter(Protocol):
     def tell(self, message: str) -> None:
         """Shows one line of progress; never needs an answer."""
 
-    def hurry(self, other: int, seconds: float) -> bool | None:
+    def wait_for_enter(self, other: int, seconds: float) -> bool | None:
         """Waits until the person presses Enter (True), or for something to read from the descriptor `other`.
 
         False after so many seconds, or when there is something to read. None: no person can press it.

@@ -23,11 +23,11 @@ from shellvault.sessions.context import Context
 from shellvault.sessions.for_request import overrides_of, parsed
 from shellvault.sessions.model import Prompter
 from shellvault.signin import aws_sign_in, cli_cache, identity_center, service
+from shellvault.signin.attempt import SignInAttempt
 from shellvault.signin.login import LONGEST, Login
 from shellvault.signin.model import Client, Token
 from shellvault.signin.service import ServiceRefusalError
 from shellvault.signin.steps import sign_in_of
-from shellvault.signin.work import Work
 
 if TYPE_CHECKING:
     from shellvault.vault import Vault
@@ -42,7 +42,7 @@ def perform(form: str, line: str, vault: "Vault", lock: Lock, prompter: Prompter
     if form == "new-login":
         return json.dumps(_new_login(name, fields, vault, lock, prompter, context))
     profile, step = _asked_for(name, fields)
-    work = Work(vault.sign_ins, prompter, context, partial(lock, step), name)
+    work = SignInAttempt(vault.sign_ins, prompter, context, partial(lock, step), name)
     if form == "sso-token":
         rejected = frozenset([fields["rejected"]] if "rejected" in fields else ())
         return json.dumps(_token(work, profile, step, rejected))
@@ -66,13 +66,13 @@ def _new_login(
     """A sign-in for a profile that the command writes afterwards."""
     profile = resolve(load(Path(fields["config"])), name, overrides_of(fields))
     any_principal = AwsSignIn.of(profile, "")
-    work = Work(vault.sign_ins, prompter, context, partial(lock, any_principal), name)
+    work = SignInAttempt(vault.sign_ins, prompter, context, partial(lock, any_principal), name)
     found, principal = aws_sign_in.new(work, any_principal)
     aws_sign_in.keep(work, AwsSignIn.of(profile, principal), found)
     return {"subject": principal, "expires_at": found.session.expires_at}
 
 
-def _sign_in(work: Work, profile: Profile, step: SignIn) -> dict[str, Any]:
+def _sign_in(work: SignInAttempt, profile: Profile, step: SignIn) -> dict[str, Any]:
     # A person asks for this sign-in by name: a browser tab may open again.
     work.unanswered(step.subject).unlink(missing_ok=True)
     if isinstance(step, AwsSignIn):
@@ -90,7 +90,7 @@ def _sign_in(work: Work, profile: Profile, step: SignIn) -> dict[str, Any]:
     }
 
 
-def _proven(work: Work, profile: Profile, step: SsoSignIn) -> Token:
+def _proven(work: SignInAttempt, profile: Profile, step: SsoSignIn) -> Token:
     """A token that the portal accepts; one that was ended elsewhere is replaced."""
     begun = work.context.clock()
     found = identity_center.token(work, step)
@@ -101,7 +101,7 @@ def _proven(work: Work, profile: Profile, step: SsoSignIn) -> Token:
     return identity_center.token(work, step)
 
 
-def _fresh(work: Work, profile: Profile, step: SsoSignIn) -> Token:
+def _fresh(work: SignInAttempt, profile: Profile, step: SsoSignIn) -> Token:
     """A new sign-in, and with it a new session at the portal.
 
     The old one ends first: otherwise AWS continues it, with its old end time. aws-sso-cli showed this with the real
@@ -155,7 +155,7 @@ def _end_at_portal(
     return bool(tokens), problem
 
 
-def _sign_out(work: Work, profile: Profile, step: SignIn) -> dict[str, Any]:
+def _sign_out(work: SignInAttempt, profile: Profile, step: SignIn) -> dict[str, Any]:
     """Ends a sign-in here and, where there is a call for it, at AWS; `problem` says why that call failed."""
     problem: str | None = None
     if isinstance(step, AwsSignIn):
@@ -186,12 +186,12 @@ def _sign_out(work: Work, profile: Profile, step: SignIn) -> dict[str, Any]:
     }
 
 
-def _is_exported(work: Work, step: SsoSignIn, client: Client | None) -> bool:
+def _is_exported(work: SignInAttempt, step: SsoSignIn, client: Client | None) -> bool:
     registered = identity_center.exported_client(work, step)
     return bool(client and registered and client.client_id == registered.client_id)
 
 
-def _token(work: Work, profile: Profile, step: SignIn, rejected: frozenset[str]) -> dict[str, Any]:
+def _token(work: SignInAttempt, profile: Profile, step: SignIn, rejected: frozenset[str]) -> dict[str, Any]:
     if not isinstance(step, SsoSignIn):
         raise UsageError("accounts and roles are listed for IAM Identity Center only: name an sso_session")
     token = identity_center.token(work, step, rejected)

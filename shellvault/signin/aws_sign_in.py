@@ -16,13 +16,13 @@ from shellvault.sessions.model import Challenge, Session
 from shellvault.sessions.refusals import UnreachableError
 from shellvault.sessions.replies import checked_session, epoch
 from shellvault.signin import cli_cache, dpop, flows, login, service
+from shellvault.signin.attempt import SignInAttempt, is_elsewhere
 from shellvault.signin.cli_cache import CachedFile
 from shellvault.signin.login import CROSS_DEVICE, LONGEST, SAME_DEVICE, Login
 from shellvault.signin.model import is_visible
 from shellvault.signin.patience import patiently
 from shellvault.signin.pkce import Secrets, new_secrets
 from shellvault.signin.service import ServiceRefusalError
-from shellvault.signin.work import Work, is_elsewhere
 
 #: Seconds of life below which credentials are not used any more.
 TOO_SHORT = 20
@@ -36,7 +36,7 @@ _REVOKED_AT_ONCE = 5
 _THE_FILE = "the AWS CLI's file"
 
 
-def session(work: Work, step: AwsSignIn, rejected: str | None = None) -> Session:
+def session(work: SignInAttempt, step: AwsSignIn, rejected: str | None = None) -> Session:
     """Credentials of the sign-in `step` that AWS should accept; not those with the access key id `rejected`.
 
     They are ours or the AWS CLI's, whichever is newer, and renewed when they are due. A person signs in where nothing
@@ -52,23 +52,23 @@ def session(work: Work, step: AwsSignIn, rejected: str | None = None) -> Session
         return (found or _from_person(work, step)).session
 
 
-def sign_in(work: Work, step: AwsSignIn) -> Login:
+def sign_in(work: SignInAttempt, step: AwsSignIn) -> Login:
     """A new sign-in by a person, even if there is a good one. Raises as `session`."""
     with work.lock():
         return _from_person(work, step)
 
 
-def current(work: Work, step: AwsSignIn) -> Login | None:
+def current(work: SignInAttempt, step: AwsSignIn) -> Login | None:
     """The newest sign-in there is, whatever its life."""
     return next((found for found, _ in _candidates(work, step)), None)
 
 
-def new(work: Work, step: AwsSignIn) -> tuple[Login, str]:
+def new(work: SignInAttempt, step: AwsSignIn) -> tuple[Login, str]:
     """A sign-in of any principal, and its ARN; nothing is kept. Raises as `session`."""
     return _by_flow(work, step)
 
 
-def keep(work: Work, step: AwsSignIn, found: Login) -> None:
+def keep(work: SignInAttempt, step: AwsSignIn, found: Login) -> None:
     """Keeps a person's sign-in in the vault."""
     from shellvault.vault import SignInLabel
 
@@ -80,7 +80,7 @@ def keep(work: Work, step: AwsSignIn, found: Login) -> None:
         unkept.tell(work.prompter, "the sign-in", error)
 
 
-def revoke(work: Work, step: AwsSignIn, found: Login) -> None:
+def revoke(work: SignInAttempt, step: AwsSignIn, found: Login) -> None:
     """Ends a sign-in at AWS: what was issued to this client within a minute of it. Raises SessionError."""
     endpoint = replace(step.endpoint, region=found.region)
     now = work.context.clock()
@@ -137,7 +137,9 @@ def login_of(file: CachedFile, region: str) -> Login | None:
     )
 
 
-def _candidates(work: Work, step: AwsSignIn, *, ours: bool = True) -> list[tuple[Login, CachedFile | None]]:
+def _candidates(
+    work: SignInAttempt, step: AwsSignIn, *, ours: bool = True
+) -> list[tuple[Login, CachedFile | None]]:
     """Our sign-in (unless `ours` is false) and the AWS CLI's (with its file), the newer first."""
     path = cli_cache.login_path(work.aws_directory, work.context.environment, step.login_session)
     file = cli_cache.read(path)
@@ -153,7 +155,7 @@ def _candidates(work: Work, step: AwsSignIn, *, ours: bool = True) -> list[tuple
 
 
 def _fit(
-    work: Work, step: AwsSignIn, rejected: str | None, since: float, *, fresh: bool = False
+    work: SignInAttempt, step: AwsSignIn, rejected: str | None, since: float, *, fresh: bool = False
 ) -> Login | None:
     """The newest sign-in whose credentials are not due, or were issued since the request."""
     now = work.context.clock()
@@ -168,7 +170,7 @@ def _fit(
     return None
 
 
-def _renewed(work: Work, step: AwsSignIn, rejected: str | None) -> Login | None:
+def _renewed(work: SignInAttempt, step: AwsSignIn, rejected: str | None) -> Login | None:
     """A sign-in without a person; None when only a person helps. Raises UnreachableError when AWS cannot say."""
     problem: SessionError | None = None
     now = work.context.clock()
@@ -207,7 +209,7 @@ def _renewed(work: Work, step: AwsSignIn, rejected: str | None) -> Login | None:
     return None
 
 
-def _renewed_where_made(work: Work, step: AwsSignIn, found: Login) -> Login:
+def _renewed_where_made(work: SignInAttempt, step: AwsSignIn, found: Login) -> Login:
     """The sign-in with new credentials. AWS renews it only in the region where it was made.
 
     The AWS CLI's file does not name that region: it may come from its command line or environment. So the other
@@ -226,7 +228,7 @@ def _renewed_where_made(work: Work, step: AwsSignIn, found: Login) -> Login:
     raise refusal
 
 
-def _likely_regions(work: Work, step: AwsSignIn, found: Login) -> list[str]:
+def _likely_regions(work: SignInAttempt, step: AwsSignIn, found: Login) -> list[str]:
     """The regions in which it may have been made: its own first, and only those of its partition."""
     if step.endpoint.url:
         return [found.region]
@@ -264,7 +266,7 @@ def _refresh_in_place(file: CachedFile, found: Login, again: Login) -> None:
     )
 
 
-def _after_refusal(work: Work, step: AwsSignIn, old: Login, file: CachedFile | None) -> Login | None:
+def _after_refusal(work: SignInAttempt, step: AwsSignIn, old: Login, file: CachedFile | None) -> Login | None:
     """What is left when AWS refuses a refresh token: another program may have just used it and saved a newer one."""
     if file is None:
         # It would be refused again.
@@ -276,13 +278,13 @@ def _after_refusal(work: Work, step: AwsSignIn, old: Login, file: CachedFile | N
     return newer if newer and is_new and newer.session.remaining(work.context.clock()) > TOO_SHORT else None
 
 
-def _from_person(work: Work, step: AwsSignIn) -> Login:
+def _from_person(work: SignInAttempt, step: AwsSignIn) -> Login:
     wanted = step.login_session
     work.require_person(f"not signed in as {printable(wanted)}")
     return _by_flow(work, step, wanted)[0]
 
 
-def _by_flow(work: Work, step: AwsSignIn, wanted: str | None = None) -> tuple[Login, str]:
+def _by_flow(work: SignInAttempt, step: AwsSignIn, wanted: str | None = None) -> tuple[Login, str]:
     base = login.base_url(step.endpoint)
     subject = wanted or "AWS"
 
@@ -319,7 +321,9 @@ def _by_flow(work: Work, step: AwsSignIn, wanted: str | None = None) -> tuple[Lo
     )
 
 
-def _elsewhere(work: Work, step: AwsSignIn, wanted: str | None) -> Callable[[], tuple[Login, str] | None]:
+def _elsewhere(
+    work: SignInAttempt, step: AwsSignIn, wanted: str | None
+) -> Callable[[], tuple[Login, str] | None]:
     """A function that finds a sign-in that another program makes from now on as the principal `wanted`.
 
     That is the AWS CLI. Our own commands wait for our lock; where none can be made, the vault is looked at, too.

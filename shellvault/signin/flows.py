@@ -13,10 +13,10 @@ from shellvault.errors import NeedsPersonError, SessionError
 from shellvault.sessions import locks
 from shellvault.sessions.answers import Answer, one_line
 from shellvault.sessions.model import Challenge, WithdrawnError
+from shellvault.signin.attempt import PATIENCE, SignInAttempt
 from shellvault.signin.listener import listening
 from shellvault.signin.pkce import Secrets, new_secrets
 from shellvault.signin.service import ServiceRefusalError
-from shellvault.signin.work import PATIENCE, Work
 
 Result = TypeVar("Result")
 
@@ -30,7 +30,7 @@ _TRIES = 3
 
 
 def by_browser(
-    work: Work,
+    work: SignInAttempt,
     subject: str,
     link_for: Callable[[Secrets, str], str],
     redeem: Callable[[str, Secrets, str], Result],
@@ -73,7 +73,7 @@ def by_browser(
 
 
 def by_polling(
-    work: Work,
+    work: SignInAttempt,
     challenge: Challenge,
     seconds: float,
     interval: float,
@@ -106,7 +106,7 @@ def by_polling(
 
 
 def by_pasting(
-    work: Work,
+    work: SignInAttempt,
     challenge: Challenge,
     code_of: Callable[[str], str],
     redeem: Callable[[str], Result],
@@ -185,11 +185,11 @@ def _goes_on(
     return goes_on
 
 
-def _from_elsewhere(work: Work, subject: str, found: Result) -> Result:
+def _from_elsewhere(work: SignInAttempt, subject: str, found: Result) -> Result:
     work.prompter.tell(f"another program has signed in to {printable(subject)}: using its sign-in")
     return found
 
 
-def timed_out(work: Work, subject: str) -> NeedsPersonError:
+def timed_out(work: SignInAttempt, subject: str) -> NeedsPersonError:
     """The error for a sign-in that was not finished in time."""
     return work.needs_person(f"the sign-in to {printable(subject)} timed out")

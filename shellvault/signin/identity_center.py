@@ -18,6 +18,7 @@ from shellvault.sessions import locks, unkept
 from shellvault.sessions.model import Challenge
 from shellvault.sessions.refusals import UnreachableError
 from shellvault.signin import cli_cache, flows, oidc
+from shellvault.signin.attempt import SignInAttempt, is_elsewhere
 from shellvault.signin.cli_cache import CachedFile
 from shellvault.signin.model import Client, Token
 from shellvault.signin.patience import patiently
@@ -25,7 +26,6 @@ from shellvault.signin.pkce import Secrets
 from shellvault.signin.portal import Portal
 from shellvault.signin.service import ServiceRefusalError
 from shellvault.signin.start_urls import resolved
-from shellvault.signin.work import Work, is_elsewhere
 
 #: Seconds of life below which a token is renewed (as in botocore), and below which it is not used any more.
 DUE, TOO_SHORT = 15 * 60, 20
@@ -33,7 +33,7 @@ DUE, TOO_SHORT = 15 * 60, 20
 _SLOWER = 5.0
 
 
-def token(work: Work, step: SsoSignIn, rejected: frozenset[str] = frozenset()) -> Token:
+def token(work: SignInAttempt, step: SsoSignIn, rejected: frozenset[str] = frozenset()) -> Token:
     """A token of the sign-in `step` that AWS should accept; `rejected` has the digests of those that it refused.
 
     It is ours or the AWS CLI's, whichever is newer, and renewed when it is due. A person signs in where nothing else
@@ -53,7 +53,7 @@ def token(work: Work, step: SsoSignIn, rejected: frozenset[str] = frozenset()) -
         return _from_person(work, step)
 
 
-def portal(work: Work, step: SsoSignIn, endpoint: Endpoint) -> Portal:
+def portal(work: SignInAttempt, step: SsoSignIn, endpoint: Endpoint) -> Portal:
     """The portal of a sign-in; it gets another token when AWS refuses the first. Raises as `token`."""
 
     def again(rejected: str) -> str:
@@ -63,7 +63,7 @@ def portal(work: Work, step: SsoSignIn, endpoint: Endpoint) -> Portal:
     return Portal(found, endpoint, work.profile, again, work.context.waits_for)
 
 
-def sign_in(work: Work, step: SsoSignIn) -> Token:
+def sign_in(work: SignInAttempt, step: SsoSignIn) -> Token:
     """A new token by a person, even if there is a good one. Raises as `token`."""
     with work.lock(), _naming_settings(step):
         return _from_person(work, step)
@@ -81,28 +81,30 @@ def _naming_settings(step: SsoSignIn) -> Iterator[None]:
         ) from None
 
 
-def current(work: Work, step: SsoSignIn) -> Token | None:
+def current(work: SignInAttempt, step: SsoSignIn) -> Token | None:
     """The newest token there is, whatever its life."""
     return next((found for found, _ in _candidates(work, step)), None)
 
 
-def kept(work: Work, step: SsoSignIn) -> Token | None:
+def kept(work: SignInAttempt, step: SsoSignIn) -> Token | None:
     """Our own token in the vault."""
     return Token.from_json(work.store.load(step.fingerprint))
 
 
-def exported_client(work: Work, step: SsoSignIn) -> Client | None:
+def exported_client(work: SignInAttempt, step: SsoSignIn) -> Client | None:
     """The registration of a sign-in that we put in the AWS CLI's cache: it shows that the file there is ours."""
     return Client.from_json(work.store.load(_client_item(step)))
 
 
-def forget(work: Work, step: SsoSignIn) -> None:
+def forget(work: SignInAttempt, step: SsoSignIn) -> None:
     """Forgets our own sign-in, and that it was put in the AWS CLI's cache."""
     work.store.remove(step.fingerprint)
     work.store.remove(_client_item(step))
 
 
-def _candidates(work: Work, step: SsoSignIn, *, ours: bool = True) -> list[tuple[Token, CachedFile | None]]:
+def _candidates(
+    work: SignInAttempt, step: SsoSignIn, *, ours: bool = True
+) -> list[tuple[Token, CachedFile | None]]:
     """Our token (unless `ours` is false) and the AWS CLI's (with its file), the newer first."""
     sso = step.sso
     file = cli_cache.read(cli_cache.sso_path(work.aws_directory, sso))
@@ -117,7 +119,7 @@ def _candidates(work: Work, step: SsoSignIn, *, ours: bool = True) -> list[tuple
     )
 
 
-def _fit(work: Work, step: SsoSignIn, rejected: frozenset[str], least: float) -> Token | None:
+def _fit(work: SignInAttempt, step: SsoSignIn, rejected: frozenset[str], least: float) -> Token | None:
     """The newest token with at least `least` seconds of life; one that cannot be renewed is used to its end."""
     now = work.context.clock()
     for found, _ in _candidates(work, step):
@@ -129,7 +131,7 @@ def _fit(work: Work, step: SsoSignIn, rejected: frozenset[str], least: float) ->
     return None
 
 
-def _renewed(work: Work, step: SsoSignIn, rejected: frozenset[str]) -> Token | None:
+def _renewed(work: SignInAttempt, step: SsoSignIn, rejected: frozenset[str]) -> Token | None:
     """A token without a person; None when only a person helps. Raises UnreachableError when AWS cannot say."""
     problem: SessionError | None = None
     for found, file in _candidates(work, step):
@@ -151,7 +153,7 @@ def _renewed(work: Work, step: SsoSignIn, rejected: frozenset[str]) -> Token | N
     return None
 
 
-def _refreshed(work: Work, step: SsoSignIn, old: Token, file: CachedFile | None) -> Token:
+def _refreshed(work: SignInAttempt, step: SsoSignIn, old: Token, file: CachedFile | None) -> Token:
     assert old.client and old.refresh_token  # noqa: S101 - `can_refresh` says so
     new = oidc.refreshed(step.endpoint, old.client, old.refresh_token, work.context.clock())
     if file:
@@ -161,7 +163,7 @@ def _refreshed(work: Work, step: SsoSignIn, old: Token, file: CachedFile | None)
     return new
 
 
-def _after_refusal(work: Work, step: SsoSignIn, old: Token, file: CachedFile | None) -> Token | None:
+def _after_refusal(work: SignInAttempt, step: SsoSignIn, old: Token, file: CachedFile | None) -> Token | None:
     """What is left when AWS refuses a refresh token: another program may have just used it and saved a newer one.
 
     Our own refresh token is forgotten, so that it is not tried again.
@@ -175,7 +177,7 @@ def _after_refusal(work: Work, step: SsoSignIn, old: Token, file: CachedFile | N
     return None
 
 
-def _from_person(work: Work, step: SsoSignIn) -> Token:
+def _from_person(work: SignInAttempt, step: SsoSignIn) -> Token:
     sso = step.sso
     work.require_person(f"not signed in to {printable(step.subject)}")
     start_url = resolved(sso.start_url, step.endpoint.ca_bundle)
@@ -197,7 +199,7 @@ def _from_person(work: Work, step: SsoSignIn) -> Token:
     return flows.by_browser(work, step.subject, link_for, redeem, _elsewhere(work, step))
 
 
-def _by_device(work: Work, step: SsoSignIn, client: Client, start_url: str) -> Token:
+def _by_device(work: SignInAttempt, step: SsoSignIn, client: Client, start_url: str) -> Token:
     device = oidc.start_device(step.endpoint, client, start_url)
     name = printable(step.subject)
 
@@ -225,7 +227,7 @@ def _by_device(work: Work, step: SsoSignIn, client: Client, start_url: str) -> T
     return flows.by_polling(work, challenge, device.seconds, device.interval, poll, _elsewhere(work, step))
 
 
-def _elsewhere(work: Work, step: SsoSignIn) -> Callable[[], Token | None]:
+def _elsewhere(work: SignInAttempt, step: SsoSignIn) -> Callable[[], Token | None]:
     """A function that finds a sign-in that another program makes from now on.
 
     That is the AWS CLI. Our own commands wait for our lock; where none can be made, the vault is looked at, too.
@@ -249,7 +251,7 @@ def _elsewhere(work: Work, step: SsoSignIn) -> Callable[[], Token | None]:
     return look
 
 
-def _keep(work: Work, step: SsoSignIn, new: Token) -> Token:
+def _keep(work: SignInAttempt, step: SsoSignIn, new: Token) -> Token:
     """Keeps a person's new sign-in: in the vault, or in the AWS CLI's cache if a setting says so."""
     if settings.exports_token(work.context.environment):
         # In one place only: a refresh token works once, so two copies would break each other.
@@ -262,13 +264,19 @@ def _keep(work: Work, step: SsoSignIn, new: Token) -> Token:
     return new
 
 
-def _store(work: Work, step: SsoSignIn, new: Token) -> None:
+def _store(work: SignInAttempt, step: SsoSignIn, new: Token) -> None:
     end = new.client.expires_at if new.client and new.refresh_token else new.expires_at
     _save(work, step.fingerprint, "sso", step, end, new.to_json(), new.expires_at)
 
 
 def _save(
-    work: Work, item: str, kind: str, step: SsoSignIn, end: int, data: dict[str, Any], valid_until: int = 0
+    work: SignInAttempt,
+    item: str,
+    kind: str,
+    step: SsoSignIn,
+    end: int,
+    data: dict[str, Any],
+    valid_until: int = 0,
 ) -> None:
     from shellvault.vault import SignInLabel
 

@@ -4,7 +4,7 @@ from shellvault.plan.steps import AwsSignIn
 from shellvault.sessions.context import SignInTask
 from shellvault.sessions.model import Session
 from shellvault.signin import aws_sign_in, identity_center
-from shellvault.signin.work import Work
+from shellvault.signin.attempt import SignInAttempt
 
 
 def signed_in(task: SignInTask) -> Session:
@@ -14,7 +14,7 @@ def signed_in(task: SignInTask) -> Session:
     and VaultError.
     """
     step = task.step
-    work = Work(task.vault.sign_ins, task.prompter, task.context, task.lock, step.profile)
+    work = SignInAttempt(task.vault.sign_ins, task.prompter, task.context, task.lock, step.profile)
     if isinstance(step, AwsSignIn):
         return aws_sign_in.session(work, step, task.rejected)
     portal = identity_center.portal(work, step.sign_in, step.endpoint)

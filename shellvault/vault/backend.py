@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from shellvault.errors import VaultError
 from shellvault.vault import bus_address
-from shellvault.vault.presence import Presence
+from shellvault.vault.probe_result import ProbeResult
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -59,7 +59,7 @@ class Backend:
     """One backend. `open` returns a keyring object (get, set, delete), with `names(service)` if it can list."""
 
     name: str
-    probe: Callable[[Mapping[str, str]], Presence]
+    probe: Callable[[Mapping[str, str]], ProbeResult]
     """Whether it can be used, and if not, why (one line). Unlocks nothing."""
     open: Callable[[Opening], "KeyringBackend"]
     """Reads and asks nothing yet. Raises ImportError, VaultError."""
@@ -101,4 +101,4 @@ def is_of(system: str) -> bool:
     return system in here
 
 
-NO_BUS = Presence(False, False, "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)")
+NO_BUS = ProbeResult(False, False, "there is no D-Bus session bus (DBUS_SESSION_BUS_ADDRESS is not set)")

@@ -17,7 +17,7 @@ from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
 from shellvault.errors import VaultError
-from shellvault.vault.presence import Presence
+from shellvault.vault.probe_result import ProbeResult
 
 #: System call numbers of add_key and keyctl by machine (the kernel's syscall tables).
 _CALLS = {"x86_64": (248, 250), "aarch64": (217, 219), "riscv64": (217, 219)}
@@ -107,15 +107,15 @@ class KernelKeyring(KeyringBackend):
         return ring
 
 
-def presence() -> Presence:
+def presence() -> ProbeResult:
     """Whether this kernel lets us use its keyring."""
     if sys.platform != "linux" or platform.machine() not in _CALLS:
-        return Presence(False, False, "only on Linux, on x86-64, AArch64 and RISC-V")
+        return ProbeResult(False, False, "only on Linux, on x86-64, AArch64 and RISC-V")
     try:
         _search(_USER_KEYRING, b"keyring", b"shellvault")
     except VaultError as error:
-        return Presence(False, False, str(error))
-    return Presence(True, True, "keys stay in the kernel's memory until a restart")
+        return ProbeResult(False, False, str(error))
+    return ProbeResult(True, True, "keys stay in the kernel's memory until a restart")
 
 
 def _description(key: str) -> bytes:

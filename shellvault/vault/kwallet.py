@@ -17,7 +17,7 @@ from keyring.errors import KeyringLocked, PasswordDeleteError, PasswordSetError
 
 from shellvault.errors import VaultError
 from shellvault.vault.bus import MESSAGE_SECONDS, connect
-from shellvault.vault.presence import Presence
+from shellvault.vault.probe_result import ProbeResult
 
 #: Bus name and object path of each version of the service, the newer one first.
 _SERVICES = (("org.kde.kwalletd6", "/modules/kwalletd6"), ("org.kde.kwalletd5", "/modules/kwalletd5"))
@@ -127,7 +127,7 @@ class KWalletKeyring(KeyringBackend):
         return _Wallet(service, handle)
 
 
-def presence(address: str, can_ask: bool) -> Presence:
+def presence(address: str, can_ask: bool) -> ProbeResult:
     """Whether the wallet on the bus at `address` can be the vault. Opens and creates nothing.
 
     Raises VaultError without such a bus, TimeoutError, OSError and D-Bus errors.
@@ -136,15 +136,15 @@ def presence(address: str, can_ask: bool) -> Presence:
     with closing(connect(address)) as connection:
         service = _find(connection)
         if service is None:
-            return Presence(False, False, "no KWallet runs on the session bus")
+            return ProbeResult(False, False, "no KWallet runs on the session bus")
         if not (service.is_running or can_ask):
-            return Presence(False, False, f"KWallet does not run{no_display}")
+            return ProbeResult(False, False, f"KWallet does not run{no_display}")
         name = service.call("networkWallet")
         if service.call("isOpen", "s", name):
-            return Presence(True, True, f"its wallet {name} is open")
+            return ProbeResult(True, True, f"its wallet {name} is open")
         if name not in service.call("wallets"):
-            return Presence(can_ask, can_ask, f"it has no wallet {name} yet{no_display}")
-    return Presence(True, can_ask, f"its wallet {name} is closed{no_display}")
+            return ProbeResult(can_ask, can_ask, f"it has no wallet {name} yet{no_display}")
+    return ProbeResult(True, can_ask, f"its wallet {name} is closed{no_display}")
 
 
 def wallets(address: str) -> list[str]:

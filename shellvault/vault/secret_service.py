@@ -16,7 +16,7 @@ from secretstorage.util import add_match_rules, open_session
 
 from shellvault.errors import VaultError
 from shellvault.vault import bus, kwallet
-from shellvault.vault.presence import Presence
+from shellvault.vault.probe_result import ProbeResult
 
 
 class SecretServiceKeyring(Keyring):
@@ -70,25 +70,25 @@ class SecretServiceKeyring(Keyring):
             raise KeyringLocked from None
 
 
-def presence(address: str, can_ask: bool, name: str | None = None) -> Presence:
+def presence(address: str, can_ask: bool, name: str | None = None) -> ProbeResult:
     """Whether the service on the bus at `address` can hold the vault. Unlocks and creates nothing.
 
     Raises VaultError without such a bus, TimeoutError and D-Bus errors.
     """
     with closing(connect(address)) as connection:
         if not secretstorage.check_service_availability(connection):
-            return Presence(False, False, "no Secret Service runs on the session bus")
+            return ProbeResult(False, False, "no Secret Service runs on the session bus")
         if name is None and kwallet.is_behind(connection, "org.freedesktop.secrets"):
             # The direct way distinguishes open and closed wallets, and works without libqca.
-            return Presence(False, False, "KWallet provides it: use kwallet")
+            return ProbeResult(False, False, "KWallet provides it: use kwallet")
         no_display = "" if can_ask else " and there is no display to ask on"
         collection = _collection(connection, name)
         if collection is None:
-            return Presence(can_ask, can_ask, f"it has no {_title(name)} yet{no_display}")
+            return ProbeResult(can_ask, can_ask, f"it has no {_title(name)} yet{no_display}")
         locked = collection.is_locked()
     if locked:
-        return Presence(True, can_ask, f"its {_title(name)} is locked{no_display}")
-    return Presence(True, True, f"its {_title(name)} is unlocked")
+        return ProbeResult(True, can_ask, f"its {_title(name)} is locked{no_display}")
+    return ProbeResult(True, True, f"its {_title(name)} is unlocked")
 
 
 class OtherCollection:

@@ -9,7 +9,7 @@ from shellvault import renewal
 from shellvault.plan import Step
 from shellvault.sessions.cache import DirectCache
 from shellvault.sessions.model import Session
-from shellvault.worker.channel import Desk
+from shellvault.worker.channel import JobPrompter
 
 _step_locks: dict[str, threading.Lock] = {}
 _step_holders: dict[str, int] = {}
@@ -17,14 +17,14 @@ _step_holders: dict[str, int] = {}
 
 
 @contextmanager
-def _step_lock(fingerprint: str, desk: Desk) -> Iterator[None]:
+def _step_lock(fingerprint: str, prompter: JobPrompter) -> Iterator[None]:
     """Lets one job at a time do a step. A waiting job reports the other job, which may be asking a person."""
     lock = _step_locks.setdefault(fingerprint, threading.Lock())
     if not lock.acquire(blocking=False):
-        desk.waits_behind(_step_holders.get(fingerprint, 0))
+        prompter.waits_behind(_step_holders.get(fingerprint, 0))
         lock.acquire()
-        desk.waits_behind(0)
-    _step_holders[fingerprint] = desk.job
+        prompter.waits_behind(0)
+    _step_holders[fingerprint] = prompter.job
     try:
         yield
     finally:
@@ -34,10 +34,10 @@ def _step_lock(fingerprint: str, desk: Desk) -> Iterator[None]:
 class AgentCache:
     """The worker's session cache: the agent's memory first, then the vault for what it keeps."""
 
-    def __init__(self, desk: Desk, direct: DirectCache, *, renew: bool, is_shared: bool) -> None:
+    def __init__(self, prompter: JobPrompter, direct: DirectCache, *, renew: bool, is_shared: bool) -> None:
         """`is_shared`: stored sessions may be used by other jobs."""
-        self._desk = desk
-        self._channel = desk.channel
+        self._prompter = prompter
+        self._channel = prompter.channel
         self._direct = direct
         self._renew = renew
         self._is_shared = is_shared
@@ -67,7 +67,7 @@ class AgentCache:
     @contextmanager
     def lock(self, step: Step) -> Iterator[None]:
         """See SessionCache. Locks among the worker's jobs; among all processes for what the vault keeps."""
-        with _step_lock(step.fingerprint, self._desk), self._direct.lock(step):
+        with _step_lock(step.fingerprint, self._prompter), self._direct.lock(step):
             yield
 
     def _is_due(self, session: Session) -> bool:

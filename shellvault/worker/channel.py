@@ -82,7 +82,7 @@ class Channel:
         return kept if kept.get("until", 0) > time.time() else {}
 
 
-class Desk(Prompter):
+class JobPrompter(Prompter):
     """What one job works with: the channel, and a person to ask."""
 
     def __init__(self, channel: Channel, job: int) -> None:

@@ -12,7 +12,7 @@ from shellvault.plan.steps import Leased, Source
 from shellvault.protocol import Message
 from shellvault.service import requests
 from shellvault.sessions import passphrase
-from shellvault.sessions.cache import DirectCache, is_anyones
+from shellvault.sessions.cache import DirectCache, is_shareable
 from shellvault.sessions.confirmation import Policy, policy, stricter
 from shellvault.sessions.context import Context
 from shellvault.sessions.for_request import environment_of, min_remaining, parsed
@@ -22,47 +22,47 @@ from shellvault.signin import signed_in
 from shellvault.vault import Vault, open_vault
 from shellvault.vault.backends import DISPLAYS, choose, file_path, session_backend
 from shellvault.worker.cache import AgentCache
-from shellvault.worker.channel import Desk
+from shellvault.worker.channel import JobPrompter
 
 
-def perform(job: Message, desk: Desk) -> Message:
+def perform(job: Message, prompter: JobPrompter) -> Message:
     """Does one job of the agent and returns its `result` (docs/protocol.md). Raises any ShellvaultError."""
-    with waiting.heard_by(desk.waits_for):
-        return _done(job, desk)
+    with waiting.heard_by(prompter.waits_for):
+        return _done(job, prompter)
 
 
-def _done(job: Message, desk: Desk) -> Message:
+def _done(job: Message, prompter: JobPrompter) -> Message:
     if "vault" in job:
-        return _operated(job, desk)
+        return _operated(job, prompter)
     if "revoke" in job:
         from shellvault.worker import leases
 
-        return leases.revoke(job, desk)
+        return leases.revoke(job, prompter)
     if job["forms"][0] in guard.SIGN_INS:
-        return _signed_in(job, desk)
-    return _obtained(job, desk)
+        return _signed_in(job, prompter)
+    return _obtained(job, prompter)
 
 
-def _operated(job: Message, desk: Desk) -> Message:
+def _operated(job: Message, prompter: JobPrompter) -> Message:
     environment = {**os.environ, **job["environment"]}
     state = locations.state_directory(environment)
-    context = Context(state, environment, job["directory"], desk.run_helper)
-    return requests.operate(job["vault"], job["backend"], _Host(job, desk, context))
+    context = Context(state, environment, job["directory"], prompter.run_helper)
+    return requests.operate(job["vault"], job["backend"], _Host(job, prompter, context))
 
 
-def _signed_in(job: Message, desk: Desk) -> Message:
+def _signed_in(job: Message, prompter: JobPrompter) -> Message:
     """Works on a sign-in itself; the answer is for the requesting command alone."""
     line, (form,) = job["request"], job["forms"]
-    text = requests.sign_in(form, line, _Host(job, desk, _context(job, desk)))
+    text = requests.sign_in(form, line, _Host(job, prompter, _context(job, prompter)))
     times = {"issued_at": 0, "expires_at": 0, "usable_until": 0}
     marks = {"keep": False, "uses_environment": False, "needs_person": True}
     return {"profile": parsed(line).profile, "texts": {form: text}, "files": {}, **times, **marks}
 
 
-def _obtained(job: Message, desk: Desk) -> Message:
-    host = _Host(job, desk, _context(job, desk))
+def _obtained(job: Message, prompter: JobPrompter) -> Message:
+    host = _Host(job, prompter, _context(job, prompter))
     environment = host.context.environment
-    _send_settings(environment, desk)
+    _send_settings(environment, prompter)
     try:
         got = requests.session(job["request"], host, job["role_arn"])
     except SessionError as error:
@@ -91,7 +91,7 @@ def _obtained(job: Message, desk: Desk) -> Message:
     }
 
 
-def _context(job: Message, desk: Desk) -> Context:
+def _context(job: Message, prompter: JobPrompter) -> Context:
     """Its environment is the command's own, as far as the request holds it or the command sent it."""
     fields = parsed(job["request"]).fields
     environment = environment_of(fields, {**os.environ, **(job["environment"] or {})})
@@ -103,10 +103,10 @@ def _context(job: Message, desk: Desk) -> Context:
         state_directory=locations.state_directory(environment),
         environment=environment,
         directory=job["directory"],
-        run_helper=None if job["runs_helpers"] else desk.run_helper,
+        run_helper=None if job["runs_helpers"] else prompter.run_helper,
         mfa_token=job["mfa_token"],
         fresh=job["fresh"],
-        waits_for=desk.waits_for,
+        waits_for=prompter.waits_for,
         is_local=job["is_local"],
         quiet=job["quiet"],
         signed_in=signed_in,
@@ -117,8 +117,8 @@ def _context(job: Message, desk: Desk) -> Context:
 class _Host:
     """Handles a request for the agent (requests.Host)."""
 
-    def __init__(self, job: Message, desk: Desk, context: Context) -> None:
-        self.prompter = desk
+    def __init__(self, job: Message, prompter: JobPrompter, context: Context) -> None:
+        self.prompter = prompter
         self.context = context
         self.is_from_source = False
         """Whether the planned session begins with what surrounds the command (`credential_source`)."""
@@ -131,26 +131,28 @@ class _Host:
         The request that unlocked it decides for how long, until it is locked again; a later request can only be
         stricter.
         """
-        desk, environment = self.prompter, self.context.environment
-        _send_settings(environment, desk)
+        prompter, environment = self.prompter, self.context.environment
+        _send_settings(environment, prompter)
         holds_keys, file = choose(backend, environment).backend, str(file_path(environment))
         has_file = "file" in (holds_keys, session_backend(environment))
-        kept = desk.channel.unlock_key(file) if has_file else None
+        kept = prompter.channel.unlock_key(file) if has_file else None
         of_file = policy(environment, "file")
         of_file = stricter(of_file, kept["confirm"]) if kept else of_file
         # A rule for the file does not apply to another vault.
         required = of_file if holds_keys == "file" else policy(environment, holds_keys)
         key = bytes.fromhex(kept["key"]) if kept and of_file != "always" else None
         seconds = unlock_ttl(environment)
-        vault = open_vault(backend, environment, passphrase.asker(desk), unlock_key=key, tell=desk.tell)
+        vault = open_vault(
+            backend, environment, passphrase.asker(prompter), unlock_key=key, tell=prompter.tell
+        )
         yield vault, required
         if vault.unlock_key is not None and of_file != "always":
-            desk.channel.keep_unlock_key(file, vault.unlock_key, seconds, of_file)
+            prompter.channel.keep_unlock_key(file, vault.unlock_key, seconds, of_file)
 
     def cache(self, vault: Vault, plan: Plan | None) -> AgentCache:
         """See requests.Host."""
         # What the agent revokes must not be found in the vault afterwards.
-        is_anyone = plan and is_anyones(plan) and not any(isinstance(step, Leased) for step in plan.steps)
+        is_anyone = plan and is_shareable(plan) and not any(isinstance(step, Leased) for step in plan.steps)
         direct = DirectCache(
             vault,
             self.context.state_directory,
@@ -176,10 +178,10 @@ class _Host:
         return self.context.is_local or not any(step.is_by_program for step in plan.steps)
 
 
-def _send_settings(environment: Mapping[str, str], desk: Desk) -> None:
+def _send_settings(environment: Mapping[str, str], prompter: JobPrompter) -> None:
     """Sends the agent the settings it needs, since it does not read them itself."""
     own = settings.load(environment)
-    desk.channel.settings(
+    prompter.channel.settings(
         {
             "home": environment.get("HOME", ""),
             "config_home": environment.get("XDG_CONFIG_HOME", ""),

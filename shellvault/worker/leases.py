@@ -13,7 +13,7 @@ from shellvault.profiles.model import EngineServer
 from shellvault.protocol import HAS_VAULT_TOKEN, Message
 from shellvault.sessions.context import Context
 from shellvault.sessions.model import Lease, Session
-from shellvault.worker.channel import Desk
+from shellvault.worker.channel import JobPrompter
 
 #: Seconds for all leases of one job; an exiting agent waits no longer for them (`server.REVOKING`).
 DEADLINE = 7.0
@@ -38,7 +38,7 @@ def note(
     }
 
 
-def revoke(job: Message, desk: Desk) -> Message:
+def revoke(job: Message, prompter: JobPrompter) -> Message:
     """Revokes the leases of a job. Returns the ids of those revoked, and why others are not."""
     revoked, kept = [], []
     tokens: dict[str, str] = {}
@@ -51,7 +51,7 @@ def revoke(job: Message, desk: Desk) -> Message:
             if not why:
                 server = EngineServer(**lease["server"])
                 token = tokens.get(server.address) or secrets_engine.ask_token(
-                    server, desk, _context(job, lease, desk)
+                    server, prompter, _context(job, lease, prompter)
                 )
                 tokens[server.address] = token
                 secrets_engine.revoke(lease["id"], server, token)
@@ -64,7 +64,7 @@ def revoke(job: Message, desk: Desk) -> Message:
     return {"revoked": revoked, "kept": kept}
 
 
-def _context(job: Message, lease: Message, desk: Desk) -> Context:
+def _context(job: Message, lease: Message, prompter: JobPrompter) -> Context:
     """Where the token comes from: the waiting command, else the home that the lease was obtained for."""
     is_quiet = job["environment"] is None
     environment = {**os.environ, **(lease["environment"] if is_quiet else job["environment"])}
@@ -73,5 +73,5 @@ def _context(job: Message, lease: Message, desk: Desk) -> Context:
         environment,
         is_local=lease["is_local"] if is_quiet else job["is_local"],
         quiet=is_quiet,
-        waits_for=desk.waits_for,
+        waits_for=prompter.waits_for,
     )

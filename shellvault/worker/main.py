@@ -16,7 +16,7 @@ from pathlib import Path
 from shellvault import errors, garbage, hardening, threads
 from shellvault.errors import ShellvaultError
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
-from shellvault.worker.channel import Channel, Desk
+from shellvault.worker.channel import Channel, JobPrompter
 
 #: Connections that can arrive with one piece of data: the kernel passes one message's at a time.
 DESCRIPTORS = 16
@@ -24,9 +24,9 @@ DESCRIPTORS = 16
 #: Seconds for a waiting command to take its answer.
 HAND_OUT_PATIENCE = 2.0
 
-#: Does a job: takes the agent's message and the desk, returns the `result` for the agent. Raises
+#: Does a job: takes the agent's message and the prompter, returns the `result` for the agent. Raises
 #: ShellvaultError.
-Perform = Callable[[Message, Desk], Message]
+Perform = Callable[[Message, JobPrompter], Message]
 
 #: The modules that a job needs in addition to those that every worker imports.
 ModulesOf = Callable[[Message], tuple[str, ...]]
@@ -115,7 +115,7 @@ def _hand_out(channel: Channel, message: Message) -> None:
 def _do(channel: Channel, message: Message, perform: Perform) -> None:
     number = message["job"]
     try:
-        outcome: Message = {"result": perform(message, Desk(channel, number))}
+        outcome: Message = {"result": perform(message, JobPrompter(channel, number))}
         if outcome["result"].get("keep") is False:
             # Long-term keys stay out of the agent's memory: the worker gives them to the waiting commands.
             channel.withheld[number] = outcome["result"].pop("texts")

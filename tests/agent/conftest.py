@@ -51,7 +51,7 @@ class Person:
     def tell(self, message: str) -> None:
         self.told.append(message)
 
-    def hurry(self, other: int, seconds: float) -> bool | None:
+    def wait_for_enter(self, other: int, seconds: float) -> bool | None:
         return None
 
 

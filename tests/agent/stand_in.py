@@ -1,6 +1,6 @@
 """The agent itself, in the foreground, with the worker of `stand_in_worker.py`: `python stand_in.py FOLDER`.
 
-To itself it gives another word: the descriptor by which it goes on (see shellvault.agent.afresh).
+To itself it gives another word: the descriptor by which it goes on (see shellvault.agent.restart).
 """
 
 import sys

@@ -49,7 +49,7 @@ def is_due(session: Message) -> bool:
     return bool(session["expires_at"] - time.time() <= lead * renewal.REACH)
 
 
-def perform(job: Message, desk: worker.Desk) -> Message:
+def perform(job: Message, desk: worker.JobPrompter) -> Message:
     """A job whose profile is e.g. `life-60-ask`: `life-N` seconds, `wait-N` before, and the words below."""
     profile, fields = request.decode(job["request"])
     words = profile.split("-")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from shellvault.agent import processes
-from shellvault.agent.leases import LINGER, Lease, Leases
+from shellvault.agent.leases import UNUSED_FOR, Lease, Leases
 from shellvault.agent.processes import Process
 from shellvault.protocol import Message
 
@@ -59,20 +59,20 @@ def test_a_program_has_it_for_as_long_as_it_runs(leases: Leases, program: subpro
 
 def test_a_user_that_cannot_be_seen_keeps_it_to_its_end(leases: Leases) -> None:
     leases.handed_out(["aws/creds/deploy/1"], None, NOW)
-    assert leases.left_by(LINE, set()) == leases.unused(set(), NOW + LINGER * 4) == []
+    assert leases.left_by(LINE, set()) == leases.unused(set(), NOW + UNUSED_FOR * 4) == []
     assert ids(leases.of(None)) == ["aws/creds/deploy/1"], "only an explicit request ends it"
 
 
 def test_an_unused_lease_is_revoked_after_15_minutes(leases: Leases) -> None:
-    assert leases.unused({LINE}, NOW + LINGER * 2) == []
-    assert leases.unused(set(), NOW + LINGER * 3 - 1) == []
-    assert ids(leases.unused(set(), NOW + LINGER * 3)) == ["aws/creds/deploy/1"]
+    assert leases.unused({LINE}, NOW + UNUSED_FOR * 2) == []
+    assert leases.unused(set(), NOW + UNUSED_FOR * 3 - 1) == []
+    assert ids(leases.unused(set(), NOW + UNUSED_FOR * 3)) == ["aws/creds/deploy/1"]
 
 
 def test_one_that_is_being_revoked_is_not_revoked_again(leases: Leases) -> None:
     (lease,) = leases.of(None)
     lease.is_going = True
-    assert leases.left_by(LINE, set()) == leases.of(None) == leases.unused(set(), NOW + LINGER) == []
+    assert leases.left_by(LINE, set()) == leases.of(None) == leases.unused(set(), NOW + UNUSED_FOR) == []
 
 
 def test_a_failed_revocation_is_shown_and_retried_on_request(leases: Leases) -> None:
@@ -80,7 +80,7 @@ def test_a_failed_revocation_is_shown_and_retried_on_request(leases: Leases) -> 
     lease.is_going = True
     leases.over({"result": {"revoked": [], "kept": [{"id": lease.note["id"], "why": "sealed"}]}}, tried)
     assert leases.troubles() == [{"profile": "deploy", "expires_at": NOW + 7200, "why": "sealed"}]
-    assert leases.unused(set(), NOW + LINGER) == []
+    assert leases.unused(set(), NOW + UNUSED_FOR) == []
     assert leases.of(["deploy"]) == tried
     assert not leases
     leases.expire(NOW + 7200)
@@ -119,4 +119,4 @@ def test_all_of_it_outlives_the_sessions(leases: Leases) -> None:
 
 def test_after_lock_no_user_is_seen(leases: Leases) -> None:
     leases.lose_sight()
-    assert leases.unused(set(), NOW + LINGER) == []
+    assert leases.unused(set(), NOW + UNUSED_FOR) == []

@@ -65,7 +65,7 @@ NAMED = {
     "client/agent.py",  # says which passphrase was wrong
     "cli/orphans.py",  # whether the vault can be opened without a question
     "cli/commands/passphrase.py",  # that the variable has the old one
-    "doctor/surroundings.py",  # whether it is weak
+    "doctor/system_checks.py",  # whether it is weak
     "dialogue/prompters.py",
     "vault/file.py",
     "fastlane/commands.py",

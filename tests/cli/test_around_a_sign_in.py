@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import shellvault.cli
-from shellvault.cli import broker, host, key_check, main
+from shellvault.cli import host, key_check, main, provider
 from shellvault.errors import SessionError
 from shellvault.protocol import Message
 from shellvault.signin.portal import Account, Found, Portal
@@ -89,8 +89,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
         **{"subject": "corp", "expires_at": 2**31, "renewed_until": None},
         **{"access_token": "t", "endpoint": {"region": "eu-west-1", "url": None}, "sso": sso},
     }
-    monkeypatch.setattr(broker, "answer", world.proves("sign-in", json.dumps(reply)))
-    monkeypatch.setattr(broker, "vault_operations", lambda *_, **__: world.operate)
+    monkeypatch.setattr(provider, "answer", world.proves("sign-in", json.dumps(reply)))
+    monkeypatch.setattr(provider, "vault_operations", lambda *_, **__: world.operate)
     monkeypatch.setattr(host, "protect_process", lambda *_: None)
     monkeypatch.setattr(Portal, "accounts", world.proves("accounts", [ACCOUNT]))
     monkeypatch.setattr(Portal, "roles", world.proves("roles", ["Admin"]))

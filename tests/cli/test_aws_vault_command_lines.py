@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shellvault.cli import main
-from shellvault.cli.every_command import GLOBAL_OPTIONS
+from shellvault.cli.global_flags import GLOBAL_OPTIONS
 from shellvault.fastlane import request
 
 #: Command line, environment, and what of it must reach the command.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import shellvault.cli
-from shellvault.cli import broker, main
+from shellvault.cli import main, provider
 from shellvault.client import agent
 from shellvault.errors import AgentError, VaultError
 from shellvault.protocol import Message
@@ -31,7 +31,7 @@ DOORS: dict[str, tuple[str, set[str], int]] = {
 #: What a source says that takes something away from the agent or the vault.
 FORGETS = re.compile(
     r'"do": "(?:clear|remove|forget-sign-ins)"|"sign-out"|client\.(?:forget|lock|stop|revoke)\('
-    r"|\bvault_leases\.(?:leave|revoke)\(|broker\.forget\(|permits\.end\(|\bsign_out\(|\bclear\.forget\("
+    r"|\bvault_leases\.(?:leave|revoke)\(|provider\.forget\(|permits\.end\(|\bsign_out\(|\bclear\.forget\("
 )
 
 
@@ -91,8 +91,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     for name, result in {"forget": 1, "lock": 1, "stop": 1, "revoke": {"revoked": [], "kept": []}}.items():
         monkeypatch.setattr(agent, name, world.told(name, result))
     monkeypatch.setattr(agent, "say", world.say)
-    monkeypatch.setattr(broker, "vault_operations", lambda *_, **__: world.operate)
-    monkeypatch.setattr(broker, "answer", world.answer)
+    monkeypatch.setattr(provider, "vault_operations", lambda *_, **__: world.operate)
+    monkeypatch.setattr(provider, "answer", world.answer)
     return world
 
 
@@ -120,5 +120,5 @@ def test_every_command_that_forgets_is_on_the_list() -> None:
     folder = Path(shellvault.cli.__file__).parent
     found = {path.stem for path in folder.rglob("*.py") if FORGETS.search(path.read_text())}
     # Helpers of the commands, and two that forget what they have copied elsewhere, or sealed anew.
-    helpers = {"broker", "forgetting", "migrate_backend", "passphrase", "vault_leases"}
+    helpers = {"provider", "forgetting", "migrate_backend", "passphrase", "vault_leases"}
     assert found - helpers == {command.split()[0] for command in DOORS}

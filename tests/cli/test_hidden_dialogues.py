@@ -40,7 +40,7 @@ DOORS = {
 
 #: Where these are asked.
 ASKING = {
-    "cli/broker.py:confirmed",
+    "cli/provider.py:confirmed",
     "cli/commands/revoke.py:_deny_older",
     "dialogue/fields.py:get",
     "cli/commands/import_.py:_chosen",

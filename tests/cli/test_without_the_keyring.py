@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault.cli import broker, main
+from shellvault.cli import main, provider
 from shellvault.client import agent
 from shellvault.errors import NeedsPersonError, ShellvaultError, VaultError
 from shellvault.protocol import Message
@@ -40,7 +40,7 @@ def problem(
     (tmp_path / "shellvault/names").write_text("work\nother\n")
     session = {"profile": "role", "expires_at": IN_ONE_HOUR, "users": []}
     monkeypatch.setattr(agent, "status", lambda _: {"sessions": [session], "steps": {}})
-    monkeypatch.setattr(broker, "vault_operations", lambda *_, **__: operate)
+    monkeypatch.setattr(provider, "vault_operations", lambda *_, **__: operate)
     error: ShellvaultError = request.param
     return error
 

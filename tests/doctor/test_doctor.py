@@ -11,7 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from shellvault.doctor import surroundings
+from shellvault.doctor import system_checks
 from shellvault.rotation import ages
 from shellvault.vault import open_vault, sealed
 from shellvault.vault.backends import file_path
@@ -247,12 +247,12 @@ def test_a_clock_that_aws_would_refuse_is_reported(ahead: int, severity: str | N
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        found = list(surroundings.clock(f"http://127.0.0.1:{server.server_port}/", 5))
+        found = list(system_checks.clock(f"http://127.0.0.1:{server.server_port}/", 5))
     assert [finding.severity for finding in found] == ([severity] if severity else [])
 
 
 def test_without_the_network_the_clock_is_not_judged() -> None:
-    assert list(surroundings.clock("http://127.0.0.1:1/", 1)) == []
+    assert list(system_checks.clock("http://127.0.0.1:1/", 1)) == []
 
 
 def test_many_keys_in_one_file_are_one_line(healthy: Home) -> None:

@@ -301,7 +301,7 @@ def test_clear_of_one_profile_leaves_the_leases_of_others(resident: Person, engi
     resident.home.succeed("clear", "work")
     assert engine.revoked == []
     assert arn(resident, credentials)
-    # Known all the same after the agent has begun afresh.
+    # Known all the same after the agent has started again.
     resident.home.succeed("clear")
     assert len(engine.revoked) == 1
 

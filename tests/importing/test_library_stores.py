@@ -9,7 +9,7 @@ import pytest
 
 from shellvault.importing import stores as places
 from shellvault.importing.found import Source
-from shellvault.importing.take_over import Taken, Ways, take_over
+from shellvault.importing.take_over import ImportActions, Taken, take_over
 from tests.importing import stores
 
 LIBRARY = json.loads((stores.FIXTURES / "library.json").read_text("utf-8"))
@@ -61,7 +61,7 @@ def imported(source: Source, home: Path) -> tuple[dict[str, str], list[Taken], t
     def never(*_: object) -> str:
         raise AssertionError("no person may be asked")
 
-    ways = Ways(vault.operate, never, lambda *_: None, lambda *_: False)
+    ways = ImportActions(vault.operate, never, lambda *_: None, lambda *_: False)
     return vault.keys, take_over(around.found, ways), around.hints
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shellvault.agent.proof import with_secret
+from shellvault.agent.shell_secret import with_secret
 from shellvault.cli.main import command
 from shellvault.shells import init, render
 from shellvault.variables import Change

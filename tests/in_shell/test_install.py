@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from shellvault.cli.main import command
-from shellvault.doctor import surroundings
+from shellvault.doctor import system_checks
 from shellvault.doctor.finding import Place
 from shellvault.shells import install
 
@@ -88,11 +88,11 @@ def test_install_and_doctor_know_the_same_lines(
     path = tmp_path / ".bashrc"
     path.write_text(f"{line}\n")
     place = Place({**environment, "SHELL": "/bin/bash"}, tmp_path, tmp_path / "config")
-    assert list(surroundings.shells(place)) == []
+    assert list(system_checks.shells(place)) == []
     assert CliRunner(env=environment).invoke(command, ["init", "--install", "bash"]).exit_code == 0
     assert path.read_text() == f"{line}\n"
     path.write_text(f"# {line}\n")
-    assert len(list(surroundings.shells(place))) == 1
+    assert len(list(system_checks.shells(place))) == 1
     assert install.install(path, "bash", "x") is not None
 
 
@@ -102,12 +102,12 @@ def test_doctor_advises_to_replace_a_line_that_starts_a_process(
     path = tmp_path / ".bashrc"
     path.write_text('a\neval "$(shellvault init bash --no-prompt)"\nb\n')
     place = Place({**environment, "SHELL": "/bin/bash"}, tmp_path, tmp_path / "config")
-    (finding,) = surroundings.shells(place)
+    (finding,) = system_checks.shells(place)
     assert finding.fix == "shellvault init bash --install --no-prompt"
     assert CliRunner(env=environment).invoke(command, finding.fix.split()[1:]).exit_code == 0
     lines = path.read_text().splitlines()
     assert (lines[0], lines[2:]) == ("a", ["b"])
-    assert list(surroundings.shells(place)) == []
+    assert list(system_checks.shells(place)) == []
 
 
 def test_a_line_typed_by_hand_is_recognised_and_left(tmp_path: Path) -> None:

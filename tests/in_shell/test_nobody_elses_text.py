@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shellvault import locations
-from shellvault.agent.proof import with_secret
+from shellvault.agent.shell_secret import with_secret
 from shellvault.shells import init, render
 from tests.in_shell.conftest import Open, enter, key
 from tests.in_shell.stand_in import SECRET, Agent, FastLane, agent, env, proven, refresh, session

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shellvault.agent.proof import with_secret
+from shellvault.agent.shell_secret import with_secret
 from shellvault.shells import init, render
 from tests.in_shell.stand_in import SECRET, USUAL, session
 

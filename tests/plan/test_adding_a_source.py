@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import shellvault
-from shellvault.fastlane.sections import OURS
+from shellvault.fastlane.sections import SESSION_SOURCES
 from shellvault.plan.steps import KINDS, SsoSignIn
 from shellvault.profiles.settings import SOURCE_KEYS
 from shellvault.sessions.making import CALLS
@@ -124,7 +124,7 @@ def test_a_stand_in_works_after_four_files(house: Path, capsys: pytest.CaptureFi
 
 
 def test_the_fast_lane_knows_every_source_of_ours() -> None:
-    assert set(SOURCE_KEYS) == {key for key in OURS if key.startswith("shellvault_")}
+    assert set(SOURCE_KEYS) == {key for key in SESSION_SOURCES if key.startswith("shellvault_")}
 
 
 def test_every_kind_of_step_can_be_made() -> None:

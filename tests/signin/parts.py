@@ -13,7 +13,7 @@ from shellvault.profiles.parse import load
 from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.sessions.context import Context
 from shellvault.sessions.model import Challenge, WithdrawnError
-from shellvault.signin.work import Work
+from shellvault.signin.attempt import SignInAttempt
 from shellvault.vault.items import Items
 from shellvault.vault.sign_ins import SignIns
 from tests.support.signin import SignInEmulator
@@ -68,11 +68,11 @@ class Desk:
     bundle: Path | None = None
     """What to trust where the services are asked by AWS's own names; None: they are asked at their address."""
 
-    def work(self, **changes: Any) -> Work:
+    def work(self, **changes: Any) -> SignInAttempt:
         """As a new process would have it: only the vault and the files are left of the one before."""
         environment = {"HOME": str(self.home), "SHELLVAULT_DEVICE_CODE": "0", **self.environment}
         context = Context(self.home, environment, clock=self.services.now, **changes)
-        return Work(self.store, self.visitor, context, nullcontext, "admin")
+        return SignInAttempt(self.store, self.visitor, context, nullcontext, "admin")
 
     def plan(self, name: str, region: str | None = None) -> Plan:
         """The plan for a profile of `conftest.CONFIG`, at these services."""

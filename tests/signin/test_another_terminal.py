@@ -12,7 +12,7 @@ import pytest
 
 from shellvault.sessions import locks
 from shellvault.signin import aws_sign_in, flows, identity_center
-from shellvault.signin.work import Work
+from shellvault.signin.attempt import SignInAttempt
 from tests.signin.parts import Desk, Visitor
 from tests.signin.terminal import start
 from tests.signin.test_aws_sign_in import cli_login
@@ -30,7 +30,7 @@ DOORS = {
 }
 
 
-def signed_in(work: Work, desk: Desk, profile: str) -> str:
+def signed_in(work: SignInAttempt, desk: Desk, profile: str) -> str:
     """What names the sign-in that this gets."""
     step = desk.sign_in_step(profile)
     if profile == "me":
@@ -76,13 +76,13 @@ def meanwhile(desk: Desk, act: Callable[[], Any]) -> Iterator[list[Any]]:
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_a_wait_shows_its_link_and_ends_when_the_cli_has_signed_in(waiting: Desk, door: str) -> None:
+def test_a_wait_shows_its_link_and_ends_with_the_clis_sign_in(waiting: Desk, door: str) -> None:
     profile, waiting.environment["SHELLVAULT_DEVICE_CODE"] = DOORS[door]
     lock = waiting.home / "lock"
     told: list[str] = []
     second: list[str] = []
 
-    def work(tell: Callable[[str], None]) -> Work:
+    def work(tell: Callable[[str], None]) -> SignInAttempt:
         return replace(waiting.work(), lock=lambda: locks.exclusive(lock, "the sign-in", tell))
 
     def another_terminal() -> None:

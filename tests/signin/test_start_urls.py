@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from shellvault.dialogue import invitation
+from shellvault.dialogue import sign_in_prompt
 from shellvault.errors import SessionError
 from shellvault.plan import Endpoint
 from shellvault.sessions.model import Challenge
 from shellvault.signin import service, start_urls
-from shellvault.signin.work import is_elsewhere
+from shellvault.signin.attempt import is_elsewhere
 
 AWS = (
     "https://d-1234567890.awsapps.com/start",
@@ -90,7 +90,7 @@ def test_the_page_is_on_the_host_that_botocore_asks(
 def test_a_code_is_used_where_the_browser_is_elsewhere(
     environment: dict[str, str], expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shellvault.signin.work._CONTAINER_FILES", ())
+    monkeypatch.setattr("shellvault.signin.attempt._CONTAINER_FILES", ())
     assert is_elsewhere({"HOME": str(tmp_path), **environment}) is expected
 
 
@@ -124,11 +124,11 @@ def test_which_browser_is_opened(
     folder.mkdir(parents=True)
     (folder / "config.toml").write_text(settings)
     seen: list[str | None] = []
-    monkeypatch.setattr(invitation, "_require_somebody_there", lambda *_: None)
-    monkeypatch.setattr(invitation.terminal, "write", lambda *_: None)
-    monkeypatch.setattr(invitation, "_open", lambda link, environment, browser: seen.append(browser))
+    monkeypatch.setattr(sign_in_prompt, "_require_person", lambda *_: None)
+    monkeypatch.setattr(sign_in_prompt.terminal, "write", lambda *_: None)
+    monkeypatch.setattr(sign_in_prompt, "_open", lambda link, environment, browser: seen.append(browser))
     given = Challenge("sign-in", "corp", "Sign in to corp", link="https://x", **challenge)  # type: ignore[arg-type]
-    thread = invitation.show(given, {"HOME": str(tmp_path), **environment})
+    thread = sign_in_prompt.show(given, {"HOME": str(tmp_path), **environment})
     if thread:
         thread.join(5)
     assert (seen or ["-"]) == [opened]

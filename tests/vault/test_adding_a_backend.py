@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote
 from keyring.backend import KeyringBackend
 
 from shellvault.vault.backend import Backend
-from shellvault.vault.presence import Presence
+from shellvault.vault.probe_result import ProbeResult
 
 
 class FolderKeyring(KeyringBackend):
@@ -54,7 +54,7 @@ def folder(environment):
 
 BACKEND = Backend(
     "folder",
-    lambda environment: Presence(True, True, f"its folder is {folder(environment)}"),
+    lambda environment: ProbeResult(True, True, f"its folder is {folder(environment)}"),
     lambda opening: FolderKeyring(folder(opening.environment)),
     is_found=False,
     most_characters=100,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import click
 
 from shellvault import here, waiting
-from shellvault.cli import broker, first_steps, host, key_check
+from shellvault.cli import first_steps, host, key_check, provider
 from shellvault.cli.options import backend_option
 from shellvault.dialogue import output, progress, prompters, questions
 from shellvault.errors import ConfigError, SessionError, UsageError
@@ -52,7 +52,7 @@ def command(
         _check_editable(config, name)
     _tell_why_file(backend, environment)
     asked = prompters.Once(prompters.choose(None, environment))
-    operate = broker.vault_operations(backend, environment, asked)
+    operate = provider.vault_operations(backend, environment, asked)
     is_stored = name in operate({"do": "list"})["keys"]
     if is_stored and not (force or (not from_environment and asked.confirm("replace", name))):
         raise UsageError(f"{name} has stored keys already: nothing was changed (use --force to replace them)")

@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from shellvault import locations
-from shellvault.cli import broker, forgetting, vault_leases
+from shellvault.cli import forgetting, provider, vault_leases
 from shellvault.cli.options import backend_option, known_names
 from shellvault.cli.suggest import unknown_profile
 from shellvault.dialogue import output
@@ -27,10 +27,10 @@ def forget(name: str | None, backend: str | None) -> int:
     """Forgets the sessions of one profile, or of all, and says how many. Raises UsageError for an unknown one."""
     environment = dict(os.environ)
     profiles = [name] if name else None
-    held = set(broker.agent_sessions(environment))
+    held = set(provider.agent_sessions(environment))
 
     def in_vault() -> None:
-        operate = broker.vault_operations(backend, environment)
+        operate = provider.vault_operations(backend, environment)
         labels = operate({"do": "list"})["sessions"]
         found = {(label["profile"], label["expires_at"]) for label in labels}
         held.update(found)
@@ -42,7 +42,7 @@ def forget(name: str | None, backend: str | None) -> int:
                 raise
 
     if name and name not in {profile for profile, _ in held}:
-        _check_known(name, partial(broker.vault_operations, backend, environment), environment)
+        _check_known(name, partial(provider.vault_operations, backend, environment), environment)
     try:
         forgetting.agent_first(
             environment, profiles, [lambda: vault_leases.revoke(environment, profiles), in_vault]
@@ -58,7 +58,7 @@ def forget(name: str | None, backend: str | None) -> int:
     return 0
 
 
-def _check_known(name: str, operations: partial[broker.Operate], environment: dict[str, str]) -> None:
+def _check_known(name: str, operations: partial[provider.Operate], environment: dict[str, str]) -> None:
     """Raises UsageError for a name that neither the files nor the vault have."""
     with suppress(ConfigError):
         names = known_names(environment)

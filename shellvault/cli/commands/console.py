@@ -13,8 +13,8 @@ import click
 from shellvault import here, settings
 from shellvault.browser import NO_BROWSER
 from shellvault.browser.opener import open_link
-from shellvault.cli import broker
-from shellvault.cli.options import Wish, narrowing, session_options, wish
+from shellvault.cli import provider
+from shellvault.cli.options import SessionRequest, narrowing, session_options, session_request
 from shellvault.console import links
 from shellvault.dialogue import output
 from shellvault.errors import ShellvaultError, UsageError
@@ -84,7 +84,7 @@ def command(
     signing_in = (
         _of_shell(environment, given)
         if name is None and _has_session(environment)
-        else _of(wish(name, {**given, "link_only": stdout}))
+        else _of(session_request(name, {**given, "link_only": stdout}))
     )
     link = _link(signing_in, page, environment, auto_logout)
     if container:
@@ -164,14 +164,14 @@ def _federated(
     return call_sts(step, keys, time.time()), plan
 
 
-def _of(asked: Wish) -> SigningIn:
+def _of(asked: SessionRequest) -> SigningIn:
     """The session that was asked for, once it is known where it is good."""
     asked = replace(asked, options={**asked.options, "console": "1"})
     seconds = None
     if asked.options.get("duration"):
         seconds = links.checked_seconds(parse_duration(asked.options["duration"]))
-        seconds = seconds if may_set_length(broker.plan(asked)) else None
-    change = forms.change(broker.answer(asked, "exec"))
+        seconds = seconds if may_set_length(provider.plan(asked)) else None
+    change = forms.change(provider.answer(asked, "exec"))
     region = change.set.get("AWS_REGION")
     return SigningIn(
         session_of(change), _partition(_plan(asked.line, asked.environment), region), region, seconds

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from shellvault import here, threads
-from shellvault.cli import broker, orphans
-from shellvault.cli.options import wish
+from shellvault.cli import orphans, provider
+from shellvault.cli.options import session_request
 from shellvault.deadline import within
 from shellvault.dialogue import output, prompters
 from shellvault.display import printable
-from shellvault.doctor import leftovers, permissions, plaintext_keys, profiles, surroundings
+from shellvault.doctor import leftovers, permissions, plaintext_keys, profiles, system_checks
 from shellvault.doctor.finding import SEVERITIES, Finding, Place, Severity
 from shellvault.errors import NeedsPersonError, ShellvaultError
 from shellvault.plan.endpoints import AWS
@@ -59,13 +59,13 @@ def command(fix: bool, as_json: bool, offline: bool, check_keys: bool) -> int:
     found, looked_at = _examined(place, checks), [*checks]
     if check_keys:
         asker = prompters.Once(prompters.choose(None, environment))
-        operate = broker.vault_operations(None, environment, asker)
+        operate = provider.vault_operations(None, environment, asker)
         looked_at += ["vault-items", "stored keys"]
         found += orphans.findings(operate, "`shellvault doctor --keys --fix`")
         found += _unknown_keys(operate)
         if asker.given and "passphrase" not in checks:
             looked_at.append("passphrase")
-            found += surroundings.passphrase(asker.given[-1])
+            found += system_checks.passphrase(asker.given[-1])
     found.sort(key=lambda each: (SEVERITIES.index(each.severity), each.check, each.where))
     if fix:
         found = [each for each in found if not _mended(each)]
@@ -90,17 +90,17 @@ def _checks(place: Place, *, offline: bool, looks_into_vault: bool) -> dict[str,
         "profiles": partial(profiles.check, place, names),
         "leftovers": partial(leftovers.check, place),
         "old-keys": lambda: profiles.old_keys(ages.known(place.environment), names),
-        "vault": partial(surroundings.vault, place),
-        "settings": partial(surroundings.unknown_settings, place),
-        "agent": partial(surroundings.agent, place),
-        "shells": partial(surroundings.shells, place),
+        "vault": partial(system_checks.vault, place),
+        "settings": partial(system_checks.unknown_settings, place),
+        "agent": partial(system_checks.agent, place),
+        "shells": partial(system_checks.shells, place),
     }
-    if given := surroundings.known_passphrase(place):
-        checks["passphrase"] = partial(surroundings.passphrase, given)
+    if given := system_checks.known_passphrase(place):
+        checks["passphrase"] = partial(system_checks.passphrase, given)
     if looks_into_vault:
         checks["vault-items"] = partial(orphans.check, place.environment)
     if not offline:
-        checks["clock"] = lambda: surroundings.clock(_clock_url(place.environment), DEADLINE / 2)
+        checks["clock"] = lambda: system_checks.clock(_clock_url(place.environment), DEADLINE / 2)
     return checks
 
 
@@ -135,12 +135,12 @@ def _clock_url(environment: Mapping[str, str]) -> str:
     return f"https://{host('sts', partition_of_region(region), region)}/"
 
 
-def _unknown_keys(operate: broker.Operate) -> list[Finding]:
+def _unknown_keys(operate: provider.Operate) -> list[Finding]:
     """Stored keys that AWS does not take any more."""
     found = []
     for name in operate({"do": "list"})["keys"]:
         try:
-            operate({"do": "prove", "request": wish(name, {}).line})
+            operate({"do": "prove", "request": session_request(name, {}).line})
         except NeedsPersonError:
             raise
         except ShellvaultError as error:

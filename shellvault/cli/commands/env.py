@@ -6,8 +6,15 @@ from typing import Any
 
 import click
 
-from shellvault.cli import broker, endpoint, first_steps
-from shellvault.cli.options import known_names, link_option, server_option, session_options, typed, wish
+from shellvault.cli import endpoint, first_steps, provider
+from shellvault.cli.options import (
+    known_names,
+    link_option,
+    server_option,
+    session_options,
+    session_request,
+    typed,
+)
 from shellvault.dialogue import output
 from shellvault.errors import UsageError
 from shellvault.shells import HOOKED, SHELLS
@@ -62,11 +69,11 @@ def command(
 
             vault_leases.leave(os.environ, shell_pid())
         return 0
-    asked = wish(name, given)
+    asked = session_request(name, given)
     if server:
         snippet = render.env_snippet(shell, endpoint.opened(asked, os.getppid()))
     else:
-        snippet = broker.answer(asked, f"env.{shell}")
+        snippet = provider.answer(asked, f"env.{shell}")
     hook = "" if no_hook or shell not in HOOKED else init.kept_hook_text(shell, os.environ)
     output.result(snippet + hook)
     return 0

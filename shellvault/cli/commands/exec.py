@@ -6,8 +6,15 @@ from typing import Any
 
 import click
 
-from shellvault.cli import broker, endpoint
-from shellvault.cli.options import Wish, known_names, link_option, server_option, session_options, wish
+from shellvault.cli import endpoint, provider
+from shellvault.cli.options import (
+    SessionRequest,
+    known_names,
+    link_option,
+    server_option,
+    session_options,
+    session_request,
+)
 from shellvault.cli.program import apply, or_shell, run
 from shellvault.dialogue import output
 from shellvault.display import printable
@@ -114,7 +121,7 @@ def command(
             f"write `exec {word(program[0])} -- COMMAND`"
         )
     try:
-        asked = wish(name, given)
+        asked = session_request(name, given)
     except NeedsPersonError as error:
         raise NeedsPersonError(
             f"a profile is missing: `shellvault exec NAME -- COMMAND` ({error})"
@@ -124,10 +131,10 @@ def command(
 
         more = [name for name in (lease_for or "").split(",") if name]
         asked = leasing.take(asked, lease, more, full=full)
-        change = forms.change(broker.answer(asked, "exec"))
+        change = forms.change(provider.answer(asked, "exec"))
         return leasing.serve(*or_shell(program, apply(change, os.environ), asked.profile))
     if as_json:
-        output.result(broker.answer(asked, "json"))
+        output.result(provider.answer(asked, "json"))
         return 0
     if ec2_server:
         from shellvault.cli import ec2_server as metadata
@@ -136,12 +143,12 @@ def command(
     if server:
         change = endpoint.opened(asked, os.getpid(), lazy=lazy)
     else:
-        change = forms.change(broker.answer(asked, "exec" if program else _shell_form(asked)))
+        change = forms.change(provider.answer(asked, "exec" if program else _shell_form(asked)))
         change = change.with_name(asked.profile) if profile_env else change
     return run(*or_shell(program, apply(change, os.environ), asked.profile))
 
 
-def _shell_form(asked: Wish) -> str:
+def _shell_form(asked: SessionRequest) -> str:
     """The form for the user's shell, which keeps its session fresh as one that has run `env` does."""
     from shellvault.shells import interactive
 

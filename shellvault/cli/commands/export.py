@@ -7,8 +7,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from shellvault.cli import broker, first_steps
-from shellvault.cli.options import known_names, link_option, session_options, typed, wish
+from shellvault.cli import first_steps, provider
+from shellvault.cli.options import known_names, link_option, session_options, session_request, typed
 from shellvault.dialogue import output
 from shellvault.errors import UsageError
 from shellvault.shells.export import FORMATS
@@ -39,5 +39,5 @@ def command(context: click.Context, /, name: str | None, form: str, force: bool,
         raise UsageError(
             f"this would show secrets: name a --format to have it here, or enter the session: `{line}`"
         )
-    output.result(broker.answer(wish(name, given), form))
+    output.result(provider.answer(session_request(name, given), form))
     return 0

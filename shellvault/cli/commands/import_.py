@@ -8,14 +8,14 @@ from typing import cast
 import click
 
 from shellvault import here
-from shellvault.cli import broker, sign_ins, taken_over
+from shellvault.cli import provider, sign_ins, taken_over
 from shellvault.cli.options import backend_option
 from shellvault.dialogue import output, prompters, tables, terminal
 from shellvault.display import printable
 from shellvault.errors import NeedsPersonError, UsageError
 from shellvault.importing import stores
 from shellvault.importing.found import SOURCES, Found, Source
-from shellvault.importing.take_over import Ways
+from shellvault.importing.take_over import ImportActions
 from shellvault.profiles.parse import ConfigFile, load
 from shellvault.sessions.model import Challenge, Prompter
 from shellvault.vault import StoredKeys
@@ -50,35 +50,35 @@ def command(
     """
     environment = dict(os.environ)
     prompter = prompters.Once(prompters.choose(None, environment))
-    operate = broker.vault_operations(backend, environment, prompter)
+    operate = provider.vault_operations(backend, environment, prompter)
     if restore:
         path = os.path.realpath(here.absolute(restore))
         operate({"do": "restore", "path": path})
         output.note(f"{path} is as it was")
         return 0
     config = load(here.config_file(environment))
-    surroundings = stores.look_around(
+    search = stores.look_around(
         environment, config.path, {*config.profile_names, *names}, cast("Source | None", source)
     )
-    for trouble in surroundings.troubles:
+    for trouble in search.troubles:
         output.complain(f"not looked into: {trouble}")
-    for hint in surroundings.hints:
+    for hint in search.hints:
         output.note(hint)
-    found = _found(surroundings.found, names)
+    found = _found(search.found, names)
     # Unreadable places may have keys: the list must not look complete.
-    status = int(bool(surroundings.troubles))
+    status = int(bool(search.troubles))
     if source is None:
         for line in sign_ins.of_aws_cli(config, environment):
             output.note(line)
     if not found:
-        where = "in the other places" if surroundings.troubles else "elsewhere"
+        where = "in the other places" if search.troubles else "elsewhere"
         output.note(f"no keys were found {where}")
         return status
     _show(found, operate({"do": "list"})["keys"])
     chosen = found if every or (source and names) else ([] if dry_run else _chosen(found))
     if dry_run or not chosen:
         return status
-    ways = Ways(
+    ways = ImportActions(
         operate,
         partial(_ask_passphrase, prompter),
         (lambda name, keys: None) if no_check else _prove(environment, config),

@@ -5,7 +5,7 @@ import time
 
 import click
 
-from shellvault.cli import listing, now
+from shellvault.cli import listing, session_state
 from shellvault.client import permits
 from shellvault.dialogue import tables
 from shellvault.display import printable
@@ -26,7 +26,7 @@ def _row(entry: Message) -> tuple[str, ...]:
     return (
         str(entry["number"]),
         printable(entry["program"]),
-        now.process(entry["process"]),
+        session_state.process(entry["process"]),
         printable(", ".join(entry["profiles"]), None),
         ", ".join(entry["narrowing"]) or "as asked",
         tables.time_left(entry["until"] - time.time()),

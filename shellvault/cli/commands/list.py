@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from shellvault import here, settings
-from shellvault.cli import broker, first_steps
+from shellvault.cli import first_steps, provider
 from shellvault.cli.options import backend_option
 from shellvault.dialogue import output, tables
 from shellvault.display import printable
@@ -125,7 +125,7 @@ def gather(backend: str | None) -> tuple[Found, ShellvaultError | None]:
 
     config = _config()
     signing_in = sign_ins.of_config(config, os.environ)
-    found, problem = broker.listed(broker.vault_operations(backend, dict(os.environ)), os.environ)
+    found, problem = provider.listed(provider.vault_operations(backend, dict(os.environ)), os.environ)
     keys: dict[str, str] = found["keys"]
     now = time.time()
     sessions: dict[str, list[SessionRow]] = {}
@@ -133,7 +133,7 @@ def gather(backend: str | None) -> tuple[Found, ShellvaultError | None]:
         if label["expires_at"] is None or label["expires_at"] > now:
             row = SessionRow(label["call"], label["expires_at"], "vault")
             sessions.setdefault(label["profile"], []).append(row)
-    for name, expires_at in broker.agent_sessions(dict(os.environ)):
+    for name, expires_at in provider.agent_sessions(dict(os.environ)):
         its = sessions.setdefault(name, [])
         if expires_at not in (row.expires_at for row in its):
             its.append(SessionRow(None, expires_at, "agent"))

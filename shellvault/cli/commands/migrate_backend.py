@@ -5,7 +5,7 @@ import os
 import click
 
 from shellvault import files
-from shellvault.cli import broker, host
+from shellvault.cli import host, provider
 from shellvault.dialogue import output, prompters
 from shellvault.errors import UsageError
 from shellvault.vault import BACKENDS
@@ -71,7 +71,7 @@ def command(
         output.note(f"{copied.outcome}: {copied.name}{deleted}")
     is_used = _use_from_now_on(target_name, environment, source_is_empty=not source.stored_keys())
     (target if is_used else source).note_names()
-    broker.forget(environment, None)
+    provider.forget(environment, None)
     if left_alone:
         output.note(f"{left_alone} left alone, for {target_name} has other keys of that name (--overwrite)")
     return int(bool(left_alone))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from shellvault.cli.parent import ENDING
+from shellvault.cli.child import ENDING
 from shellvault.dialogue import output
 from shellvault.errors import SessionError, UsageError
 from shellvault.loopback import is_loopback

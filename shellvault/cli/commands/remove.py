@@ -4,7 +4,7 @@ import os
 
 import click
 
-from shellvault.cli import broker, first_steps, forgetting
+from shellvault.cli import first_steps, forgetting, provider
 from shellvault.cli.commands import clear
 from shellvault.cli.options import backend_option, known_names
 from shellvault.cli.suggest import similar
@@ -32,7 +32,7 @@ def command(name: str, force: bool, sessions_only: bool, backend: str | None) ->
         return clear.forget(name, backend)
     environment = dict(os.environ)
     asked = prompters.Once(prompters.choose(None, environment))
-    operate = broker.vault_operations(backend, environment, asked)
+    operate = provider.vault_operations(backend, environment, asked)
     # Keys that are not listed may still be there, if their removal was cut short: they are removed unasked.
     stored = _stored(operate)
     if (stored is None or name in stored) and not force and not _confirmed(asked, name):
@@ -58,7 +58,7 @@ def command(name: str, force: bool, sessions_only: bool, backend: str | None) ->
     return 0
 
 
-def _stored(operate: broker.Operate) -> list[str] | None:
+def _stored(operate: provider.Operate) -> list[str] | None:
     """The names with stored keys; None where the vault cannot be read."""
     try:
         return list(operate({"do": "list"})["keys"])

@@ -9,10 +9,10 @@ import click
 
 from shellvault import myself
 from shellvault.attempts import attempt_all
-from shellvault.cli import broker, holders, now, sign_ins
+from shellvault.cli import holders, provider, session_state, sign_ins
 from shellvault.cli.commands import clear, signout
 from shellvault.cli.commands.console import session_of
-from shellvault.cli.options import wish
+from shellvault.cli.options import session_request
 from shellvault.client import permits
 from shellvault.dialogue import output, tables, terminal
 from shellvault.display import printable
@@ -72,12 +72,12 @@ def _deny_older(name: str, by: str | None, *, force: bool) -> bool:
     from shellvault.sessions import older_sessions
     from shellvault.sessions.for_request import parsed, profile_for_request
 
-    profile = profile_for_request(parsed(wish(name, {}).line))
+    profile = profile_for_request(parsed(session_request(name, {}).line))
     roles = older_sessions.roles(profile)
     named = " and ".join(map(printable, roles))
     if not (force or terminal.confirm(f"Deny all sessions of {named} from before now, wherever they are?")):
         raise NotAllowedError("nothing was revoked")
-    signing = session_of(forms.change(broker.answer(wish(by or name, {}), "exec")))
+    signing = session_of(forms.change(provider.answer(session_request(by or name, {}), "exec")))
     for role in roles:
         older_sessions.deny(profile, role, signing)
         output.note(f"{printable(role)} denies every session from before now ({older_sessions.POLICY})")
@@ -100,5 +100,7 @@ def _living(held: list[dict[str, Any]], *, is_denied: bool) -> list[str]:
             continue
         left = f"for another {tables.time_left(end - time.time())}" if end else "until its end"
         what = "has a session that AWS now denies" if is_denied else f"has its session {left}"
-        lines.append(f"{now.process(holder['process'])} in {printable(holder['folder']) or '?'} {what}")
+        lines.append(
+            f"{session_state.process(holder['process'])} in {printable(holder['folder']) or '?'} {what}"
+        )
     return lines

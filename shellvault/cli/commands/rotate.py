@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from shellvault.cli import broker
-from shellvault.cli.options import Wish, backend_option, wish
+from shellvault.cli import provider
+from shellvault.cli.options import SessionRequest, backend_option, session_request
 from shellvault.cli.suggest import suggesting
 from shellvault.dialogue import output, prompters
 from shellvault.errors import ShellvaultError, UsageError
@@ -37,23 +37,23 @@ def command(name: str | None, every: bool, older_than: str | None, keep_old: boo
         raise UsageError("give either a NAME or --all")
     least = parse_duration(older_than) if older_than else None
     environment = dict(os.environ)
-    operate = broker.vault_operations(given["backend"], environment, prompters.choose(None, environment))
+    operate = provider.vault_operations(given["backend"], environment, prompters.choose(None, environment))
     if not every:
-        asked = wish(name, given)
+        asked = session_request(name, given)
         with suggesting(asked):
             _report(operate(_operation(asked, least, keep_old)), environment)
         return 0
     failed = False
     for each in operate({"do": "list"})["keys"]:
         try:
-            _report(operate(_operation(wish(each, given), least, keep_old)), environment)
+            _report(operate(_operation(session_request(each, given), least, keep_old)), environment)
         except ShellvaultError as error:
             output.complain(f"{each}: {error}")
             failed = True
     return int(failed)
 
 
-def _operation(asked: Wish, least: int | None, keep_old: bool) -> Message:
+def _operation(asked: SessionRequest, least: int | None, keep_old: bool) -> Message:
     return {
         "do": "rotate",
         "request": asked.line,

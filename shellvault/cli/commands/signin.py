@@ -11,8 +11,8 @@ import click
 
 from shellvault import here
 from shellvault.browser import NO_BROWSER
-from shellvault.cli import broker, sign_ins
-from shellvault.cli.options import Wish, backend_option, wish
+from shellvault.cli import provider, sign_ins
+from shellvault.cli.options import SessionRequest, backend_option, session_request
 from shellvault.dialogue import output, tables
 from shellvault.display import printable
 from shellvault.errors import ShellvaultError, UsageError
@@ -100,7 +100,7 @@ def _check(name: str | None, backend: str | None) -> int:
     steps = sign_ins.of_config(sign_ins.config_of(environment), environment)
     if name is not None and name not in steps:
         raise UsageError(f"{printable(name)} does not sign in: `shellvault list` shows what does")
-    labels = broker.vault_operations(backend, environment)({"do": "list"})["sign_ins"]
+    labels = provider.vault_operations(backend, environment)({"do": "list"})["sign_ins"]
     names = [name] if name else [shared[0] for shared in sign_ins.distinct(steps).values()]
     found = {each: sign_ins.known(steps[each], labels, environment) for each in names}
     for each, known in found.items():
@@ -109,9 +109,9 @@ def _check(name: str | None, backend: str | None) -> int:
     return 0 if all(found.values()) else 3
 
 
-def asked(name: str, given: Mapping[str, Any]) -> Wish:
-    """The wish of a command line with `sign_in_options`."""
-    found = wish(name, given)
+def asked(name: str, given: Mapping[str, Any]) -> SessionRequest:
+    """The session request of a command line with `sign_in_options`."""
+    found = session_request(name, given)
     environment = dict(found.environment)
     if given.get("no_browser"):
         environment["SHELLVAULT_BROWSER"] = NO_BROWSER
@@ -134,7 +134,7 @@ def _sign_in_as_new(name: str, given: Mapping[str, Any]) -> int:
             f"profile {name} exists already: choose another name, or run `shellvault signin {name}`"
         )
     region = of_environment(environment, given.get("region"))
-    principal = json.loads(broker.answer(asked_for, "new-login"))["subject"]
+    principal = json.loads(provider.answer(asked_for, "new-login"))["subject"]
     path = here.config_file(environment)
     append_profile(path, name, {"login_session": principal, **({"region": region} if region else {})})
     output.note(f"signed in as {principal}; profile {name} is written: `shellvault use {name}` enters it")
@@ -158,8 +158,8 @@ def _picked() -> str:
     return picker.pick([picker.Choice(each) for each in names], "sign-in")
 
 
-def _one(asked_for: Wish) -> None:
-    done = json.loads(broker.answer(asked_for, "sign-in"))
+def _one(asked_for: SessionRequest) -> None:
+    done = json.loads(provider.answer(asked_for, "sign-in"))
     left = tables.time_left(done["expires_at"] - time.time())
     renews = ", renewed without you for as long as AWS allows" if done["renewed_until"] else ""
     output.note(f"signed in to {done['subject']}: {left} left{renews}")

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from shellvault.cli import broker, forgetting, now, sign_ins
-from shellvault.cli.options import backend_option, wish
+from shellvault.cli import forgetting, provider, session_state, sign_ins
+from shellvault.cli.options import backend_option, session_request
 from shellvault.dialogue import output, prompters, tables
 from shellvault.errors import AgentError, ShellvaultError, UsageError
 
@@ -54,7 +54,7 @@ def sign_out(name: str | None, given: Mapping[str, Any]) -> int:
                 output.complain(f"{names[0]}: {error}")
                 failed.append(True)
 
-    operate = broker.vault_operations(given["backend"], environment, prompters.choose(None, environment))
+    operate = provider.vault_operations(given["backend"], environment, prompters.choose(None, environment))
 
     def sessions() -> None:
         kept = {label["profile"] for label in operate({"do": "list"})["sessions"]}
@@ -68,7 +68,7 @@ def sign_out(name: str | None, given: Mapping[str, Any]) -> int:
         forgetting.agent_first(environment, profiles, [in_vault, sessions, *([] if name else [all_sign_ins])])
     finally:
         # What it got of a sign-in that was about to end.
-        broker.forget(environment, profiles)
+        provider.forget(environment, profiles)
         for line in holders:
             output.note(line)
     return int(any(failed))
@@ -76,7 +76,7 @@ def sign_out(name: str | None, given: Mapping[str, Any]) -> int:
 
 def _end(name: str, given: Mapping[str, Any]) -> bool:
     """Ends one sign-in and prints the result. Returns whether AWS could not be informed."""
-    done = json.loads(broker.answer(wish(name, given), "sign-out"))
+    done = json.loads(provider.answer(session_request(name, given), "sign-out"))
     subject = done["subject"]
     output.note(f"signed out of {subject}" if done["was"] else f"{subject} was not signed in")
     if done["problem"]:
@@ -99,7 +99,7 @@ def _holders(profiles: Collection[str], environment: Mapping[str, str]) -> list[
     for session in found.get("sessions", ()):
         if session["profile"] not in profiles:
             continue
-        users = ", ".join(map(now.process, session["users"])) or "what was started before"
+        users = ", ".join(map(session_state.process, session["users"])) or "what was started before"
         left = tables.time_left(session["expires_at"] - time.time())
         lines.append(f"{users} can use the session of {session['profile']} for another {left}")
     return lines

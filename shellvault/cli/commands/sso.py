@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shellvault import here
-from shellvault.cli import broker, sign_ins
+from shellvault.cli import provider, sign_ins
 from shellvault.cli.commands.signin import asked, sign_in_options
 from shellvault.dialogue import output, progress, tables
 from shellvault.display import printable
@@ -191,13 +191,13 @@ def opened(
     from shellvault.signin.portal import LISTED_A_SECOND, Portal
 
     name = session or _only_session()
-    wish = asked(name, given)
-    wish = replace(wish, options={**wish.options, **unwritten})
-    found = json.loads(broker.answer(wish, "sso-token"))
+    wanted = asked(name, given)
+    wanted = replace(wanted, options={**wanted.options, **unwritten})
+    found = json.loads(provider.answer(wanted, "sso-token"))
 
     def again(rejected: str) -> str:
-        options = {**wish.options, "rejected": rejected}
-        token = json.loads(broker.answer(replace(wish, options=options), "sso-token"))["access_token"]
+        options = {**wanted.options, "rejected": rejected}
+        token = json.loads(provider.answer(replace(wanted, options=options), "sso-token"))["access_token"]
         return str(token)
 
     where = Endpoint(**found["endpoint"])

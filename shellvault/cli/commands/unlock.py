@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import click
 
 from shellvault import here
-from shellvault.cli import broker
+from shellvault.cli import provider
 from shellvault.cli.options import backend_option
 from shellvault.client import agent as client
 from shellvault.dialogue import output, progress, prompters
@@ -30,7 +30,7 @@ def command(backend: str | None) -> int:
     if "file" in (name, backends.session_backend(environment)):
         _unlock_file(backend, environment)
     else:
-        broker.vault_operations(backend, environment)({"do": "unlock"})
+        provider.vault_operations(backend, environment)({"do": "unlock"})
         output.note(f"the vault ({name}) is open; how long is for {name} itself to say")
     return 0
 

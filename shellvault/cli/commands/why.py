@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from shellvault.cli import broker, now, sign_ins
-from shellvault.cli.options import plan_options, wish
+from shellvault.cli import provider, session_state, sign_ins
+from shellvault.cli.options import plan_options, session_request
 from shellvault.dialogue import output, tables
 
 
@@ -25,15 +25,16 @@ def command(name: str | None, form: str, **given: Any) -> int:
     from shellvault import plan
     from shellvault.plan.steps import SignIn
 
-    asked = wish(name, given)
-    found, held, labels, problem = broker.explain(asked)
+    asked = session_request(name, given)
+    found, held, labels, problem = provider.explain(asked)
     sign_in = next((step for step in found.steps if isinstance(step, SignIn)), None)
     living = sign_ins.known(sign_in, labels, asked.environment) if sign_in else None
     if form == "json":
         state = {"sign_in": asdict(living) if living else None} if sign_in else {}
         shown = json.dumps(plan.to_json(found) | {"now": asdict(held) if held else None} | state, indent=2)
     else:
-        shown = f"{plan.describe(found, now.places(asked.environment))}\n{now.describe(found, held)}"
+        described = plan.describe(found, session_state.places(asked.environment))
+        shown = f"{described}\n{session_state.describe(found, held)}"
         shown += f"\n{_state(living)}" if sign_in else ""
     (output.result if form == "json" else output.prose)(f"{shown}\n")
     if problem:

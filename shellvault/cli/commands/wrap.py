@@ -5,8 +5,8 @@ import os
 import click
 
 from shellvault import here
-from shellvault.cli import broker
-from shellvault.cli.options import Wish
+from shellvault.cli import provider
+from shellvault.cli.options import SessionRequest
 from shellvault.cli.program import replace
 from shellvault.dialogue import output
 from shellvault.display import printable
@@ -53,9 +53,11 @@ def command(context: click.Context, /) -> int:
         choice = None
     if choice is None:
         return replace(file, program, environment)
-    wish = Wish(choice.profile, choice.narrowing, environment, agent=here.agent_allowed(environment))
+    wanted = SessionRequest(
+        choice.profile, choice.narrowing, environment, agent=here.agent_allowed(environment)
+    )
     try:
-        change = forms.change(broker.answer(wish, "exec"))
+        change = forms.change(provider.answer(wanted, "exec"))
     except ShellvaultError as error:
         output.note(f"{program[0]} runs without a session of ours: {error}")
         return replace(file, program, _without_session(choice.profile, environment))

@@ -14,7 +14,7 @@ from shellvault.profiles.model import Profile
 HOUR = 3600
 
 #: Where the session of a step may be kept.
-Keeping = Literal["vault", "memory", "none"]
+CachePlace = Literal["vault", "memory", "none"]
 
 Shown = tuple[str | None, Any, str | None]
 
@@ -57,7 +57,7 @@ class Step:
     profile: str
     """The profile that asks for this step."""
     _: KW_ONLY
-    cache: Keeping = "memory"
+    cache: CachePlace = "memory"
     fingerprint: str = ""
     """Hash of everything that decides the result; the only key of the session caches."""
     substitutes: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class Step:
         return bool(self.programs) and not self.prompts_mfa
 
     @property
-    def is_anyones(self) -> bool:
+    def is_shareable(self) -> bool:
         """Whether its session is the same in every process of the user."""
         return not (self.is_by_program or self.is_machines)
 

@@ -8,7 +8,7 @@ from shellvault.display import printable
 from shellvault.errors import ConfigError
 from shellvault.plan.endpoints import endpoint_for
 from shellvault.plan.options import Options
-from shellvault.plan.steps.base import A_ROLE, HOUR, Keeping, Shown, Step, fingerprinted, following
+from shellvault.plan.steps.base import A_ROLE, HOUR, CachePlace, Shown, Step, fingerprinted, following
 from shellvault.profiles.model import Profile, Sso
 from shellvault.profiles.shapes import canonical_start_url
 
@@ -22,7 +22,7 @@ class SsoSignIn(Step):
     gives_session: ClassVar[bool] = False
 
     sso: Sso
-    cache: Keeping = field(default="vault", kw_only=True)
+    cache: CachePlace = field(default="vault", kw_only=True)
 
     @classmethod
     def of(cls, root: Profile, sso: Sso) -> "SsoSignIn":
@@ -98,7 +98,7 @@ class AwsSignIn(Step):
     not_narrowed: ClassVar[str] = f"AWS takes no session policy with a sign-in: {A_ROLE}"
 
     login_session: str
-    cache: Keeping = field(default="vault", kw_only=True)
+    cache: CachePlace = field(default="vault", kw_only=True)
 
     @classmethod
     def of(cls, root: Profile, login_session: str) -> "AwsSignIn":

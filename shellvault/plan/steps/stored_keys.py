@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from shellvault.plan.steps.base import A_ROLE, Keeping, Step
+from shellvault.plan.steps.base import A_ROLE, CachePlace, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,5 +14,5 @@ class StoredKeys(Step):
     is_cached: ClassVar[bool] = False
     not_narrowed: ClassVar[str] = f"AWS takes no session policy with long-term keys: {A_ROLE}"
 
-    cache: Keeping = field(default="none", kw_only=True)
+    cache: CachePlace = field(default="none", kw_only=True)
     may_be_users: bool = field(default=True, kw_only=True)

@@ -11,7 +11,7 @@ from shellvault.errors import ConfigError
 from shellvault.loopback import is_loopback_url
 from shellvault.plan.endpoints import endpoint_for
 from shellvault.plan.options import Options
-from shellvault.plan.steps.base import A_ROLE, HOUR, Keeping, Shown, Step, fingerprinted
+from shellvault.plan.steps.base import A_ROLE, HOUR, CachePlace, Shown, Step, fingerprinted
 from shellvault.profiles.durations import format_duration
 from shellvault.profiles.model import Marks, Profile
 
@@ -87,7 +87,7 @@ class SessionToken(StsCall):
     proves_partition: ClassVar[bool] = True
     not_narrowed: ClassVar[str] = f"AWS takes no session policy with GetSessionToken: {A_ROLE}"
 
-    cache: Keeping = field(default="vault", kw_only=True)
+    cache: CachePlace = field(default="vault", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from shellvault.vault import bus_address
 from shellvault.vault.backend import DISPLAYS, Backend, can_ask, is_of
 from shellvault.vault.backends import file, keychain, keyctl, kwallet, password_store, secret_service, wincred
 from shellvault.vault.backends.file import path as file_path
-from shellvault.vault.presence import Presence
+from shellvault.vault.probe_result import ProbeResult
 
 __all__ = ["BACKENDS", "DISPLAYS", "RECORDS", "can_ask", "choose", "file_path", "probe", "session_backend"]
 
@@ -139,7 +139,7 @@ def _chosen(backend: str | None, environment: Mapping[str, str]) -> Choice | Non
     return Choice(used, "the keys that it holds") if used else None
 
 
-def _tried(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, Presence]:
+def _tried(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, ProbeResult]:
     """Probes these backends in parallel."""
     found = threads.at_once(
         lambda name: _presence(name, environment), names, modules=modules(names, environment)
@@ -147,7 +147,7 @@ def _tried(names: Sequence[str], environment: Mapping[str, str]) -> dict[str, Pr
     return dict(zip(names, found, strict=True))
 
 
-def _first_there(found: Mapping[str, Presence]) -> Choice:
+def _first_there(found: Mapping[str, ProbeResult]) -> Choice:
     return Choice(next((name for name in _FOUND if found[name].there), "file"))
 
 
@@ -171,17 +171,17 @@ def _reason(error: Exception) -> str:
     return ascii(" ".join(text.split()))[1:-1] or type(error).__name__
 
 
-def _presence(name: str, environment: Mapping[str, str]) -> Presence:
+def _presence(name: str, environment: Mapping[str, str]) -> ProbeResult:
     only = foreign_to(name)
     if only:
-        return Presence(False, False, f"only on {only}")
+        return ProbeResult(False, False, f"only on {only}")
     try:
         return within(PROBE_SECONDS, lambda: RECORDS[name].probe(environment))
     except TimeoutError:
-        return Presence(True, False, f"it has not answered within {PROBE_SECONDS:g} seconds")
+        return ProbeResult(True, False, f"it has not answered within {PROBE_SECONDS:g} seconds")
     except ImportError as error:
-        return Presence(False, False, f"the Python package {error.name} is not installed")
+        return ProbeResult(False, False, f"the Python package {error.name} is not installed")
     except ShellvaultError as error:
-        return Presence(False, False, str(error))
+        return ProbeResult(False, False, str(error))
     except Exception as error:
-        return Presence(False, False, _reason(error))
+        return ProbeResult(False, False, _reason(error))

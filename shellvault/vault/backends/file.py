@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shellvault import locations, myself
 from shellvault.vault.backend import Backend, Opening
-from shellvault.vault.presence import Presence
+from shellvault.vault.probe_result import ProbeResult
 
 if TYPE_CHECKING:
     from shellvault.vault.file import FileKeyring
@@ -34,9 +34,9 @@ def open_file(opening: Opening) -> "FileKeyring":
     )
 
 
-def _probe(environment: Mapping[str, str]) -> Presence:
+def _probe(environment: Mapping[str, str]) -> ProbeResult:
     found = path(environment)
-    return Presence(True, True, f"{found}" if found.exists() else f"{found} (will be made)")
+    return ProbeResult(True, True, f"{found}" if found.exists() else f"{found} (will be made)")
 
 
 BACKEND = Backend("file", _probe, open_file, bounds_itself=True)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from shellvault.vault.backend import MACOS, Backend, Opening
-from shellvault.vault.presence import Presence
+from shellvault.vault.probe_result import ProbeResult
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -17,7 +17,7 @@ def _open(opening: Opening) -> "KeyringBackend":
 
 BACKEND = Backend(
     "keychain",
-    lambda environment: Presence(True, True, "part of the system"),
+    lambda environment: ProbeResult(True, True, "part of the system"),
     _open,
     system=MACOS,
     asks="anywhere",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from shellvault.vault.backend import LINUX, Backend, Opening
-from shellvault.vault.presence import Presence
+from shellvault.vault.probe_result import ProbeResult
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MOST_CHARACTERS = 32_000
 
 
-def _probe(environment: Mapping[str, str]) -> Presence:
+def _probe(environment: Mapping[str, str]) -> ProbeResult:
     from shellvault.vault import kernel_keyring
 
     return kernel_keyring.presence()

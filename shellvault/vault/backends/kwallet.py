@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 from shellvault.vault import bus_address
 from shellvault.vault.backend import DESKTOPS, NO_BUS, Backend, Opening, can_ask
-from shellvault.vault.presence import Presence
+from shellvault.vault.probe_result import ProbeResult
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
 
-def _probe(environment: Mapping[str, str]) -> Presence:
+def _probe(environment: Mapping[str, str]) -> ProbeResult:
     address = bus_address.of_session(environment)
     if address is None:
         return NO_BUS

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from shellvault.variables import setting_of
 from shellvault.vault import bus_address
 from shellvault.vault.backend import DESKTOPS, NO_BUS, Backend, Opening, can_ask
-from shellvault.vault.presence import Presence
+from shellvault.vault.probe_result import ProbeResult
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -17,7 +17,7 @@ def _collection(environment: Mapping[str, str]) -> str | None:
     return setting_of("SECRET_SERVICE_COLLECTION_NAME", environment)
 
 
-def _probe(environment: Mapping[str, str]) -> Presence:
+def _probe(environment: Mapping[str, str]) -> ProbeResult:
     address = bus_address.of_session(environment)
     if address is None:
         return NO_BUS

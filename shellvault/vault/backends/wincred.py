@@ -4,7 +4,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from shellvault.vault.backend import SERVICE, WINDOWS, Backend, Opening
-from shellvault.vault.presence import Presence
+from shellvault.vault.probe_result import ProbeResult
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -27,7 +27,7 @@ def _service_of(key: str) -> str:
 
 BACKEND = Backend(
     "wincred",
-    lambda environment: Presence(True, True, "part of the system"),
+    lambda environment: ProbeResult(True, True, "part of the system"),
     _open,
     system=WINDOWS,
     most_characters=_MOST_CHARACTERS,

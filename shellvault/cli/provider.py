@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shellvault import guard, here, history, locations, marks, myself, settings, waiting
 from shellvault.callers import PERSON, fields_of
-from shellvault.cli import now, shown_once
-from shellvault.cli.foreign_config import tell_programs
+from shellvault.cli import session_state, shown_once
 from shellvault.cli.host import Host
-from shellvault.cli.options import Wish
+from shellvault.cli.options import SessionRequest
+from shellvault.cli.other_config import tell_programs
 from shellvault.cli.suggest import suggesting
 from shellvault.dialogue import output, progress, prompters
 from shellvault.display import printable
@@ -41,105 +41,108 @@ if TYPE_CHECKING:
 Operate = Callable[[Message], Message]
 
 
-def answer(wish: Wish, form: str) -> str:
+def answer(wanted: SessionRequest, form: str) -> str:
     """The requested session, as the text of `form` (see shells.forms)."""
-    first = "the agent" if wish.agent else "the vault"
-    with suggesting(wish), progress.waiting(first), waiting.heard_by(progress.waits_for):
-        return _answer(wish, form)
+    first = "the agent" if wanted.agent else "the vault"
+    with suggesting(wanted), progress.waiting(first), waiting.heard_by(progress.waits_for):
+        return _answer(wanted, form)
 
 
-def _answer(wish: Wish, form: str) -> str:
-    tell_programs(wish)
-    tell_unknown_settings(wish.environment)
+def _answer(wanted: SessionRequest, form: str) -> str:
+    tell_programs(wanted)
+    tell_unknown_settings(wanted.environment)
     if form in guard.SIGN_INS:
-        myself.check(form, wish.environment)
-    if wish.mfa_token and myself.is_coding_agent(wish.environment):
+        myself.check(form, wanted.environment)
+    if wanted.mfa_token and myself.is_coding_agent(wanted.environment):
         raise NotAllowedError(guard.FOR_A_PERSON)
-    prompter = prompters.choose(wish.prompt, wish.environment)
-    if wish.debug and wish.agent:
-        _show_plan(wish, explain(wish)[:2], prompter)
-    if "no-session" not in wish.options:
+    prompter = prompters.choose(wanted.prompt, wanted.environment)
+    if wanted.debug and wanted.agent:
+        _show_plan(wanted, explain(wanted)[:2], prompter)
+    if "no-session" not in wanted.options:
         # Here and not only in `acquire`: the agent would have us wait for the very session that waits for us.
-        check_recursion(wish.profile, wish.environment)
-    if wish.agent:
+        check_recursion(wanted.profile, wanted.environment)
+    if wanted.agent:
         from shellvault.client import agent as client
 
         try:
-            if client.has_place(wish.environment):
-                return _by_agent(wish, form, prompter)
+            if client.has_place(wanted.environment):
+                return _by_agent(wanted, form, prompter)
         except NotForAgentError:
             pass
         except AgentError as error:
             output.note(f"{error}; going on without the agent")
-    return _answer_directly(wish, form, prompter)
+    return _answer_directly(wanted, form, prompter)
 
 
-def _by_agent(wish: Wish, form: str, prompter: Prompter) -> str:
+def _by_agent(wanted: SessionRequest, form: str, prompter: Prompter) -> str:
     from shellvault.client import agent as client
 
-    def obtained(wish: Wish) -> str:
+    def obtained(wanted: SessionRequest) -> str:
         return client.obtain(
-            wish.line,
+            wanted.line,
             form,
             prompter,
-            wish.environment,
-            mfa_token=wish.mfa_token,
-            fresh=wish.fresh,
-            reason=wish.reason,
-            yes=wish.is_confirmed,
+            wanted.environment,
+            mfa_token=wanted.mfa_token,
+            fresh=wanted.fresh,
+            reason=wanted.reason,
+            yes=wanted.is_confirmed,
             waits_for=progress.waits_for,
         )
 
     try:
-        return obtained(wish)
+        return obtained(wanted)
     except MoreWantedError:
-        return obtained(confirmed(wish))
+        return obtained(confirmed(wanted))
 
 
-def confirmed(wish: Wish) -> Wish:
-    """The wish with what its profile wants besides the request (request.SAID): a reason, a person's yes.
+def confirmed(wanted: SessionRequest) -> SessionRequest:
+    """The session request with what its profile wants besides the request (request.SAID): a reason, a person's yes.
 
     Raises UsageError without a reason, NotAllowedError without a yes, NeedsPersonError where it cannot be asked for.
     """
     from shellvault.sessions.for_request import parsed, profile_for_request
     from shellvault.sessions.permission import described, rule_for
 
-    profile = profile_for_request(parsed(wish.line))
-    if profile.wants_reason and not wish.reason:
-        raise UsageError(f"{printable(wish.profile)} wants a reason: add --reason TEXT")
-    if rule_for(profile, PERSON, wish.environment) != "ask" or not myself.actor(wish.environment).is_person:
-        return wish
+    profile = profile_for_request(parsed(wanted.line))
+    if profile.wants_reason and not wanted.reason:
+        raise UsageError(f"{printable(wanted.profile)} wants a reason: add --reason TEXT")
+    if (
+        rule_for(profile, PERSON, wanted.environment) != "ask"
+        or not myself.actor(wanted.environment).is_person
+    ):
+        return wanted
     from shellvault.dialogue import terminal
 
     if not terminal.confirm(f"Use {described(profile)}?"):
-        raise NotAllowedError(f"{printable(wish.profile)} was not allowed")
-    return replace(wish, is_confirmed=True)
+        raise NotAllowedError(f"{printable(wanted.profile)} was not allowed")
+    return replace(wanted, is_confirmed=True)
 
 
-def _answer_directly(wish: Wish, form: str, prompter: Prompter) -> str:
+def _answer_directly(wanted: SessionRequest, form: str, prompter: Prompter) -> str:
     """The same without an agent, recorded as the agent does."""
     from shellvault.service import requests
 
-    actor = myself.actor(wish.environment)
-    line = marks.marked(wish.line, fields_of(actor, wish.reason))
-    host = Host(wish.environment, prompter, mfa_token=wish.mfa_token, fresh=wish.fresh)
+    actor = myself.actor(wanted.environment)
+    line = marks.marked(wanted.line, fields_of(actor, wanted.reason))
+    host = Host(wanted.environment, prompter, mfa_token=wanted.mfa_token, fresh=wanted.fresh)
     if form in guard.SIGN_INS:
         return requests.sign_in(form, line, host)
-    if wish.debug and not wish.agent:
-        host.show_plan = partial(_show_plan_from, wish, prompter)
+    if wanted.debug and not wanted.agent:
+        host.show_plan = partial(_show_plan_from, wanted, prompter)
 
     def record(answer: history.Answer, about: Mapping[str, str], until: float | None, why: str = "") -> None:
-        if settings.load(wish.environment).history:
+        if settings.load(wanted.environment).history:
             folder = history.folder_of(os.getpid())
             entry = history.entry(
-                actor, folder, form, wish.profile, answer, about, until=until, reason=wish.reason, why=why
+                actor, folder, form, wanted.profile, answer, about, until=until, reason=wanted.reason, why=why
             )
             # Failing to record it does not stop it.
             with suppress(OSError):
-                history.append(locations.state_directory(wish.environment), [entry])
+                history.append(locations.state_directory(wanted.environment), [entry])
 
     try:
-        confirmed(wish)
+        confirmed(wanted)
         started = int(time.time())
         obtained = requests.session(line, host)
     except NotAllowedError as error:
@@ -169,61 +172,68 @@ def listed(
         return {"keys": names, "sessions": [], "sign_ins": {}}, error
 
 
-def plan(wish: Wish) -> "Plan":
-    """The plan for a wish, without a call to AWS."""
-    return explain(wish)[0]
+def plan(wanted: SessionRequest) -> "Plan":
+    """The plan for a session request, without a call to AWS."""
+    return explain(wanted)[0]
 
 
 class Explained(NamedTuple):
-    """The plan for a wish, what of it is there already, the vault's labels of sign-ins, and why that is not all."""
+    """A plan, what of it is there already, the labels of sign-ins, and why that is not all."""
 
     plan: "Plan"
-    held: now.Held | None
+    held: session_state.Held | None
     sign_ins: Mapping[str, Mapping[str, Any]]
     problem: ShellvaultError | None
 
 
-def explain(wish: Wish) -> Explained:
+def explain(wanted: SessionRequest) -> Explained:
     """How a session is made, without a call to AWS."""
     from shellvault.sessions.for_request import parsed, plan_for_request
 
-    prompter = prompters.choose(wish.prompt, wish.environment)
-    operate = vault_operations(wish.options.get("backend"), wish.environment, prompter, agent=wish.agent)
-    with suggesting(wish):
-        there, problem = listed(operate, wish.environment)
-        found = plan_for_request(parsed(wish.line), there["keys"], wish.environment, permits=False)[1]
-    held = _held_by_agent(wish, found) if problem else _held(wish, found, there["sessions"])
+    prompter = prompters.choose(wanted.prompt, wanted.environment)
+    operate = vault_operations(
+        wanted.options.get("backend"), wanted.environment, prompter, agent=wanted.agent
+    )
+    with suggesting(wanted):
+        there, problem = listed(operate, wanted.environment)
+        found = plan_for_request(parsed(wanted.line), there["keys"], wanted.environment, permits=False)[1]
+    held = _held_by_agent(wanted, found) if problem else _held(wanted, found, there["sessions"])
     return Explained(found, held, there["sign_ins"], problem)
 
 
-def _held_by_agent(wish: Wish, found: "Plan") -> now.Held | None:
+def _held_by_agent(wanted: SessionRequest, found: "Plan") -> session_state.Held | None:
     """The agent's session of the profile: only the vault knows which keys it is made from."""
-    agent = now.agent_status(wish.environment) if wish.agent else {}
+    agent = session_state.agent_status(wanted.environment) if wanted.agent else {}
     ends = [its["expires_at"] for its in agent.get("sessions", ()) if its["profile"] == found.profile]
-    return now.Held(len(found.steps), "agent", max(ends), (), 0) if ends else None
+    return session_state.Held(len(found.steps), "agent", max(ends), (), 0) if ends else None
 
 
-def _held(wish: Wish, found: "Plan", in_vault: Iterable[Message]) -> now.Held | None:
+def _held(wanted: SessionRequest, found: "Plan", in_vault: Iterable[Message]) -> session_state.Held | None:
     from shellvault.sessions.for_request import min_remaining
 
-    agent = now.agent_status(wish.environment) if wish.agent else {}
-    return now.held(found, in_vault, agent, min_remaining(request.decode(wish.line)[1]))
+    agent = session_state.agent_status(wanted.environment) if wanted.agent else {}
+    return session_state.held(found, in_vault, agent, min_remaining(request.decode(wanted.line)[1]))
 
 
-def _show_plan(wish: Wish, explained: tuple["Plan", now.Held | None], prompter: Prompter) -> None:
+def _show_plan(
+    wanted: SessionRequest, explained: tuple["Plan", session_state.Held | None], prompter: Prompter
+) -> None:
     from shellvault.plan import describe
 
     found, held = explained
-    for line in (*describe(found, now.places(wish.environment)).splitlines(), now.describe(found, held)):
+    for line in (
+        *describe(found, session_state.places(wanted.environment)).splitlines(),
+        session_state.describe(found, held),
+    ):
         prompter.tell(line)
 
 
-def _show_plan_from(wish: Wish, prompter: Prompter, found: "Plan", vault: "Vault") -> None:
+def _show_plan_from(wanted: SessionRequest, prompter: Prompter, found: "Plan", vault: "Vault") -> None:
     """Shows the plan with a vault that is open: opening it again would ask for its passphrase again."""
     from shellvault.vault import operations
 
     labels = operations.perform({"do": "list"}, vault)["sessions"]
-    _show_plan(wish, (found, _held(wish, found, labels)), prompter)
+    _show_plan(wanted, (found, _held(wanted, found, labels)), prompter)
 
 
 def vault_operations(
@@ -296,5 +306,5 @@ def forget(environment: Mapping[str, str], profiles: list[str] | None) -> None:
 
 def agent_sessions(environment: Mapping[str, str]) -> list[tuple[str, int]]:
     """Profiles and expiries (epoch seconds) of the sessions that the agent holds; none without an agent."""
-    held = now.agent_status(environment).get("sessions", ())
+    held = session_state.agent_status(environment).get("sessions", ())
     return [(session["profile"], session["expires_at"]) for session in held]

@@ -18,9 +18,9 @@ from tests.support.terminal import Terminal, terminal
 #: Runs its arguments as `exec --ec2-server` does, without the server.
 RUN = """
 import os, shutil, sys
-from shellvault.cli import parent
-with parent.holding_signals() as mask:
-    status = parent.run(shutil.which(sys.argv[1]), sys.argv[1:], dict(os.environ), mask)
+from shellvault.cli import child
+with child.holding_signals() as mask:
+    status = child.run(shutil.which(sys.argv[1]), sys.argv[1:], dict(os.environ), mask)
 sys.exit(status)
 """
 

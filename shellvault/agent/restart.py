@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from shellvault.protocol import Message
 
 #: Releases a connection; returns it with the bytes that are still to be sent.
-LetGo = Callable[[], tuple[socket.socket, bytes]]
+Release = Callable[[], tuple[socket.socket, bytes]]
 
 #: Bytes that fit into a pipe (pipe(7)), where there are no files in memory.
 PIPE_BYTES = 64 * 1024

@@ -34,7 +34,7 @@ _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class SignInAttempt:
     """The vault's sign-ins, the prompter, the context and the lock of one sign-in."""
 
     store: "SignIns"
@@ -46,7 +46,7 @@ class Work:
     profile: str
     """The profile or sso-session, for messages."""
 
-    def after_sign_in(self) -> "Work":
+    def after_sign_in(self) -> "SignInAttempt":
         """The same without `fresh`, for what follows a new sign-in."""
         return replace(self, context=replace(self.context, fresh=False))
 

@@ -18,7 +18,7 @@ def show(challenge: Challenge, environment: Mapping[str, str]) -> threading.Thre
     Raises NeedsPersonError without a terminal, and for a command in the background: no person looks at it. No browser
     opens for a link with a code, which may be for another machine, nor for one that another command has opened.
     """
-    _require_somebody_there()
+    _require_person()
     browser = _browser(challenge, environment)
     opens = (
         browser != NO_BROWSER and not challenge.was_shown and (not challenge.code or _is_named(environment))
@@ -30,7 +30,7 @@ def show(challenge: Challenge, environment: Mapping[str, str]) -> threading.Thre
     return threads.start(_open, challenge.link, environment, browser)
 
 
-def _require_somebody_there() -> None:
+def _require_person() -> None:
     with terminal.opened() as descriptor:
         try:
             is_in_front = os.tcgetpgrp(descriptor) == os.getpgrp()

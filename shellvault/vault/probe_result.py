@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class Presence(NamedTuple):
+class ProbeResult(NamedTuple):
     """A backend may be present but not usable now: a locked keyring."""
 
     there: bool
