@@ -324,7 +324,7 @@ def main() -> int:
     for line in bench_report.slower(rows):
         print(f"slower by more than a third: {line}")
     if not given.quick:
-        bench_report.record(rows, anew=given.record)
+        bench_report.record(rows, again=given.record)
         bench_report.write(rows, rounds, imports)
     return 0 if all(row.within for row in rows) else 1
 

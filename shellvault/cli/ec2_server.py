@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any
 
 from shellvault import hardening, myself
-from shellvault.cli import endpoint, parent
-from shellvault.cli.options import Wish
+from shellvault.cli import child, endpoint
+from shellvault.cli.options import SessionRequest
 from shellvault.cli.program import apply, or_shell
 from shellvault.cli.program import run as run_program
 from shellvault.dialogue import output

@@ -93,7 +93,7 @@ ADVICE_FOR_ROLES: Mapping[str, str] = {
         "caller"
     ),
     "ExpiredTokenException": "the token is too old: {token} must give a new one",
-    "IDPCommunicationError": "AWS cannot reach the identity provider: try again, then ask who runs it",
+    "IDPCommunicationError": "AWS cannot reach the identity provider: try again, then ask its administrator",
     "IDPRejectedClaim": "the provider does not vouch for the token: check {token}, and {role_arn}",
     "InvalidIdentityToken": "check {token}, and the provider and audience in the trust policy of {role_arn}",
 }

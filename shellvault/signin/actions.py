@@ -119,7 +119,7 @@ def _fresh(work: SignInAttempt, profile: Profile, step: SsoSignIn) -> Token:
 
 
 def _end_at_portal(
-    work: Work, profile: Profile, step: SsoSignIn, *, with_cli: bool = False
+    work: SignInAttempt, profile: Profile, step: SsoSignIn, *, with_cli: bool = False
 ) -> tuple[bool, str | None]:
     """Ends our own sign-in at AWS and forgets it, wherever it is kept; `with_cli`: the AWS CLI's too.
 

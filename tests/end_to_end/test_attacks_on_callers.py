@@ -321,9 +321,7 @@ def test_a_container_with_the_socket_asks_and_answers_nothing(person: Person, sh
 
 
 @pytest.mark.parametrize("person", ["agent"], indirect=True)
-def test_a_program_that_becomes_another_has_the_answer_to_its_own_question(
-    person: Person, shell: Terminal
-) -> None:
+def test_a_program_that_execs_keeps_its_own_answer(person: Person, shell: Terminal) -> None:
     """Without a mark by then, it is what it was when it asked."""
     rules(person, coding_agent="ask", background="refuse")
     (person.home.path / "becomes.py").write_text(

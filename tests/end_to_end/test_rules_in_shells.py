@@ -27,9 +27,7 @@ def its(admin: Person) -> Iterator[Terminal]:
 
 
 @by_the_agent
-def test_use_below_a_coding_agent_keeps_to_its_rule_and_is_marked(
-    admin: Person, one: Terminal, its: Terminal
-) -> None:
+def test_use_below_a_coding_agent_keeps_to_its_rule(admin: Person, one: Terminal, its: Terminal) -> None:
     set_rules(admin, coding_agent="read-only")
     its.run("shellvault use admin")
     assert its.value("$SHELLVAULT_NARROWED") == "ro"

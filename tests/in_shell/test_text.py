@@ -189,7 +189,7 @@ def test_every_folder_of_kept_texts_is_held_to_that() -> None:
     assert {*re.findall(r'kept\("(\w+)"', fastlane.read_text("utf-8")), start.FOLDER} == set(KEPT)
 
 
-def test_settings_that_cannot_be_understood_are_said_and_not_left_out(tmp_path: Path) -> None:
+def test_unreadable_settings_are_reported(tmp_path: Path) -> None:
     settings = tmp_path / ".config" / "shellvault" / "config.toml"
     settings.parent.mkdir(parents=True)
     settings.write_text("production = 3\n")
