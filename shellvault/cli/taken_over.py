@@ -1,5 +1,6 @@
 """What `shellvault import` does with the chosen keys, and its report, step by step."""
 
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from shellvault.profiles.edit import append_profiles, change_keys
 from shellvault.profiles.parse import load
 
 #: How the keys of a tool are removed from its own store, by the tool itself.
-_EMPTIED_BY: Mapping[Source, str] = {
-    "aws-vault": "`aws-vault remove NAME`",
-    "granted": "`granted credentials remove`",
+_EMPTIED_BY: Mapping[Source, tuple[str, str]] = {
+    "aws-vault": ("aws-vault", "remove NAME"),
+    "granted": ("granted", "credentials remove"),
 }
 
 
@@ -113,7 +114,14 @@ def _say_what_stays(there: Sequence[Found]) -> None:
         if each.store:
             stores[each.source, each.store] = stores.get((each.source, each.store), 0) + 1
     for (source, store), count in stores.items():
-        command = _EMPTIED_BY.get(source)
-        how = f"empty it with {command}, or delete it" if command else "delete it"
+        program, words = _EMPTIED_BY.get(source, ("", ""))
+        own = _own_program(program)
+        how = f"remove {'them' if count > 1 else 'it'} there" + (f" (`{own} {words}`)" if own else "")
         what = f"the {count} keys" if count > 1 else "the key"
         output.note(f"{store} still holds {what}: once everything works, {how}")
+
+
+def _own_program(name: str) -> str | None:
+    """The other tool's program, by its path; None where it is missing, or is a link to ours."""
+    path = shutil.which(name) if name else None
+    return path if path and Path(path).resolve().name == name else None

@@ -1,6 +1,7 @@
 """Choosing from a list on the terminal: with fzf if it is installed, else with our own list.
 
-In both, a line that contains the typed text comes before one that only has the same letters.
+A dumb terminal cannot draw either: there the lines are numbered, and a number or name is asked for.
+In both lists, a line that contains the typed text comes before one that only has the same letters.
 """
 
 import os
@@ -48,15 +49,19 @@ def pick(choices: Sequence[Choice], what: str) -> str:
 
     Raises:
         UsageError: there is nothing to choose from.
-        NeedsPersonError: there is no terminal that can show a list.
+        NeedsPersonError: there is no terminal.
         LeftError: nothing was chosen.
     """
     shown = [choice for choice in choices if choice.name and not {"\n", "\0", "\t"} & set(choice.name)]
     if not shown:
         raise UsageError(f"there is no {what} to choose from")
-    if not terminal.is_available() or os.environ.get("TERM", "dumb") == "dumb":
-        raise NeedsPersonError(f"name a {what}: there is no terminal to choose one on")
+    if not terminal.is_available():
+        article = "an" if what[0] in "aeiou" else "a"
+        raise NeedsPersonError(f"name {article} {what}: there is no terminal to choose one on")
     lines = aligned([(printable(choice.name, None), *choice.about) for choice in shown])
+    if os.environ.get("TERM", "dumb") == "dumb":
+        with progress.paused():
+            return _by_number(lines, [choice.name for choice in shown], what)
     fzf = shutil.which("fzf")
     with progress.paused():
         index = _by_fzf(fzf, lines, what) if fzf and _can_rank(fzf) else _by_own_list(lines, what)
@@ -95,3 +100,14 @@ def _by_own_list(lines: Sequence[str], what: str) -> int:
     from shellvault.dialogue import choice_list
 
     return choice_list.choose(lines, what)
+
+
+def _by_number(lines: Sequence[str], names: Sequence[str], what: str) -> str:
+    numbered = {str(number): name for number, name in enumerate(names, 1)}
+    answers = numbered | {name: name for name in names}
+    terminal.write("".join(f"{number:>3}  {line}\n" for number, line in enumerate(lines, 1)))
+    while answer := terminal.ask(f"{what} (number or name, blank: none): ", shown=lambda _: True).strip():
+        if answer in answers:
+            return answers[answer]
+        terminal.write(f"there is no {what} {printable(answer)}\n")
+    raise LeftError

@@ -262,7 +262,7 @@ def test_sixty_two_keys_are_one_unlocking_and_one_write(person: Person) -> None:
     assert took < 5
     assert set(names) <= set(stored(person))
     assert person.home.config_file.read_text().count("[profile ") >= 62
-    assert f"{folder} still holds the 62 keys: once everything works, empty it with" in done.stderr
+    assert f"{folder} still holds the 62 keys: once everything works, remove them there" in done.stderr
 
 
 def seconds_of_children() -> float:

@@ -11,6 +11,7 @@ import pexpect
 import pyte
 import pytest
 
+from shellvault.dialogue.output import LeftError
 from shellvault.dialogue.picker import _FZF_RANKING, Choice, pick
 from shellvault.errors import NeedsPersonError, UsageError
 
@@ -223,4 +224,19 @@ def test_without_choices_or_a_terminal_no_person_is_asked(monkeypatch: pytest.Mo
         pick([], "sign-in")
     monkeypatch.setattr("shellvault.dialogue.terminal.is_available", lambda: False)
     with pytest.raises(NeedsPersonError, match="name a profile"):
+        pick(CHOICES, "profile")
+
+
+def test_a_dumb_terminal_gets_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("shellvault.dialogue.terminal.is_available", lambda: True)
+    written: list[str] = []
+    monkeypatch.setattr("shellvault.dialogue.terminal.write", written.append)
+    for typed, chosen in ((["99", "2"], CHOICES[1].name), ([CHOICES[0].name], CHOICES[0].name)):
+        answers = iter(typed)
+        monkeypatch.setattr("shellvault.dialogue.terminal.ask", lambda *_, it=answers, **__: next(it))
+        assert pick(CHOICES, "profile") == chosen
+    assert "  2  " in written[0] and "there is no profile 99\n" in written
+    monkeypatch.setattr("shellvault.dialogue.terminal.ask", lambda *_, **__: "")
+    with pytest.raises(LeftError):
         pick(CHOICES, "profile")

@@ -99,7 +99,13 @@ def _holders(profiles: Collection[str], environment: Mapping[str, str]) -> list[
     for session in found.get("sessions", ()):
         if session["profile"] not in profiles:
             continue
-        users = ", ".join(map(session_state.process, session["users"])) or "what was started before"
+        # A shell that has left says nothing to the agent, but its environment tells.
+        has_left = environment.get("AWS_VAULT") != session["profile"]
+        pids = [pid for pid in session["users"] if not (has_left and pid == os.getppid())]
+        if session["users"] and not pids:
+            continue
+        users = ", ".join(map(session_state.process, pids)) or "what was started before"
+        leaving = " (`shellvault leave` ends that here)" if os.getppid() in pids else ""
         left = tables.time_left(session["expires_at"] - time.time())
-        lines.append(f"{users} can use the session of {session['profile']} for another {left}")
+        lines.append(f"{users} can use the session of {session['profile']} for another {left}{leaving}")
     return lines
