@@ -35,6 +35,6 @@ def _told(kind: str, pid: int, line: str, memory: Memory) -> Message:
         "actor": fields.get("actor", "person"),
         "expires_at": entry.expires_at if entry else None,
         "needs_you": memory.needs_person(line),
-        **dict.fromkeys(("account", "role", "session_name", "narrowed"), ""),
+        **dict.fromkeys(("account", "role", "session_name", "narrowed", "calls", "codes"), ""),
         **(entry.about if entry else {}),
     }

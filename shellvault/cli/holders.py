@@ -5,14 +5,12 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from shellvault import here
+from shellvault import actors, here
 from shellvault.cli import session_state
 from shellvault.errors import ShellvaultError
-
-if TYPE_CHECKING:
-    from shellvault.plan import Plan
+from shellvault.fastlane.sections import text_of
 
 #: How a session continues: renewed in this shell or by an endpoint, by a person, or not at all.
 Renewal = Literal["renewed", "needs you", "ends", "does not expire"]
@@ -42,12 +40,10 @@ def receipt(environment: Mapping[str, str]) -> Receipt | None:
     has_endpoint = "AWS_CONTAINER_CREDENTIALS_FULL_URI" in environment
     if not profile or not (environment.get("AWS_ACCESS_KEY_ID") or has_endpoint):
         return None
-    line = environment.get("SHELLVAULT_REQUEST", "")
-    plan = _plan(line, environment)
-    facts = _about(plan)
     kept: Literal["environment", "endpoint"] = "endpoint" if has_endpoint else "environment"
-    agent = session_state.agent_status(environment)
-    ours = _holder(agent, kept)
+    ours = _holder(session_state.agent_status(environment), kept)
+    # The agent knows how its sessions were made; to plan it again takes longer than all else.
+    facts = ours if ours.get("calls") else _planned(environment)
     expires_at = _end(environment) if kept == "environment" else ours.get("expires_at")
     is_over = expires_at is not None and expires_at <= time.time()
     return Receipt(
@@ -56,10 +52,10 @@ def receipt(environment: Mapping[str, str]) -> Receipt | None:
         account_name=_account_name(profile, environment),
         role=facts["role"].rpartition("/")[2],
         narrowed=environment.get("SHELLVAULT_NARROWED", ""),
-        source=", ".join(step.call for step in plan.steps) if plan else "",
+        source=facts["calls"],
         kept=kept,
         expires_at=expires_at,
-        renewal=_renewal(plan, ours, kept, expires_at),
+        renewal=_renewal(facts["codes"], ours, kept, expires_at),
         valid=bool(ours) if kept == "endpoint" else not is_over,
     )
 
@@ -87,28 +83,26 @@ def everything(environment: Mapping[str, str]) -> list[dict[str, Any]]:
     return [{**holder, "folder": history.folder_of(holder["process"])} for holder in found]
 
 
-def _plan(line: str, environment: Mapping[str, str]) -> "Plan | None":
-    """How the session is made, as far as known without opening the vault; None if unknown."""
+def _planned(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """What is known of the session without the agent, and without opening the vault (sessions.about)."""
+    from shellvault.sessions.about import about
     from shellvault.sessions.for_request import parsed, plan_for_request
 
     with suppress(ShellvaultError):
         stored = dict.fromkeys(here.stored_names(environment), "")
-        return plan_for_request(parsed(line), stored, environment, permits=False)[1]
-    return None
-
-
-def _about(plan: "Plan | None") -> dict[str, str]:
-    from shellvault.sessions.about import about
-
-    return about(plan, None) if plan else {"account": "", "role": ""}
+        line = environment.get("SHELLVAULT_REQUEST", "")
+        return about(plan_for_request(parsed(line), stored, environment, permits=False)[1], None)
+    return dict.fromkeys(("account", "role", "calls", "codes"), "")
 
 
 def _account_name(profile: str, environment: Mapping[str, str]) -> str:
     """`sso_account_name` of the profile, which tools write next to the account."""
-    from shellvault.profiles.parse import load
-    from shellvault.profiles.settings import layers_of
-
     with suppress(ShellvaultError):
+        if "sso_account_name" not in text_of(str(here.config_file(environment))).lower():
+            return ""
+        from shellvault.profiles.parse import load
+        from shellvault.profiles.settings import layers_of
+
         found = layers_of(load(here.config_file(environment)), profile).find("sso_account_name")
         return found.text if found else ""
     return ""
@@ -121,21 +115,18 @@ def _end(environment: Mapping[str, str]) -> float | None:
 
 def _holder(agent: Mapping[str, Any], kept: str) -> Mapping[str, Any]:
     """What the agent knows of the session that this process runs in; empty if it knows none."""
-    import psutil
-
-    try:
-        above = [process.pid for process in psutil.Process().parents()]
-    except psutil.Error:
-        above = [os.getppid()]
+    above, pid = [], os.getppid()
+    while pid > 1 and pid not in above and (process := actors.seen(pid)):
+        above.append(pid)
+        pid = process.parent
     kinds = ("endpoint",) if kept == "endpoint" else ("shell",)
     found = {holder["process"]: holder for holder in agent.get("holders", ()) if holder["kind"] in kinds}
     return next((found[pid] for pid in above if pid in found), {})
 
 
-def _renewal(plan: "Plan | None", ours: Mapping[str, Any], kept: str, expires_at: float | None) -> Renewal:
+def _renewal(codes: str, ours: Mapping[str, Any], kept: str, expires_at: float | None) -> Renewal:
     if expires_at is None and kept == "environment":
         return "does not expire"
     if not ours:
         return "ends"
-    needs_code = plan is not None and any(step.prompts_mfa for step in plan.steps)
-    return "needs you" if ours.get("needs_you") or needs_code else "renewed"
+    return "needs you" if ours.get("needs_you") or codes not in ("", "0") else "renewed"

@@ -7,7 +7,7 @@ from shellvault.sessions.model import Session
 
 
 def about(plan: Plan, session: Session | None) -> dict[str, str]:
-    """The account, role, name and narrowing of a plan's session, each "" if unknown.
+    """The account, role, name and narrowing of a plan's session, each "" if unknown; its calls and how many ask a code.
 
     `session` is the session itself, if it exists.
     """
@@ -19,6 +19,8 @@ def about(plan: Plan, session: Session | None) -> dict[str, str]:
         "role": role,
         "session_name": _name(last, session),
         "narrowed": plan.narrowing.label,
+        "calls": ", ".join(step.call for step in plan.steps),
+        "codes": str(sum(step.prompts_mfa for step in plan.steps)),
     }
 
 

@@ -17,13 +17,19 @@ HEAVY = {"boto3", "botocore", "click", "cryptography", "jinja2", "keyring", "psu
 ROOT = Path(__file__).parents[2]
 
 
-def imported(code: str, environment: dict[str, str]) -> set[str]:
-    """The packages that a program imports."""
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}; print(*sys.modules, file=sys.stderr)"
+def modules(code: str, environment: dict[str, str]) -> set[str]:
+    """The modules that a program imports."""
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}\nprint(*sys.modules, file=sys.stderr)"
     done = subprocess.run(
         [sys.executable, "-I", "-c", program], env=environment, capture_output=True, text=True, timeout=60
     )
-    return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def imported(code: str, environment: dict[str, str]) -> set[str]:
+    """The packages that a program imports."""
+    return {name.partition(".")[0] for name in modules(code, environment)}
 
 
 @pytest.fixture
@@ -61,6 +67,21 @@ def test_a_plain_command_does_what_the_command_tree_does(
         told.append((status, *capfd.readouterr()))
     assert told[0] == told[1]
     assert any(told[0][1:])
+
+
+def test_the_status_of_a_session_that_the_agent_knows_takes_no_plan(environment: dict[str, str]) -> None:
+    code = """
+import os
+from shellvault.cli import plain, session_state
+told = dict(account="1" * 12, role="r", calls="stored-keys", codes="0", expires_at=4e9, needs_you=False)
+session_state.agent_status = lambda environment: {"holders": [{"kind": "shell", "process": os.getppid(), **told}]}
+plain.run(["status"])"""
+    session = {"AWS_VAULT": "work", "AWS_ACCESS_KEY_ID": "x", "SHELLVAULT_EXPIRES_AT": "4000000000"}
+    found = modules(code, environment | session)
+    assert "shellvault.cli.holders" in found
+    assert not {
+        name for name in found if name.startswith(("shellvault.plan", "shellvault.profiles", "psutil"))
+    }
 
 
 def test_other_words_are_left_to_the_command_tree() -> None:

@@ -104,11 +104,17 @@ def test_status_is_a_receipt_of_this_shell(person: Person) -> None:
         shell.run('eval "$(shellvault env --read-only deploy)"')
         shown = shell.printed("shellvault status")
         found = json.loads(shell.printed("shellvault whoami --json"))
+        planned = json.loads(shell.printed("XDG_RUNTIME_DIR= shellvault whoami --json"))
         every = json.loads(shell.printed("shellvault status --all --json"))
         shell.run("AWS_SESSION_EXPIRATION= SHELLVAULT_EXPIRES_AT=1 shellvault status; echo over $?")
     assert (found["profile"], found["account"], found["role"]) == ("deploy", ACCOUNT, role.rpartition("/")[2])
     assert (found["narrowed"], found["renewal"], found["valid"]) == ("ro", "renewed", True)
     assert "read-only" in shown and "then renewed" in shown
+    # What the agent knows is what a plan says where it cannot be asked.
+    assert [planned[key] for key in ("account", "role", "source")] == [
+        found[key] for key in ("account", "role", "source")
+    ]
+    assert (planned["source"], planned["renewal"]) == ("stored-keys, assume-role", "ends")
     assert [(each["kind"], each["profile"], each["folder"]) for each in every] == [
         ("shell", "deploy", str(person.home.path))
     ]
