@@ -43,7 +43,7 @@ class Approvals:
         self._notices: list[int] = []
         self._person: tuple[Process, ...] = ()
         """The person that was here last: the process that called, its parent, and so on."""
-        self._dialogs: dict[int, Dialog] = {}
+        self._dialogs: dict[Question, Dialog] = {}
         self.has_dialogs = True
         """Whether the settings want dialogs."""
         self.permits = Permits()
@@ -144,15 +144,15 @@ class Approvals:
 
     def close_dialogs(self) -> None:
         """Takes all dialogs from the screen: this process does not wait for them any more."""
-        for number in list(self._dialogs):
-            self._close_dialog(number)
+        for question in list(self._dialogs):
+            self._close_dialog(question)
 
     def _show(self, question: Question) -> None:
         """Puts the question to a person on the desktop, if there is one; a terminal can answer it, too."""
         from shellvault.agent import dialogs
 
         # One that is open does not say all that is asked now.
-        self._close_dialog(question.number)
+        self._close_dialog(question)
         question.shown_about = len(question.about)
         asker, place = question.actor, None
         if self.has_dialogs and len(self._dialogs) < DIALOGS:
@@ -160,26 +160,31 @@ class Approvals:
         if place:
             folder = history.folder_of(asker.chain[0].pid)
             text = dialogs.text_of(question.about, folder, asker.names[:6], question.reason)
-            question.ended = partial(self._close_dialog, question.number)
+            question.ended = partial(self._close_dialog, question)
             with suppress(OSError):
-                done = partial(self._answered, question.number)
-                self._dialogs[question.number] = dialogs.Dialog(self._loop, place, text, asker.program, done)
+                done = partial(self._answered, question)
+                self._dialogs[question] = dialogs.Dialog(self._loop, place, text, asker.program, done)
                 return
-        self.notify(question.about[0], f"shellvault approve {question.number}")
+        self._notice(question)
 
-    def _close_dialog(self, number: int) -> None:
-        if dialog := self._dialogs.pop(number, None):
+    def _close_dialog(self, question: Question) -> None:
+        if dialog := self._dialogs.pop(question, None):
             dialog.close()
 
-    def _answered(self, number: int, answer: "Answer | None") -> None:
-        """A person has answered a dialog, or closed it."""
-        self._dialogs.pop(number, None)
+    def _answered(self, question: Question, answer: "Answer | None") -> None:
+        """A person has answered a dialog, or closed it; or its program could not show it."""
+        self._dialogs.pop(question, None)
+        if answer is None:
+            self._notice(question)
         # Another answer may have been first.
         with suppress(KeyError):
             if answer and answer.is_yes:
-                self.permits.allow(number, None, answer.seconds, answer.narrowing, time.time())
+                self.permits.allow(question.number, None, answer.seconds, answer.narrowing, time.time())
             elif answer:
-                self.permits.deny(number, None, time.time(), always=answer.is_always)
+                self.permits.deny(question.number, None, time.time(), always=answer.is_always)
+
+    def _notice(self, question: Question) -> None:
+        self.notify(question.about[0], f"shellvault approve {question.number}")
 
     def notify(self, summary: str, text: str) -> None:
         """Shows a notice on the desktop, if there is one."""

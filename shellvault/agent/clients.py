@@ -88,8 +88,8 @@ class Client:
         self._waiter: Waiter | None = None
         self._reply: Reply | None = None
         self._was_asked = False
-        self._question: tuple[int, Callable[[str], None]] | None = None
-        """The open question to persons that it waits for, and the function that gets the answer."""
+        self._question: Callable[[str], None] | None = None
+        """Gets the answer to the open question to persons that it waits for."""
         self._proof = ""
         self._asker = UNKNOWN
         """The other side when its request was last marked."""
@@ -122,7 +122,7 @@ class Client:
 
     def _stop_waiting(self) -> None:
         if self._question:
-            self._agent.approvals.permits.leave(*self._question)
+            self._agent.approvals.permits.leave(self._question)
             self._question = None
         if self._waiter:
             self._agent.jobs.leave(self._waiter)
@@ -386,7 +386,7 @@ class Client:
         except RefusedError as error:
             self._refuse(message["request"], message["form"], f"{about}: {error}")
             return
-        self._question = number, answered
+        self._question = answered
         advice = (
             f"{about}: run `shellvault approve {number}` in another terminal, or `shellvault deny {number}`"
         )

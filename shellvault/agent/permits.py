@@ -179,6 +179,10 @@ class Permits:
             if len(lately) >= QUESTIONS_A_MINUTE:
                 question = lately[-1]
                 question.about.append(about)
+                # An answer is for what was shown with its number.
+                del self._questions[question.number]
+                question.number = next(self._numbers)
+                self._questions[question.number] = question
             elif len(self._questions) >= OPEN:
                 raise RefusedError("too many questions wait for an answer: see `shellvault requests`")
             else:
@@ -188,13 +192,12 @@ class Permits:
         question.waiting.append(done)
         return question
 
-    def leave(self, number: int, done: Callable[[str], None]) -> None:
+    def leave(self, done: Callable[[str], None]) -> None:
         """A caller that waited for an answer has gone."""
-        question = self._questions.get(number)
-        if question and done in question.waiting:
+        for question in [each for each in self._questions.values() if done in each.waiting]:
             question.waiting.remove(done)
             if not question.waiting:
-                del self._questions[number]
+                del self._questions[question.number]
                 question.ended()
 
     def open(self, now: float) -> list[Question]:

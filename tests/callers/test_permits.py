@@ -164,16 +164,16 @@ def test_a_program_can_be_refused_for_good(permits: Permits) -> None:
 
 
 def test_many_questions_of_one_run_become_one(permits: Permits) -> None:
-    numbers = {ask(permits, f"p{index} config=/c")[0] for index in range(1000)}
-    assert len(numbers) == 3
+    numbers = [ask(permits, f"p{index} config=/c")[0] for index in range(1000)]
+    assert len(permits.open(NOW)) == 3
     permit = permits.allow(max(numbers), PERSON, 900, {}, NOW)
     assert len(permit.subjects) == 998
 
 
 def test_a_question_that_is_not_waited_for_is_gone(permits: Permits) -> None:
     waiting = Waiting()
-    question = permits.ask(CLAUDE, LINE, "about", "", NOW, waiting)
-    permits.leave(question.number, waiting)
+    permits.ask(CLAUDE, LINE, "about", "", NOW, waiting)
+    permits.leave(waiting)
     assert permits.open(NOW) == []
 
 
@@ -259,6 +259,16 @@ def test_a_thousand_questions_wait_in_a_few(permits: Permits) -> None:
     with pytest.raises(RefusedError, match="too many questions"):
         for pid in range(1000, 1000 + module.OPEN):
             ask(permits, by=actor("coding-agent", pid))
+
+
+def test_an_answer_is_for_what_was_shown_with_its_number(permits: Permits) -> None:
+    first = [ask(permits, f"profile{number} config=/c")[0] for number in range(module.QUESTIONS_A_MINUTE)]
+    added, waiting = ask(permits, "prod config=/c")
+    with pytest.raises(KeyError):
+        permits.allow(first[-1], PERSON, 900, {}, NOW)
+    assert added not in first and waiting.answers == []
+    permits.allow(added, PERSON, 900, {}, NOW)
+    assert waiting.answers == [""]
 
 
 def test_permits_outlive_the_agents_becoming_fresh(permits: Permits) -> None:

@@ -1,10 +1,12 @@
 """How a coding agent's session is named and tagged: patterns of config.toml, and what AWS takes."""
 
+import os
 import re
 
 import pytest
 
 from shellvault.actors import Actor, Process
+from shellvault.agent.memory import Memory
 from shellvault.callers import Label, fields_of, tag_value
 from shellvault.errors import ConfigError
 from shellvault.session_marks import filled, marking, tags_of
@@ -74,3 +76,10 @@ def test_the_reason_of_a_coding_agent_is_part_of_its_request(kind: str, has_reas
     process = Process(7, "1")
     actor = Actor(kind, "claude-code", process, (process,), ("claude",), (0,))  # type: ignore[arg-type]
     assert fields_of(actor, "deploy").get("reason") == ("deploy" if has_reason else None)
+
+
+def test_a_shell_renews_its_session_with_the_reason_it_was_had_for() -> None:
+    memory, pid = Memory(), os.getpid()
+    memory.register(pid, "work actor=coding-agent:claude-code:7f3a config=/c reason=fix%20it")
+    assert memory.reason_of(pid, "work config=/c") == "fix it"
+    assert memory.reason_of(pid, "other config=/c") == memory.reason_of(None, "work config=/c") == ""
