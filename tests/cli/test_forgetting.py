@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import shellvault.cli
-from shellvault.cli import main, provider
+from shellvault.cli import host, main, provider
 from shellvault.client import agent
 from shellvault.errors import AgentError, VaultError
 from shellvault.protocol import Message
@@ -114,6 +115,18 @@ def test_a_deaf_agent_does_not_keep_the_vault_from_being_tried(world: World, com
     world.is_agent_deaf = True
     assert main.run(command.split()) == (0 if "leave" in command else 1)
     assert DOORS[command][1] <= set(world.done)
+
+
+def test_a_changed_passphrase_is_said_before_a_deaf_agent(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.is_agent_deaf = True
+    vault = SimpleNamespace(change_passphrase=lambda ask: None)
+    monkeypatch.setattr(host, "opened_vault", lambda *_, **__: vault)
+    monkeypatch.setenv("SHELLVAULT_BACKEND", "file")
+    assert main.run(["passphrase"]) == 1
+    said = capsys.readouterr().err
+    assert said.index("is changed") < said.index("the agent does not answer")
 
 
 def test_every_command_that_forgets_is_on_the_list() -> None:

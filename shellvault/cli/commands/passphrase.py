@@ -25,11 +25,12 @@ def command() -> int:
     prompter = prompters.choose(None, environment)
     vault = host.opened_vault(None, environment, prompter, "passphrase")
     vault.change_passphrase(lambda path: ask_new(prompter, path, "changed-passphrase"))
-    client.lock(environment)
     path = str(backends.file_path(environment))
     output.note(f"the passphrase of {path!r} is changed; a copy of the old file still opens with the old one")
     if any(
         environment.get(variable) for variable in ("SHELLVAULT_FILE_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE")
     ):
         output.note("SHELLVAULT_FILE_PASSPHRASE still has the old one here: correct it, or unset it")
+    # Last: an agent that does not answer is an error, and the passphrase is changed all the same.
+    client.lock(environment)
     return 0
