@@ -1,10 +1,12 @@
 """Marks that AWS refuses: what is tried, what is said, and for how long it is known."""
 
+import ast
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import shellvault
 from shellvault.plan.steps import AssumeRole
 from shellvault.profiles.model import Marks
 from shellvault.sessions.marking import FILE, REMEMBERED, forget, marked
@@ -126,3 +128,37 @@ def test_an_own_tag_does_not_replace_a_mark() -> None:
     step = replace(STEP, session_tags=(("ACTOR", "person"), ("team", "web")))
     tags = {tag["Key"]: tag["Value"] for tag in step.parameters(NOW)["Tags"]}
     assert tags == {"team": "web", "actor": "coding-agent", "program": "claude-code"}
+
+
+#: Every function that calls STS: how the marks of a role's session come in, or why there are none.
+CALLS = {
+    ("sessions/making.py", "_sts"): "of a role by _assume_role, which marks it",
+    ("sessions/making.py", "use"): "with a code; the same",
+    ("sessions/making.py", "_web_identity"): "AWS takes none",
+    ("service/requests.py", "_assumed"): "marks it",
+    ("cli/commands/console.py", "_federated"): "AWS takes none, and long-term keys are a person's",
+}
+
+
+def test_every_call_of_a_role_is_marked() -> None:
+    root = Path(shellvault.__file__).parent
+    found = set()
+    for path in root.rglob("*.py"):
+        functions = [
+            each for each in ast.walk(ast.parse(path.read_text())) if isinstance(each, ast.FunctionDef)
+        ]
+        for function in functions:
+            inner = {
+                id(node)
+                for each in ast.walk(function)
+                if each is not function and isinstance(each, ast.FunctionDef)
+                for node in ast.walk(each)
+            }
+            names = [
+                node.func.id
+                for node in ast.walk(function)
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and id(node) not in inner
+            ]
+            if "call_sts" in names:
+                found.add((path.relative_to(root).as_posix(), function.name))
+    assert found == set(CALLS)
