@@ -3,18 +3,15 @@
 import socket
 from collections.abc import Callable, Set
 from functools import partial
-from typing import Protocol
 
 from shellvault import guard, hardening, protocol
 from shellvault.actors import UNKNOWN, Actor
-from shellvault.agent.approvals import Approvals, refusal
-from shellvault.agent.caller import Caller, Callers
+from shellvault.agent.approvals import refusal
+from shellvault.agent.caller import Caller
 from shellvault.agent.job import HandOver, JobRequest, Reply, Waiter, failure, forms_with
-from shellvault.agent.jobs import NO_ANSWER, Jobs
-from shellvault.agent.leases import Lease
-from shellvault.agent.ledger import Ledger
-from shellvault.agent.loop import Loop, Stream
-from shellvault.agent.memory import Memory
+from shellvault.agent.jobs import NO_ANSWER
+from shellvault.agent.loop import Stream
+from shellvault.agent.operations import Operations
 from shellvault.agent.permits import RefusedError
 from shellvault.agent.restart import Release
 from shellvault.agent.shell_secret import with_secret
@@ -38,49 +35,10 @@ WANTS = "this profile wants a reason (--reason TEXT), or a person's yes: run `sh
 FORM_LIMIT = 32
 
 
-class Agent(Protocol):
-    """What a connection needs of the agent (`server.Agent`)."""
-
-    loop: Loop
-    jobs: Jobs
-    memory: Memory
-    callers: Callers
-    approvals: Approvals
-    ledger: Ledger
-
-    def closed(self, client: "Client") -> None: ...  # noqa: D102 - the methods are described there
-    def remembered(  # noqa: D102
-        self,
-        line: str,
-        form: str,
-        pid: int | None,
-        asking: Callable[[], Caller | None],
-        said: Set[str] = frozenset(),
-    ) -> str | None: ...
-    def caller_of(self, line: str, connection: socket.socket) -> Caller: ...  # noqa: D102
-    def peek(  # noqa: D102
-        self, line: str, form: str, pid: int | None, connection: socket.socket
-    ) -> tuple[str, str]: ...
-    def use(self, line: str, pid: int | None, asking: Caller | None = None) -> None: ...  # noqa: D102
-    def handed_out(  # noqa: D102
-        self, line: str, form: str, pid: int | None, actor: Actor, reason: object, result: Message | None
-    ) -> None: ...
-    def revoke(  # noqa: D102
-        self, leases: list[Lease], waiter: Waiter | None, asking: Caller | None
-    ) -> None: ...
-    def leases_of(self, profiles: list[str] | None, pid: int | None) -> list[Lease]: ...  # noqa: D102
-    def endpoint(self, pid: int, line: str, asking: Caller) -> dict[str, str]: ...  # noqa: D102
-    def status(self) -> Message: ...  # noqa: D102
-    def forget(self, profiles: list[str] | None, release: Release) -> None: ...  # noqa: D102
-    def lock(self, release: Release) -> None: ...  # noqa: D102
-    def retire(self) -> None: ...  # noqa: D102
-    def stop(self) -> None: ...  # noqa: D102
-
-
 class Client:
     """One connection. An error in what it sends ends only this connection."""
 
-    def __init__(self, agent: Agent, sock: socket.socket) -> None:
+    def __init__(self, agent: Operations, sock: socket.socket) -> None:
         self._agent = agent
         self._socket = sock
         self._lines: protocol.Lines | None = None

@@ -94,7 +94,7 @@ class Leases:
             if not lease.is_going and (profiles is None or lease.note["profile"] in profiles)
         ]
 
-    def over(self, outcome: Message, tried: Iterable[Lease]) -> None:
+    def note_end(self, outcome: Message, tried: Iterable[Lease]) -> None:
         """Forgets the revoked leases, and remembers why the others could not be revoked."""
         result = outcome.get("result", {})
         why = {kept["id"]: kept["why"] for kept in result.get("kept", ())}

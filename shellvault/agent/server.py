@@ -9,32 +9,20 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Set
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-from shellvault import __version__, hardening, locks
-from shellvault.actors import Actor
-from shellvault.agent import caller, holders, restart, workers
-from shellvault.agent.approvals import Approvals
-from shellvault.agent.caller import Caller, Callers
+from shellvault import hardening, locks
+from shellvault.agent import restart, workers
 from shellvault.agent.clients import Client
-from shellvault.agent.job import JobRequest, Waiter, forms_with
-from shellvault.agent.jobs import Jobs
+from shellvault.agent.job import JobRequest, Waiter
 from shellvault.agent.leases import Lease
-from shellvault.agent.ledger import Ledger
-from shellvault.agent.loop import Loop, Stream
-from shellvault.agent.memory import Memory
-from shellvault.agent.processes import Process
+from shellvault.agent.loop import Stream
+from shellvault.agent.operations import Operations, ignore
 from shellvault.agent.restart import Release
 from shellvault.display import printable
-from shellvault.fastlane import request
 from shellvault.protocol import REQUEST_DEADLINE, Message
-
-if TYPE_CHECKING:
-    from shellvault.agent.endpoint import Endpoint
-    from shellvault.agent.watching import Watcher
 
 SOCKET, LOCK = "agent.sock", "agent.lock"
 
@@ -60,8 +48,8 @@ REVOKING = 8.0
 IDLE = 600.0
 
 
-class Agent:
-    """The agent's parts around one loop."""
+class Agent(Operations):
+    """The life of the agent: listening, looking around, starting again, leaving."""
 
     def __init__(
         self,
@@ -75,24 +63,10 @@ class Agent:
 
         `watcher_command` is that of a watcher, without its arguments.
         """
-        self.loop = Loop()
+        super().__init__(worker_command, environment)
         self._environment = environment
-        self.memory = Memory()
-        self.callers = Callers(environment)
-        self.approvals = Approvals(self.loop, self.callers.is_local)
-        self.ledger = Ledger(self.loop, environment)
-        self.jobs = Jobs(
-            self.loop,
-            self.memory,
-            worker_command,
-            environment,
-            self._look_soon,
-            self._obey,
-            self.callers.may_ask,
-        )
         self._fresh_command = fresh_command
         self._watcher_command = watcher_command
-        self._watcher: Watcher | None = None
         self._folder = folder
         self._path = folder / SOCKET
         self._lock: int | None = None
@@ -100,7 +74,6 @@ class Agent:
         self._socket_file: os.stat_result | None = None
         self._limit = max(16, min(CONNECTIONS, hardening.raise_descriptor_limit(CONNECTIONS * 2) - RESERVE))
         self._clients: set[Client] = set()
-        self._endpoint: Endpoint | None = None
         self._idle_since = time.monotonic()
         self._next_look = self.loop.later(0, self._look_around)
         self._next_look_at = 0.0
@@ -109,8 +82,6 @@ class Agent:
         """Whether the settings want notices on the desktop."""
         self._noticed: dict[str, float] = {}
         """What was said of profiles: when they need a person."""
-
-    # Its life.
 
     def run(
         self,
@@ -196,15 +167,12 @@ class Agent:
             self.revoke(leases, None, None, self.loop.stop)
 
     def stop(self) -> None:
-        """Leaves as soon as the last reply has been sent."""
+        """See `Operations.stop`."""
         self._stop_listening()
         self.loop.later(0, self.loop.stop)
 
     def retire(self) -> None:
-        """Makes room for an agent of another version: finishes the jobs under way for their waiters.
-
-        The socket stays under another name, so that `lock` and `stop` still reach an agent that holds sessions.
-        """
+        """See `Operations.retire`."""
         if self._lock is None or not self._has_socket_file():
             return
         aside = self._folder / f"old-{os.getpid()}.sock"
@@ -215,7 +183,7 @@ class Agent:
         self._look_soon()
 
     def closed(self, client: Client) -> None:
-        """A connection has ended."""
+        """See `Operations.closed`."""
         self._clients.discard(client)
         if len(self._clients) == self._limit - 1:
             self._accept_again()
@@ -297,7 +265,7 @@ class Agent:
                 self.approvals.notify(f"{name} needs you in {left or '<1'}m", f"shellvault use {name}")
 
     def _look_soon(self) -> None:
-        """There is a session or a user more, and so perhaps something that is due earlier."""
+        """See `Operations`."""
         if self._next_look_at > time.monotonic() + LOOK_AROUND_SOON:
             self._look_in(LOOK_AROUND_SOON)
 
@@ -305,10 +273,6 @@ class Agent:
         self._next_look.cancel()
         self._next_look_at = time.monotonic() + seconds
         self._next_look = self.loop.later(seconds, self._look_around)
-
-    def _used_lines(self) -> set[str]:
-        lines = self.memory.living_lines()
-        return lines | self._endpoint.living_lines() if self._endpoint else lines
 
     def _is_done(self) -> bool:
         if self._lock is not None and not self._has_socket_file():
@@ -323,187 +287,16 @@ class Agent:
         """Gets a session in the background, in all the forms that are in use, without asking a person."""
         entry = self.memory.entries[line]
         wanted = JobRequest(line, frozenset(entry.texts()), renew=True, quiet=True)
-        self.jobs.start(wanted, Waiter(_ignore), self.memory.caller_of(line))
-
-    # What it is asked.
-
-    def remembered(
-        self,
-        line: str,
-        form: str,
-        pid: int | None,
-        asking: Callable[[], Caller | None],
-        said: Set[str] = frozenset(),
-    ) -> str | None:
-        """The text of a session in memory, if it will do; the shell with this pid uses it from now on."""
-        text = self.memory.usable_text(line, form, time.time(), said)
-        if text is not None:
-            self.use(line, pid, asking() if pid is not None else None)
-        return text
-
-    def caller_of(self, line: str, connection: socket.socket) -> Caller:
-        """The caller for a shell's session: the shell itself, with the place of the command that got it before."""
-        seen, before = self.callers.seen(connection), self.memory.caller_of(line)
-        return caller.with_network_of(before, seen) if before else seen
-
-    def peek(self, line: str, form: str, pid: int | None, connection: socket.socket) -> tuple[str, str]:
-        """Status and text for a caller that does not wait; a session that needs no person is then fetched for later."""
-        now = time.time()
-        is_refresh = form.startswith("refresh.")
-        if is_refresh:
-            self.use(line, pid)
-            text = self.memory.newer_text(line, form, now)
-        else:
-            text = self.remembered(line, form, pid, partial(self.caller_of, line, connection))
-        if text is not None:
-            return "ok", text
-        status = "needs-you" if self.memory.needs_person(line) else "wait"
-        if not self.memory.may_try(line, now, is_attended=True):
-            return status, ""
-        entry = self.memory.entries.get(line)
-        forms = forms_with(form) | frozenset(entry.texts() if entry else ())
-        wanted = JobRequest(line, forms, renew=is_refresh, quiet=True)
-        asking = (self.memory.caller_of(line) if is_refresh else None) or self.caller_of(line, connection)
-        self.jobs.start(wanted, Waiter(_ignore), asking)
-        return status, ""
-
-    def use(self, line: str, pid: int | None, asking: Caller | None = None) -> None:
-        """A shell (None: no shell) now uses this session, and no other; `asking` got it for the shell."""
-        self.memory.note_use(line)
-        if pid is not None:
-            self.memory.register(pid, line, asking)
-            self._look_soon()
-
-    def handed_out(
-        self, line: str, form: str, pid: int | None, actor: Actor, reason: object, result: Message | None
-    ) -> None:
-        """A caller gets a session, `result` where it is not in memory: every door says so here, before it replies.
-
-        A user of a lease is noted, so that the lease ends with the last one.
-        """
-        entry = self.memory.entries.get(line)
-        if result:
-            self.ledger.given(line, form, actor, result.get("about", {}), result["expires_at"], reason)
-        elif entry:
-            self.ledger.given(line, form, actor, entry.about, entry.expires_at, reason)
-        kind = form.partition(".")[0]
-        if entry is None or not entry.leases or (kind in ("env", "refresh") and pid is not None):
-            return
-        process = actor.chain[0] if kind == "exec" and actor.chain[0].pid else None
-        self.memory.leases.handed_out(entry.leases, process, time.time())
-
-    def _served(self, process: Process, line: str, key: str, why: str) -> None:
-        """The endpoint has given a process the session that the memory has by this key, or refused it (`why`)."""
-        actor = self.approvals.actor_of(process.pid)
-        entry = self.memory.entries.get(key)
-        if why:
-            self.ledger.refused(line, "endpoint", actor, why)
-        elif entry:
-            self.ledger.given(line, "endpoint", actor, entry.about, entry.expires_at)
+        self.jobs.start(wanted, Waiter(ignore), self.memory.caller_of(line))
 
     def _obey(self, settings: Message, environment: Mapping[str, str]) -> None:
-        """A worker with this environment has read settings; they count if they are a person's."""
+        """See `Operations`."""
         if self.approvals.said.are_settings(settings["home"], settings["config_home"]):
             self._watch_for(settings["lock_on"], environment)
             self.approvals.also(settings["coding_agents"])
             self.approvals.has_dialogs = settings["dialogs"]
             self._has_notices = settings["notice"] == "desktop"
             self.ledger.is_recorded = settings["history"]
-
-    def revoke(
-        self,
-        leases: list[Lease],
-        waiter: Waiter | None,
-        asking: Caller | None,
-        then: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Forgets the sessions on these leases, and has the worker end them; the waiter is asked for a token."""
-        for lease in leases:
-            lease.is_going = True
-        self.memory.forget_leased(leases)
-
-        def over(outcome: Message) -> None:
-            self.memory.leases.over(outcome, leases)
-            then()
-
-        # Not the waiter itself, which may have gone by then.
-        self.jobs.revoke([lease.note for lease in leases], Waiter(over), waiter, asking)
-
-    def leases_of(self, profiles: list[str] | None, pid: int | None) -> list[Lease]:
-        """The leases of `profiles` (None: of all); with `pid` those of which this shell is the last user."""
-        if pid is None:
-            return self.memory.leases.of(profiles)
-        use = self.memory.shells.pop(pid, None)
-        return self.memory.leases.left_by(use.line, self._used_lines()) if use else []
-
-    def endpoint(self, pid: int, line: str, asking: Caller) -> dict[str, str]:
-        """The variables by which one process reaches the container endpoint, started when first used."""
-        if self._endpoint is None:
-            self._endpoint = self._made_endpoint(None)
-        return self._endpoint.open(pid, line, asking)
-
-    def _made_endpoint(self, before: Message | None) -> "Endpoint":
-        if sys.flags.no_site:
-            # h11 is an installed package, which an interpreter started with -S does not look for.
-            import site
-
-            site.main()
-        from shellvault.agent.endpoint import Endpoint
-
-        return Endpoint(self.loop, self.memory, self.jobs, self.approvals.permits, self._served, before)
-
-    def status(self) -> Message:
-        """What `shellvault agent status` shows; nothing secret."""
-        now = time.time()
-        self._used_lines()
-        users: dict[str, set[int]] = {}
-        for pid, use in self.memory.shells.items():
-            users.setdefault(use.line, set()).add(pid)
-        for pid, line in self._endpoint.uses() if self._endpoint else ():
-            users.setdefault(line, set()).add(pid)
-        sessions = [
-            {
-                "profile": entry.profile,
-                "expires_at": entry.expires_at,
-                "needs_you": self.memory.needs_person(line),
-                "users": sorted(users.get(line, ())),
-            }
-            for line, entry in self.memory.entries.items()
-            if entry.expires_at > now
-        ]
-        return {
-            "version": __version__,
-            "pid": os.getpid(),
-            "workers": self.jobs.workers(),
-            "worker_ready": self.jobs.is_ready(),
-            "jobs": len(self.jobs),
-            "sessions": sessions,
-            "holders": holders.all_of(self.memory, self.ledger, self._endpoint, now),
-            "steps": self.memory.step_ends(now),
-            "shells": sorted(self.memory.shells),
-            "recent": [request.unescape(name) for name in self.memory.recent()],
-            "before": {
-                pid: [line for line in (use.line, use.before) if line]
-                for pid, use in self.memory.shells.items()
-            },
-            "endpoint_users": sorted(self._endpoint.users()) if self._endpoint else [],
-            "leases": self.memory.leases.troubles(),
-            "lock_on": {"signs": self._watcher.signs, "problems": self._watcher.problems}
-            if self._watcher
-            else None,
-            "unlocked": {path: kept["until"] for path, kept in self.memory.unlock_keys(now).items()},
-        }
-
-    def forget(self, profiles: list[str] | None, release: Release) -> None:
-        """Forgets every session, those under way included, and the endpoints of `profiles` (None: of all)."""
-        self.memory.forget_sessions()
-        self._begin_restart(profiles, release)
-
-    def lock(self, release: Release) -> None:
-        """Forgets every session, every endpoint, and what unlocks a vault, in the worker too."""
-        self.memory.lock()
-        self.approvals.permits.void()
-        self._begin_restart(None, release)
 
     def _watch_for(self, signs: list[str], environment: Mapping[str, str]) -> None:
         """Has a watcher tell us of these signs of the desktop's, from now on and of no others."""
@@ -527,7 +320,7 @@ class Agent:
         self.lock(self._watcher.release)
 
     def _begin_restart(self, profiles: list[str] | None, release: Release) -> None:
-        """Becomes a fresh process, which answers the request; one that cannot is left for a new agent to replace."""
+        """See `Operations`."""
         self.jobs.abandon()
         self.approvals.close_dialogs()
         self.ledger.flush()
@@ -556,10 +349,6 @@ class Agent:
             self.stop()
             with reply:
                 reply.send(text)
-
-
-def _ignore(outcome: Message) -> None:
-    """The waiter of a renewal, which ignores the result: it is in the memory."""
 
 
 def run(

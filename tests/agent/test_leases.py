@@ -78,7 +78,7 @@ def test_one_that_is_being_revoked_is_not_revoked_again(leases: Leases) -> None:
 def test_a_failed_revocation_is_shown_and_retried_on_request(leases: Leases) -> None:
     (lease,) = tried = leases.of(None)
     lease.is_going = True
-    leases.over({"result": {"revoked": [], "kept": [{"id": lease.note["id"], "why": "sealed"}]}}, tried)
+    leases.note_end({"result": {"revoked": [], "kept": [{"id": lease.note["id"], "why": "sealed"}]}}, tried)
     assert leases.troubles() == [{"profile": "deploy", "expires_at": NOW + 7200, "why": "sealed"}]
     assert leases.unused(set(), NOW + UNUSED_FOR) == []
     assert leases.of(["deploy"]) == tried
@@ -89,7 +89,7 @@ def test_a_failed_revocation_is_shown_and_retried_on_request(leases: Leases) -> 
 
 def test_a_worker_that_died_over_it_is_trouble_too(leases: Leases) -> None:
     tried = leases.of(None)
-    leases.over({"error": {"type": "AgentError", "message": "gone"}}, tried)
+    leases.note_end({"error": {"type": "AgentError", "message": "gone"}}, tried)
     assert leases.troubles()
 
 
