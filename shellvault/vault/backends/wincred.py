@@ -1,6 +1,5 @@
 """The Credential Manager of Windows, by keyring's own backend."""
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from shellvault.vault.backend import SERVICE, WINDOWS, Backend, Opening
@@ -21,8 +20,12 @@ def _open(opening: Opening) -> "KeyringBackend":
 
 def _service_of(key: str) -> str:
     # Windows finds an item by its service alone and ignores case, so each key needs a service of its own.
-    cased = "" if key == key.lower() else f"#{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    return f"{SERVICE}/{key}{cased}"
+    if key == key.lower():
+        return f"{SERVICE}/{key}"
+    # Not above: no other system needs it.
+    import hashlib
+
+    return f"{SERVICE}/{key}#{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 BACKEND = Backend(
