@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from functools import partial
 
@@ -69,6 +70,7 @@ def _may_need_others(line: str) -> bool:
     return (
         any(key in given for key in _KEYS_OF_OTHERS)
         or not all(map(sts_call.is_plain_url, urls))
+        or sys.platform != "linux"
         or sts_call.has_proxy(os.environ)
     )
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from unittest import mock
 from urllib.parse import parse_qs
@@ -21,13 +22,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shellvault.errors import ShellvaultError
-from shellvault.plan import Endpoint
+from shellvault.fastlane import request
+from shellvault.plan import Endpoint, endpoint_for
 from shellvault.plan.steps import AssumeRole, FederationToken, SessionToken, WebIdentity
 from shellvault.plan.steps.sts import StsCall
+from shellvault.profiles.parse import load
+from shellvault.profiles.resolve import Overrides, resolve
 from shellvault.sessions import sts_call, sts_reply
 from shellvault.sessions.calls import call_sts
 from shellvault.sessions.clients import client_for
 from shellvault.sessions.model import Session
+from shellvault.worker import modules
 from tests.support.http_front import Answer, serving
 
 SOURCE = Session("AKIA1234567890123456", "s3cr3t/key+of=mine", "t0ken-of-mine")
@@ -270,3 +275,43 @@ def test_a_network_without_an_answer_is_told_as_with_botocore(
             call_sts(step, SOURCE, NOW)
         told.append((type(raised.value), str(raised.value)))
     assert told[0] == told[1]
+
+
+#: Settings that STS without botocore does not serve, each of which the worker has to see before a job's thread starts.
+LEFT_TO_BOTOCORE = (
+    ("use_fips_endpoint = true", {}),
+    ("", {"AWS_USE_FIPS_ENDPOINT": "true"}),
+    ("region = fips-us-west-2", {}),
+    ("use_dualstack_endpoint = true", {}),
+    ("", {"AWS_USE_DUALSTACK_ENDPOINT": "TRUE"}),
+    ("sts_regional_endpoints = legacy", {}),
+    ("", {"AWS_STS_REGIONAL_ENDPOINTS": "legacy"}),
+    ("ca_bundle = /ca.pem", {}),
+    ("", {"AWS_CA_BUNDLE": "/ca.pem"}),
+    ("region = aws-global", {}),
+    ("endpoint_url = https://sts.example/path", {}),
+    ("Endpoint_URL=https://a_b.example", {}),
+    ("", {"AWS_ENDPOINT_URL": "https://sts.example/path"}),
+    ("", {"AWS_ENDPOINT_URL_STS": "https://[::1]:4566"}),
+    ("services = local\n[services local]\nsts =\n  endpoint_url = https://sts.example/path", {}),
+)
+
+
+@pytest.mark.parametrize(("text", "variables"), [("", {}), ("region = eu-west-1", {}), *LEFT_TO_BOTOCORE])
+def test_a_worker_loads_botocore_for_what_is_left_to_it(
+    text: str, variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    config = tmp_path / "config"
+    config.write_text(f"[profile work]\n{text}\n")
+    environment = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": str(config), **variables}
+    overrides = Overrides(environment=request.overrides(environment))
+    endpoint = endpoint_for(resolve(load(config), "work", overrides), "sts")
+    line = request.encode("work", {}, environment, str(tmp_path))
+    loaded = modules.modules_of({"request": line, "forms": ["exec"]})
+    assert (
+        ("botocore.client" in loaded)
+        == (not sts_call.serves(endpoint))
+        == bool((text, variables) in LEFT_TO_BOTOCORE)
+    )
