@@ -152,6 +152,24 @@ def test_a_coding_agent_asks_and_a_person_decides(admin: Person, one: Terminal) 
     assert "no program waits" in one.printed("shellvault requests")
 
 
+#: What coding agents set for the tools that they start (gemini-cli 0.61 does so without its service), and their names.
+STARTED = {
+    "gemini-cli": {"GEMINI_CLI": "1", "GEMINI_CLI_NO_RELAUNCH": "true"},
+    "codex": {"CODEX_THREAD_ID": "0199", "CODEX_SANDBOX": "seatbelt"},
+    "claude-code": {"CLAUDECODE": "1", "CLAUDE_CODE_ENTRYPOINT": "cli"},
+}
+
+
+@by_the_agent
+def test_what_coding_agents_start_asks(admin: Person, one: Terminal) -> None:
+    for name, environment in STARTED.items():
+        tool = admin.home.start("bash", "-c", "shellvault exec admin -- true & wait", **environment)
+        number = question(admin)
+        assert f"{name} wants admin" in one.printed("shellvault requests")
+        one.run(f"shellvault deny {number}")
+        assert "a person has refused it" in tool.communicate(timeout=60)[1]
+
+
 @by_the_agent
 def test_an_approval_is_for_the_run_of_the_program(admin: Person, one: Terminal) -> None:
     twice = "shellvault exec admin -- true && shellvault exec admin -- true && echo both"
