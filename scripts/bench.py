@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scripts import (
+    bench_callers,
     bench_day,
     bench_growth,
     bench_peers,
@@ -304,6 +305,7 @@ def main() -> int:
     with scene() as (home, installation, aws, keys):
         for section in (
             warm(home, installation, rounds),
+            bench_callers.rows(home, rounds),
             cold(home, aws, keys, rounds),
             crowd(home, aws),
             bench_day.starts(home, keys, sts_call(aws, keys), rounds),
