@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from botocore.httpsession import where
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -253,6 +254,27 @@ def test_a_foreign_certificate_differs_from_a_dead_network(tmp_path: Path) -> No
         profile = resolved(text, REQUESTS_CA_BUNDLE=str(bundle))
         trusting = replace(step, endpoint=endpoint_for(profile, "sts"))
         assert call_sts(trusting, SOURCE, NOW).access_key_id == "ASIA1"
+
+
+def test_aws_is_asked_over_tls_without_botocore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering_over_tls(tmp_path, _reply()) as (url, bundle):
+        trusting = ssl.create_default_context(cafile=str(bundle))
+        monkeypatch.setattr(sts_call, "trust", lambda: trusting)
+        step = SessionToken("work", duration=900, endpoint=Endpoint("us-east-1", url))
+        assert sts_call.serves(step.endpoint)
+        assert call_sts(step, SOURCE, NOW).access_key_id == "ASIA1"
+        # A certificate counts for the names in it.
+        elsewhere = replace(step, endpoint=Endpoint("us-east-1", url.replace("localhost", "127.0.0.1")))
+        with pytest.raises(SessionError, match="is not AWS: check endpoint_url and ca_bundle"):
+            call_sts(elsewhere, SOURCE, NOW)
+
+
+def test_the_trusted_certificates_are_botocores() -> None:
+    sts_call.trust.cache_clear()
+    context = sts_call.trust()
+    theirs = ssl.create_default_context(cafile=where())
+    assert context.get_ca_certs() == theirs.get_ca_certs() != []
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
 @contextmanager
