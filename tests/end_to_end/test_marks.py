@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from tests.end_to_end.conftest import Person
+from tests.end_to_end.test_callers import question
+from tests.support.terminal import terminal
 
 pytestmark = pytest.mark.real
 
@@ -97,7 +99,11 @@ def test_no_program_names_its_own_person(person: Person) -> None:
         "AWS_SOURCE_IDENTITY": "bob",
         "AWS_SESSION_TAGS": "actor=person,team=web",
     }
-    run(person, DOORS["exec"], **claims)
+    with terminal(person.home, "bash") as one:
+        # What it has set itself takes a yes.
+        waiting = person.home.start("bash", "-c", DOORS["exec"], **AGENT, **claims)
+        one.run(f"shellvault approve {question(person)}")
+        assert waiting.communicate(timeout=60)[0] == ""
     (shown,) = person.front.marks
     assert "bob" not in f"{shown.session_name}{shown.source_identity}"
     assert dict(shown.tags)["actor"] == "coding-agent" and dict(shown.tags)["team"] == "web"
