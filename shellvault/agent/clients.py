@@ -230,11 +230,14 @@ class Client:
         return guard.is_allowed(operation, partial(self._agent.callers.is_local, self._socket))
 
     def _make_room(self) -> bool:
-        """Makes room for an agent of another version, which callers in other namespaces cannot start."""
-        is_local = self._agent.callers.is_local(self._socket)
-        if is_local:
+        """Makes room for an agent of another version, which callers in other namespaces cannot start.
+
+        A coding agent would be rid of its lease: the other agent does not know it.
+        """
+        is_granted = self._agent.callers.is_local(self._socket) and not self._is_coding_agent()
+        if is_granted:
             self._agent.retire()
-        return is_local
+        return is_granted
 
     def _caller(self, message: Message) -> Caller:
         stated = self._agent.callers.from_message(message["environment"], message["directory"], self._socket)

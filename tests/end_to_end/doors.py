@@ -127,7 +127,7 @@ KEYS = {
 
 #: What shows names and states, or ends something: neither a session nor a key is had there.
 NEITHER = {
-    "config": "edits and shows settings",
+    "config": "shows settings",
     "doctor": "shows what is around",
     "help": "shows help",
     "history": "shows the record",

@@ -350,6 +350,34 @@ def test_a_program_that_execs_keeps_its_own_answer(person: Person, shell: Termin
 
 
 @pytest.mark.parametrize("person", ["agent"], indirect=True)
+def test_no_coding_agent_has_the_agent_replaced(person: Person, shell: Terminal) -> None:
+    """Another agent would know of no lease, no permit and no refusal."""
+    socket = Path(person.home.environment["XDG_RUNTIME_DIR"]) / "shellvault" / "agent.sock"
+    line = victim(shell).line
+    before = socket.stat().st_ino
+    for said in (
+        f"SV1 0.0.1 get json - {line}",
+        json.dumps({"version": "0.0.1", "do": "vault", "operation": {"do": "list"}}),
+    ):
+        person.home.run(sys.executable, "say.py", str(socket), said, **AGENT)
+        assert socket.stat().st_ino == before
+    person.home.run(sys.executable, "say.py", str(socket), f"SV1 0.0.1 get json - {line}")
+    assert not socket.exists()
+
+
+def test_without_the_agent_a_keyring_opens_for_every_program(keyring_person: Person) -> None:
+    """A stated limit: the command reads the settings that its caller names, and the keyring is open to all."""
+    home = keyring_person.home
+    rules(keyring_person, coding_agent="refuse")
+    (home.path / "own" / "shellvault").mkdir(parents=True)
+    (home.path / "own" / "shellvault" / "config.toml").write_text('[callers]\ncoding-agent = "allow"\n')
+    command = ("shellvault", "exec", "--no-agent", "work", "--", "env")
+    assert "may not use work" in home.run(*command, **AGENT).stderr
+    given = home.run(*command, XDG_CONFIG_HOME=str(home.path / "own"), **AGENT)
+    assert "AWS_SECRET_ACCESS_KEY" in given.stdout
+
+
+@pytest.mark.parametrize("person", ["agent"], indirect=True)
 def test_locking_ends_leases(person: Person, shell: Terminal) -> None:
     script = person.home.path / "job.sh"
     script.write_text(
