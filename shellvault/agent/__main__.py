@@ -39,10 +39,12 @@ def tell_starter() -> None:
 def main(arguments: list[str]) -> None:
     """Becomes the agent."""
     sys.path.append(os.path.dirname(PACKAGE))  # noqa: PTH120 - see above
+    from shellvault.actors import Actors, seen, words_of
     from shellvault.agent import spawning
 
     how, folder, *state = arguments
-    starter = os.getppid()
+    # Before we leave its process group: a starter that is killed with its group takes us along, or is known by now.
+    is_ours = Actors(seen, words_of).of(os.getppid()).kind != "coding-agent"
     worker = None
     if how == "detached":
         # A command waits to ask for a session: what a worker imports takes longer than what we do.
@@ -57,9 +59,9 @@ def main(arguments: list[str]) -> None:
     if how == "afresh":
         server.run(Path(folder), *commands, state=int(state[0]))
     elif how == "detached":
-        server.run(Path(folder), *commands, ready=tell_starter, worker=worker, starter=starter)
+        server.run(Path(folder), *commands, ready=tell_starter, worker=worker, is_ours=is_ours)
     else:
-        server.run(Path(folder), *commands, starter=starter)
+        server.run(Path(folder), *commands, is_ours=is_ours)
 
 
 if __name__ == "__main__":

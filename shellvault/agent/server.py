@@ -87,14 +87,15 @@ class Agent(Operations):
         self,
         ready: Callable[[], None],
         worker: tuple[int, int, dict[str, str]] | None = None,
-        starter: int | None = None,
+        *,
+        is_ours: bool = True,
     ) -> None:
         """Serves until nothing is left to do. Returns at once when another agent of this user serves already.
 
         `ready` is called as soon as connections are accepted. `worker` is one that has been started already: its
-        number, our end of its socket and its environment. `starter` is the process that started this one: unless it is
-        a coding agent, our environment counts as a person's. Raises AgentError when the folder is not private,
-        OSError when the socket cannot be made.
+        number, our end of its socket and its environment. `is_ours`: no coding agent has started this process, so its
+        environment counts as a person's. Raises AgentError when the folder is not private, OSError when the socket
+        cannot be made.
         """
         hardening.check_folder(self._folder)
         self._lock = locks.open_lock(self._folder / LOCK)
@@ -102,7 +103,7 @@ class Agent(Operations):
         if not locks.is_locked_now(self._lock):
             os.close(self._lock)
             return
-        if starter is None or self.approvals.actor_of(starter).kind != "coding-agent":
+        if is_ours:
             self.approvals.said.note(self._environment, "/")
         if worker:
             pid, descriptor, environment = worker
@@ -359,12 +360,12 @@ def run(
     *,
     ready: Callable[[], None] = lambda: None,
     worker: tuple[int, int, dict[str, str]] | None = None,
-    starter: int | None = None,
+    is_ours: bool = True,
     state: int | None = None,
 ) -> None:
     """Serves in this process until nothing is left to do; see `Agent.run`.
 
-    `worker`, `starter`: see there. `state` is the descriptor of what the agent that this process was before has left;
+    `worker`, `is_ours`: see there. `state` is the descriptor of what the agent that this process was before has left;
     see `Agent.go_on`.
     """
     os.umask(0o077)
@@ -375,7 +376,7 @@ def run(
         signal.signal(number, _leave)
     agent = Agent(folder, worker_command, os.environ, fresh_command, watcher_command)
     if state is None:
-        agent.run(ready, worker, starter)
+        agent.run(ready, worker, is_ours=is_ours)
     else:
         agent.go_on(restart.state_from(state))
 
