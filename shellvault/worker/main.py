@@ -8,14 +8,13 @@ import os
 import queue
 import select
 import socket
-import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 
 from shellvault import errors, garbage, hardening, threads
 from shellvault.errors import ShellvaultError
 from shellvault.protocol import JSON_LIMIT, Lines, Message, decode, encode
+from shellvault.unforeseen import described
 from shellvault.worker.channel import Channel, JobPrompter
 
 #: Connections that can arrive with one piece of data: the kernel passes one message's at a time.
@@ -123,9 +122,8 @@ def _do(channel: Channel, message: Message, perform: Perform) -> None:
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
         outcome = {"error": {"type": kind.__name__, "message": str(error)}}
     except BaseException as error:
-        # The text of an unforeseen error could hold a secret; its place cannot.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        text = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
-        outcome = {"error": {"type": "AgentError", "message": f"the agent's worker failed ({text})"}}
+        outcome = {
+            "error": {"type": "AgentError", "message": f"the agent's worker failed: {described(error)}"}
+        }
     del channel.answers[number]
     channel.send({"job": number, **outcome})

@@ -1,5 +1,6 @@
 """How command lines are read, and what a person is told when they are wrong."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -107,6 +108,19 @@ def test_an_unexpected_error_is_one_line_without_its_text(
     assert "internal error: RuntimeError at test_command_line.py:" in told
     assert "hunter2" not in told
     assert "Traceback" not in told
+
+
+def test_a_file_that_the_system_refuses_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def failing() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/some\nwhere")
+
+    monkeypatch.setattr(main.LazyGroup, "get_command", lambda *_: failing)
+    assert main.run(["anything"]) == 1
+    said = capsys.readouterr().err
+    assert said == "shellvault: error: cannot use '/some\\nwhere': Permission denied\n"
 
 
 def test_control_characters_are_shown_not_obeyed() -> None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +22,15 @@ ASK = "import os; from shellvault.shells.detect import detect; print(detect(os.g
 
 def answer(*command: str) -> str:
     """What `detect` says when `command` runs the file `ask` in the end."""
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
-    result = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
-    )
+    with tempfile.TemporaryDirectory() as home:
+        result = subprocess.run(
+            command,
+            env={"PATH": os.environ["PATH"], "HOME": home},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout.strip()
 
