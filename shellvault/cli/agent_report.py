@@ -17,7 +17,9 @@ def show(*, as_json: bool = False) -> int:
 
         output.result(json.dumps(found, indent=2) + "\n")
     elif found:
-        output.result(_shown(found))
+        output.prose(_shown(found))
+        if found["sessions"]:
+            output.result(_table(found["sessions"]))
     else:
         output.prose("the agent does not run: it starts when a session is asked for\n")
     return 0 if found else 3
@@ -40,8 +42,7 @@ def _shown(found: dict[str, Any]) -> str:
         lines += [f"cannot hear the {bus} bus: {problem}" for bus, problem in problems if problem]
     if not found["sessions"]:
         lines.append("no sessions")
-    shown = "".join(f"{printable(line, None)}\n" for line in lines)
-    return shown + (_table(found["sessions"]) if found["sessions"] else "")
+    return "".join(f"{printable(line, None)}\n" for line in lines)
 
 
 def _table(sessions: list[dict[str, Any]]) -> str:
@@ -52,7 +53,7 @@ def _table(sessions: list[dict[str, Any]]) -> str:
     users: dict[tuple[str, float, bool], set[int]] = {}
     for session in sessions:
         key = (session["profile"], session["expires_at"], session["needs_you"])
-        users.setdefault(key, set()).update(session.get("users", ()))
+        users.setdefault(key, set()).update(session_state.users(session))
     ordered = sorted(users.items())
     patterns = settings.production_patterns(os.environ)
     rows = [

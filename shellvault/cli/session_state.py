@@ -45,9 +45,9 @@ def held(
             place, expires_at = kept.get(fingerprint, ("vault", 0.0))
             if expires_at >= usable_from:
                 is_last = index == len(plan.steps) - 1
-                users = _users(plan.profile, expires_at, agent) if is_last else ()
+                in_use = _users(plan.profile, expires_at, agent) if is_last else ()
                 codes = sum(later.prompts_mfa for later in plan.steps[index + 1 :])
-                return Held(index + 1, place, expires_at, users, codes)
+                return Held(index + 1, place, expires_at, in_use, codes)
     return None
 
 
@@ -71,8 +71,17 @@ def describe(plan: "Plan", found: Held | None) -> str:
         return f"now: nothing is held, {needed}"
     what = "the session" if found.step == len(plan.steps) else f"step {found.step}"
     left = time_left(found.expires_at - time.time())
-    users = f", used by {', '.join(map(process, found.users))}" if found.users else ""
-    return f"now: the {found.kept} holds {what} for another {left}{users}: {needed}"
+    used = f", used by {', '.join(map(process, found.users))}" if found.users else ""
+    return f"now: the {found.kept} holds {what} for another {left}{used}: {needed}"
+
+
+def users(session: Mapping[str, Any]) -> list[int]:
+    """The processes that use a session of the agent's, without the shell of this command if it has left it.
+
+    A shell says nothing to the agent when it leaves; the environment that it gave this command tells.
+    """
+    has_left = os.environ.get("AWS_VAULT") != session["profile"]
+    return [pid for pid in session.get("users", ()) if not (has_left and pid == os.getppid())]
 
 
 def process(pid: int) -> str:
@@ -101,6 +110,6 @@ def _users(profile: str, expires_at: float, agent: Mapping[str, Any]) -> tuple[i
         pid
         for session in agent.get("sessions", ())
         if (session["profile"], session["expires_at"]) == (profile, expires_at)
-        for pid in session["users"]
+        for pid in users(session)
     }
     return tuple(sorted(found))

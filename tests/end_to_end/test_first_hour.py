@@ -135,8 +135,11 @@ def test_a_person_with_keys(
         person.does("shellvault use work")
         assert re.match(r"work (1h00|59)m", person.opened.value("$SHELLVAULT_SEGMENT"))
         assert ACCOUNT in person.does("aws sts get-caller-identity")
-        for line in ("shellvault list", "shellvault why work", "shellvault leave"):
+        assert "(this one)" in person.does("shellvault why work")
+        for line in ("shellvault list", "shellvault leave"):
             person.does(line)
+        for line in ("shellvault why work", "shellvault agent status"):
+            assert "(this one)" not in person.does(line)
         assert person.opened.value("$SHELLVAULT_SEGMENT") == ""
         assert "used-by-work" in person.does("shellvault exec work -- sh -c 'echo used-by-$AWS_VAULT'")
         assert "did you mean work?" in person.does("shellvault use wrok")

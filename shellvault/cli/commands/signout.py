@@ -99,9 +99,7 @@ def _holders(profiles: Collection[str], environment: Mapping[str, str]) -> list[
     for session in found.get("sessions", ()):
         if session["profile"] not in profiles:
             continue
-        # A shell that has left says nothing to the agent, but its environment tells.
-        has_left = environment.get("AWS_VAULT") != session["profile"]
-        pids = [pid for pid in session["users"] if not (has_left and pid == os.getppid())]
+        pids = session_state.users(session)
         if session["users"] and not pids:
             continue
         users = ", ".join(map(session_state.process, pids)) or "what was started before"
