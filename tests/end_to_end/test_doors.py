@@ -104,7 +104,7 @@ def tried(aws: Aws, keys: Keys, prefix: str) -> str:
 def house(aws: Aws, installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A person with the profile `admin`, a role that may do everything, and an unlocked vault."""
     with (
-        tempfile.TemporaryDirectory(prefix="shellvault-") as runtime,
+        tempfile.TemporaryDirectory(prefix="shellvault-", ignore_cleanup_errors=True) as runtime,
         fronting(aws) as front,
         federating(aws) as served,
     ):
