@@ -30,7 +30,9 @@ def serving(answer: Callable[[dict[str, str], bytes], Answer]) -> Iterator[str]:
 
         def do_POST(self) -> None:
             length = min(int(self.headers.get("Content-Length", 0)), _REQUEST_LIMIT)
-            status, headers, body = answer(dict(self.headers), self.rfile.read(length))
+            # Names of header fields are case-insensitive (RFC 9110, 5.1).
+            named = {name.title(): value for name, value in self.headers.items()}
+            status, headers, body = answer(named, self.rfile.read(length))
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
