@@ -3,6 +3,7 @@
 The bus is a real dbus-daemon, for both buses. Who speaks on it is a stand-in: no logind and no screen saver runs here.
 """
 
+import contextlib
 import os
 import socket
 import threading
@@ -265,11 +266,11 @@ def test_without_the_setting_there_is_no_watcher(person: Person, desktop: Deskto
 
 
 def watchers(pid: int) -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process(pid).children()
-        if any("/watcher/" in word for word in child.cmdline())
-    ]
+    found = []
+    for child in psutil.Process(pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [child] if any("/watcher/" in word for word in child.cmdline()) else []
+    return found
 
 
 def test_the_watcher_follows_the_setting_and_the_agent(person: Person, desktop: Desktop) -> None:
