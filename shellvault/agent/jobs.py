@@ -12,10 +12,10 @@ from shellvault import guard
 from shellvault.agent import processes
 from shellvault.agent.caller import Caller, worker_part
 from shellvault.agent.job import Job, JobRequest, Waiter, failure
-from shellvault.agent.loop import Loop, Timer
+from shellvault.agent.loop import Loop
 from shellvault.agent.memory import Entry, Memory
-from shellvault.agent.restart import socket_of
-from shellvault.agent.workers import Process, Worker, spawn
+from shellvault.agent.pool import Pool
+from shellvault.agent.workers import Worker
 from shellvault.protocol import Message
 
 #: Seconds of silence after which a worker counts as hanging: where no person can be asked, and where one
@@ -33,12 +33,6 @@ UNANSWERED = 0.7
 
 #: The answer to a question that no caller answers.
 NO_ANSWER: Message = {"answer": None}
-
-#: Seconds that a worker stays after its last job; it may hold long-term secrets.
-IDLE_AFTER_JOB = 1.0
-
-#: Seconds that a worker which has not had a job yet is kept ready.
-WORKER_IDLE = 300.0
 
 #: The reply to waiters when everything is forgotten: ask again.
 AGAIN: Message = {"retry": True}
@@ -66,24 +60,15 @@ class Jobs:
         self._may_ask = may_ask
         self._loop = loop
         self._memory = memory
-        self._command = worker_command
         self._remembered = remembered
-        self._default_environment = worker_part(environment)
         self._numbers = itertools.count(1)
         self._jobs: dict[int, Job] = {}
-        self._worker: Worker | None = None
-        self._ready: Worker | None = None
-        """A worker that holds nothing yet and has imported its modules: it follows the current one."""
-        self._workers: set[Worker] = set()
-        self._idle: Timer | None = None
-        self._ready_idle: Timer | None = None
+        self.pool = Pool(
+            loop, worker_command, environment, self._received, self._ended, self._taken, self._is_busy
+        )
 
     def __len__(self) -> int:
         return len(self._jobs)
-
-    def workers(self) -> list[int]:
-        """The process ids of all workers."""
-        return [worker.pid for worker in self._workers]
 
     def start(
         self, wanted: JobRequest, waiter: Waiter, caller: Caller | None, mfa_token: str | None = None
@@ -159,7 +144,7 @@ class Jobs:
         self, wanted: JobRequest | None, waiter: Waiter, caller: Caller | None, message: Message
     ) -> None:
         try:
-            job = Job(wanted, waiter, caller, message, self._worker_for(caller))
+            job = Job(wanted, waiter, caller, message, self.pool.worker_for(caller))
         except (OSError, ValueError) as error:
             waiter.done(_not_started(error))
             return
@@ -174,7 +159,7 @@ class Jobs:
         if job.worker is worker and not worker.lives:
             # It had died before it got this job.
             worker.rest()
-            self._ended(worker)
+            self.pool.left(worker)
 
     def leave(self, waiter: Waiter) -> None:
         """A waiter has gone. Its question goes to another; the job itself goes on."""
@@ -190,88 +175,19 @@ class Jobs:
     def abandon(self) -> None:
         """Ends every worker that has had a job, and every job; the waiters get AGAIN."""
         jobs, self._jobs = self._jobs, {}
-        for worker in self._workers - {self._ready}:
-            worker.kill()
+        self.pool.kill_used()
         for job in jobs.values():
             if job.timer:
                 job.timer.cancel()
             for waiter in job.waiters:
                 waiter.done(AGAIN)
 
-    def kill_workers(self) -> None:
-        """Ends every worker and with it every job."""
-        for worker in list(self._workers):
-            worker.kill()
+    def _taken(self, worker: Worker) -> None:
+        """A worker is about to get its first job."""
+        worker.send({"unlock": self._memory.unlock_keys(time.time())})
 
-    def is_ready(self) -> bool:
-        """Whether a worker has imported its modules, so that the next job starts at once."""
-        return any(worker and worker.is_ready for worker in (self._ready, self._worker))
-
-    def ready_worker(self) -> Message | None:
-        """The worker that holds nothing yet, for a fresh agent (see `restart`)."""
-        return self._ready.state() if self._ready else None
-
-    def adopt(self, state: Message) -> None:
-        """Takes over the `ready_worker` of the agent before. Raises OSError."""
-        process = Process(state["pid"], state["environment"], socket_of(state))
-        worker = self._joined(process)
-        worker.is_ready = state["is_ready"]
-        self._keep_ready(worker)
-
-    def _worker_for(self, caller: Caller | None) -> Worker:
-        if self._idle:
-            self._idle.cancel()
-        wanted = worker_part(caller.environment) if caller else self._default_environment
-        worker, retired = self._worker, None
-        if worker is None or worker.environment != wanted:
-            retired = worker
-            worker = self._worker = self._taken_ready(wanted) or self._joined(spawn(self._command, wanted))
-            worker.send({"unlock": self._memory.unlock_keys(time.time())})
-        if retired:
-            self._kill_when_idle(retired)
-        return worker
-
-    def _joined(self, process: Process) -> Worker:
-        worker = Worker(self._loop, process, self._received, self._ended)
-        self._workers.add(worker)
-        return worker
-
-    def _taken_ready(self, environment: dict[str, str]) -> Worker | None:
-        worker = self._ready
-        if worker is None or worker.environment != environment:
-            return None
-        self._ready = None
-        return worker
-
-    def _keep_ready(self, worker: Worker) -> None:
-        self._ready = worker
-        if self._ready_idle:
-            self._ready_idle.cancel()
-        self._ready_idle = self._loop.later(WORKER_IDLE, self._end_ready)
-
-    def _end_ready(self) -> None:
-        if self._ready:
-            self._ready.kill()
-
-    def _make_ready(self, environment: dict[str, str]) -> None:
-        """Starts the worker after the current one ahead of time."""
-        if self._ready and self._ready.environment != environment:
-            self._end_ready()
-        try:
-            self._keep_ready(self._ready or self._joined(spawn(self._command, environment)))
-        except (OSError, ValueError):
-            # The next job starts one, and reports the error.
-            return
-
-    def _kill_when_idle(self, worker: Worker) -> None:
-        if any(job.worker is worker for job in self._jobs.values()):
-            return
-        worker.rest()
-        if worker is not self._worker:
-            worker.kill()
-        else:
-            self._idle = self._loop.later(IDLE_AFTER_JOB, worker.kill)
-            self._make_ready(worker.environment)
+    def _is_busy(self, worker: Worker) -> bool:
+        return any(job.worker is worker for job in self._jobs.values())
 
     def _watch(self, job: Job) -> None:
         if job.timer:
@@ -443,7 +359,7 @@ class Jobs:
             self._remember(job, job.wanted, outcome)
             if "result" in outcome and not outcome["result"]["keep"]:
                 self._hand_out(job, outcome["result"])
-        self._kill_when_idle(job.worker)
+        self.pool.rest(job.worker)
         needs_person = outcome.get("error", {}).get("type") == "NeedsPersonError"
         for waiter in job.waiters:
             if job.wanted and needs_person and waiter.ask and waiter.is_late:
@@ -493,11 +409,6 @@ class Jobs:
         self._remembered()
 
     def _ended(self, worker: Worker) -> None:
-        self._workers.discard(worker)
-        if self._worker is worker:
-            self._worker = None
-        if self._ready is worker:
-            self._ready = None
         for job in [job for job in self._jobs.values() if job.worker is worker]:
             if job.tries_left:
                 # It was sent to a worker that was already dead.
@@ -508,7 +419,7 @@ class Jobs:
     def _send_again(self, job: Job) -> None:
         job.tries_left -= 1
         try:
-            job.worker = self._worker_for(job.caller)
+            job.worker = self.pool.worker_for(job.caller)
         except (OSError, ValueError) as error:
             self._finish(job, _not_started(error))
         else:

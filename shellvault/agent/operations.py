@@ -222,8 +222,8 @@ class Operations(ABC):
         return {
             "version": __version__,
             "pid": os.getpid(),
-            "workers": self.jobs.workers(),
-            "worker_ready": self.jobs.is_ready(),
+            "workers": self.jobs.pool.pids(),
+            "worker_ready": self.jobs.pool.is_ready(),
             "jobs": len(self.jobs),
             "sessions": sessions,
             "holders": holders.all_of(self.memory, self.ledger, self._endpoint, now),

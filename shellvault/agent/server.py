@@ -107,7 +107,7 @@ class Agent(Operations):
             self.approvals.said.note(self._environment, "/")
         if worker:
             pid, descriptor, environment = worker
-            self.jobs.adopt(
+            self.jobs.pool.adopt(
                 {"pid": pid, "descriptor": descriptor, "environment": environment, "is_ready": False}
             )
         self._path.unlink(missing_ok=True)
@@ -132,7 +132,7 @@ class Agent(Operations):
         self.ledger.restore(state["ledger"])
         workers.reap(self.loop, state["children"])
         if state["worker"]:
-            self.jobs.adopt(state["worker"])
+            self.jobs.pool.adopt(state["worker"])
         if state["watcher"]:
             from shellvault.agent import watching
 
@@ -231,7 +231,7 @@ class Agent(Operations):
         self._stop_listening()
         self.ledger.flush()
         self.approvals.close_dialogs()
-        self.jobs.kill_workers()
+        self.jobs.pool.kill()
 
     def _look_around(self) -> None:
         """Renews what is due, forgets what has ended, and leaves when that was all."""
@@ -339,7 +339,7 @@ class Agent(Operations):
                 "approvals": self.approvals.state(),
                 "ledger": self.ledger.state(),
                 "children": workers.unreaped(),
-                "worker": self.jobs.ready_worker(),
+                "worker": self.jobs.pool.ready_worker(),
                 "endpoint": self._endpoint.state(profiles) if self._endpoint else None,
                 "watcher": self._watcher.state() if self._watcher else None,
                 "reply": {"descriptor": reply.fileno(), "text": text.decode("latin-1")},
