@@ -78,7 +78,7 @@ def test_the_reason_of_a_coding_agent_is_part_of_its_request(kind: str, has_reas
     assert fields_of(actor, "deploy").get("reason") == ("deploy" if has_reason else None)
 
 
-def test_a_shell_renews_its_session_with_the_reason_it_was_had_for() -> None:
+def test_a_shell_renews_its_session_with_its_first_reason() -> None:
     memory, pid = Memory(), os.getpid()
     memory.register(pid, "work actor=coding-agent:claude-code:7f3a config=/c reason=fix%20it")
     assert memory.reason_of(pid, "work config=/c") == "fix it"

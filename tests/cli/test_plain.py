@@ -69,7 +69,7 @@ def test_a_plain_command_does_what_the_command_tree_does(
     assert any(told[0][1:])
 
 
-def test_the_status_of_a_session_that_the_agent_knows_takes_no_plan(environment: dict[str, str]) -> None:
+def test_a_status_of_a_known_session_takes_no_plan(environment: dict[str, str]) -> None:
     code = """
 import os
 from shellvault.cli import plain, session_state
