@@ -106,8 +106,11 @@ def _by_number(lines: Sequence[str], names: Sequence[str], what: str) -> str:
     numbered = {str(number): name for number, name in enumerate(names, 1)}
     answers = numbered | {name: name for name in names}
     terminal.write("".join(f"{number:>3}  {line}\n" for number, line in enumerate(lines, 1)))
-    while answer := terminal.ask(f"{what} (number or name, blank: none): ", shown=lambda _: True).strip():
+    # Only a name is shown: a secret may be pasted here too late.
+    while answer := terminal.ask(
+        f"{what} (number or name, blank: none): ", shown=answers.__contains__
+    ).strip():
         if answer in answers:
             return answers[answer]
-        terminal.write(f"there is no {what} {printable(answer)}\n")
+        terminal.write(f"there is no such {what}\n")
     raise LeftError

@@ -36,10 +36,12 @@ DOORS = {
     "profile's region": "from shellvault.cli.commands import configure; configure._PROFILE_REGION.get(None)",
     "name": "from shellvault.cli.commands import configure; from shellvault.dialogue import fields; "
     "fields.Field('Name', '--profile', lambda text: configure._new_name(text, ())).get(None)",
+    "number": "from shellvault.dialogue import picker; picker._by_number(['a'], ['a'], 'account')",
 }
 
 #: Where these are asked.
 ASKING = {
+    "dialogue/picker.py:_by_number",
     "cli/provider.py:confirmed",
     "cli/commands/revoke.py:_deny_older",
     "dialogue/fields.py:get",

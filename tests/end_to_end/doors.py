@@ -51,7 +51,20 @@ SESSIONS = {
         "/usr/bin/env'",
         ("env",),
     ),
-    "use": Door('eval "$(shellvault init bash)"; shellvault use admin && env', ("use", "leave", "init")),
+    "use in bash": Door(
+        'eval "$(shellvault init bash)"; shellvault use admin && env', ("use", "leave", "init")
+    ),
+    "use in zsh": Door(
+        "exec zsh -dfc 'eval \"$(shellvault init zsh)\"; shellvault use admin && env'", ("use",)
+    ),
+    "use in fish": Door(
+        "exec fish -Nc 'shellvault init fish | source; shellvault use admin; and env'", ("use",)
+    ),
+    "use in powershell": Door(
+        "exec pwsh -NoProfile -Command 'shellvault init powershell | Out-String | Invoke-Expression; "
+        "shellvault use admin && /usr/bin/env'",
+        ("use",),
+    ),
     "export": Door("exec shellvault export --format export-env admin", ("export", "session")),
     "credential_process": Door(
         "exec shellvault export admin --format json --prompt none", ("export", "install-process")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
@@ -45,7 +46,7 @@ class Recorder:
     stage: Callable[[], int] = lambda: 0
     """Where the test is; asked at each request."""
 
-    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[str, bytes]:
+    def answer(self, method: str, path: str, headers: Message, body: bytes) -> tuple[str, bytes]:
         """The content type and body for one request."""
         if path.startswith("/latest/"):
             return "text/plain", _metadata(path).encode()
@@ -133,7 +134,7 @@ def recording() -> Iterator[Recorder]:
 
         def do_GET(self) -> None:
             body = self.rfile.read(min(int(self.headers.get("Content-Length", 0)), 1024 * 1024))
-            kind, answer = recorder.answer(self.command, self.path, dict(self.headers), body)
+            kind, answer = recorder.answer(self.command, self.path, self.headers, body)
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(answer)))
