@@ -195,7 +195,7 @@ sys.exit(1)
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("shell", FORMS)
+@ways("agent")
 def test_nothing_is_deployed_where_a_worker_is_killed(failing_home: Home, shell: str) -> None:
     need(shell)
     home = failing_home
