@@ -12,6 +12,7 @@ from typing import Literal, NoReturn
 
 from shellvault import hardening, locations, locks
 from shellvault.errors import AgentError, ShellvaultError
+from shellvault.fastlane.connection import reach
 from shellvault.fastlane.starting import AGENT_VARIABLES
 
 #: Seconds for an agent to start (a cold disk included), between two checks, and for a connection.
@@ -56,8 +57,8 @@ def connect(path: Path) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         hardening.check_folder(path.parent)
+        reach(connection, str(path), time.monotonic() + CONNECT_PATIENCE)
         connection.settimeout(CONNECT_PATIENCE)
-        connection.connect(str(path))
         if hardening.peer_uid(connection) != os.getuid():
             raise AgentError(f"{str(path)!a} is served by another user: remove it")
     except (FileNotFoundError, ConnectionRefusedError):

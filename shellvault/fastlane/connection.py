@@ -88,7 +88,7 @@ def ask(
     channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         try:
-            _connect(channel, path, deadline)
+            reach(channel, path, deadline)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return ABSENT, b""
         if _peer(channel) != posix.geteuid():
@@ -105,7 +105,7 @@ def listens(environment: dict[str, str], deadline: float) -> bool:
     """Whether an agent takes connections. Raises OSError for what can be neither reached nor replaced."""
     channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        _connect(channel, socket_path(environment), deadline)
+        reach(channel, socket_path(environment), deadline)
         return True
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         return False
@@ -113,7 +113,8 @@ def listens(environment: dict[str, str], deadline: float) -> bool:
         channel.close()
 
 
-def _connect(channel: _socket.socket, path: str, deadline: float) -> None:
+def reach(channel: _socket.socket, path: str, deadline: float) -> None:
+    """Connects by the deadline of the monotonic clock. Raises OSError."""
     while True:
         channel.settimeout(_left(deadline))
         try:

@@ -5,6 +5,7 @@ has a deadline for every message, and fails at once if the collection is locked 
 """
 
 import re
+import time
 from contextlib import closing
 
 import secretstorage
@@ -17,6 +18,9 @@ from secretstorage.util import add_match_rules, open_session
 from shellvault.errors import VaultError
 from shellvault.vault import bus, kwallet
 from shellvault.vault.probe_result import ProbeResult
+
+#: Seconds between looks for the default collection: gnome-keyring loses sight of it while it reads its folder again.
+_UNTIL_SEEN = (0.05, 0.1, 0.2, 0.0)
 
 
 class SecretServiceKeyring(Keyring):
@@ -144,10 +148,12 @@ class OtherCollection:
 def _collection(connection: DBusConnection, name: str | None) -> secretstorage.Collection | None:
     """The collection with this label or object name (no name: the default one), or None."""
     if name is None:
-        try:
-            return secretstorage.get_collection_by_alias(connection, "default")
-        except secretstorage.ItemNotFoundException:
-            return None
+        for pause in _UNTIL_SEEN:
+            try:
+                return secretstorage.get_collection_by_alias(connection, "default")
+            except secretstorage.ItemNotFoundException:
+                time.sleep(pause)
+        return None
     for collection in secretstorage.get_all_collections(connection):
         if name in (collection.get_label(), _decoded(collection.collection_path.rpartition("/")[2])):
             return collection

@@ -19,6 +19,7 @@ from shellvault import __version__, locations
 from shellvault.client import agent as client
 from shellvault.errors import AgentError, NeedsPersonError
 from shellvault.fastlane import request
+from shellvault.fastlane.connection import reach
 from shellvault.protocol import Message
 from shellvault.sessions.model import Challenge
 
@@ -79,8 +80,8 @@ class Place:
 
     def connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
+        reach(connection, str(self.socket_path), time.monotonic() + 20)
         connection.settimeout(20)
-        connection.connect(str(self.socket_path))
         return connection
 
     def send(self, data: bytes) -> bytes:

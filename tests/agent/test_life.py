@@ -1,5 +1,6 @@
 """How the agent comes, makes room for another version, and goes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 from shellvault import __version__, hardening
 from shellvault.client import agent as client
+from shellvault.client import starting
 from shellvault.errors import AgentError
 from tests.agent.conftest import (
     STAND_IN,
@@ -478,3 +481,23 @@ def test_a_job_for_a_stopped_worker_goes_to_another(place: Place) -> None:
         assert "result" in outcome(read_all(command))
     process.kill()
     process.wait()
+
+
+def test_a_full_queue_of_connections_is_waited_for(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    path = tmp_path / "agent.sock"
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(path))
+        listener.listen(1)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+                waiting.setblocking(False)
+                waiting.connect(str(path))
+        later = threading.Timer(0.2, lambda: stack.enter_context(listener.accept()[0]))
+        later.start()
+        connection = starting.connect(path)
+        later.join()
+        assert connection
+        connection.close()
