@@ -236,7 +236,7 @@ def test_a_dumb_terminal_gets_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
         answers = iter(typed)
         monkeypatch.setattr("shellvault.dialogue.terminal.ask", lambda *_, it=answers, **__: next(it))
         assert pick(CHOICES, "profile") == chosen
-    assert "  2  " in written[0] and "there is no profile 99\n" in written
+    assert "  2  " in written[0] and "there is no such profile\n" in written
     monkeypatch.setattr("shellvault.dialogue.terminal.ask", lambda *_, **__: "")
     with pytest.raises(LeftError):
         pick(CHOICES, "profile")
