@@ -137,12 +137,12 @@ def running(
         process.wait()
 
 
-def wait_for_owner(environment: dict[str, str], name: str) -> None:
-    """Returns when somebody on the bus has the name."""
+def wait_for_owner(environment: dict[str, str], name: str, patience: float = PATIENCE) -> None:
+    """Returns when a service on the bus has the name. Raises TimeoutError after so many seconds."""
     from jeepney.bus_messages import message_bus
     from jeepney.io.blocking import Proxy, open_dbus_connection
 
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         try:
             with open_dbus_connection(environment["DBUS_SESSION_BUS_ADDRESS"]) as connection:
@@ -151,7 +151,7 @@ def wait_for_owner(environment: dict[str, str], name: str) -> None:
         except OSError:
             pass
         time.sleep(0.02)
-    raise TimeoutError(f"no service has had the name {name} within {PATIENCE} seconds")
+    raise TimeoutError(f"no service has had the name {name} within {patience} seconds")
 
 
 def _wait_for_default_collection(environment: dict[str, str]) -> None:

@@ -1,12 +1,13 @@
 """A real KWallet (kwalletd5) on a D-Bus of its own, with nothing of the user's in reach."""
 
+import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.real_keyring import PrivateDaemon, need_programs, private_bus, running, wait_for_owner
+from tests.real_keyring import PATIENCE, PrivateDaemon, need_programs, private_bus, running, wait_for_owner
 
 #: What pam_kwallet hands over when somebody logs in: a hash of 56 bytes, the wallet's password.
 _HASH = bytes(range(56))
@@ -53,10 +54,27 @@ def private_wallet(folder: Path, opened: bool = True) -> Iterator[PrivateWallet]
     The environment has no display, and the daemon draws its dialogs nowhere. `opened=False`: there is no wallet yet.
     """
     need_programs("kwalletd5")
-    unseen = {"QT_QPA_PLATFORM": "offscreen"}
-    with private_bus(folder) as environment, running(["kwalletd5"], environment | unseen) as daemon:
-        wait_for_owner(environment, "org.kde.kwalletd5")
+    with private_bus(folder) as environment, _daemon(environment) as daemon:
         wallet = PrivateWallet(environment, daemon)
         if opened:
             wallet.open()
         yield wallet
+
+
+@contextmanager
+def _daemon(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A kwalletd5 that serves. It sometimes never gets its name on a busy machine, so it is started again once."""
+    with ExitStack() as stack:
+        for patience in (10, PATIENCE):
+            daemon = stack.enter_context(
+                running(["kwalletd5"], environment | {"QT_QPA_PLATFORM": "offscreen"})
+            )
+            try:
+                wait_for_owner(environment, "org.kde.kwalletd5", patience)
+            except TimeoutError:
+                if patience == PATIENCE:
+                    raise
+                daemon.kill()
+            else:
+                break
+        yield daemon
