@@ -7,6 +7,8 @@ person has to confirm. The agent imports this module, so it stays small.
 from collections.abc import Callable
 from typing import NamedTuple
 
+from shellvault.fastlane import request
+
 
 class Confirmation(NamedTuple):
     """What a person is asked before an operation, where `confirm` requires it."""
@@ -131,10 +133,7 @@ FREE = SAID_FROM_ANYWHERE | {
     "AWS_ENDPOINT_URL_STS",
     "AWS_ROLE_SESSION_NAME",
     "AWS_STS_REGIONAL_ENDPOINTS",
-    "actor",
-    "grant",
-    "own",
-    "reason",
+    *request.GIVEN,
 }
 
 #: Variables that set a call's proxies and trusted certificates. A call that makes keys ignores its caller's values

@@ -36,15 +36,24 @@ def tell_starter() -> None:
     os.close(silence)
 
 
+def is_started_by_ours() -> bool:
+    """Whether our starter is no coding agent.
+
+    Asked before we leave its process group: a starter that is killed with its group takes us along, or is known by now.
+    """
+    from shellvault.actors import Actors, seen, words_of
+
+    return Actors(seen, words_of).of(os.getppid()).kind != "coding-agent"
+
+
 def main(arguments: list[str]) -> None:
     """Becomes the agent."""
     sys.path.append(os.path.dirname(PACKAGE))  # noqa: PTH120 - see above
-    from shellvault.actors import Actors, seen, words_of
     from shellvault.agent import spawning
 
     how, folder, *state = arguments
-    # Before we leave its process group: a starter that is killed with its group takes us along, or is known by now.
-    is_ours = Actors(seen, words_of).of(os.getppid()).kind != "coding-agent"
+    # One that goes on afresh knows already.
+    is_ours = how == "afresh" or is_started_by_ours()
     worker = None
     if how == "detached":
         # A command waits to ask for a session: what a worker imports takes longer than what we do.

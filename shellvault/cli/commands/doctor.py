@@ -25,8 +25,8 @@ from shellvault.profiles.shapes import shaped
 from shellvault.rotation import ages
 from shellvault.vault import opening
 
-#: Seconds that one check may take, and one that asks AWS.
-DEADLINE, AWS_DEADLINE = 1.8, 30.0
+#: Seconds that one check may take.
+DEADLINE = 1.8
 
 #: The exit status by the worst finding; nothing to say is 0.
 STATUS: Mapping[Severity, int] = {"advice": 1, "trouble": 3, "danger": 4}
