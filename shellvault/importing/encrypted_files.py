@@ -106,14 +106,6 @@ def is_item(path: Path) -> bool:
         return False
 
 
-def data_in(path: Path, passphrase: str) -> bytes:
-    """The data of the item in a file. Raises ImportingError for a wrong passphrase or another kind of file."""
-    payload = _opened(_token(path), passphrase)
-    if payload is None:
-        raise ImportingError(f"that passphrase does not open {str(path)!r}: give the one of that store")
-    return items.data_of(payload, repr(str(path)))
-
-
 def _token(path: Path) -> str:
     """The JWE in a file. Raises ImportingError."""
     from jwcrypto import jwe

@@ -10,6 +10,18 @@ from shellvault.importing import encrypted_files, items
 from shellvault.importing.items import ImportingError
 from tests.importing.stores import credential, write_encrypted
 
+
+def data_in(path: Path, passphrase: str) -> bytes:
+    """What a person with one passphrase gets of a file, asked once."""
+
+    def ask(title: str, variable: str, problem: str | None) -> str:
+        if problem:
+            raise ImportingError(problem)
+        return passphrase
+
+    return encrypted_files.Folder("aws-vault", "AWS_VAULT_FILE_PASSPHRASE", (), [path]).data(path, ask)
+
+
 NAMES = ["work", "a/b", "mit Leerzeichen", "üñí", "..x", "100%", "sts"]
 
 
@@ -17,7 +29,7 @@ NAMES = ["work", "a/b", "mit Leerzeichen", "üñí", "..x", "100%", "sts"]
 def test_a_key_pair_comes_out_as_it_went_in(tmp_path: Path, name: str) -> None:
     path = write_encrypted(tmp_path / "keys", name, credential("AKIAEXAMPLE00000", "se/cr+et="), "pässword")
     assert list(encrypted_files.keys_in(tmp_path / "keys")) == [(name, path)]
-    keys = items.keys_of(encrypted_files.data_in(path, "pässword"), "here")
+    keys = items.keys_of(data_in(path, "pässword"), "here")
     assert (keys.access_key_id, keys.secret_access_key) == ("AKIAEXAMPLE00000", "se/cr+et=")
 
 
@@ -40,11 +52,11 @@ def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
 def test_a_wrong_passphrase_differs_from_damage(tmp_path: Path) -> None:
     path = write_encrypted(tmp_path, "work", credential("AKIAX000", "ssss"), "right")
     with pytest.raises(ImportingError, match="that passphrase does not open"):
-        encrypted_files.data_in(path, "wrong")
+        data_in(path, "wrong")
     for text in ("", "nonsense", "a.b.c.d.e", "eyJ9.x.y.z.w", "\xff"):
         path.write_text(text, encoding="latin-1")
         with pytest.raises(ImportingError, match="leave it out"):
-            encrypted_files.data_in(path, "right")
+            data_in(path, "right")
 
 
 def test_no_part_of_a_file_can_be_changed(tmp_path: Path) -> None:
@@ -54,7 +66,7 @@ def test_no_part_of_a_file_can_be_changed(tmp_path: Path) -> None:
         changed = "A" if text[position] != "A" else "B"
         path.write_text(text[:position] + changed + text[position + 1 :])
         try:
-            data = encrypted_files.data_in(path, "p")
+            data = data_in(path, "p")
         except ImportingError:
             continue
         # base64url leaves bits unused at the end of a part; what is read is the same then.
@@ -69,7 +81,7 @@ def test_a_file_cannot_make_us_derive_for_ever(tmp_path: Path) -> None:
     encoded = base64.urlsafe_b64encode(json.dumps(members).encode()).decode().rstrip("=")
     path.write_text(f"{encoded}.{rest}")
     with pytest.raises(ImportingError, match="too many PBKDF2 rounds"):
-        encrypted_files.data_in(path, "p")
+        data_in(path, "p")
 
 
 @pytest.mark.parametrize(
