@@ -290,7 +290,11 @@ PROFILE_KEYS = (
 #: What is only set in the environment. What a profile or config.toml has, too, is in the tables above.
 VARIABLES = (
     Key(
-        "AWS_CONFIG_FILE", "path", "~/.aws/config", "AWS_CONFIG_FILE=~/work/aws.ini", "The file of profiles."
+        "AWS_CONFIG_FILE",
+        "path",
+        "~/.aws/config",
+        "AWS_CONFIG_FILE=~/aws/profiles.ini",
+        "The file of profiles.",
     ),
     Key(
         "AWS_PROFILE",

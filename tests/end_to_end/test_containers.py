@@ -134,7 +134,7 @@ def test_a_real_container_gets_its_session_as_documented(person: Person, contain
     """docs/servers.md's devcontainer.json, by podman and runc; the image is this machine's own files."""
     folder = person.home.path / ".cache/aws-session"
     settings = dev_container(person.home.path)
-    options = ["--workdir", "/work", "--env", "HOME=/tmp", "--env", f"PATH={person.home.environment['PATH']}"]
+    options = ["--workdir", "/mnt", "--env", "HOME=/tmp", "--env", f"PATH={person.home.environment['PATH']}"]
     variables = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "eu-central-1")
     variables["AWS_ENDPOINT_URL"] = person.aws.endpoint
     for name, value in (settings["containerEnv"] | variables).items():
@@ -145,7 +145,7 @@ def test_a_real_container_gets_its_session_as_documented(person: Person, contain
     terraform = writing_state(person.home.path, person.aws, bucket)
     for name in ("client.cjs", "node_modules"):
         if (path := person.home.path / name).exists():
-            options += ["--volume", f"{path.resolve()}:/work/{name}:ro"]
+            options += ["--volume", f"{path.resolve()}:/mnt/{name}:ro"]
     if terraform:
         options += ["--volume", f"{person.home.path / 'terraform'}:{person.home.path / 'terraform'}"]
     serves = "until (exec 3<>/dev/tcp/127.0.0.1/9911) 2>/dev/null; do sleep 0.1; done"
