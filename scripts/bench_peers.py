@@ -30,7 +30,7 @@ PEERS: Sequence[tuple[str, Path | None, Sequence[str]]] = (
         ("aws", "configure", "export-credentials"),
     ),
     ("awsume, keys of a profile", FOLDER, ("awsumepy", "static")),
-    ("keyring's command, `get`", FOLDER, ("keyring", "get", "bench", "nobody")),
+    ("keyring's command, `get`", FOLDER, ("keyring", "get", "bench", "missing")),
     ("direnv, `export bash`", None, ("direnv", "export", "bash")),
 )
 

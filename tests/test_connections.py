@@ -1,4 +1,4 @@
-"""Idle connections of any local user keep nobody away from a listener of ours."""
+"""Idle connections of any local user keep no other away from a listener of ours."""
 
 import ast
 import os

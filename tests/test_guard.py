@@ -1,4 +1,4 @@
-"""One table says who may ask for what and what a person confirms; nothing is done past it."""
+"""One table says which caller may ask for what and what a person confirms; nothing is done past it."""
 
 import ast
 import re
@@ -54,7 +54,7 @@ TOUCHES_KEYS = {"remove", "rotate", "restore", "hand-out", "replace", "migrate"}
 
 
 def _vault(folder: Path, kind: str, *, is_open: bool) -> Vault:
-    """A vault with keys of `work`; an encrypted file that somebody has opened before, or a keyring."""
+    """A vault with keys of `work`; an encrypted file that was opened before, or a keyring."""
     store: Store
     if kind == "file":
         path = folder / "keys.vault"

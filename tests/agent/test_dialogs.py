@@ -28,7 +28,7 @@ CLAUDE = actor("coding-agent", 22, 21, 20, 11, 1, root=20)
 
 @pytest.fixture
 def desktop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[int, dict[str, str]]:
-    """The environments of processes, which all live; a dialog program lies in the folder `bin`."""
+    """The environments of processes, which all live; a dialog program is in the folder `bin`."""
     environments: dict[int, dict[str, str]] = {}
     monkeypatch.setattr(dialogs, "is_alive", lambda process: True)
     monkeypatch.setattr(dialogs, "words_of", lambda pid: Words((), environments.get(pid, {})))

@@ -1,4 +1,4 @@
-"""What persons allow to callers: permits, leases, and who may answer a question."""
+"""What persons allow to callers: permits, leases, and which answers count."""
 
 import json
 import os

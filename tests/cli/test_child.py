@@ -12,7 +12,7 @@ import pexpect
 import pytest
 
 from tests.support.home import Home
-from tests.support.interrupted import COUNT, ROUNDS
+from tests.support.interrupted import COUNT, each_interrupt_comes_once
 from tests.support.terminal import Terminal, terminal
 
 #: Runs its arguments as `exec --ec2-server` does, without the server.
@@ -41,15 +41,7 @@ def counting(tmp_path: Path) -> Iterator[pexpect.spawn]:
 
 
 def test_ctrl_c_reaches_the_child_once(counting: pexpect.spawn) -> None:
-    for _ in range(ROUNDS):
-        counting.sendintr()
-        counting.expect_exact("<interrupted>")
-    # Whatever came twice is printed by now, since the signals of a process come in order.
-    counting.kill(signal.SIGTERM)
-    counting.expect(pexpect.EOF)
-    assert "<interrupted>" not in (counting.before or "")
-    counting.wait()
-    assert counting.exitstatus == 128 + signal.SIGTERM
+    each_interrupt_comes_once(counting)
 
 
 def test_what_is_sent_to_us_reaches_the_child(counting: pexpect.spawn) -> None:

@@ -132,6 +132,6 @@ def test_a_changed_passphrase_is_said_before_a_deaf_agent(
 def test_every_command_that_forgets_is_on_the_list() -> None:
     folder = Path(shellvault.cli.__file__).parent
     found = {path.stem for path in folder.rglob("*.py") if FORGETS.search(path.read_text())}
-    # Helpers of the commands, and two that forget what they have copied elsewhere, or sealed anew.
+    # Helpers of the commands, and two that forget what they have copied elsewhere, or sealed again.
     helpers = {"provider", "forgetting", "migrate_backend", "passphrase", "vault_leases"}
     assert found - helpers == {command.split()[0] for command in DOORS}

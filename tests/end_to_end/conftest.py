@@ -77,6 +77,14 @@ mfa_process = shuf -i 100000-999999 -n 1
     return Person(home, aws, front, user, keys)
 
 
+def unlocked(home: Home, aws: Aws, front: StsFront) -> Person:
+    """The same with an agent that keeps the encrypted file unlocked, and no passphrase in the environment."""
+    del home.environment["SHELLVAULT_NO_AGENT"]
+    found = settle(home, aws, front, by_command=True)
+    del home.environment["SHELLVAULT_FILE_PASSPHRASE"]
+    return found
+
+
 @pytest.fixture(params=["alone", "agent"])
 def person(home: Home, aws: Aws, front: StsFront, request: pytest.FixtureRequest) -> Person:
     """A person whose vault is an encrypted file, served by the command alone and by the agent."""

@@ -20,7 +20,7 @@ from shellvault.vault.password_store import PasswordStoreKeyring
 from tests.real_password_store import password_store
 from tests.support.home import Home
 
-#: Every function that starts a program: by whom a person may be asked, or why nobody is.
+#: Every function that starts a program: whether a person is asked, and by what, or why not.
 STARTS = {
     ("vault/password_store.py", "_ran"): "asks",
     ("sessions/processes.py", "run"): "asks",
@@ -39,7 +39,7 @@ STARTS = {
     ("cli/child.py", "run"): "the user's command, whose environment is its own",
     ("fastlane/starting.py", "_spawn"): "the agent",
     ("fastlane/program.py", "become"): "the user's command, whose environment is its own",
-    ("servers/address.py", "_change"): "ip and ifconfig, which ask nobody",
+    ("servers/address.py", "_change"): "ip and ifconfig, which ask nothing",
 }
 
 _STARTERS = {

@@ -63,7 +63,7 @@ REFUSED = {"console", "without the agent", "other namespaces"}
 
 
 class Victim(NamedTuple):
-    """The person's shell, as whoever looks around on the machine sees it."""
+    """The person's shell, as another process on the machine sees it."""
 
     pid: str
     line: str
@@ -72,18 +72,10 @@ class Victim(NamedTuple):
     terminal: str
 
 
-def rules(owner: Person, **given: str) -> None:
-    """Makes these the rules; `coding_agent` stands for coding-agent."""
-    file = owner.home.path / ".config" / "shellvault" / "config.toml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(f'{kind.replace("_", "-")} = "{rule}"\n' for kind, rule in given.items())
-    file.write_text(f"[callers]\n{lines}")
-
-
 @pytest.fixture
 def shell(person: Person) -> Iterator[Terminal]:
     """A person's terminal with a session of `work`."""
-    rules(person, coding_agent="refuse", background="refuse")
+    person.home.set_rules(coding_agent="refuse", background="refuse")
     for name, script in (("say.py", SAY), ("orphan.py", ORPHAN)):
         (person.home.path / name).write_text(script)
     with terminal(person.home, "bash") as opened:
@@ -146,7 +138,7 @@ def test_no_attack_gets_a_session(person: Person, shell: Terminal) -> None:
         assert found.token not in printed, name
         assert not printed.startswith("ok"), name
         assert name not in REFUSED or "may not use work" in printed, (name, printed)
-    rules(person, coding_agent="allow")
+    person.home.set_rules(coding_agent="allow")
     shown = {name: person.home.run(*words, **AGENT).stdout for name, words in attacks(found, socket).items()}
     works = {
         name for name, out in shown.items() if "AWS_SECRET_ACCESS_KEY" in out or "SecretAccessKey" in out
@@ -178,7 +170,7 @@ def test_what_a_program_names_itself_makes_no_rule_wider(person: Person, shell: 
     mine = home.config_file.read_text().replace("[profile work]", "[profile work]\nshellvault_callers = {}")
     (home.path / "own" / "config").write_text(mine.format("coding-agent:allow background:allow"))
     role = person.role("wide")
-    rules(person, coding_agent="read-only", background="ask")
+    person.home.set_rules(coding_agent="read-only", background="ask")
     # Background that is to be asked for is so with a role or a host of its own, too.
     for kind, marks, names in (
         ("coding-agent", AGENT, list(OWN)),
@@ -199,7 +191,7 @@ def test_what_a_program_names_itself_makes_no_rule_wider(person: Person, shell: 
 
 @pytest.mark.parametrize("person", ["agent"], indirect=True)
 def test_a_variable_makes_production_no_other_profile(person: Person, shell: Terminal) -> None:
-    rules(person, coding_agent="allow")
+    person.home.set_rules(coding_agent="allow")
     person.configure("[profile prod]\nsource_profile = work")
     waiting = person.home.start("shellvault", "exec", "prod", "--", "env", SHELLVAULT_PRODUCTION="x", **AGENT)
     shell.run(f"shellvault deny {question(person)}")
@@ -209,7 +201,7 @@ def test_a_variable_makes_production_no_other_profile(person: Person, shell: Ter
 @pytest.mark.parametrize("person", ["agent"], indirect=True)
 def test_a_permit_is_for_what_the_profile_meant(person: Person, shell: Terminal) -> None:
     home, role = person.home, person.role("wide")
-    rules(person, coding_agent="ask")
+    person.home.set_rules(coding_agent="ask")
     run = home.start(
         "bash",
         "-c",
@@ -232,8 +224,7 @@ def test_a_permit_is_for_what_the_profile_meant(person: Person, shell: Terminal)
 
 @pytest.mark.parametrize("person", ["agent"], indirect=True)
 def test_a_program_that_the_settings_name_stays_a_coding_agent(person: Person, shell: Terminal) -> None:
-    settings = person.home.path / ".config" / "shellvault" / "config.toml"
-    settings.write_text('coding_agents = ["ROBO"]\n[callers]\ncoding-agent = "refuse"\n')
+    person.home.write_settings('coding_agents = ["ROBO"]\n[callers]\ncoding-agent = "refuse"\n')
     words = ("shellvault", "exec", "work", "--", "env")
     # The first one that a fresh agent serves, and after it has become fresh.
     person.home.succeed("clear", "work")
@@ -268,7 +259,7 @@ except OSError:
 
 @pytest.mark.parametrize("person", ["agent"], indirect=True)
 def test_what_types_into_a_persons_terminal_is_that_person(person: Person, shell: Terminal) -> None:
-    """A stated limit: what has left its ancestors and opens a terminal looks like a person who does."""
+    """A stated limit: what has left its ancestors and opens a terminal looks like a person."""
     (person.home.path / "own.py").write_text(OWN_TERMINAL)
     own = f'exec env -u CLAUDECODE "{sys.executable}" own.py $$ "shellvault exec work -- env"'
     person.home.run("bash", "-c", own, **AGENT)
@@ -286,8 +277,8 @@ def test_a_session_can_be_read_out_of_a_program_that_has_it(person: Person, shel
 
 
 @pytest.mark.parametrize("person", ["agent"], indirect=True)
-def test_a_coding_agent_is_not_told_the_secret_of_its_shell(person: Person, shell: Terminal) -> None:
-    rules(person, coding_agent="allow")
+def test_a_coding_agent_gets_no_secret_of_its_shell(person: Person, shell: Terminal) -> None:
+    person.home.set_rules(coding_agent="allow")
     with terminal(person.home, "zsh") as one:
         one.run('eval "$(shellvault env work)"')
         secret = one.value("$__shellvault_secret")
@@ -306,7 +297,7 @@ def test_a_coding_agent_is_not_told_the_secret_of_its_shell(person: Person, shel
 def test_a_container_with_the_socket_asks_and_answers_nothing(person: Person, shell: Terminal) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to make namespaces")
-    rules(person, coding_agent="ask", background="refuse")
+    person.home.set_rules(coding_agent="ask", background="refuse")
     waiting = person.home.start("shellvault", "exec", "work", "--", "env", **AGENT)
     number = question(person)
     inside = "unshare --mount --pid --fork --mount-proc"
@@ -323,7 +314,7 @@ def test_a_container_with_the_socket_asks_and_answers_nothing(person: Person, sh
 @pytest.mark.parametrize("person", ["agent"], indirect=True)
 def test_a_program_that_execs_keeps_its_own_answer(person: Person, shell: Terminal) -> None:
     """Without a mark by then, it is what it was when it asked."""
-    rules(person, coding_agent="ask", background="refuse")
+    person.home.set_rules(coding_agent="ask", background="refuse")
     (person.home.path / "becomes.py").write_text(
         "import os, socket, sys\n"
         "asking = socket.socket(socket.AF_UNIX)\n"
@@ -368,7 +359,7 @@ def test_no_coding_agent_has_the_agent_replaced(person: Person, shell: Terminal)
 def test_without_the_agent_a_keyring_opens_for_every_program(keyring_person: Person) -> None:
     """A stated limit: the command reads the settings that its caller names, and the keyring is open to all."""
     home = keyring_person.home
-    rules(keyring_person, coding_agent="refuse")
+    keyring_person.home.set_rules(coding_agent="refuse")
     (home.path / "own" / "shellvault").mkdir(parents=True)
     (home.path / "own" / "shellvault" / "config.toml").write_text('[callers]\ncoding-agent = "allow"\n')
     command = ("shellvault", "exec", "--no-agent", "work", "--", "env")
@@ -392,7 +383,7 @@ def test_locking_ends_leases(person: Person, shell: Terminal) -> None:
 
 
 def test_a_person_can_be_asked_for_a_yes(person: Person) -> None:
-    rules(person, person="ask")
+    person.home.set_rules(person="ask")
     with terminal(person.home, "bash") as one:
         for answer, expected in (("n", "work was not allowed"), ("y", "it ran"), ("", "was not allowed")):
             one.screen = ""
@@ -400,7 +391,7 @@ def test_a_person_can_be_asked_for_a_yes(person: Person) -> None:
             one.wait_for("Use work?")
             one.type(answer)
             one.wait_for(expected)
-    rules(person, person="refuse")
+    person.home.set_rules(person="refuse")
     with terminal(person.home, "bash") as one:
         assert "may not use work" in one.printed("shellvault exec work -- true 2>&1")
 

@@ -13,7 +13,7 @@ import pytest
 from shellvault import __version__, guard, locations
 from shellvault.fastlane import request
 from shellvault.variables import for_agent
-from tests.end_to_end.conftest import Person, settle
+from tests.end_to_end.conftest import Person, unlocked
 from tests.end_to_end.test_confirmation import SHOW
 from tests.real_password_store import password_store
 from tests.support import container as in_podman
@@ -29,11 +29,8 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture
 def person(home: Home, aws: Aws, front: StsFront) -> Person:
-    """A person whose encrypted file the agent keeps unlocked, and who is not asked for its passphrase any more."""
-    del home.environment["SHELLVAULT_NO_AGENT"]
-    found = settle(home, aws, front, by_command=True)
-    del home.environment["SHELLVAULT_FILE_PASSPHRASE"]
-    return found
+    """A person whose encrypted file the agent keeps unlocked."""
+    return unlocked(home, aws, front)
 
 
 def vault_message(person: Person, operation: dict[str, Any], **more: str) -> dict[str, Any]:
@@ -160,7 +157,7 @@ def test_a_program_of_the_same_user_moves_no_long_term_keys(moved_in: Person, co
 
 @pytest.fixture
 def never(moved_in: Person) -> Person:
-    """The same person, who is never asked to confirm; the file is locked."""
+    """The same person, never asked to confirm; the file is locked."""
     moved_in.home.environment["SHELLVAULT_CONFIRM"] = "never"
     # Without it no rotation has a host to ask about.
     del moved_in.home.environment["AWS_ENDPOINT_URL_STS"]
@@ -219,7 +216,7 @@ def test_confirm_never_serves_commands_of_an_unlocked_file(never: Person) -> Non
     assert "work" not in never.home.succeed("list", "--credentials").split()
 
 
-#: Another user, who may not run this interpreter.
+#: Another user, without access to this interpreter.
 ANOTHER_USER = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3")
 
 
@@ -382,7 +379,7 @@ def test_an_unconfirmed_rotation_ignores_its_callers_proxy(person: Person) -> No
             assert "not confirmed: calling AWS without" in done.stderr
             assert all(name in done.stderr for name in variables)
         assert seen == []
-        # Who proves the passphrase has it go where it is told to.
+        # With the passphrase, a person decides where it goes.
         proved = {"SHELLVAULT_FILE_PASSPHRASE": PASSPHRASE, "SHELLVAULT_CONFIRM": "keys"}
         done = person.home.run(
             "shellvault", "rotate", "work", HTTP_PROXY=stranger, http_proxy=stranger, **proved

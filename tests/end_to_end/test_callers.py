@@ -17,9 +17,8 @@ from tests.support.terminal import Terminal, terminal
 
 pytestmark = pytest.mark.real
 
-FULL, READ_ONLY, ASKED, REFUSED = "full", "read-only", "asked", "refused"
+FULL, READ_ONLY, REFUSED = "full", "read-only", "refused"
 CLOSED = "needs a person"
-GETS = {"allow": FULL, "read-only": READ_ONLY, "ask": ASKED, "refuse": REFUSED}
 
 _NUMBERS = count()
 
@@ -67,14 +66,6 @@ def in_terminal(shell: Terminal, person: Person, words: str, name: str) -> str:
 by_the_agent = pytest.mark.parametrize("person", ["agent"], indirect=True)
 
 
-def set_rules(person: Person, **rules: str) -> None:
-    """Makes these the general rules; `coding_agent` stands for coding-agent."""
-    file = person.home.path / ".config" / "shellvault" / "config.toml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lines = "".join(f'{kind.replace("_", "-")} = "{rule}"\n' for kind, rule in rules.items())
-    file.write_text(f"[callers]\n{lines}")
-
-
 def start(person: Person, door: str, name: str, **environment: str) -> subprocess.Popen[str]:
     """Starts a program that takes a session at a door, and tries what it may do."""
     return person.home.start(
@@ -116,7 +107,7 @@ def question(person: Person) -> int:
 @by_the_agent
 @pytest.mark.parametrize("kind", ["coding_agent", "background"])
 def test_a_warm_session_of_a_person_is_not_handed_to_others(admin: Person, one: Terminal, kind: str) -> None:
-    set_rules(admin, **{kind: "refuse"})
+    admin.home.set_rules(**{kind: "refuse"})
     assert in_terminal(one, admin, "exec admin --", "person") == FULL
     for door in DOORS:
         marks = AGENT if kind == "coding_agent" else {}
@@ -237,7 +228,7 @@ def test_a_full_lease_writes_and_ends_when_a_person_says_so(admin: Person, one: 
 
 @by_the_agent
 def test_a_coding_agent_answers_no_question_and_handles_no_keys(admin: Person) -> None:
-    set_rules(admin, coding_agent="allow")
+    admin.home.set_rules(coding_agent="allow")
     home = admin.home
     keys = {
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
@@ -268,7 +259,7 @@ def test_a_coding_agent_answers_no_question_and_handles_no_keys(admin: Person) -
 
 @by_the_agent
 def test_a_session_of_a_coding_agent_shows_it(admin: Person) -> None:
-    set_rules(admin, coding_agent="read-only")
+    admin.home.set_rules(coding_agent="read-only")
     shown = admin.home.run("shellvault", "exec", "admin", "--", "env", **AGENT).stdout
     assert "AWS_EXECUTION_ENV=shellvault-claude-code" in shown
     whose = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"

@@ -11,7 +11,7 @@ from shellvault import __version__, locations
 from shellvault.client import agent as client
 from shellvault.fastlane import request
 from shellvault.variables import for_agent
-from tests.end_to_end.conftest import Person, settle
+from tests.end_to_end.conftest import Person, settle, unlocked
 from tests.real_keyring import PrivateKeyring
 from tests.support.emulator import Aws
 from tests.support.home import PASSPHRASE, Home
@@ -25,11 +25,8 @@ SHOW = ("exec", "-n", "work", "--", "printenv", "AWS_SECRET_ACCESS_KEY")
 
 @pytest.fixture
 def person(home: Home, aws: Aws, front: StsFront) -> Person:
-    """A person whose encrypted file the agent keeps unlocked, and who is not asked for its passphrase any more."""
-    del home.environment["SHELLVAULT_NO_AGENT"]
-    found = settle(home, aws, front, by_command=True)
-    del home.environment["SHELLVAULT_FILE_PASSPHRASE"]
-    return found
+    """A person whose encrypted file the agent keeps unlocked."""
+    return unlocked(home, aws, front)
 
 
 def ask_agent(person: Person, answers: list[str], **environment: str) -> tuple[bytes, list[dict[str, Any]]]:

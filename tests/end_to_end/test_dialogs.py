@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
 ]
 
-#: A dialog program that notes how it was started, and gives the answer that lies in the home, if there is one.
+#: A dialog program that notes how it was started, and gives the answer in a file of the home, if there is one.
 STAND_IN = """#!/bin/sh
 { echo "$$"; env; printf '%s\\n' "$@"; } >"$HOME/dialog.new"; mv "$HOME/dialog.new" "$HOME/dialog"
 [ -e "$HOME/answer" ] || exec sleep 60
@@ -114,9 +114,7 @@ def test_no_dialog_is_shown(admin: Person, programs: str, why: str) -> None:
     (admin.home.path / "answer").write_text("run\n")
     marks = {**AGENT, "DISPLAY": ":77", "PATH": programs}
     if why == "setting":
-        file = admin.home.path / ".config" / "shellvault" / "config.toml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("dialogs = false\n")
+        admin.home.write_settings("dialogs = false\n")
     with at_desktop(admin, programs, ":77" if why == "setting" else "") as one:
         # The first one starts the agent, and the second asks when it has seen a person; but settings are a person's.
         admin.home.succeed("agent", "stop")

@@ -61,10 +61,7 @@ class House:
 
     def rules(self, **given: str) -> None:
         """Makes these the rules."""
-        lines = "".join(f'{kind} = "{rule}"\n' for kind, rule in given.items())
-        file = self.person.home.path / ".config" / "shellvault" / "config.toml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"[callers]\n{lines}")
+        self.person.home.set_rules(**given)
 
     def may(self, printed: str) -> str:
         """What the credentials in a text, or behind its link, may do at AWS."""

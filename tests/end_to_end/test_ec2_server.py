@@ -1,7 +1,6 @@
 """`exec --ec2-server`: real programs that know no other place for credentials than an EC2 instance's."""
 
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from tests.end_to_end.conftest import Person, settle
 from tests.support.clients import find
 from tests.support.emulator import Aws
 from tests.support.home import Home
-from tests.support.interrupted import COUNT, ROUNDS
+from tests.support.interrupted import COUNT, each_interrupt_comes_once
 from tests.support.namespace import bridged, namespace
 from tests.support.sts_front import StsFront
 from tests.support.terraform import states, writing_state
@@ -91,11 +90,9 @@ def test_every_sdk_finds_the_session(person: Person, inside: list[str], rights: 
 
 
 def test_it_keeps_to_the_rule_of_its_caller(person: Person, inside: list[str]) -> None:
-    settings = person.home.path / ".config" / "shellvault" / "config.toml"
-    settings.parent.mkdir(parents=True, exist_ok=True)
     start = (*inside, *NOT_ROOT, "shellvault", "exec", "--ec2-server")
     for kind, marks in (("coding-agent", {"CLAUDECODE": "1"}), ("background", {})):
-        settings.write_text(f'[callers]\n{kind} = "refuse"\n')
+        person.home.set_rules(**{kind: "refuse"})
         done = person.home.run(*start, "deploy", "--", "true", **marks)
         assert "may not use deploy" in done.stderr, kind
         lazy = person.home.run(*start, "--lazy", "deploy", "--", sys.executable, "-c", IN_PYTHON, **marks)
@@ -115,12 +112,8 @@ def test_it_is_refused_where_something_else_answers(person: Person, inside: list
     assert "something answers at 169.254.169.254 already" in done.stderr
 
 
-def test_the_proxy_brings_it_to_the_usual_address(person: Person, inside: list[str]) -> None:
-    """What `sudo shellvault proxy` is for: programs that do not know the variable."""
-    ask = (
-        f"env -u AWS_EC2_METADATA_SERVICE_ENDPOINT {shlex.quote(sys.executable)} -c {shlex.quote(IN_PYTHON)}"
-    )
-    script = f"echo $AWS_EC2_METADATA_SERVICE_ENDPOINT; read line; {ask}"
+def serving(person: Person, inside: list[str], script: str) -> "tuple[subprocess.Popen[str], str]":
+    """`exec --ec2-server` with a script that prints its server's address first and waits for a line."""
     served = subprocess.Popen(
         [*inside, *NOT_ROOT, "shellvault", "exec", "--ec2-server", "deploy", "--", "sh", "-c", script],
         env=person.home.environment | {"AWS_ENDPOINT_URL": person.aws.endpoint},
@@ -130,7 +123,16 @@ def test_the_proxy_brings_it_to_the_usual_address(person: Person, inside: list[s
         text=True,
     )
     assert served.stdout
-    url = served.stdout.readline().strip()
+    return served, served.stdout.readline().strip()
+
+
+def test_the_proxy_brings_it_to_the_usual_address(person: Person, inside: list[str]) -> None:
+    """What `sudo shellvault proxy` is for: programs that do not know the variable."""
+    ask = (
+        f"env -u AWS_EC2_METADATA_SERVICE_ENDPOINT {shlex.quote(sys.executable)} -c {shlex.quote(IN_PYTHON)}"
+    )
+    script = f"echo $AWS_EC2_METADATA_SERVICE_ENDPOINT; read line; {ask}"
+    served, url = serving(person, inside, script)
     proxy = person.home.start(*inside, "shellvault", "proxy", "--bind", "169.254.169.254", "--to", url)
     try:
         assert proxy.stderr
@@ -166,14 +168,7 @@ def test_ctrl_c_reaches_the_command_once(person: Person, inside: list[str]) -> N
     served = pexpect.spawn(words[0], words[1:], env=environment, encoding="utf-8", timeout=60)
     try:
         served.expect_exact("<ready>")
-        for _ in range(ROUNDS):
-            served.sendintr()
-            served.expect_exact("<interrupted>")
-        served.kill(signal.SIGTERM)
-        served.expect(pexpect.EOF)
-        assert "<interrupted>" not in (served.before or "")
-        served.wait()
-        assert served.exitstatus == 128 + signal.SIGTERM
+        each_interrupt_comes_once(served)
     finally:
         served.close(force=True)
 
@@ -191,16 +186,8 @@ def test_a_coding_agent_elsewhere_gets_nothing_from_it(person: Person, inside: l
     """What runs below the command gets its session, whatever it is; another coding agent has its own rule."""
     asks = f"{shlex.quote(sys.executable)} -c {shlex.quote(IN_PYTHON)}"
     script = f"echo $AWS_EC2_METADATA_SERVICE_ENDPOINT; read line; {asks}; CLAUDECODE=1 {asks}"
-    served = subprocess.Popen(
-        [*inside, *NOT_ROOT, "shellvault", "exec", "--ec2-server", "deploy", "--", "sh", "-c", script],
-        env=person.home.environment | {"AWS_ENDPOINT_URL": person.aws.endpoint},
-        cwd=person.home.path,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert served.stdout
-    place = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": served.stdout.readline().strip()}
+    served, url = serving(person, inside, script)
+    place = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": url}
     other = {**place, "AWS_ENDPOINT_URL": person.aws.endpoint, "AWS_DEFAULT_REGION": "eu-central-1"}
     ask = [*inside, sys.executable, "-c", IN_PYTHON]
     arn = f":assumed-role/{person.user}-deploy/"
@@ -211,14 +198,12 @@ def test_a_coding_agent_elsewhere_gets_nothing_from_it(person: Person, inside: l
 
 
 def test_the_rule_of_a_coding_agent_is_for_its_own_server_too(person: Person, inside: list[str]) -> None:
-    file = person.home.path / ".config" / "shellvault" / "config.toml"
-    file.parent.mkdir(parents=True, exist_ok=True)
     place = f"env AWS_ENDPOINT_URL={person.aws.endpoint}"
     asks = f"{place} {shlex.quote(sys.executable)} -c {shlex.quote(IN_PYTHON)}"
     # One shell: each `ip netns exec` is a mount namespace of its own, as a container is.
     script = f"shellvault unlock; CLAUDECODE=1 exec shellvault exec --ec2-server deploy -- {asks}"
     for rule, gets in (("refuse", False), ("allow", True)):
-        file.write_text(f'[callers]\ncoding-agent = "{rule}"\n')
+        person.home.set_rules(coding_agent=rule)
         person.home.run("shellvault", "agent", "stop")
         done = person.home.run(*inside, "sh", "-c", script)
         assert ("+claude-code+" in done.stdout) == gets, done.stderr

@@ -18,16 +18,10 @@ from tests.support.emulator import ACCOUNT, Aws
 from tests.support.home import PASSPHRASE, Home
 from tests.support.signin import START_URL, SignInEmulator, running
 from tests.support.signin import browser as browser_program
-from tests.support.terminal import PLAIN, PROMPT, Terminal, terminal
+from tests.support.terminal import INIT, PLAIN, PROMPT, Terminal, terminal
 
 pytestmark = pytest.mark.real
 
-INIT = {
-    "bash": 'eval "$(shellvault init bash)"',
-    "zsh": 'eval "$(shellvault init zsh)"',
-    "fish": "shellvault init fish | source",
-    "powershell": "shellvault init powershell | Out-String | Invoke-Expression",
-}
 ALIAS = {"powershell": "Set-Alias aws-vault shellvault"}
 
 NORMAL, COLORLESS, DUMB = {}, {"NO_COLOR": "1"}, {"TERM": "dumb"}  # type: dict[str, str], dict[str, str], dict[str, str]
@@ -53,7 +47,7 @@ _WORD = re.compile(r"(?:`[^`]*`|'[^']*'|\S)+")
 
 
 class Day:
-    """A person at one shell, who types a line, answers what is asked, and reads what is shown."""
+    """A person at one shell: types a line, answers what is asked, and reads what is shown."""
 
     def __init__(self, opened: Terminal, columns: int, environment: dict[str, str]) -> None:
         self.opened, self.columns, self.environment = opened, columns, environment
@@ -101,7 +95,7 @@ def day(home: Home, shell: str, columns: int, environment: dict[str, str]) -> It
     for name in ("SHELLVAULT_FILE_PASSPHRASE", "SHELLVAULT_NO_AGENT"):
         del home.environment[name]
     home.environment.update(environment)
-    # A zsh without it is told so, once.
+    # A zsh without it says so, once.
     start_up = "autoload -Uz compinit && compinit\n" if shell == "zsh" else ""
     with terminal(home, shell, start_up + PLAIN[shell], (24, columns)) as opened:
         yield Day(opened, columns, environment)

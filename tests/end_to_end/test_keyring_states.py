@@ -15,7 +15,7 @@ from tests.support.prompter import prompter
 
 pytestmark = pytest.mark.real
 
-#: Seconds for a command where nobody can answer: one wait for a keyring, and a start on a busy machine.
+#: Seconds for a command that no person answers: one wait for a keyring, and a start on a busy machine.
 PATIENCE = 14
 
 
@@ -43,7 +43,7 @@ def absent(keyring: PrivateKeyring, home: Home) -> Iterator[None]:
 
 @contextmanager
 def without_collection(keyring: PrivateKeyring, home: Home) -> Iterator[None]:
-    home.environment["SHELLVAULT_SECRET_SERVICE_COLLECTION_NAME"] = "nobody has made it"
+    home.environment["SHELLVAULT_SECRET_SERVICE_COLLECTION_NAME"] = "not made"
     yield
 
 

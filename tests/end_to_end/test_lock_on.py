@@ -25,7 +25,6 @@ from jeepney import (  # type: ignore[import-untyped]
 from jeepney.bus_messages import message_bus  # type: ignore[import-untyped]
 from jeepney.io.blocking import Proxy, open_dbus_connection  # type: ignore[import-untyped]
 
-from shellvault import locations
 from shellvault.client import agent as client
 from tests.end_to_end.conftest import Person, settle
 from tests.end_to_end.test_what_is_kept import endpoint_status, token_holder
@@ -122,12 +121,6 @@ def person(home: Home, aws: Aws, front: StsFront, bus: str) -> Person:
     return settle(home, aws, front)
 
 
-def set_to(person: Person, text: str) -> None:
-    settings = locations.config_file(person.home.environment)
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(text)
-
-
 def status(person: Person) -> dict[str, Any]:
     found = client.status(person.home.environment)
     assert found is not None
@@ -173,7 +166,7 @@ def is_locked(person: Person) -> bool:
 def test_each_sign_of_the_desktop_locks_each_time(
     person: Person, desktop: Desktop, sign: Callable[[Desktop], None]
 ) -> None:
-    set_to(person, 'lock_on = ["screen-lock", "suspend"]\n')
+    person.home.write_settings('lock_on = ["screen-lock", "suspend"]\n')
     pid = enter(person)
     for _ in range(2):
         assert not is_locked(person)
@@ -185,7 +178,7 @@ def test_each_sign_of_the_desktop_locks_each_time(
 
 
 def test_a_token_stays_dead_after_a_sign_and_a_later_unlock(person: Person, desktop: Desktop) -> None:
-    set_to(person, 'lock_on = ["screen-lock"]\n')
+    person.home.write_settings('lock_on = ["screen-lock"]\n')
     enter(person)
     with token_holder(person) as variables:
         assert endpoint_status(variables) == 200
@@ -203,7 +196,7 @@ def test_a_token_stays_dead_after_a_sign_and_a_later_unlock(person: Person, desk
 
 
 def test_a_suspend_waits_until_everything_is_forgotten(person: Person, desktop: Desktop) -> None:
-    set_to(person, 'lock_on = ["suspend"]\n')
+    person.home.write_settings('lock_on = ["suspend"]\n')
     enter(person)
     until(lambda: len(desktop.delays) == 1)
     desktop.sleeps(True)
@@ -227,7 +220,7 @@ def test_a_suspend_waits_until_everything_is_forgotten(person: Person, desktop: 
 def test_what_was_not_asked_for_locks_nothing(
     person: Person, desktop: Desktop, signs: str, sign: Callable[[Desktop], None]
 ) -> None:
-    set_to(person, f"lock_on = [{signs}]\n")
+    person.home.write_settings(f"lock_on = [{signs}]\n")
     enter(person)
     sign(desktop)
     time.sleep(0.5)
@@ -235,7 +228,7 @@ def test_what_was_not_asked_for_locks_nothing(
 
 
 def test_another_users_login_locks_nothing(person: Person, desktop: Desktop) -> None:
-    set_to(person, 'lock_on = ["screen-lock"]\n')
+    person.home.write_settings('lock_on = ["screen-lock"]\n')
     enter(person)
     desktop.uid += 1
     desktop.locks_session()
@@ -245,7 +238,7 @@ def test_another_users_login_locks_nothing(person: Person, desktop: Desktop) -> 
 
 
 def test_a_sender_other_than_the_desktop_is_not_believed(person: Person, bus: str) -> None:
-    set_to(person, 'lock_on = ["screen-lock", "suspend"]\n')
+    person.home.write_settings('lock_on = ["screen-lock", "suspend"]\n')
     stranger = Desktop(bus, "org.example.Stranger")
     enter(person)
     stranger.covers_screen()
@@ -275,13 +268,13 @@ def watchers(pid: int) -> list[psutil.Process]:
 
 def test_the_watcher_follows_the_setting_and_the_agent(person: Person, desktop: Desktop) -> None:
     pid = enter(person)
-    set_to(person, 'lock_on = ["suspend"]\n')
+    person.home.write_settings('lock_on = ["suspend"]\n')
     person.home.succeed("exec", "--fresh", "work", "--", "true")
     (watcher,) = watchers(pid)
-    set_to(person, "")
+    person.home.write_settings("")
     person.home.succeed("exec", "--fresh", "work", "--", "true")
     until(lambda: not watchers(pid))
-    set_to(person, 'lock_on = ["suspend"]\n')
+    person.home.write_settings('lock_on = ["suspend"]\n')
     person.home.succeed("exec", "--fresh", "work", "--", "true")
     (second,) = watchers(pid)
     assert second.pid != watcher.pid
@@ -290,7 +283,7 @@ def test_the_watcher_follows_the_setting_and_the_agent(person: Person, desktop: 
 
 
 def test_forgetting_keeps_the_watcher(person: Person, desktop: Desktop) -> None:
-    set_to(person, 'lock_on = ["screen-lock"]\n')
+    person.home.write_settings('lock_on = ["screen-lock"]\n')
     pid = enter(person)
     (before,) = watchers(pid)
     person.home.succeed("clear")
@@ -302,7 +295,7 @@ def test_forgetting_keeps_the_watcher(person: Person, desktop: Desktop) -> None:
 
 
 def test_a_desktop_without_a_bus_costs_nothing_and_is_said(person: Person) -> None:
-    set_to(person, 'lock_on = ["screen-lock"]\n')
+    person.home.write_settings('lock_on = ["screen-lock"]\n')
     person.home.environment["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=/nonexistent"
     assert person.home.succeed("exec", "work", "--", "printenv", "AWS_VAULT") == "work\n"
     until(lambda: "cannot hear the system bus" in person.home.succeed("agent", "status"))
@@ -310,7 +303,7 @@ def test_a_desktop_without_a_bus_costs_nothing_and_is_said(person: Person) -> No
 
 @pytest.mark.parametrize("text", ['lock_on = ["lunch"]\n', 'lock_on = "suspend"\n', "lock_on = [1]\n"])
 def test_an_unknown_event_is_one_line(person: Person, text: str) -> None:
-    set_to(person, text)
+    person.home.write_settings(text)
     message = person.home.fail("exec", "work", "--", "true")
     assert "lock_on must be " in message
     assert "screen-lock" in message

@@ -34,9 +34,7 @@ def test_each_of_many_callers_is_what_it_is(person: Person) -> None:
     home = person.home
     for name, text in (("say.py", SAY), ("tree.py", TREE)):
         (home.path / name).write_text(text)
-    settings = home.path / ".config" / "shellvault" / "config.toml"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text('[callers]\ncoding-agent = "refuse"\n')
+    home.set_rules(coding_agent="refuse")
     home.succeed("exec", "work", "--", "true")
     agent = psutil.Process(json.loads(home.succeed("agent", "status", "--json"))["pid"])
     before = agent.memory_info().rss, agent.num_fds()

@@ -37,9 +37,7 @@ def settle(person: Person, rule: str = "allow", marks: str = "", **trust: object
     """A role `admin` of which coding agents get sessions by `rule`; its ARN."""
     role = person.role("admin", **trust)
     person.configure(f"[profile admin]\nsource_profile = work\nrole_arn = {role}")
-    file = person.home.path / ".config" / "shellvault" / "config.toml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f'[callers]\ncoding-agent = "{rule}"\n[marks]\n{marks}')
+    person.home.write_settings(f'[callers]\ncoding-agent = "{rule}"\n[marks]\n{marks}')
     if "SHELLVAULT_NO_AGENT" not in person.home.environment:
         person.home.succeed("unlock")
     return role

@@ -8,17 +8,11 @@ import pytest
 from tests.support.emulator import ACCOUNT, Aws
 from tests.support.home import Home
 from tests.support.mfa_front import MfaFront, fronting
-from tests.support.terminal import SHELLS, terminal
+from tests.support.terminal import ENTER, SHELLS, terminal
 
 pytestmark = pytest.mark.real
 
 SERIAL = f"arn:aws:iam::{ACCOUNT}:mfa/phone"
-ENTER = {
-    "bash": 'eval "$(shellvault env work)"',
-    "zsh": 'eval "$(shellvault env work)"',
-    "fish": "shellvault env work | source",
-    "powershell": "shellvault env work | Out-String | Invoke-Expression",
-}
 SHOW = {"powershell": "$env:AWS_VAULT"}
 
 

@@ -1,4 +1,4 @@
-"""Rules in an open shell: `use` below a coding agent, and a person who has only read-only sessions."""
+"""Rules in an open shell: `use` below a coding agent, and a person with read-only sessions alone."""
 
 import sys
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.end_to_end.conftest import Person
-from tests.end_to_end.test_callers import READ_ONLY, by_the_agent, in_terminal, question, set_rules
+from tests.end_to_end.test_callers import READ_ONLY, by_the_agent, in_terminal, question
 from tests.end_to_end.test_callers import admin as admin
 from tests.end_to_end.test_callers import one as one
 from tests.support.terminal import Terminal, terminal
@@ -28,16 +28,16 @@ def its(admin: Person) -> Iterator[Terminal]:
 
 @by_the_agent
 def test_use_below_a_coding_agent_keeps_to_its_rule(admin: Person, one: Terminal, its: Terminal) -> None:
-    set_rules(admin, coding_agent="read-only")
+    admin.home.set_rules(coding_agent="read-only")
     its.run("shellvault use admin")
     assert its.value("$SHELLVAULT_NARROWED") == "ro"
     assert its.printed(f"{sys.executable} try.py {admin.user}-used") == "allowed AccessDenied"
     its.run("shellvault leave")
     assert its.value("$AWS_ACCESS_KEY_ID$AWS_EXECUTION_ENV") == ""
-    set_rules(admin, coding_agent="refuse")
+    admin.home.set_rules(coding_agent="refuse")
     assert "claude-code may not use admin" in its.printed("shellvault use admin")
     assert its.value("$AWS_ACCESS_KEY_ID") == ""
-    set_rules(admin, coding_agent="ask")
+    admin.home.set_rules(coding_agent="ask")
     its.type("shellvault use admin")
     one.run(f"shellvault approve {question(admin)}")
     its.run("")
@@ -48,9 +48,7 @@ def test_use_below_a_coding_agent_keeps_to_its_rule(admin: Person, one: Terminal
 
 @by_the_agent
 def test_a_person_can_have_read_only_sessions_alone(admin: Person, one: Terminal) -> None:
-    file = admin.home.path / ".config" / "shellvault" / "config.toml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text('[callers]\nperson = "read-only"\n')
+    admin.home.set_rules(person="read-only")
     for number, words in enumerate(("exec admin --", "exec --no-agent admin --", "exec --server admin --")):
         assert in_terminal(one, admin, words, f"p{number}") == READ_ONLY, words
     one.run('eval "$(shellvault env admin)"')

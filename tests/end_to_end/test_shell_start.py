@@ -115,9 +115,7 @@ def upgrade(start: Start) -> None:
 
 
 def other_settings(start: Start) -> None:
-    settings = start.home.path / ".config/shellvault/config.toml"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text('production = ["live-*"]\n')
+    start.home.write_settings('production = ["live-*"]\n')
 
 
 def no_state(start: Start) -> None:
@@ -148,7 +146,7 @@ def another_users(start: Start) -> None:
     os.utime(kept, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     os.chown(kept, 65534, 65534)
     if start.shell == "powershell":
-        # .NET tells no owner; but nobody else's file is in a folder that is closed to all others.
+        # .NET shows no owner; but a folder that is closed to all others holds no file of theirs.
         start.folder.chmod(0o777)
 
 

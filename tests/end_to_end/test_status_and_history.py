@@ -40,13 +40,6 @@ def recorded(person: Person, *words: str) -> list[dict[str, str]]:
     return found
 
 
-def rule(person: Person, text: str) -> None:
-    """Sets the rules for callers."""
-    file = person.home.path / ".config" / "shellvault" / "config.toml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-
-
 @by_the_agent
 @pytest.mark.parametrize("door", DOORS)
 def test_each_door_records_what_it_gives_and_refuses(person: Person, door: str) -> None:
@@ -61,7 +54,7 @@ def test_each_door_records_what_it_gives_and_refuses(person: Person, door: str) 
         str(person.home.path),
     )
     assert person.keys.secret_access_key not in json.dumps(given)
-    rule(person, '[callers]\ncoding-agent = "refuse"\n')
+    person.home.write_settings('[callers]\ncoding-agent = "refuse"\n')
     person.home.run("bash", "-c", DOORS[door], **AGENT)
     refused = recorded(person)[len(given) :]
     assert {(entry["answer"], entry["program"]) for entry in refused} == {("refused", "claude-code")}
@@ -69,11 +62,11 @@ def test_each_door_records_what_it_gives_and_refuses(person: Person, door: str) 
 
 @by_the_agent
 def test_history_can_be_switched_off_and_filtered(person: Person) -> None:
-    rule(person, "history = false\n")
+    person.home.write_settings("history = false\n")
     person.home.succeed("exec", "work", "--", "true")
     person.home.succeed("exec", "--no-agent", "work", "--", "true")
     assert recorded(person) == []
-    rule(person, "")
+    person.home.write_settings("")
     person.home.succeed("exec", "--fresh", "--reason", "a\x1bb", "work", "--", "true")
     assert [entry["reason"] for entry in recorded(person, "--since", "1h", "--profile", "work")] == ["a\x1bb"]
     assert recorded(person, "--profile", "other") == []

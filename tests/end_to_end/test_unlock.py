@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from shellvault import locations
 from shellvault.client import agent as client
 from shellvault.vault.backends import file_path
 from tests.end_to_end.conftest import Person, settle
@@ -33,13 +32,6 @@ def left(person: Person) -> float:
     found = client.status(person.home.environment)
     until = found["unlocked"].get(str(file_path(person.home.environment)), 0.0) if found else 0.0
     return float(max(0.0, until - time.time()))
-
-
-def set_to(person: Person, text: str) -> None:
-    """Makes `text` the file with the settings."""
-    settings = locations.config_file(person.home.environment)
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(text)
 
 
 def unlock(person: Person) -> str:
@@ -76,7 +68,7 @@ def test_lock_forgets_the_sessions_and_what_unlocks(person: Person, command: tup
 
 
 def test_use_does_not_extend_the_unlocked_time(person: Person) -> None:
-    set_to(person, 'unlock_ttl = "30m"\n')
+    person.home.write_settings('unlock_ttl = "30m"\n')
     unlock(person)
     first = left(person)
     assert 1700 < first <= 1800
@@ -110,7 +102,7 @@ def test_when_the_time_is_over_the_passphrase_is_asked_for_again(person: Person)
 def test_what_cannot_be_unlocked_is_one_line_that_says_why(
     person: Person, text: str, variables: dict[str, str], says: str
 ) -> None:
-    set_to(person, text)
+    person.home.write_settings(text)
     person.home.environment.update(variables)
     result = person.home.shellvault("unlock")
     assert result.returncode in (1, 2), result.stderr

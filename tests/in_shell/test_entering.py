@@ -10,22 +10,9 @@ from tests.end_to_end.conftest import Person, settle
 from tests.support.emulator import Aws
 from tests.support.home import Home
 from tests.support.sts_front import StsFront
-from tests.support.terminal import PLAIN, SHELLS, Terminal, terminal
+from tests.support.terminal import ENTER, INIT, PLAIN, SHELLS, Terminal, terminal
 
 pytestmark = pytest.mark.real
-
-ENTER = {
-    "bash": 'eval "$(shellvault env work)"',
-    "zsh": 'eval "$(shellvault env work)"',
-    "fish": "shellvault env work | source",
-    "powershell": "shellvault env work | Out-String | Invoke-Expression",
-}
-INIT = {
-    "bash": 'eval "$(shellvault init bash)"',
-    "zsh": 'eval "$(shellvault init zsh)"',
-    "fish": "shellvault init fish | source",
-    "powershell": "shellvault init powershell | Out-String | Invoke-Expression",
-}
 
 
 #: A prompt of the user's with the segment.

@@ -38,7 +38,7 @@ def exported(terminal: Terminal) -> dict[str, str]:
 
 
 def entered(opened: Open, lane: FastLane, shell: str, how: str, now: int, **changes: str) -> Terminal:
-    """A terminal with a session; what its environment was before lies in `lane.folder/before`."""
+    """A terminal with a session; what its environment was before is in `lane.folder/before`."""
     text = init.render_init(shell, init.InitOptions(), lane.folder) if how == "init" else ""
     under = changes.pop("trace", "")
     terminal = opened(shell, text=text, under=[*_TRACE, under] if under else [])

@@ -26,7 +26,7 @@ from shellvault.plan.steps.base import HOUR, Step, fingerprinted
 
 @dataclass(frozen=True, slots=True)
 class Drawer(Step):
-    """What lies in a drawer."""
+    """What is in a drawer."""
 
     call: ClassVar[str] = "drawer"
     longest: ClassVar[int] = HOUR
@@ -57,7 +57,7 @@ CALLS[Drawer] = _drawer
 KEY = """    Key("shellvault_drawer", "text", "none", "shellvault_drawer = LEFT", "A drawer.", is_source=True),
 """
 
-#: File → what stands there, and what a person who adds a source puts before it; at the end without the first.
+#: File → what stands there, and what is put before it for a new source; at the end without the first.
 CHANGES = {
     "configuration.py": ('    Key(\n        "shellvault_vault_role",', KEY),
     "plan/steps/__init__.py": ("    Leased,\n    Source,", "    Drawer,\n"),

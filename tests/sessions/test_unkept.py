@@ -1,4 +1,4 @@
-"""A session that cannot be kept is told of, a read-only home once and not at each command."""
+"""A session that cannot be kept is named, a read-only home once and not at each command."""
 
 import errno
 from pathlib import Path

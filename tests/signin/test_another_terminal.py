@@ -52,7 +52,7 @@ def by_us(desk: Desk, profile: str) -> str:
 
 @pytest.fixture
 def waiting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A person who does nothing here."""
+    """A person that does nothing here."""
     monkeypatch.setattr(flows, "_LOOK_ELSEWHERE", 0.1)
     monkeypatch.setattr(locks, "_QUIET_SECONDS", 0.1)
     desk.visitor.visits = lambda link: None

@@ -67,7 +67,7 @@ def test_no_renewal_fails_while_many_accounts_are_listed(desk: Desk) -> None:
     assert len({session.access_key_id for session in renewed}) == len(renewed)
 
 
-#: Real shells, and accounts listed beside them; SHELLVAULT_ACCOUNTS=1000 SHELLVAULT_SHELLS=20 once in a while.
+#: Real shells, and accounts listed meanwhile; SHELLVAULT_ACCOUNTS=1000 SHELLVAULT_SHELLS=20 once in a while.
 REAL_SHELLS = int(os.environ.get("SHELLVAULT_SHELLS", "3"))
 REAL_ACCOUNTS = int(os.environ.get("SHELLVAULT_ACCOUNTS", "30"))
 #: Seconds that a session lives. Among many, a third of it is longer than a prompt's pause between two tries (30 s).

@@ -27,7 +27,7 @@ def of_cli(desk: Desk) -> None:
     cli_sign_in(desk, seconds=3000)
 
 
-#: What may hold the sign-in, and what is told when it has ended.
+#: What may hold the sign-in, and what is said when it has ended.
 HOLDERS: dict[str, tuple[Callable[[Desk], None], list[str]]] = {
     "the vault": (ours, []),
     "the AWS CLI's cache, by --export-token": (exported, []),

@@ -69,7 +69,7 @@ class Aws:
         conditions: dict[str, Any] | None = None,
         allows: Sequence[str] = ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"),
     ) -> str:
-        """The ARN of a new role who may do everything, and whom `trusts` (`user/a`, `role/b`) may assume.
+        """The ARN of a new role that may do everything, and that `trusts` (`user/a`, `role/b`) may assume.
 
         Its trust policy `allows` these actions.
         """

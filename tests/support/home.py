@@ -39,6 +39,17 @@ class Home:
         self.config_file.parent.mkdir(mode=0o700, exist_ok=True)
         self.config_file.write_text(text, encoding="utf-8")
 
+    def write_settings(self, text: str) -> None:
+        """Makes `text` the file of shellvault's own settings."""
+        file = locations.config_file(self.environment)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def set_rules(self, **rules: str) -> None:
+        """Makes these the general rules for callers, and the only settings; `coding_agent` stands for coding-agent."""
+        lines = "".join(f'{kind.replace("_", "-")} = "{rule}"\n' for kind, rule in rules.items())
+        self.write_settings(f"[callers]\n{lines}")
+
     def store(self, name: str, keys: Keys) -> None:
         """Puts keys into the vault that the environment names, as `shellvault add` does, without starting it.
 

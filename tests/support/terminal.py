@@ -22,6 +22,20 @@ from tests.support.home import Home
 SHELLS = ("bash", "zsh", "fish", "powershell")
 PROGRAMS = {"bash": "bash", "zsh": "zsh", "fish": "fish", "powershell": "pwsh"}
 
+#: What a person types to enter a session of `work`, and to set the shell up, as the README says.
+ENTER = {
+    "bash": 'eval "$(shellvault env work)"',
+    "zsh": 'eval "$(shellvault env work)"',
+    "fish": "shellvault env work | source",
+    "powershell": "shellvault env work | Out-String | Invoke-Expression",
+}
+INIT = {
+    "bash": 'eval "$(shellvault init bash)"',
+    "zsh": 'eval "$(shellvault init zsh)"',
+    "fish": "shellvault init fish | source",
+    "powershell": "shellvault init powershell | Out-String | Invoke-Expression",
+}
+
 #: Seconds within which any line of these tests is done, on a busy machine.
 PATIENCE = 30.0
 
